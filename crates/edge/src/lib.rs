@@ -1,0 +1,1 @@
+//! Everything HTTP that is not about models: listeners, upstream connections, telemetry sinks.

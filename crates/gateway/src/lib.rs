@@ -1,0 +1,1 @@
+//! The data plane: one pipeline from request bytes to response bytes.

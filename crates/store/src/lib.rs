@@ -1,0 +1,1 @@
+//! Storage back ends behind the traits of seaworthy-core.
