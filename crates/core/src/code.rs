@@ -1,0 +1,132 @@
+//! The closed list of error codes: one row each, read by error bodies, logs, metrics and the docs.
+
+/// Whose move it is when an error with this code appears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The request has to change.
+    Caller,
+    /// The provider failed or refused.
+    Upstream,
+    /// The configuration or the credentials of this gateway have to change.
+    Operator,
+    /// This gateway is overloaded, stopping or broken.
+    Gateway,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:literal, $fault:ident;)+) => {
+        /// A stable error code. Clients may match on [`Code::as_str`]; its meaning never changes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &[Code] = &[$(Code::$name),+];
+
+            /// The stable name: error bodies, `error_code` in logs, the `code` label of metrics.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text),+ }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Code::$name => $status),+ }
+            }
+
+            /// Whose move it is.
+            #[must_use]
+            pub fn fault(self) -> Fault {
+                match self { $(Code::$name => Fault::$fault),+ }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$name => concat!($($doc),+).trim_ascii()),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is malformed: not JSON, a wrong type, a missing or contradictory field.
+    InvalidRequest = "invalid_request", 400, Caller;
+    /// The model that was asked for is served in another dialect than the one the caller speaks.
+    DialectMismatch = "dialect_mismatch", 400, Caller;
+    /// No API key was sent.
+    MissingApiKey = "missing_api_key", 401, Caller;
+    /// The API key is unknown, expired or revoked.
+    InvalidApiKey = "invalid_api_key", 401, Caller;
+    /// The caller is known but may not do this.
+    PermissionDenied = "permission_denied", 403, Caller;
+    /// No model of that name is configured.
+    ModelNotFound = "model_not_found", 404, Caller;
+    /// Nothing is served at this path.
+    NotFound = "not_found", 404, Caller;
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", 405, Caller;
+    /// The request body arrived too slowly.
+    RequestTimeout = "request_timeout", 408, Caller;
+    /// The request body is larger than `server.max_request_size`.
+    RequestTooLarge = "request_too_large", 413, Caller;
+    /// The client went away before the answer was complete.
+    ClientClosed = "client_closed", 499, Caller;
+    /// Something broke inside the gateway; the log has the details under the request ID.
+    Internal = "internal_error", 500, Gateway;
+    /// The provider answered with an error of its own.
+    UpstreamError = "upstream_error", 502, Upstream;
+    /// No connection to the provider could be made, or it broke before the answer began.
+    UpstreamUnreachable = "upstream_unreachable", 502, Upstream;
+    /// The provider's answer is not what its API promises.
+    UpstreamInvalid = "upstream_invalid_response", 502, Upstream;
+    /// The provider's answer is larger than `server.max_response_size`.
+    UpstreamTooLarge = "upstream_response_too_large", 502, Upstream;
+    /// The provider refused the gateway's own credentials.
+    UpstreamAuth = "upstream_authentication_failed", 502, Operator;
+    /// The provider's credentials could not be read from where the configuration points.
+    SecretUnavailable = "secret_unavailable", 503, Operator;
+    /// The provider did not answer within the target's timeouts.
+    UpstreamTimeout = "upstream_timeout", 504, Upstream;
+    /// The gateway has more work than it may take on.
+    Overloaded = "overloaded", 503, Gateway;
+    /// The gateway is draining and takes no new work.
+    ShuttingDown = "shutting_down", 503, Gateway;
+    /// The store that is needed to decide this request cannot be reached.
+    StoreUnavailable = "store_unavailable", 503, Gateway;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_snake_case_and_statuses_are_errors() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!(
+                code.as_str()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
+            assert!((400..600).contains(&code.status()));
+            assert!(
+                code.meaning().ends_with('.'),
+                "{}: {:?}",
+                code.as_str(),
+                code.meaning()
+            );
+        }
+    }
+
+    #[test]
+    fn what_we_cannot_verify_is_never_blamed_on_the_key() {
+        assert_eq!(Code::StoreUnavailable.status(), 503);
+        assert_eq!(Code::SecretUnavailable.status(), 503);
+    }
+}

@@ -1,0 +1,42 @@
+//! The API families that callers speak and providers understand.
+
+use serde::{Deserialize, Serialize};
+
+/// One wire format of model calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI chat completions, `POST /v1/chat/completions`.
+    OpenAiChat,
+    /// Anthropic messages, `POST /v1/messages`.
+    AnthropicMessages,
+}
+
+impl Dialect {
+    /// The name in logs, metrics and errors.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai_chat",
+            Self::AnthropicMessages => "anthropic_messages",
+        }
+    }
+
+    /// Whose conventions errors and headers of this dialect follow.
+    #[must_use]
+    pub fn family(self) -> Family {
+        match self {
+            Self::OpenAiChat => Family::OpenAi,
+            Self::AnthropicMessages => Family::Anthropic,
+        }
+    }
+}
+
+/// Whose conventions a route follows where no model call is involved: error bodies, request IDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// `{"error": {"message", "type", "param", "code"}}`
+    OpenAi,
+    /// `{"type": "error", "error": {"type", "message"}, "request_id"}`
+    Anthropic,
+}

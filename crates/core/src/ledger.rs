@@ -1,0 +1,132 @@
+//! What the ledger keeps of each exchange: who called what, how it ended and what it used.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixMillis;
+use crate::usage::Usage;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The caller got the whole answer.
+    Success,
+    /// The caller got an error, or a stream that ended with one.
+    Failure,
+    /// The caller left before the answer was complete.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The name in logs, metrics and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl std::str::FromStr for Outcome {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Success, Self::Failure, Self::Cancelled]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+            .ok_or_else(|| format!("expected an outcome, found {text:?}"))
+    }
+}
+
+/// One settled model call. There is exactly one for each call that was dispatched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The gateway's own ID of the call; settling the same ID twice changes nothing.
+    pub call_id: String,
+    /// The request ID that the caller saw.
+    pub request_id: String,
+    /// When it ended.
+    pub settled_at: UnixMillis,
+    /// From the first byte of the request to the end of the answer.
+    pub duration_ms: u64,
+    /// The key that was used.
+    pub key_id: Arc<str>,
+    /// The user it is accounted to.
+    pub user_id: Arc<str>,
+    /// The class of work, for example `chat`.
+    pub operation: &'static str,
+    /// The model that the caller asked for.
+    pub model: Arc<str>,
+    /// The target that answered, `provider/model`.
+    pub target: Arc<str>,
+    /// Whether the answer was streamed.
+    pub stream: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status that the caller saw.
+    pub status: u16,
+    /// What was used; never zero because a client left.
+    pub usage: Usage,
+}
+
+/// A dimension that usage can be summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// The user that the key belongs to.
+    User,
+    /// The model that was asked for.
+    Model,
+    /// The class of work.
+    Operation,
+    /// The API key.
+    Key,
+}
+
+/// The sum of the settlements of one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageTotal {
+    /// The value that the rows have in common, a user for example.
+    pub group: String,
+    /// Number of calls.
+    pub calls: u64,
+    /// Number of calls that did not end in success.
+    pub unsuccessful_calls: u64,
+    /// Number of calls whose usage is our estimate.
+    pub estimated_calls: u64,
+    /// Input that did not touch the provider's prompt cache.
+    pub input_tokens: u64,
+    /// Input read from the provider's prompt cache.
+    pub cached_read_tokens: u64,
+    /// Input written to the provider's prompt cache.
+    pub cache_write_tokens: u64,
+    /// Output, reasoning included.
+    pub output_tokens: u64,
+    /// The part of the output that was reasoning.
+    pub reasoning_tokens: u64,
+}
+
+impl UsageTotal {
+    /// All tokens, in and out.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens + self.cached_read_tokens + self.cache_write_tokens + self.output_tokens
+    }
+
+    /// Adds one settlement to the sum.
+    pub fn add(&mut self, settlement: &Settlement) {
+        let usage = &settlement.usage;
+        self.calls += 1;
+        self.unsuccessful_calls += u64::from(settlement.outcome != Outcome::Success);
+        self.estimated_calls += u64::from(usage.estimated);
+        self.input_tokens += usage.input_tokens;
+        self.cached_read_tokens += usage.cached_read_tokens;
+        self.cache_write_tokens += usage.cache_write_5m_tokens + usage.cache_write_1h_tokens;
+        self.output_tokens += usage.output_tokens;
+        self.reasoning_tokens += usage.reasoning_tokens;
+    }
+}

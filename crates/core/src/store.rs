@@ -1,0 +1,109 @@
+//! What the domain asks of storage. [`memory`] is the meaning of these traits; every back end has to
+//! pass the conformance suite of `seaworthy-store` against it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::UnixMillis;
+use crate::key::{KeyDigest, KeyRecord};
+use crate::ledger::{GroupBy, Settlement, UsageTotal};
+
+pub mod memory;
+
+/// Why storage could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing of that name exists.
+    #[error("there is no {what} {id:?}")]
+    NotFound {
+        /// The kind of thing, for example `key`.
+        what: &'static str,
+        /// What was looked for.
+        id: String,
+    },
+    /// Something of that name exists already.
+    #[error("{what} {id:?} exists already")]
+    AlreadyExists {
+        /// The kind of thing, for example `key`.
+        what: &'static str,
+        /// Its name.
+        id: String,
+    },
+    /// The thing exists but its state does not allow this.
+    #[error("{0}")]
+    Conflict(String),
+    /// The back end cannot be reached or failed. Nothing is known about the outcome.
+    #[error("the {backend} store failed")]
+    Unavailable {
+        /// The technology.
+        backend: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The result of a storage operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// API keys. A key is never deleted: it expires or is revoked.
+#[async_trait]
+pub trait KeyStore: Send + Sync + std::fmt::Debug {
+    /// Adds a key. Its ID and its digest must be new.
+    async fn insert(&self, record: KeyRecord) -> Result<()>;
+
+    /// The key with this digest, whatever its state.
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>>;
+
+    /// All keys, oldest first.
+    async fn list(&self) -> Result<Vec<KeyRecord>>;
+
+    /// Ends a key at `at` and returns it. Revoking it again keeps the first moment.
+    async fn revoke(&self, id: &str, at: UnixMillis) -> Result<KeyRecord>;
+
+    /// Adds `replacement` and lets the key `id` expire at `old_expires_at`, in one step. An earlier
+    /// expiry of the old key stays. A key that is no longer live at `now` cannot be rotated.
+    async fn rotate(
+        &self,
+        id: &str,
+        replacement: KeyRecord,
+        old_expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<()>;
+
+    /// A number that differs after any change to any key, also one made by another process.
+    async fn generation(&self) -> Result<u64>;
+}
+
+/// Which settlements to sum.
+#[derive(Debug, Clone, Copy)]
+pub struct UsageQuery {
+    /// What to group by.
+    pub by: GroupBy,
+    /// Only what was settled at or after this moment.
+    pub since: Option<UnixMillis>,
+    /// Only what was settled before this moment.
+    pub until: Option<UnixMillis>,
+}
+
+/// The record of what was used.
+#[async_trait]
+pub trait Ledger: Send + Sync + std::fmt::Debug {
+    /// Records settlements. A `call_id` that is settled already keeps its first settlement.
+    async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()>;
+
+    /// Sums, largest number of tokens first, then by group name.
+    async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>>;
+}
+
+/// One opened back end.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// The technology, for logs and health: `sqlite`, `memory`.
+    pub backend: &'static str,
+    /// API keys.
+    pub keys: Arc<dyn KeyStore>,
+    /// Usage.
+    pub ledger: Arc<dyn Ledger>,
+}

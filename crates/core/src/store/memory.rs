@@ -1,0 +1,175 @@
+//! The executable meaning of the storage traits: simple, correct, gone when the process ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use super::{Error, KeyStore, Ledger, Result, Stores, UsageQuery};
+use crate::clock::UnixMillis;
+use crate::key::{KeyDigest, KeyRecord, KeyState};
+use crate::ledger::{GroupBy, Settlement, UsageTotal};
+
+/// A fresh in-memory store.
+#[must_use]
+pub fn open() -> Stores {
+    Stores {
+        backend: "memory",
+        keys: Arc::new(MemoryKeys::default()),
+        ledger: Arc::new(MemoryLedger::default()),
+    }
+}
+
+/// Keys in memory.
+#[derive(Debug, Default)]
+pub struct MemoryKeys(Mutex<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    records: Vec<KeyRecord>,
+    generation: u64,
+}
+
+impl Keys {
+    fn add(&mut self, record: KeyRecord) -> Result<()> {
+        let taken = |known: &KeyRecord| known.id == record.id || known.digest == record.digest;
+        if self.records.iter().any(taken) {
+            return Err(Error::AlreadyExists {
+                what: "key",
+                id: record.id,
+            });
+        }
+        self.records.push(record);
+        self.generation += 1;
+        Ok(())
+    }
+
+    fn by_id(&mut self, id: &str) -> Result<&mut KeyRecord> {
+        self.records
+            .iter_mut()
+            .find(|record| record.id == id)
+            .ok_or_else(|| Error::NotFound {
+                what: "key",
+                id: id.to_owned(),
+            })
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryKeys {
+    async fn insert(&self, record: KeyRecord) -> Result<()> {
+        self.0.lock().add(record)
+    }
+
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>> {
+        Ok(self
+            .0
+            .lock()
+            .records
+            .iter()
+            .find(|record| record.digest.matches(digest))
+            .cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<KeyRecord>> {
+        let mut records = self.0.lock().records.clone();
+        records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(records)
+    }
+
+    async fn revoke(&self, id: &str, at: UnixMillis) -> Result<KeyRecord> {
+        let mut keys = self.0.lock();
+        let record = keys.by_id(id)?;
+        record.revoked_at.get_or_insert(at);
+        let record = record.clone();
+        keys.generation += 1;
+        Ok(record)
+    }
+
+    async fn rotate(
+        &self,
+        id: &str,
+        replacement: KeyRecord,
+        old_expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<()> {
+        let mut keys = self.0.lock();
+        let state = keys.by_id(id)?.state(now);
+        if state != KeyState::Live {
+            return Err(not_live(id, state));
+        }
+        keys.add(replacement)?;
+        let old = keys.by_id(id)?;
+        old.expires_at = Some(
+            old.expires_at
+                .map_or(old_expires_at, |at| at.min(old_expires_at)),
+        );
+        Ok(())
+    }
+
+    async fn generation(&self) -> Result<u64> {
+        Ok(self.0.lock().generation)
+    }
+}
+
+/// The refusal to rotate a key that does not work any more.
+#[must_use]
+pub fn not_live(id: &str, state: KeyState) -> Error {
+    let state = match state {
+        KeyState::Live => "live",
+        KeyState::Expired => "expired",
+        KeyState::Revoked => "revoked",
+    };
+    Error::Conflict(format!(
+        "key {id:?} is {state}: create a new key instead of rotating it"
+    ))
+}
+
+/// A ledger in memory.
+#[derive(Debug, Default)]
+pub struct MemoryLedger(Mutex<HashMap<String, Settlement>>);
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()> {
+        let mut settled = self.0.lock();
+        for settlement in batch.iter() {
+            settled
+                .entry(settlement.call_id.clone())
+                .or_insert_with(|| settlement.clone());
+        }
+        Ok(())
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {
+        let settled = self.0.lock();
+        let mut totals: BTreeMap<&str, UsageTotal> = BTreeMap::new();
+        let in_range = |settlement: &&Settlement| {
+            query
+                .since
+                .is_none_or(|since| settlement.settled_at >= since)
+                && query
+                    .until
+                    .is_none_or(|until| settlement.settled_at < until)
+        };
+        for settlement in settled.values().filter(in_range) {
+            let group = match query.by {
+                GroupBy::User => &*settlement.user_id,
+                GroupBy::Model => &*settlement.model,
+                GroupBy::Operation => settlement.operation,
+                GroupBy::Key => &*settlement.key_id,
+            };
+            totals.entry(group).or_default().add(settlement);
+        }
+        let mut totals: Vec<UsageTotal> = totals
+            .into_iter()
+            .map(|(group, total)| UsageTotal {
+                group: group.to_owned(),
+                ..total
+            })
+            .collect();
+        totals.sort_by_key(|total| std::cmp::Reverse(total.tokens()));
+        Ok(totals)
+    }
+}
