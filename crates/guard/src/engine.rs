@@ -1,0 +1,157 @@
+//! Detectors and a policy joined: judges a whole text, or hands out a guard for a stream.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::detector::{Detector, Scan, Window};
+use crate::finding::Finding;
+use crate::policy::{Action, Place, Policy, Selector, Verdict};
+use crate::render::{Piece, Renderer};
+use crate::stream::StreamGuard;
+use crate::vault::Vault;
+
+/// The holdback that fits every built-in rule, in bytes.
+pub const DEFAULT_HOLDBACK_BYTES: usize = 16 * 1024;
+
+/// Why an engine was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EngineError {
+    /// A rule may need more text than a stream may hold back.
+    #[error(
+        "rule {rule} may keep {needed} bytes open, but a stream holds back at most {allowed}; \
+         shorten the rule or raise the holdback"
+    )]
+    TooLong {
+        /// The rule.
+        rule: String,
+        /// What it needs, in bytes.
+        needed: usize,
+        /// What is allowed, in bytes.
+        allowed: usize,
+    },
+    /// A policy line names a rule that no detector has.
+    #[error("the policy speaks of rule {0:?}, which no detector has; known rules: {1}")]
+    UnknownRule(String, String),
+    /// Placeholders make sense only on the way to a provider.
+    #[error("`tokenize` holds only for input and tool_result, found {0}; use `redact` there")]
+    TokenizeOutbound(&'static str),
+}
+
+/// Detectors and what follows their matches.
+pub struct Engine {
+    detectors: Vec<Box<dyn Detector>>,
+    policy: Policy,
+    holdback_bytes: usize,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("detectors", &self.detectors.len())
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A judged text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<'t> {
+    /// What may pass; when blocked, only what stood before the match.
+    pub text: Cow<'t, str>,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+impl Engine {
+    /// Joins detectors and policy; refuses what could not be kept.
+    pub fn new(
+        detectors: Vec<Box<dyn Detector>>,
+        policy: Policy,
+        holdback_bytes: usize,
+    ) -> Result<Self, EngineError> {
+        let rules = || detectors.iter().flat_map(|detector| detector.rules());
+        if let Some(rule) = rules().find(|rule| rule.max_len_bytes > holdback_bytes) {
+            return Err(EngineError::TooLong {
+                rule: rule.id.to_string(),
+                needed: rule.max_len_bytes,
+                allowed: holdback_bytes,
+            });
+        }
+        for line in &policy.lines {
+            if let Selector::Rule(id) = &line.selector
+                && !rules().any(|rule| *rule.id == **id)
+            {
+                let known: Vec<&str> = rules().map(|rule| &*rule.id).collect();
+                return Err(EngineError::UnknownRule(id.clone(), known.join(", ")));
+            }
+            let outbound = line.places.iter().find(|place| !place.is_inbound());
+            if let (Action::Tokenize, Some(place)) = (line.action, outbound) {
+                return Err(EngineError::TokenizeOutbound(place.as_str()));
+            }
+        }
+        Ok(Self {
+            detectors,
+            policy,
+            holdback_bytes,
+        })
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The most bytes that a stream holds back.
+    pub fn holdback_bytes(&self) -> usize {
+        self.holdback_bytes
+    }
+
+    /// Every match in a whole text, in the order of the text, whatever the policy says.
+    pub fn findings(&self, text: &str) -> Vec<Finding> {
+        let mut scan = Scan::default();
+        self.scan(Window::whole(text), &mut scan);
+        scan.findings
+            .sort_by_key(|finding| (finding.span.start, finding.span.end));
+        scan.findings
+    }
+
+    pub(crate) fn scan(&self, window: Window<'_>, scan: &mut Scan) {
+        for detector in &self.detectors {
+            detector.scan(window, scan);
+        }
+    }
+
+    /// Judges a whole text; without a vault, `tokenize` redacts.
+    pub fn apply<'t>(
+        &self,
+        place: Place,
+        text: &'t str,
+        mut vault: Option<&mut Vault>,
+    ) -> Outcome<'t> {
+        let mut scan = Scan::default();
+        self.scan(Window::whole(text), &mut scan);
+        if scan.findings.is_empty() {
+            return Outcome {
+                text: Cow::Borrowed(text),
+                verdict: Verdict::default(),
+            };
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut renderer = Renderer::new(place);
+        renderer.advance(
+            (Piece { text, begin: 0 }, text.len()),
+            scan.findings,
+            (&self.policy, &mut vault),
+            &mut out,
+        );
+        Outcome {
+            text: Cow::Owned(out),
+            verdict: renderer.into_verdict(),
+        }
+    }
+
+    /// A guard for one stream of text.
+    pub fn stream(self: &Arc<Self>, place: Place) -> StreamGuard {
+        StreamGuard::new(Arc::clone(self), place)
+    }
+}

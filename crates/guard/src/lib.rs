@@ -1,0 +1,21 @@
+//! Detectors and the streaming guard engine: pure functions over bytes.
+
+pub mod cursor;
+pub mod detector;
+pub mod engine;
+pub mod finding;
+
+pub mod policy;
+mod render;
+pub mod secrets;
+pub mod stream;
+pub mod testing;
+pub mod trigger;
+pub mod vault;
+
+pub use detector::Detector;
+pub use engine::{Engine, EngineError, Outcome};
+pub use finding::{Category, Finding, Severity};
+pub use policy::{Action, Place, Policy, Verdict};
+pub use stream::{Flow, StreamGuard};
+pub use vault::Vault;
