@@ -1,0 +1,169 @@
+//! The canonical model call: what every dialect is decoded into and encoded from.
+//!
+//! Plain types without serde: the wire formats live in `seaworthy-llm`. Where JSON itself is the
+//! content (tool arguments, schemas) it is kept as its original text, so nothing is lost to a
+//! re-parse.
+
+mod block;
+mod delta;
+mod reply;
+
+pub use block::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role};
+pub use delta::{BlockOpening, Delta};
+pub use reply::{Reply, StopReason};
+
+/// One request to a model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Call {
+    /// The model, by the name the caller (or, later, the provider) knows.
+    pub model: String,
+    /// Instructions that stand before the conversation.
+    pub system: Vec<Block>,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// What the model may call.
+    pub tools: Vec<Tool>,
+    /// Whether and which tool has to be called. `None`: the provider's default.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several tools may be called in one turn. `None`: the provider's default.
+    pub parallel_tool_calls: Option<bool>,
+    /// Upper bound of what the model may generate.
+    pub max_output_tokens: Option<u64>,
+    /// How tokens are picked.
+    pub sampling: Sampling,
+    /// Texts at which generation stops.
+    pub stop: Vec<String>,
+    /// The shape that the answer must have. `None`: free text.
+    pub response_format: Option<ResponseFormat>,
+    /// How much the model should think before it answers.
+    pub reasoning: Reasoning,
+    /// How many alternative answers to generate. `None` means one.
+    pub choices: Option<u64>,
+    /// The end user behind the caller, as an opaque name.
+    pub user: Option<String>,
+    /// Labels that the provider should store with the call.
+    pub metadata: Vec<(String, String)>,
+    /// The provider's class of service.
+    pub service_tier: Option<String>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the caller asked for usage within the stream.
+    pub include_usage: bool,
+    /// Paths of fields that were present and that this type has no place for, so that a
+    /// translation can say what it dropped.
+    pub unknown_fields: Vec<String>,
+}
+
+/// How tokens are picked; `None` is the provider's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sampling {
+    /// Randomness; 0 is the most predictable.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling: only the most likely tokens that add up to this probability.
+    pub top_p: Option<f64>,
+    /// Only this many of the most likely tokens.
+    pub top_k: Option<u64>,
+    /// Penalty for tokens by how often they stand in the text already.
+    pub frequency_penalty: Option<f64>,
+    /// Penalty for tokens that stand in the text already.
+    pub presence_penalty: Option<f64>,
+    /// Makes sampling repeatable where the provider supports it.
+    pub seed: Option<i64>,
+}
+
+/// Something that the model may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tool {
+    /// A function that the caller runs.
+    Function(Function),
+    /// A tool that only its own provider knows (web search, code execution, grammars).
+    Native {
+        /// The provider's name of it.
+        kind: String,
+        /// The whole definition as JSON text.
+        json: String,
+    },
+}
+
+/// A function that the caller runs when the model asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Function {
+    /// The name the model uses.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: Option<String>,
+    /// JSON schema of the arguments, as JSON text. `None`: no arguments.
+    pub schema: Option<String>,
+    /// Whether the arguments must match the schema exactly.
+    pub strict: Option<bool>,
+    /// The prompt up to and including this definition should be cached.
+    pub cache: Option<CacheTtl>,
+}
+
+/// Whether and which tool has to be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// No tool may be called.
+    None,
+    /// Some tool has to be called.
+    Required,
+    /// This tool has to be called.
+    Named(String),
+}
+
+/// The shape that an answer must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that matches a schema.
+    JsonSchema {
+        /// A name for the schema.
+        name: Option<String>,
+        /// What the schema is for, for the model.
+        description: Option<String>,
+        /// The JSON schema, as JSON text.
+        schema: String,
+        /// Whether the answer must match the schema exactly.
+        strict: Option<bool>,
+    },
+}
+
+/// How much the model should think; both `None` is the provider's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    /// Whether it thinks, and within which bound.
+    pub mode: Option<ReasoningMode>,
+    /// How hard it tries.
+    pub effort: Option<Effort>,
+}
+
+/// Whether the model thinks before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningMode {
+    /// Not at all.
+    Off,
+    /// As it sees fit.
+    Adaptive,
+    /// Up to this many tokens.
+    BudgetTokens(u64),
+}
+
+/// How hard the model tries, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// The least that still is reasoning.
+    Minimal,
+    /// Quick and cheap.
+    Low,
+    /// Balanced.
+    Medium,
+    /// Thorough.
+    High,
+    /// More than high.
+    ExtraHigh,
+    /// As much as the model can.
+    Max,
+}

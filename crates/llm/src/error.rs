@@ -1,0 +1,101 @@
+//! Errors in the words of each family of dialects, as a body and within a stream.
+
+use crate::json;
+use seaworthy_core::dialect::{Dialect, Family};
+
+/// An error to be told to a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorView<'a> {
+    /// The HTTP status it has, or would have if the answer had not begun.
+    pub status: u16,
+    /// The family's own word for the class of error. `None`: the usual one for the status.
+    pub kind: Option<&'a str>,
+    /// A stable code that programs can match on.
+    pub code: Option<&'a str>,
+    /// The sentence for people.
+    pub message: &'a str,
+    /// The field of the request that is at fault.
+    pub param: Option<&'a str>,
+    /// The ID under which the request is logged.
+    pub request_id: Option<&'a str>,
+}
+
+/// The body of an error response.
+#[must_use]
+pub fn encode_error(family: Family, error: &ErrorView<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(error.message.len() + 160);
+    write(family, error, &mut out);
+    out
+}
+
+/// Appends an error as the last event of a stream that has begun.
+pub fn encode_stream_error(dialect: Dialect, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+    match dialect.family() {
+        Family::OpenAi => out.extend_from_slice(b"data: "),
+        Family::Anthropic => out.extend_from_slice(b"event: error\ndata: "),
+    }
+    write(dialect.family(), error, out);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// The status that means the same in this family: 529 is known to Anthropic's clients alone.
+#[must_use]
+pub fn error_status(family: Family, status: u16) -> u16 {
+    match (family, status) {
+        (Family::OpenAi, 529) => 503,
+        _ => status,
+    }
+}
+
+/// The family's usual class of error for a status.
+#[must_use]
+pub fn error_kind(family: Family, status: u16) -> &'static str {
+    match family {
+        Family::OpenAi => match status {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        },
+        Family::Anthropic => match status {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            408 | 504 => "timeout_error",
+            409 => "conflict_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 | 529 => "overloaded_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        },
+    }
+}
+
+fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+    let kind = error.kind.unwrap_or_else(|| error_kind(family, error.status));
+    json::object(out, |body| match family {
+        Family::OpenAi => {
+            body.object("error", |inner| {
+                inner
+                    .str("message", error.message)
+                    .str("type", kind)
+                    .str_or_null("param", error.param)
+                    .str_or_null("code", error.code);
+            });
+        }
+        Family::Anthropic => {
+            body.str("type", "error").object("error", |inner| {
+                inner.str("type", kind).str("message", error.message);
+                if let Some(code) = error.code {
+                    inner.object("details", |details| {
+                        details.str("error_code", code);
+                    });
+                }
+            });
+            body.str_or_null("request_id", error.request_id);
+        }
+    });
+}

@@ -1,0 +1,309 @@
+//! The fast look at a request: what routing and limits need, and where to splice, in one pass.
+//!
+//! The body is never parsed into a tree and never re-serialised: on a same-dialect path the
+//! provider gets the caller's own bytes, except for the few that [`splice`] replaces.
+
+mod fields;
+mod messages;
+
+use crate::{depth, fault::Fault, wire};
+use bytes::Bytes;
+use fields::Fields;
+use seaworthy_core::dialect::Dialect;
+use serde::de::DeserializeSeed as _;
+use serde_json::value::RawValue;
+use std::{borrow::Cow, ops::Range};
+
+/// What a dialect's requests must look like at their top level.
+#[derive(Debug)]
+pub(crate) struct HeadRules {
+    /// The roles a message may have.
+    pub roles: &'static [&'static str],
+    /// The fields that bound the output; the largest one counts.
+    pub max_tokens: &'static [&'static str],
+    /// Whether one of them has to be there.
+    pub max_tokens_required: bool,
+    /// The least they may be.
+    pub max_tokens_least: u64,
+    /// The field that multiplies the output.
+    pub choices: Option<&'static str>,
+    /// Whether usage is streamed only if `stream_options.include_usage` asks for it.
+    pub usage_on_request: bool,
+}
+
+/// What a request says at its top level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The model that is asked for.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the caller asked for usage within the stream.
+    pub include_usage: bool,
+    /// The bound of the output of one choice, if the caller set one.
+    pub max_output_tokens: Option<u64>,
+    /// How many alternative answers are asked for; at least 1.
+    pub choices: u64,
+    /// Size of the body. No tokenizer makes more tokens of it than it has bytes, media given by
+    /// URL or file ID aside.
+    pub input_bytes: usize,
+    /// Where the value of `model` stands in the body, quotes included.
+    model_at: Range<usize>,
+    /// What to change so that the provider reports usage within the stream.
+    usage_edit: Option<Edit>,
+}
+
+/// Bytes to put in the place of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Edit {
+    at: Range<usize>,
+    text: &'static str,
+}
+
+/// Reads the head of a request for a model's answer.
+///
+/// # Errors
+/// A sentence for the caller, when the body is not a request of this dialect.
+pub fn head(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> {
+    read(wire::of(dialect).head_rules(), body)
+}
+
+/// Reads the head of a request that only counts tokens: no bound of the output is needed.
+///
+/// # Errors
+/// As [`head`].
+pub fn count_tokens_head(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> {
+    let rules = HeadRules {
+        max_tokens_required: false,
+        ..*wire::of(dialect).head_rules()
+    };
+    read(&rules, body)
+}
+
+/// The body with another model and, if asked for, with usage in the stream switched on.
+///
+/// Every other byte stays as it was; if nothing changes, the very same buffer is returned.
+#[must_use]
+pub fn splice(
+    body: &Bytes,
+    head: &Head,
+    new_model: Option<&str>,
+    force_include_usage: bool,
+) -> Bytes {
+    let model = new_model
+        .filter(|name| *name != head.model)
+        .map(|name| (head.model_at.clone(), json_string(name)));
+    let usage = head
+        .usage_edit
+        .as_ref()
+        .filter(|_| force_include_usage)
+        .map(|edit| (edit.at.clone(), Cow::Borrowed(edit.text)));
+    let mut edits: Vec<(Range<usize>, Cow<'_, str>)> = model.into_iter().chain(usage).collect();
+    if edits.is_empty() {
+        return body.clone();
+    }
+    edits.sort_by_key(|(at, _)| at.start);
+    let added: usize = edits.iter().map(|(_, text)| text.len()).sum();
+    let mut out = Vec::with_capacity(body.len() + added);
+    let mut copied = 0;
+    for (at, text) in edits {
+        out.extend_from_slice(&body[copied..at.start]);
+        out.extend_from_slice(text.as_bytes());
+        copied = at.end;
+    }
+    out.extend_from_slice(&body[copied..]);
+    Bytes::from(out)
+}
+
+fn json_string(text: &str) -> Cow<'static, str> {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    crate::json::write_string(&mut out, text);
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn read(rules: &HeadRules, body: &Bytes) -> Result<Head, Fault> {
+    let text = crate::json::text(body)?;
+    if depth::is_too_deep(body) {
+        return Err(Fault::whole(format!(
+            "the JSON is nested deeper than {} levels; flatten it",
+            depth::MAX_DEPTH
+        )));
+    }
+    let fields = parse(rules, text)?;
+    let model_raw = fields
+        .model
+        .ok_or_else(|| Fault::at("model", "missing; expected the name of a model"))?;
+    if !fields.messages_seen {
+        return Err(Fault::at(
+            "messages",
+            "missing; expected a non-empty array of messages",
+        ));
+    }
+    let max_output_tokens = max_output_tokens(rules, &fields)?;
+    let stream = optional_bool("stream", fields.stream)?;
+    let usage = match fields.stream_options {
+        Some(options) if rules.usage_on_request => usage_in_options(text, options)?,
+        _ => Usage {
+            asked: !rules.usage_on_request,
+            edit: Edit {
+                at: after_brace(text, 0),
+                text: r#""stream_options":{"include_usage":true},"#,
+            },
+        },
+    };
+    Ok(Head {
+        model: model_name(model_raw)?,
+        stream,
+        include_usage: usage.asked,
+        max_output_tokens,
+        choices: choices(rules, &fields)?,
+        input_bytes: body.len(),
+        model_at: range_in(text, model_raw.get()),
+        usage_edit: (stream && !usage.asked).then_some(usage.edit),
+    })
+}
+
+fn parse<'a>(rules: &HeadRules, text: &'a str) -> Result<Fields<'a>, Fault> {
+    if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
+        return Err(Fault::whole("the body is empty; expected a JSON object"));
+    }
+    let place = fields::Place::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let fields = fields::Reader {
+        rules,
+        place: &place,
+    }
+    .deserialize(&mut json)
+    .and_then(|fields| json.end().map(|()| fields));
+    fields.map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => place.fault(&error),
+        _ => Fault::syntax(&error),
+    })
+}
+
+fn model_name(raw: &RawValue) -> Result<String, Fault> {
+    let name: String = serde_json::from_str(raw.get())
+        .map_err(|_| wrong("model", "a string, the name of a model", raw))?;
+    if name.is_empty() {
+        return Err(Fault::at(
+            "model",
+            "expected the name of a model, found an empty string",
+        ));
+    }
+    Ok(name)
+}
+
+fn max_output_tokens(rules: &HeadRules, fields: &Fields<'_>) -> Result<Option<u64>, Fault> {
+    let mut most = None;
+    for (name, raw) in rules.max_tokens.iter().zip(fields.max_tokens) {
+        let Some(raw) = present(raw) else { continue };
+        let tokens = serde_json::from_str::<u64>(raw.get())
+            .ok()
+            .filter(|tokens| *tokens >= rules.max_tokens_least)
+            .ok_or_else(|| {
+                let least = rules.max_tokens_least;
+                wrong(name, &format!("an integer of at least {least}"), raw)
+            })?;
+        most = most.max(Some(tokens));
+    }
+    if most.is_none() && rules.max_tokens_required {
+        let name = rules.max_tokens.first().copied().unwrap_or_default();
+        return Err(Fault::at(
+            name,
+            "missing; expected the most tokens that the answer may have",
+        ));
+    }
+    Ok(most)
+}
+
+fn choices(rules: &HeadRules, fields: &Fields<'_>) -> Result<u64, Fault> {
+    let (Some(name), Some(raw)) = (rules.choices, present(fields.choices)) else {
+        return Ok(1);
+    };
+    serde_json::from_str::<u64>(raw.get())
+        .ok()
+        .filter(|choices| *choices >= 1)
+        .ok_or_else(|| wrong(name, "an integer of at least 1", raw))
+}
+
+fn optional_bool(name: &str, raw: Option<&RawValue>) -> Result<bool, Fault> {
+    let Some(raw) = present(raw) else {
+        return Ok(false);
+    };
+    match raw.get() {
+        "false" => Ok(false),
+        "true" => Ok(true),
+        _ => Err(wrong(name, "true or false", raw)),
+    }
+}
+
+struct Usage {
+    asked: bool,
+    edit: Edit,
+}
+
+/// `stream_options` as the caller wrote it, and how to switch usage on within it.
+fn usage_in_options(text: &str, options: &RawValue) -> Result<Usage, Fault> {
+    let at = range_in(text, options.get());
+    if options.get() == "null" {
+        let text = r#"{"include_usage":true}"#;
+        let edit = Edit { at, text };
+        return Ok(Usage { asked: false, edit });
+    }
+    let found: fields::StreamOptions<'_> = serde_json::from_str(options.get())
+        .map_err(|_| wrong("stream_options", "an object", options))?;
+    let edit = match found.include_usage {
+        Some(value) => Edit {
+            at: range_in(text, value.get()),
+            text: "true",
+        },
+        None => Edit {
+            at: after_brace(text, at.start),
+            text: if found.is_empty {
+                r#""include_usage":true"#
+            } else {
+                r#""include_usage":true,"#
+            },
+        },
+    };
+    Ok(Usage {
+        asked: optional_bool("stream_options.include_usage", found.include_usage)?,
+        edit,
+    })
+}
+
+/// The empty range just behind the first `{` at or after `from`.
+fn after_brace(text: &str, from: usize) -> Range<usize> {
+    let brace = memchr::memchr(b'{', &text.as_bytes()[from..]).map_or(from, |at| from + at + 1);
+    brace..brace
+}
+
+/// Where `part`, borrowed from `whole`, stands in it.
+fn range_in(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+    start..start + part.len()
+}
+
+fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
+    raw.filter(|raw| raw.get() != "null")
+}
+
+fn wrong(name: &str, expected: &str, raw: &RawValue) -> Fault {
+    let found = crate::json::describe(raw.get());
+    Fault::at(name, format_args!("expected {expected}, found {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    fn of(body: &str) -> Result<Head, Fault> { head(Dialect::OpenAiChat, &Bytes::copy_from_slice(body.as_bytes())) }
+    #[test]
+    fn tmp() {
+        for b in [r#"{"model":"m","messages":[{"role":"user"}]}"#, r#"{"model":"m","messages":[{"role":"usr"}]}"#, r#"{"model":5,"messages":[{"role":"user"}]}"#, r#"{"model":"m","messages":[5]}"#, r#"{"model":"m","messages":[{"content":"x"}]}"#, r#"{"model":"m","messages":[]}"#,r#"{"model":"m","messages":"hi"}"#, r#"[]"#, "", r#"{"model":"m","#, r#"{"model":"m","model":"m"}"#, r#"{"model":"m","messages":[{"role":"user"}]} x"#, r#"{"model":"m","messages":[{"role":"user"}],"max_tokens":1.5}"#, r#"{"model":"m","messages":[{"role":"user"}],"stream":"yes"}"#, r#"{"model":"m","messages":[{"role":7}],"stream":"yes"}"#] {
+            println!("{b}\n   {:?}", of(b));
+        }
+        let b = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[{"role":"user"}], "stream_options": {"a":1}}"#);
+        let h = head(Dialect::OpenAiChat, &b).unwrap();
+        println!("{:?} {:?}", h, splice(&b, &h, Some("n\"x"), true));
+    }
+}

@@ -1,0 +1,155 @@
+//! The top-level fields of a request, borrowed from the body in one validated pass.
+
+use super::{HeadRules, messages};
+use crate::fault::Fault;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, cell::Cell, fmt};
+
+/// The fields that routing and limits look at, as they stand in the body.
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    pub model: Option<&'a RawValue>,
+    pub stream: Option<&'a RawValue>,
+    pub stream_options: Option<&'a RawValue>,
+    pub choices: Option<&'a RawValue>,
+    /// In the order of [`HeadRules::max_tokens`].
+    pub max_tokens: [Option<&'a RawValue>; 2],
+    pub messages_seen: bool,
+}
+
+/// Where the reader is, for the error message.
+#[derive(Default)]
+pub(super) struct Place {
+    pub field: Cell<Option<&'static str>>,
+    pub message: Cell<Option<usize>>,
+    pub in_role: Cell<bool>,
+}
+
+impl Place {
+    /// serde_json's complaint about a type, with the place it is about.
+    pub(super) fn fault(&self, error: &serde_json::Error) -> Fault {
+        let Some(field) = self.field.get() else {
+            return Fault::whole(error.to_string());
+        };
+        let index = self.message.get().map(|index| format!("[{index}]"));
+        let role = if self.in_role.get() { ".role" } else { "" };
+        Fault::at(
+            format!("{field}{}{role}", index.unwrap_or_default()),
+            error,
+        )
+    }
+}
+
+/// Reads [`Fields`] from a JSON object.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'r> {
+    pub rules: &'r HeadRules,
+    pub place: &'r Place,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Fields<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Fields<'de>, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the request as a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(Key(key)) = map.next_key()? {
+            self.place.field.set(None);
+            if key == "messages" {
+                self.place.field.set(Some("messages"));
+                if std::mem::replace(&mut fields.messages_seen, true) {
+                    return Err(A::Error::custom(TWICE));
+                }
+                map.next_value_seed(messages::Reader(self))?;
+                continue;
+            }
+            let Some((name, slot)) = self.slot(&key, &mut fields) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if slot.replace(map.next_value()?).is_some() {
+                self.place.field.set(Some(name));
+                return Err(A::Error::custom(TWICE));
+            }
+        }
+        self.place.field.set(None);
+        Ok(fields)
+    }
+}
+
+/// Two readers of one body may each believe another of the two values, so there may be only one.
+const TWICE: &str = "expected once, found a second time";
+
+impl Reader<'_> {
+    fn slot<'f, 'de>(
+        &self,
+        key: &str,
+        fields: &'f mut Fields<'de>,
+    ) -> Option<(&'static str, &'f mut Option<&'de RawValue>)> {
+        match key {
+            "model" => return Some(("model", &mut fields.model)),
+            "stream" => return Some(("stream", &mut fields.stream)),
+            "stream_options" => return Some(("stream_options", &mut fields.stream_options)),
+            _ => {}
+        }
+        if let Some(name) = self.rules.choices.filter(|name| *name == key) {
+            return Some((name, &mut fields.choices));
+        }
+        let mut bounds = self.rules.max_tokens.iter().zip(&mut fields.max_tokens);
+        bounds
+            .find(|(name, _)| **name == key)
+            .map(|(name, slot)| (*name, slot))
+    }
+}
+
+/// `stream_options`, as far as it concerns us.
+#[derive(Default)]
+pub(super) struct StreamOptions<'a> {
+    pub include_usage: Option<&'a RawValue>,
+    pub is_empty: bool,
+}
+
+impl<'de> serde::Deserialize<'de> for StreamOptions<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = StreamOptions<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut options = StreamOptions {
+                    include_usage: None,
+                    is_empty: true,
+                };
+                while let Some(Key(key)) = map.next_key()? {
+                    options.is_empty = false;
+                    let value = map.next_value()?;
+                    if key == "include_usage" {
+                        options.include_usage = Some(value);
+                    }
+                }
+                Ok(options)
+            }
+        }
+        json.deserialize_map(Object)
+    }
+}
+
+/// An object's key, borrowed unless it has escapes.
+#[derive(serde::Deserialize)]
+pub(super) struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);

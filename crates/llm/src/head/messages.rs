@@ -1,0 +1,82 @@
+//! The conversation of a request: only that it is one, without reading what is said.
+
+use super::fields::{self, Key};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use std::fmt;
+
+/// Checks that `messages` is a non-empty array of objects with known roles.
+pub(super) struct Reader<'r>(pub fields::Reader<'r>);
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a non-empty array of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let place = self.0.place;
+        let mut count = 0;
+        place.message.set(Some(0));
+        while seq.next_element_seed(Message(self.0))?.is_some() {
+            count += 1;
+            place.message.set(Some(count));
+        }
+        place.message.set(None);
+        if count == 0 {
+            return Err(A::Error::invalid_length(0, &self));
+        }
+        Ok(())
+    }
+}
+
+struct Message<'r>(fields::Reader<'r>);
+
+impl<'de> DeserializeSeed<'de> for Message<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Message<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a message as a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(fields::Reader { rules, place }) = self;
+        let mut role_seen = false;
+        while let Some(Key(key)) = map.next_key()? {
+            if key != "role" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            place.in_role.set(true);
+            let Key(role) = map.next_value()?;
+            if !rules.roles.contains(&&*role) {
+                return Err(A::Error::unknown_variant(&role, rules.roles));
+            }
+            place.in_role.set(false);
+            role_seen = true;
+        }
+        if !role_seen {
+            place.in_role.set(true);
+            return Err(A::Error::missing_field("role"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! The figures a provider has given so far; a figure it left out is not a zero.
+
+use seaworthy_core::usage::Usage;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// Token counts as a provider reported them, each kept apart from "not said".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Reported {
+    /// Input that was neither read from nor written to the cache.
+    pub input: Option<u64>,
+    pub cached_read: Option<u64>,
+    /// All input written to the cache.
+    pub cache_write: Option<u64>,
+    /// The part of it that is kept for an hour.
+    pub cache_write_1h: Option<u64>,
+    pub output: Option<u64>,
+    pub reasoning: Option<u64>,
+    pub audio_input: Option<u64>,
+    pub audio_output: Option<u64>,
+}
+
+impl Reported {
+    /// These figures, overridden by those that `later` gives.
+    pub(crate) fn updated_by(self, later: Self) -> Self {
+        Self {
+            input: later.input.or(self.input),
+            cached_read: later.cached_read.or(self.cached_read),
+            cache_write: later.cache_write.or(self.cache_write),
+            cache_write_1h: later.cache_write_1h.or(self.cache_write_1h),
+            output: later.output.or(self.output),
+            reasoning: later.reasoning.or(self.reasoning),
+            audio_input: later.audio_input.or(self.audio_input),
+            audio_output: later.audio_output.or(self.audio_output),
+        }
+    }
+
+    /// Whether anything was said about the input.
+    pub(crate) fn has_input(&self) -> bool {
+        self.input.is_some() || self.cached_read.is_some() || self.cache_write.is_some()
+    }
+
+    /// The figures, if both sides are known.
+    pub(crate) fn complete(&self) -> Option<Usage> {
+        (self.has_input() && self.output.is_some()).then(|| self.to_usage())
+    }
+
+    /// The figures, with zero for what was not said.
+    pub(crate) fn to_usage(self) -> Usage {
+        let output_tokens = self.output.unwrap_or(0);
+        let cache_write = self.cache_write.unwrap_or(0);
+        let cache_write_1h_tokens = self.cache_write_1h.unwrap_or(0).min(cache_write);
+        Usage {
+            input_tokens: self.input.unwrap_or(0),
+            cached_read_tokens: self.cached_read.unwrap_or(0),
+            cache_write_5m_tokens: cache_write - cache_write_1h_tokens,
+            cache_write_1h_tokens,
+            output_tokens,
+            reasoning_tokens: self.reasoning.unwrap_or(0).min(output_tokens),
+            audio_input_tokens: self.audio_input.unwrap_or(0),
+            audio_output_tokens: self.audio_output.unwrap_or(0).min(output_tokens),
+            estimated: false,
+        }
+    }
+}
+
+/// Reads a token count; whatever is not one (`null`, text, a negative number) counts as not said,
+/// since a provider's slip must not cost the caller the answer.
+pub(crate) fn count<'de, D: Deserializer<'de>>(json: D) -> Result<Option<u64>, D::Error> {
+    let raw = <&RawValue>::deserialize(json)?.get();
+    Ok(raw.parse().ok().or_else(|| whole_float(raw)))
+}
+
+/// `12.0`, as some servers write counts.
+fn whole_float(raw: &str) -> Option<u64> {
+    let (whole, fraction) = raw.split_once('.')?;
+    fraction.bytes().all(|digit| digit == b'0').then_some(())?;
+    whole.parse().ok()
+}

@@ -1,0 +1,126 @@
+//! Usage of Anthropic messages: three classes of input that add up, cumulative within a stream.
+
+use crate::usage::{Reported, Seen, Tally, count, string_bytes};
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use std::sync::LazyLock;
+
+/// The `usage` object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UsageObject {
+    #[serde(deserialize_with = "count")]
+    input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    output_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    cache_creation_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CacheCreation {
+    #[serde(deserialize_with = "count")]
+    ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    #[serde(deserialize_with = "count")]
+    thinking_tokens: Option<u64>,
+}
+
+impl UsageObject {
+    pub(super) fn to_reported(&self) -> Reported {
+        let kept = self.cache_creation.as_ref();
+        let hour = kept.and_then(|kept| kept.ephemeral_1h_input_tokens);
+        let minutes = kept.and_then(|kept| kept.ephemeral_5m_input_tokens);
+        let by_time = match (minutes, hour) {
+            (None, None) => None,
+            (minutes, hour) => Some(minutes.unwrap_or(0).saturating_add(hour.unwrap_or(0))),
+        };
+        Reported {
+            input: self.input_tokens,
+            cached_read: self.cache_read_input_tokens,
+            cache_write: self.cache_creation_input_tokens.max(by_time),
+            cache_write_1h: hour,
+            output: self.output_tokens,
+            reasoning: self
+                .output_tokens_details
+                .as_ref()
+                .and_then(|details| details.thinking_tokens),
+            audio_input: None,
+            audio_output: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Frame {
+    usage: Option<UsageObject>,
+}
+
+#[derive(Deserialize)]
+struct StartFrame {
+    message: Frame,
+}
+
+pub(super) fn of_reply(body: &[u8]) -> Option<Reported> {
+    let frame: Frame = serde_json::from_slice(body).ok()?;
+    frame.usage.map(|usage| usage.to_reported())
+}
+
+/// The keys of a delta that carry the answer, quotes included.
+static CONTENT: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["\"text\"", "\"partial_json\"", "\"thinking\""].map(Finder::new));
+
+static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"type\""));
+
+/// Reads one event in passing.
+pub(super) fn observe(name: &[u8], data: &[u8], tally: &mut Tally) -> Seen {
+    let kind = if name.is_empty() { first_type(data) } else { name };
+    match kind {
+        b"content_block_delta" => {
+            let bytes = CONTENT.iter().map(|key| string_bytes(data, key));
+            match bytes.into_iter().find(|len| *len > 0) {
+                Some(bytes) => tally.add_content(bytes),
+                None => Seen::Other,
+            }
+        }
+        b"message_start" => {
+            if let Ok(start) = serde_json::from_slice::<StartFrame>(data) {
+                let mut reported = start.message.usage.unwrap_or_default().to_reported();
+                // What has been generated at the start says nothing about the end.
+                tally.output_floor = reported.output.take().unwrap_or(0);
+                tally.reported = tally.reported.updated_by(reported);
+            }
+            Seen::Other
+        }
+        b"message_delta" => {
+            tally.finished = true;
+            if let Some(reported) = of_reply(data) {
+                tally.reported = tally.reported.updated_by(reported);
+            }
+            Seen::Other
+        }
+        b"message_stop" => Seen::Terminal,
+        b"error" => Seen::Error,
+        _ => Seen::Other,
+    }
+}
+
+/// The value of the first `type`, for servers that leave the event name out.
+fn first_type(data: &[u8]) -> &[u8] {
+    let Some(at) = TYPE.find(data) else {
+        return b"";
+    };
+    let mut quoted = data[at + 6..].splitn(3, |byte| *byte == b'"');
+    quoted.nth(1).unwrap_or_default()
+}
