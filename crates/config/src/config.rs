@@ -1,0 +1,181 @@
+//! The configuration as types. The comments become the reference and the JSON Schema.
+
+mod provider;
+mod server;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::provider::{Headers, Provider, ProviderKind, ProviderTimeouts};
+pub use self::server::Server;
+use crate::value::{Listen, SharedStateUrl, StorageUrl, Target};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The listener that clients talk to, and the limits of a connection and of a request.
+    pub server: Server,
+    /// The control plane.
+    pub admin: Admin,
+    /// Who may use the gateway.
+    pub auth: Auth,
+    /// Where durable state is kept: keys, ledger, audit, sessions, tasks.
+    pub storage: Storage,
+    /// Where the state is kept that replicas share: limits, budgets in flight, breakers.
+    pub shared_state: SharedState,
+    /// The services that answer requests, each under a name of your choice.
+    pub providers: BTreeMap<String, Provider>,
+    /// The model names that clients ask for.
+    pub models: BTreeMap<String, Model>,
+    /// What is written to the log, and how.
+    pub logging: Logging,
+}
+
+/// The control plane.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// An address of its own for the control plane. Without it, the control plane shares
+    /// `server.listen`.
+    pub listen: Option<Listen>,
+}
+
+/// Who may use the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Whether requests need an API key. Can only be turned off while every listener is on a
+    /// loopback address.
+    pub enabled: bool,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// Where durable state is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// `sqlite:FILE`, relative to the working directory, or `memory:` to keep nothing.
+    pub url: StorageUrl,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            url: StorageUrl::Sqlite("seaworthy.db".into()),
+        }
+    }
+}
+
+/// Where shared state is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SharedState {
+    /// `memory:`, in the process, for a single replica.
+    pub url: SharedStateUrl,
+    /// What to do while the shared state is lost: `local` goes on with this replica's share of the
+    /// limits, `reject` refuses requests. `memory:` cannot be lost.
+    pub on_loss: OnLoss,
+}
+
+impl Default for SharedState {
+    fn default() -> Self {
+        Self {
+            url: SharedStateUrl::Memory,
+            on_loss: OnLoss::Local,
+        }
+    }
+}
+
+/// What to do while the shared state is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLoss {
+    /// Go on with this replica's share of the limits.
+    Local,
+    /// Refuse requests.
+    Reject,
+}
+
+/// One name that clients ask for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What the name stands for, as `provider/model`; the first one is preferred.
+    pub targets: Vec<Target>,
+    /// Further names for the same model.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+}
+
+/// What is written to the log, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logging {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// `json`, `pretty`, or `auto`: pretty on a terminal and JSON elsewhere.
+    pub format: LogFormat,
+    /// Whether prompts and answers are written at level `debug`. Never turn this on in production.
+    pub content: bool,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Auto,
+            content: false,
+        }
+    }
+}
+
+/// How severe a log line is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// A person must act.
+    Error,
+    /// Recovered or degraded.
+    Warn,
+    /// Changes of state, and one line a request.
+    Info,
+    /// Details for finding faults.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level's name, as in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+}

@@ -1,0 +1,68 @@
+//! The listener that clients talk to.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::num::NonZeroUsize;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{ByteSize, Duration, Listen};
+
+/// The listener that clients talk to, and the limits of a connection and of a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The address to listen on.
+    pub listen: Listen,
+    /// How many threads handle requests. Without it, one for each core.
+    pub workers: Option<NonZeroUsize>,
+    /// The largest request body. A larger one is refused with 413 before it is read.
+    pub max_request_size: ByteSize,
+    /// The largest answer that is taken from a provider.
+    pub max_response_size: ByteSize,
+    /// The largest request line and headers together. From 8KiB to 1MiB.
+    pub max_header_size: ByteSize,
+    /// The largest number of headers in a request. At most 1000.
+    pub max_headers: NonZeroUsize,
+    /// How long a client may take to send the headers of a request.
+    pub header_timeout: Duration,
+    /// How long a client may pause while it sends the body of a request.
+    pub body_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive_timeout: Duration,
+    /// How long a client may go without taking any of its answer.
+    pub write_timeout: Duration,
+    /// How many connections may be open.
+    pub max_connections: NonZeroUsize,
+    /// How many requests may be handled at the same time.
+    pub max_concurrent_requests: NonZeroUsize,
+    /// How long requests may take to finish when the program is told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: Listen::new(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080))),
+            workers: None,
+            max_request_size: ByteSize::new(10_000_000),
+            max_response_size: ByteSize::new(64_000_000),
+            max_header_size: ByteSize::new(64 * 1024),
+            max_headers: count(128),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(60),
+            max_connections: count(10_000),
+            max_concurrent_requests: count(4096),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+pub(super) const fn count(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}

@@ -1,0 +1,38 @@
+//! The configuration language: one schema, TOML and YAML, errors with file, line and column.
+//!
+//! A text becomes a tree with positions ([`Format`]), environment variables and flags are laid
+//! over it ([`Overrides`]), the tree is decoded into [`Config`], and what the options must be
+//! together is checked. [`load`] does all of it and reports everything that is wrong at once.
+
+mod config;
+mod decode;
+mod document;
+mod load;
+mod mask;
+mod nearest;
+mod overrides;
+mod problem;
+mod reserved;
+mod schema;
+mod secret;
+mod show;
+mod source;
+mod starting;
+mod validate;
+mod value;
+mod watch;
+
+pub use config::{
+    Admin, Auth, Config, Headers, LogFormat, LogLevel, Logging, Model, OnLoss, Provider,
+    ProviderKind, ProviderTimeouts, Server, SharedState, Storage,
+};
+pub use document::Format;
+pub use load::{Loaded, load, load_str};
+pub use overrides::{ENVIRONMENT_PREFIX, Overrides};
+pub use problem::{Problem, Problems, Severity};
+pub use schema::{reference, schema};
+pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
+pub use show::{Change, diff, show};
+pub use starting::{load_default, starting_config};
+pub use value::{BaseUrl, ByteSize, Duration, Listen, SharedStateUrl, StorageUrl, Target};
+pub use watch::Fingerprint;

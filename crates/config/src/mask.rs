@@ -1,0 +1,292 @@
+//! Keeps secrets out of everything that is shown: messages, excerpts of the file, effective values.
+
+use std::ops::Range;
+
+/// What stands where a secret was.
+pub(crate) const REDACTED: &str = "[redacted]";
+
+/// Names that hold secrets, without separators; a name within a slip of the finger counts as well.
+const SECRET_NAMES: [&str; 8] = [
+    "apikey",
+    "secret",
+    "password",
+    "token",
+    "authorization",
+    "credential",
+    "cookie",
+    "privatekey",
+];
+/// How well-known keys begin.
+const KEY_PREFIXES: [&str; 18] = [
+    "sk-",
+    "sk_",
+    "pk-",
+    "pk_",
+    "rk_",
+    "swk_",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "AKIA",
+    "AIza",
+    "eyJ",
+    "hf_",
+    "gsk_",
+];
+/// A mixed run of letters and digits this long is taken for a key.
+const KEY_RUN: usize = 20;
+
+/// Whether values under this key are secrets.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    let name: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    let contains = [
+        "secret",
+        "password",
+        "passwd",
+        "authorization",
+        "credential",
+        "cookie",
+    ];
+    name.ends_with("key")
+        || name.ends_with("token")
+        || contains.iter().any(|part| name.contains(part))
+        || SECRET_NAMES
+            .iter()
+            .any(|secret| strsim::osa_distance(&name, secret) <= secret.len() / 4)
+}
+
+/// Whether the text looks like a key, whatever it is called.
+pub(crate) fn looks_secret(text: &str) -> bool {
+    !telltales(text).is_empty()
+}
+
+/// The text without anything that looks like a key.
+pub(crate) fn mask_text(text: &str) -> String {
+    Masked::new(text, telltales(text)).text
+}
+
+/// The line of a file without the values of secret names and without anything that looks like a
+/// key. `known` are the parts that the caller knows to be secret.
+pub(crate) fn mask_line(line: &str, known: &[Range<usize>]) -> Masked {
+    let mut ranges = telltales(line);
+    ranges.extend(secret_assignments(line));
+    ranges.extend(known.iter().cloned());
+    Masked::new(line, ranges)
+}
+
+/// Whether a line in a file that could not be parsed goes on with a secret begun on a line before.
+pub(crate) fn continues_secret(before: &[&str], line: &str) -> bool {
+    if !assignments(line).any(|_| true) && !line.trim().is_empty() && !line.trim().starts_with('[')
+    {
+        return true;
+    }
+    before.iter().rev().take(40).any(|line| {
+        let last = assignments(line)
+            .filter(|(name, _)| is_secret_name(name))
+            .last();
+        last.is_some_and(|(_, value)| {
+            let value = line[value..].trim();
+            let open = ["\"\"\"", "'''", "[", "{", "|", ">"];
+            value.is_empty() || value.starts_with('#') || open.iter().any(|o| value.starts_with(o))
+        })
+    })
+}
+
+/// A text with its secrets replaced, which still knows where everything else went.
+#[derive(Debug)]
+pub(crate) struct Masked {
+    /// What may be shown.
+    pub text: String,
+    /// What was replaced, as ranges of the original, in order.
+    ranges: Vec<Range<usize>>,
+}
+
+impl Masked {
+    fn new(original: &str, mut ranges: Vec<Range<usize>>) -> Self {
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_by_key(|range| (range.start, range.end));
+        let mut merged: Vec<Range<usize>> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        let mut text = String::with_capacity(original.len());
+        let mut at = 0;
+        for range in &merged {
+            text.push_str(&original[at..range.start]);
+            text.push_str(REDACTED);
+            at = range.end;
+        }
+        text.push_str(&original[at..]);
+        Self {
+            text,
+            ranges: merged,
+        }
+    }
+
+    /// Where a byte of the original is now; a byte of a secret is where its replacement begins.
+    pub(crate) fn place(&self, offset: usize) -> usize {
+        let mut shift: isize = 0;
+        for range in &self.ranges {
+            if offset < range.end {
+                return offset.min(range.start).saturating_add_signed(shift);
+            }
+            shift += REDACTED.len() as isize - range.len() as isize;
+        }
+        offset.saturating_add_signed(shift)
+    }
+}
+
+/// Every `name = ` or `name: ` of a line, with the byte at which its value begins.
+fn assignments(line: &str) -> impl Iterator<Item = (&str, usize)> {
+    line.char_indices()
+        .filter(|(_, c)| matches!(c, '=' | ':'))
+        .filter_map(|(at, _)| {
+            let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
+            let name_start = before
+                .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+                .map_or(0, |index| {
+                    index + before[index..].chars().next().map_or(1, char::len_utf8)
+                });
+            let name = &before[name_start..];
+            let after = &line[at + 1..];
+            if name.is_empty() || after.starts_with("//") {
+                return None;
+            }
+            Some((name, at + 1 + (after.len() - after.trim_start().len())))
+        })
+}
+
+fn secret_assignments(line: &str) -> Vec<Range<usize>> {
+    assignments(line)
+        .filter(|(name, _)| is_secret_name(name))
+        .filter_map(|(_, start)| {
+            let value = line[start..].trim_end();
+            let bare = value.trim_start_matches(['"', '\'']);
+            let reference = bare.starts_with("secret://") && !bare.contains(char::is_whitespace);
+            let opens = matches!(value, "[" | "{" | "" | "|" | ">");
+            (!reference && !opens).then_some(start..start + value.len())
+        })
+        .collect()
+}
+
+/// Where a text holds something that looks like a key or a password.
+fn telltales(text: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    for word in words(text, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        let content = &text[word.clone()];
+        if content.len() >= 12
+            && KEY_PREFIXES
+                .iter()
+                .any(|prefix| content.starts_with(prefix))
+        {
+            ranges.push(word);
+        }
+    }
+    for run in words(text, |c| c.is_ascii_alphanumeric()) {
+        let content = text[run.clone()].as_bytes();
+        let mixed = content.iter().any(u8::is_ascii_digit)
+            && content.iter().any(|byte| byte.is_ascii_alphabetic());
+        if content.len() >= KEY_RUN && mixed {
+            ranges.push(run);
+        }
+    }
+    for scheme in ["Bearer ", "Basic "] {
+        for (at, _) in text.match_indices(scheme) {
+            let start = at + scheme.len();
+            let rest = &text[start..];
+            let len = rest.find(|c: char| c.is_whitespace() || "\"'`,".contains(c));
+            ranges.push(start..start + len.unwrap_or(rest.len()));
+        }
+    }
+    for (at, _) in text.match_indices("://") {
+        let start = at + 3;
+        let rest = &text[start..];
+        let authority = &rest[..rest
+            .find(|c: char| c.is_whitespace() || "/\"'`".contains(c))
+            .unwrap_or(rest.len())];
+        if let Some(len) = authority.rfind('@') {
+            ranges.push(start..start + len);
+        }
+    }
+    ranges
+}
+
+fn words(text: &str, belongs: impl Fn(char) -> bool) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    let mut start = None;
+    for (at, c) in text.char_indices() {
+        match (belongs(c), start) {
+            (true, None) => start = Some(at),
+            (false, Some(from)) => {
+                words.push(from..at);
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    words.extend(start.map(|from| from..text.len()));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_secret_names_are_masked_and_references_stay() {
+        for (line, shown) in [
+            ("api_key = \"hunter2\"", "api_key = [redacted]"),
+            ("  api-kye: hunter2 # x", "  api-kye: [redacted]"),
+            (
+                "api_key = \"secret://env/OPENAI_API_KEY\"",
+                "api_key = \"secret://env/OPENAI_API_KEY\"",
+            ),
+            ("max_tokens = 8000", "max_tokens = 8000"),
+            (
+                "models = [\"anthropic/claude-sonnet-4-20250514\"]",
+                "models = [\"anthropic/claude-sonnet-4-20250514\"]",
+            ),
+            (
+                "a = { \"x-api-key\" = \"abc\" }",
+                "a = { \"x-api-key\" = [redacted]",
+            ),
+        ] {
+            assert_eq!(mask_line(line, &[]).text, shown);
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_masked_under_any_name() {
+        for text in [
+            "x sk-ant-api03-aaaa y",
+            "Bearer abc",
+            "postgres://me:pass@host/db",
+            "0123456789abcdef0123456789abcdef",
+        ] {
+            assert!(mask_text(text).contains(REDACTED), "{text}");
+        }
+        assert_eq!(
+            mask_text("postgres://me:pass@host/db"),
+            "postgres://[redacted]@host/db"
+        );
+    }
+
+    #[test]
+    fn places_move_with_the_replacements() {
+        let masked = mask_line("api_key=\"a\", x", &[0..3]);
+        assert_eq!(masked.text, "[redacted]_key=[redacted]");
+        assert_eq!(masked.place(1), 0);
+        assert_eq!(masked.place(3), REDACTED.len());
+    }
+}

@@ -1,0 +1,48 @@
+//! Words of the configuration language that this version knows but cannot act on yet. They are
+//! errors: a control that is configured and not enforced is worse than none.
+
+/// Sections and keys, with what is going to read them.
+const SECTIONS: [(&str, &str); 21] = [
+    ("rate_limits", "request limits"),
+    ("cost_controls", "token and cost budgets"),
+    ("cost_config", "prices and budgets"),
+    ("cost_dashboard", "the dashboard"),
+    ("degradation_tiers", "degradation"),
+    ("alerts", "alerting"),
+    ("health_endpoints", "configurable health checks"),
+    ("dependency_checks", "dependency checks"),
+    ("input_validation", "input guards"),
+    ("output_handling", "output guards"),
+    ("api_key_practices", "key management"),
+    ("audit_log", "the audit log"),
+    ("logging_levels", "log contents"),
+    ("structured_log_format", "log contents"),
+    ("agent_metrics", "metric selection"),
+    ("rollback_procedure", "releases"),
+    ("escalation", "alerting"),
+    ("min_capacity", "autoscaling"),
+    ("max_capacity", "autoscaling"),
+    ("target_cpu", "autoscaling"),
+    ("agent", "the agent runtime"),
+];
+
+/// Choices of an enumeration, by its name.
+const CHOICES: [(&str, &[&str]); 1] = [(
+    "ProviderKind",
+    &["azure-openai", "bedrock", "gemini", "cohere"],
+)];
+
+/// What is going to read the key at `path`, if it is a word of the language.
+pub(crate) fn section(path: &str) -> Option<&'static str> {
+    SECTIONS
+        .iter()
+        .find(|(name, _)| *name == path)
+        .map(|(_, reader)| *reader)
+}
+
+/// Whether `choice` is a word of the language that this version cannot act on yet.
+pub(crate) fn is_reserved_choice(enumeration: &str, choice: &str) -> bool {
+    CHOICES
+        .iter()
+        .any(|(name, choices)| *name == enumeration && choices.contains(&choice))
+}

@@ -1,0 +1,291 @@
+//! What the options must be together: references that lead somewhere, choices that fit.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Config, Headers, Model, Provider, ProviderKind};
+use crate::decode::join;
+use crate::document::Node;
+use crate::nearest::suggest;
+use crate::problem::Finding;
+use crate::secret::SecretRef;
+
+/// Headers that belong to the connection or are set from other options.
+const OWN_HEADERS: [&str; 6] = [
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+];
+
+/// Checks a configuration whose single values are right. `broken` are the paths of values that
+/// could not be decoded: what depends on them is not judged.
+pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<Finding> {
+    let mut check = Check {
+        config,
+        root,
+        broken,
+        findings: Vec::new(),
+    };
+    check.server();
+    check.exposure();
+    for (name, provider) in &config.providers {
+        check.name("provider", &["providers", name]);
+        check.provider(name, provider);
+    }
+    check.models();
+    check.findings
+}
+
+struct Check<'a> {
+    config: &'a Config,
+    root: &'a Node,
+    broken: &'a [String],
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn find(&self, path: &[&str], message: String) -> Finding {
+        let (key, node) = self.root.nearest(path);
+        let (outer, _) = self.root.nearest(&path[..path.len().saturating_sub(1)]);
+        let missing = key.map(|key| &key.name) == outer.map(|key| &key.name);
+        let section = matches!(node.value, crate::document::Value::Map(_));
+        let span = key
+            .filter(|_| missing || section)
+            .map_or(node.span, |key| key.span);
+        let path = path
+            .iter()
+            .fold(String::new(), |path, key| join(&path, key));
+        Finding::error(key.map(|_| span), &path, message)
+    }
+
+    fn error(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        let finding = self.find(path, message.into()).with_help(help);
+        self.findings.push(finding);
+    }
+
+    fn warn(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        let finding = self.find(path, message.into()).with_help(help);
+        self.findings.push(Finding {
+            severity: crate::Severity::Warning,
+            ..finding
+        });
+    }
+
+    fn intact(&self, section: &str) -> bool {
+        !self
+            .broken
+            .iter()
+            .any(|path| path.split('.').next() == Some(section))
+    }
+
+    fn server(&mut self) {
+        let server = &self.config.server;
+        if !(8 * 1024..=1024 * 1024).contains(&server.max_header_size.bytes()) {
+            let message = format!("expected 8KiB to 1MiB, found {}", server.max_header_size);
+            self.error(
+                &["server", "max_header_size"],
+                message,
+                "the usual size is 64KiB",
+            );
+        }
+        if server.max_headers.get() > 1000 {
+            let message = format!(
+                "expected at most 1000 headers, found {}",
+                server.max_headers
+            );
+            self.error(
+                &["server", "max_headers"],
+                message,
+                "the usual number is 128",
+            );
+        }
+        if let Some(workers) = server.workers.filter(|workers| workers.get() > 1024) {
+            let message = format!("expected at most 1024 workers, found {workers}");
+            let help = "leave it out for one worker a core";
+            self.error(&["server", "workers"], message, help);
+        }
+    }
+
+    fn exposure(&mut self) {
+        let (server, admin) = (self.config.server.listen, self.config.admin.listen);
+        if admin == Some(server) && server.socket_addr().port() != 0 {
+            let message = format!("`{server}` is the address of `server.listen` as well");
+            let help = "leave it out to serve both there, or choose another port";
+            self.error(&["admin", "listen"], message, help);
+        }
+        let listeners = [
+            Some(("server", server)),
+            admin.map(|listen| ("admin", listen)),
+        ];
+        let open = listeners
+            .into_iter()
+            .flatten()
+            .find(|(_, listen)| !listen.is_loopback());
+        if let Some((section, listen)) = open.filter(|_| !self.config.auth.enabled) {
+            let message = format!(
+                "requests without a key are only allowed on a loopback address, and \
+                 `{section}.listen` is {listen}"
+            );
+            let help = "set `auth.enabled` to true, or listen on 127.0.0.1";
+            self.error(&["auth", "enabled"], message, help);
+        }
+    }
+
+    fn name(&mut self, what: &str, path: &[&str]) {
+        let name = path.last().copied().unwrap_or_default();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let allowed_in_model = |c: char| allowed(c) || "/:@".contains(c);
+        let provider = what == "provider";
+        let good = |c: char| {
+            if provider {
+                allowed(c)
+            } else {
+                allowed_in_model(c)
+            }
+        };
+        if name.is_empty() || name.len() > 128 || !name.chars().all(good) {
+            let help = if provider {
+                "use up to 128 letters, digits, `-`, `_` and `.`"
+            } else {
+                "use up to 128 letters, digits, `-`, `_`, `.`, `/`, `:` and `@`"
+            };
+            self.error(
+                path,
+                format!("`{name}` cannot be the name of a {what}"),
+                help,
+            );
+        }
+    }
+
+    fn provider(&mut self, name: &str, provider: &Provider) {
+        let at = |key| ["providers", name, key];
+        let kind = provider.kind.as_str();
+        if provider.kind == ProviderKind::Echo {
+            let useless = [
+                ("base_url", provider.base_url.is_some()),
+                ("api_key", provider.api_key.is_some()),
+                ("headers", provider.headers.iter().next().is_some()),
+            ];
+            for (key, _) in useless.into_iter().filter(|(_, set)| *set) {
+                let message = format!("`{key}` has no meaning for the kind `echo`");
+                self.error(
+                    &at(key),
+                    message,
+                    "remove it: echo is built in and calls nobody",
+                );
+            }
+        } else if provider.base_url().is_none() {
+            let message = format!("`base_url` is missing: the kind `{kind}` has no public address");
+            let help = "set `base_url`, such as \"http://127.0.0.1:11434/v1\"";
+            self.error(&at("base_url"), message, help);
+        }
+        if let Some(key) = &provider.api_key {
+            self.literal(&at("api_key"), key);
+            if provider
+                .base_url
+                .as_ref()
+                .is_some_and(|url| !url.is_private())
+            {
+                let message = "the key is sent to this address without encryption";
+                self.warn(&at("base_url"), message, "use https");
+            }
+        } else if provider.base_url.is_none() && provider.kind != ProviderKind::Echo {
+            let message = format!("without `api_key`, {kind} will refuse every request");
+            let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
+            let help = format!("set `api_key` to \"secret://env/{variable}_API_KEY\"");
+            self.warn(&["providers", name], message, help);
+        }
+        for (header, value) in provider.headers.iter() {
+            self.header(&["providers", name, "headers", header], header, value);
+        }
+    }
+
+    fn header(&mut self, path: &[&str], header: &str, value: &SecretRef) {
+        if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
+            let help = "use letters, digits and `-`";
+            self.error(
+                path,
+                format!("`{header}` cannot be the name of a header"),
+                help,
+            );
+        } else if OWN_HEADERS.contains(&header.to_ascii_lowercase().as_str()) {
+            let message = format!("the header `{header}` is set by the gateway itself");
+            self.error(path, message, "remove it");
+        }
+        if let SecretRef::Literal(secret) = value {
+            if http::HeaderValue::from_str(secret.expose()).is_err() {
+                let message =
+                    format!("the value of the header `{header}` holds control characters");
+                self.error(
+                    path,
+                    message,
+                    "remove line breaks and other control characters",
+                );
+            }
+            if Headers::is_secret(header, value) {
+                self.literal(path, value);
+            }
+        }
+    }
+
+    fn literal(&mut self, path: &[&str], value: &SecretRef) {
+        if matches!(value, SecretRef::Literal(_)) {
+            let message = "a secret is written into the configuration";
+            let help = "put it into an environment variable or a file, and write \
+                        \"secret://env/NAME\" or \"secret://file/PATH\" here";
+            self.warn(path, message, help);
+        }
+    }
+
+    fn models(&mut self) {
+        if self.config.models.is_empty() && self.intact("models") {
+            let message = "there are no models: every request will be answered with 404";
+            self.warn(
+                &["models"],
+                message,
+                "add a section such as `[models.smart]`",
+            );
+        }
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        let config = self.config;
+        for name in config.models.keys() {
+            names.insert(name, name);
+        }
+        for (name, model) in &config.models {
+            self.name("model", &["models", name]);
+            self.targets(name, model);
+            for alias in &model.aliases {
+                let path = ["models", name.as_str(), "aliases"];
+                if let Some(owner) = names.insert(alias, name) {
+                    let message = format!("`{alias}` is a name of the model `{owner}` already");
+                    self.error(&path, message, "each name can stand for one model only");
+                }
+            }
+        }
+    }
+
+    fn targets(&mut self, name: &str, model: &Model) {
+        let path = ["models", name, "targets"];
+        if model.targets.is_empty() && self.intact("models") {
+            let message = format!("the model `{name}` has no target");
+            self.error(&path, message, "add one, such as \"openai/gpt-5\"");
+        }
+        if !self.intact("providers") {
+            return;
+        }
+        let known: Vec<&str> = self.config.providers.keys().map(String::as_str).collect();
+        for target in &model.targets {
+            let provider = target.provider.as_str();
+            if !known.contains(&provider) {
+                let message = format!("there is no provider `{provider}` for `{target}`");
+                let help = match known.as_slice() {
+                    [] => format!("add a section `providers.{provider}`"),
+                    known => suggest(provider, "the providers are", known),
+                };
+                self.error(&path, message, help);
+            }
+        }
+    }
+}
