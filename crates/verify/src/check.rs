@@ -1,0 +1,208 @@
+//! What a check is: data that anyone can read, and a probe that finds out.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::Serialize;
+
+use crate::outcome::Probed;
+use crate::session::Session;
+
+mod auth;
+mod dialect;
+mod errors;
+mod health;
+mod input;
+mod lifecycle;
+mod limits;
+mod metrics;
+mod models;
+mod protocol;
+mod secrets;
+mod trace;
+
+/// One question about a server, with everything needed to understand the answer.
+#[derive(Debug)]
+pub struct Check {
+    /// Stable dotted name, `area.what-holds`; never used again for something else.
+    pub id: &'static str,
+    /// What holds when the check passes.
+    pub title: &'static str,
+    /// What goes wrong in production without it.
+    pub why: &'static str,
+    /// How much a failure matters.
+    pub severity: Severity,
+    /// The parts of readiness it speaks to; the first one groups it in reports.
+    pub areas: &'static [Area],
+    /// What must be given for the check to run.
+    pub needs: &'static [Need],
+    /// How the answer is found.
+    pub verified_by: &'static str,
+    /// What to do when it fails.
+    pub remedy: &'static str,
+    /// How it is run.
+    pub kind: Kind,
+    pub(crate) probe: Probe,
+}
+
+/// The function behind a check.
+pub(crate) type Probe = for<'a> fn(&'a Session<'a>) -> ProbeFuture<'a>;
+
+/// What a probe runs as.
+pub(crate) type ProbeFuture<'a> = Pin<Box<dyn Future<Output = Probed> + Send + 'a>>;
+
+/// How a check is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Requests to the server, beside other checks.
+    Live,
+    /// Requests to the server while no other check runs, because load of our own would blur it.
+    LiveAlone,
+    /// A scratch instance of the server's program on this machine.
+    Scratch,
+}
+
+/// How much a failure matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Do not serve users like this.
+    Critical,
+    /// Someone will be woken up because of it.
+    High,
+    /// Makes operating or using it harder.
+    Medium,
+    /// Good manners.
+    Low,
+}
+
+impl Severity {
+    /// Every severity, the gravest first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// A part of readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Area {
+    /// Who may do what, and what must stay secret.
+    Security,
+    /// Staying up, and coming back.
+    Reliability,
+    /// Seeing what happens.
+    Observability,
+    /// Speaking the protocols as clients expect.
+    Compatibility,
+    /// Starting, changing and stopping it.
+    Operations,
+}
+
+impl Area {
+    /// Its heading in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Security => "Security",
+            Self::Reliability => "Reliability",
+            Self::Observability => "Observability",
+            Self::Compatibility => "Compatibility",
+            Self::Operations => "Operations",
+        }
+    }
+}
+
+/// Something that must be given for a check to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// An API key of the data plane.
+    Key,
+    /// A key of the admin API.
+    AdminKey,
+    /// A model that may be called at no cost.
+    Model,
+    /// The server's program on this machine.
+    LocalBinary,
+}
+
+/// Every check, in the order of reports.
+pub fn catalogue() -> impl Iterator<Item = &'static Check> {
+    [
+        auth::CHECKS,
+        secrets::CHECKS,
+        health::CHECKS,
+        limits::CHECKS,
+        input::CHECKS,
+        errors::CHECKS,
+        metrics::CHECKS,
+        trace::CHECKS,
+        protocol::CHECKS,
+        models::CHECKS,
+        lifecycle::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Kind, Need, catalogue};
+
+    #[test]
+    fn every_id_is_unique_and_well_formed() {
+        let mut seen = BTreeSet::new();
+        for check in catalogue() {
+            assert!(seen.insert(check.id), "{} appears twice", check.id);
+            let (area, name) = check.id.split_once('.').expect("a dot");
+            for part in [area, name] {
+                let well_formed = !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                assert!(
+                    well_formed,
+                    "{} is not lower-case words with hyphens",
+                    check.id
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_check_explains_itself() {
+        for check in catalogue() {
+            for (name, text) in [
+                ("title", check.title),
+                ("why", check.why),
+                ("verified_by", check.verified_by),
+                ("remedy", check.remedy),
+            ] {
+                assert!(
+                    text.split_whitespace().count() >= 3,
+                    "{}: {name} says little",
+                    check.id
+                );
+            }
+            assert!(!check.areas.is_empty(), "{} has no area", check.id);
+            assert_eq!(
+                check.kind == Kind::Scratch,
+                check.needs.contains(&Need::LocalBinary),
+                "{}: a scratch check needs the local binary, and no other does",
+                check.id
+            );
+        }
+    }
+}

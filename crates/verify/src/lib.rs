@@ -1,0 +1,29 @@
+//! The readiness verifier: judges a running server from outside, with evidence.
+//!
+//! [`run`] sends the probes of the [`catalogue`] to one server over HTTP and returns a [`Report`]:
+//! data only, rendered by [`report::pretty`] or [`report::json`]. The crate depends on none of the
+//! gateway's own crates, so it can judge any deployment; it prints nothing.
+//!
+//! Reading order: [`check`] (what a check is), one file of probes such as `check/auth.rs`, `session`
+//! (what a probe may do), [`run`](mod@run), [`report`].
+
+pub mod check;
+pub mod evidence;
+mod facts;
+mod http;
+mod metrics;
+pub mod options;
+pub mod outcome;
+pub mod report;
+pub mod run;
+mod scratch;
+mod secrets;
+mod session;
+mod sse;
+
+pub use check::{Area, Check, Kind, Need, Severity, catalogue};
+pub use evidence::{Action, Evidence, Observed};
+pub use options::{ModelCalls, Options};
+pub use outcome::{Outcome, Status};
+pub use report::{CheckResult, FailOn, Report, Verdict};
+pub use run::{Progress, RunError, exit_code, run};

@@ -1,0 +1,62 @@
+//! What a run is told: the server, the credentials, and the bounds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that the caller decides about a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Base URL of the server, `http://` or `https://`; a path in it is kept as a prefix.
+    pub url: String,
+    /// API key of the data plane.
+    pub key: Option<String>,
+    /// Key of the admin API.
+    pub admin_key: Option<String>,
+    /// Model for probes that need an answer; without it, `echo` when the server lists it.
+    pub model: Option<String>,
+    /// Whether probes may call a model.
+    pub model_calls: ModelCalls,
+    /// The server's program on this machine, for checks that start a scratch instance of it.
+    pub local_binary: Option<PathBuf>,
+    /// Longest wait for one answer.
+    pub request_timeout: Duration,
+    /// How long a client that never finishes its headers is watched.
+    pub patience: Duration,
+    /// Longest time of the whole run; checks that it cuts off are reported as not verified.
+    pub total_timeout: Duration,
+    /// Bytes sent without a declared length to see whether the size limit holds.
+    pub oversize_bytes: usize,
+    /// How many checks run at the same time.
+    pub concurrency: usize,
+}
+
+impl Options {
+    /// Options for a server with the default bounds and no credentials.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            key: None,
+            admin_key: None,
+            model: None,
+            model_calls: ModelCalls::Auto,
+            local_binary: None,
+            request_timeout: Duration::from_secs(5),
+            patience: Duration::from_secs(15),
+            total_timeout: Duration::from_secs(60),
+            oversize_bytes: 32 * 1024 * 1024,
+            concurrency: 4,
+        }
+    }
+}
+
+/// Whether probes may call a model, which can cost money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelCalls {
+    /// Only the model named in [`Options::model`], or `echo` when the server lists it.
+    Auto,
+    /// Any model: the first one listed when none is named.
+    Allow,
+    /// None at all.
+    Never,
+}

@@ -1,0 +1,187 @@
+//! Runs the catalogue against one server, within bounds of time and load.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use crate::check::{Check, Kind, Need, catalogue};
+use crate::facts::{self, Facts};
+use crate::http::{Base, Dialer};
+use crate::options::Options;
+use crate::outcome::Outcome;
+use crate::report::{CheckResult, FailOn, Report, Subject};
+use crate::secrets::Secrets;
+use crate::session::{Context, Session, millis};
+
+/// The longest time of one check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Why there is no report at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The URL cannot be used.
+    #[error("cannot use the URL: {0}")]
+    Url(String),
+    /// TLS could not be set up on this machine.
+    #[error("{0}")]
+    Setup(String),
+    /// Nothing that speaks HTTP answered.
+    #[error("cannot reach {url}: {cause}; start the server or correct the URL")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What happened.
+        cause: String,
+    },
+}
+
+/// How far a run is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// Checks that have ended, this one included.
+    pub done: usize,
+    /// Checks in this run.
+    pub total: usize,
+    /// The check that has just ended.
+    pub last: &'a CheckResult,
+}
+
+/// The exit code of `check`: 0 ready, 1 not ready, 2 could not run.
+#[must_use]
+pub fn exit_code(outcome: &Result<Report, RunError>, fail_on: FailOn) -> u8 {
+    match outcome {
+        Ok(report) if report.meets(fail_on) => 0,
+        Ok(_) => 1,
+        Err(_) => 2,
+    }
+}
+
+/// Runs every check and calls `progress` after each of them.
+///
+/// # Errors
+/// When the URL is not usable or nothing answers there: no verdict is possible.
+pub async fn run(
+    options: Options,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Result<Report, RunError> {
+    let (started_at, started) = (Timestamp::now(), Instant::now());
+    let base = Base::parse(&options.url).map_err(RunError::Url)?;
+    let dialer = Dialer::new().map_err(RunError::Setup)?;
+    let facts = facts::gather(&options, &base, &dialer)
+        .await
+        .map_err(|error| RunError::Unreachable {
+            url: base.url(),
+            cause: error.to_string(),
+        })?;
+    let known = [&options.key, &options.admin_key];
+    let secrets = Secrets::new(known.into_iter().flatten().cloned());
+    let context = Context {
+        options,
+        base,
+        dialer,
+        facts,
+        secrets,
+    };
+    let deadline = started + context.options.total_timeout;
+
+    let checks: Vec<&'static Check> = catalogue().collect();
+    let total = checks.len();
+    let mut results: Vec<(usize, CheckResult)> = Vec::with_capacity(total);
+    // First what may run side by side, then one by one what other load would blur.
+    for (kind, at_once) in [
+        (Kind::Live, context.options.concurrency.max(1)),
+        (Kind::LiveAlone, 1),
+        (Kind::Scratch, 1),
+    ] {
+        let of_kind = checks
+            .iter()
+            .enumerate()
+            .filter(|(_, check)| check.kind == kind);
+        let mut ended = stream::iter(of_kind.map(|(index, check)| {
+            let one = judge(&context, check, deadline);
+            async move { (index, one.await) }
+        }))
+        .buffer_unordered(at_once);
+        while let Some((index, result)) = ended.next().await {
+            progress(Progress {
+                done: results.len() + 1,
+                total,
+                last: &result,
+            });
+            results.push((index, result));
+        }
+    }
+    results.sort_by_key(|(index, _)| *index);
+    let subject = subject_of(&context);
+    let results = results.into_iter().map(|(_, result)| result).collect();
+    Ok(Report::new(subject, started_at, started.elapsed(), results))
+}
+
+/// Runs one check to its outcome, whatever happens.
+async fn judge(context: &Context, check: &'static Check, deadline: Instant) -> CheckResult {
+    let started = Instant::now();
+    let session = Session::new(context);
+    let left = deadline.saturating_duration_since(started);
+    let outcome = if let Some(missing) = missing_need(check, context) {
+        Outcome::NotVerified { missing }
+    } else if left.is_zero() {
+        let bound = context.options.total_timeout.as_secs();
+        Outcome::NotVerified {
+            missing: format!("time: the run's {bound} s were used up"),
+        }
+    } else {
+        let limit = left.min(CHECK_TIMEOUT);
+        match timeout(limit, (check.probe)(&session)).await {
+            Ok(probed) => Outcome::from(probed),
+            Err(_) => Outcome::NotVerified {
+                missing: format!("time: the check did not end within {} s", limit.as_secs()),
+            },
+        }
+    };
+    let outcome = outcome.map_text(|text| session.clean(text));
+    let duration_ms = millis(started.elapsed());
+    CheckResult {
+        check,
+        outcome,
+        duration_ms,
+        evidence: session.into_evidence(),
+    }
+}
+
+/// What must be given for this check and was not.
+fn missing_need(check: &Check, context: &Context) -> Option<String> {
+    let Context { options, facts, .. } = context;
+    check.needs.iter().find_map(|need| match need {
+        Need::Key if options.key.is_none() => Some("an API key of the data plane".to_owned()),
+        Need::AdminKey if options.admin_key.is_none() => Some("a key of the admin API".to_owned()),
+        Need::LocalBinary if options.local_binary.is_none() => {
+            Some("the server's program on this machine, to start a scratch instance".to_owned())
+        }
+        Need::Model => missing_model(facts),
+        _ => None,
+    })
+}
+
+/// A server without a model API needs no model: its probes say that themselves.
+fn missing_model(facts: &Facts) -> Option<String> {
+    use crate::facts::Surface;
+    let serves_models = facts.chat == Surface::Served || facts.messages == Surface::Served;
+    facts
+        .model
+        .as_ref()
+        .err()
+        .filter(|_| serves_models)
+        .cloned()
+}
+
+fn subject_of(context: &Context) -> Subject {
+    Subject {
+        url: context.base.url(),
+        seaworthy: context.facts.seaworthy,
+        version: context.facts.version.clone(),
+        config_hash: context.facts.config_hash.clone(),
+    }
+}
