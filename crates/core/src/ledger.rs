@@ -114,19 +114,32 @@ impl UsageTotal {
     /// All tokens, in and out.
     #[must_use]
     pub fn tokens(&self) -> u64 {
-        self.input_tokens + self.cached_read_tokens + self.cache_write_tokens + self.output_tokens
+        self.input_tokens
+            .saturating_add(self.cached_read_tokens)
+            .saturating_add(self.cache_write_tokens)
+            .saturating_add(self.output_tokens)
     }
 
     /// Adds one settlement to the sum.
     pub fn add(&mut self, settlement: &Settlement) {
-        let usage = &settlement.usage;
-        self.calls += 1;
-        self.unsuccessful_calls += u64::from(settlement.outcome != Outcome::Success);
-        self.estimated_calls += u64::from(usage.estimated);
-        self.input_tokens += usage.input_tokens;
-        self.cached_read_tokens += usage.cached_read_tokens;
-        self.cache_write_tokens += usage.cache_write_5m_tokens + usage.cache_write_1h_tokens;
-        self.output_tokens += usage.output_tokens;
-        self.reasoning_tokens += usage.reasoning_tokens;
+        self.add_call(settlement.outcome, &settlement.usage);
+    }
+
+    /// Adds what a settlement says of one call. Sums saturate: a provider that reports an absurd
+    /// count must not take the report down.
+    pub fn add_call(&mut self, outcome: Outcome, usage: &Usage) {
+        let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
+        add(&mut self.calls, 1);
+        add(
+            &mut self.unsuccessful_calls,
+            u64::from(outcome != Outcome::Success),
+        );
+        add(&mut self.estimated_calls, u64::from(usage.estimated));
+        add(&mut self.input_tokens, usage.input_tokens);
+        add(&mut self.cached_read_tokens, usage.cached_read_tokens);
+        add(&mut self.cache_write_tokens, usage.cache_write_5m_tokens);
+        add(&mut self.cache_write_tokens, usage.cache_write_1h_tokens);
+        add(&mut self.output_tokens, usage.output_tokens);
+        add(&mut self.reasoning_tokens, usage.reasoning_tokens);
     }
 }

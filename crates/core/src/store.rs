@@ -97,13 +97,25 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>>;
 }
 
+/// The end of a back end.
+#[async_trait]
+pub trait Lifecycle: Send + Sync + std::fmt::Debug {
+    /// Finishes what was accepted so far and lets go of files and connections. What is asked
+    /// afterwards may fail with [`Error::Unavailable`]. Closing again does nothing.
+    async fn close(&self);
+}
+
 /// One opened back end.
 #[derive(Debug, Clone)]
 pub struct Stores {
     /// The technology, for logs and health: `sqlite`, `memory`.
     pub backend: &'static str,
+    /// Whether other replicas use it too: then its loss is no reason to take this one out of service.
+    pub is_shared: bool,
     /// API keys.
     pub keys: Arc<dyn KeyStore>,
     /// Usage.
     pub ledger: Arc<dyn Ledger>,
+    /// How to end it: the last step of a drain.
+    pub lifecycle: Arc<dyn Lifecycle>,
 }

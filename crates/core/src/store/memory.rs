@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Error, KeyStore, Ledger, Result, Stores, UsageQuery};
+use super::{Error, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery};
 use crate::clock::UnixMillis;
 use crate::key::{KeyDigest, KeyRecord, KeyState};
 use crate::ledger::{GroupBy, Settlement, UsageTotal};
@@ -16,9 +16,19 @@ use crate::ledger::{GroupBy, Settlement, UsageTotal};
 pub fn open() -> Stores {
     Stores {
         backend: "memory",
+        is_shared: false,
         keys: Arc::new(MemoryKeys::default()),
         ledger: Arc::new(MemoryLedger::default()),
+        lifecycle: Arc::new(NothingToClose),
     }
+}
+
+#[derive(Debug)]
+struct NothingToClose;
+
+#[async_trait]
+impl Lifecycle for NothingToClose {
+    async fn close(&self) {}
 }
 
 /// Keys in memory.
