@@ -1,1 +1,10 @@
-//! Storage back ends behind the traits of seaworthy-core.
+//! Storage back ends behind the traits of seaworthy-core: the only crate that contains SQL.
+//!
+//! [`open()`] turns a URL into [`Stores`](seaworthy_core::store::Stores). Callers see traits only, so
+//! that one conformance suite (`tests/it/suite`) can hold every back end to the meaning that the
+//! memory store of the core gives them.
+
+mod open;
+mod sqlite;
+
+pub use open::{OpenError, open};

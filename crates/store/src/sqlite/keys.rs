@@ -1,0 +1,172 @@
+//! API keys in SQLite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::key::{KeyDigest, KeyRecord, KeyState};
+use seaworthy_core::principal::Role;
+use seaworthy_core::store::memory::not_live;
+use seaworthy_core::store::{Error, KeyStore, Result};
+
+use super::{Database, unavailable};
+
+const INSERT: &str = "
+    INSERT INTO api_keys (id, name, user_id, role, hint, digest,
+                          created_at, expires_at, revoked_at, rotated_from)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT DO NOTHING";
+const BY_DIGEST: &str = "SELECT * FROM api_keys WHERE digest = ?1";
+const BY_ID: &str = "SELECT * FROM api_keys WHERE id = ?1";
+const OLDEST_FIRST: &str = "SELECT * FROM api_keys ORDER BY created_at, id";
+const SET_REVOKED: &str = "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1";
+const SET_EXPIRY: &str = "UPDATE api_keys SET expires_at = ?2 WHERE id = ?1";
+const NEXT_GENERATION: &str = "UPDATE key_generation SET generation = generation + 1";
+const GENERATION: &str = "SELECT generation FROM key_generation";
+
+/// API keys in a SQLite database.
+#[derive(Debug)]
+pub(super) struct SqliteKeys(pub(super) Arc<Database>);
+
+#[async_trait]
+impl KeyStore for SqliteKeys {
+    async fn insert(&self, record: KeyRecord) -> Result<()> {
+        let work = move |db: &Connection| add(db, &record);
+        self.0.writer.write(work).await
+    }
+
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>> {
+        let digest = *digest;
+        let work = move |db: &Connection| {
+            let mut query = db.prepare_cached(BY_DIGEST)?;
+            query.query_row([digest.as_bytes()], record).optional()
+        };
+        self.0.lookups.read(work).await
+    }
+
+    async fn list(&self) -> Result<Vec<KeyRecord>> {
+        let work = |db: &Connection| {
+            let mut query = db.prepare_cached(OLDEST_FIRST)?;
+            query.query_map([], record)?.collect()
+        };
+        self.0.lookups.read(work).await
+    }
+
+    async fn revoke(&self, id: &str, at: UnixMillis) -> Result<KeyRecord> {
+        let id = id.to_owned();
+        let work = move |db: &Connection| {
+            let mut record = by_id(db, &id)?;
+            let revoked_at = *record.revoked_at.get_or_insert(at);
+            update(db, SET_REVOKED, &id, revoked_at)?;
+            Ok(record)
+        };
+        self.0.writer.write(work).await
+    }
+
+    async fn rotate(
+        &self,
+        id: &str,
+        replacement: KeyRecord,
+        old_expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<()> {
+        let id = id.to_owned();
+        let work = move |db: &Connection| {
+            let old = by_id(db, &id)?;
+            let state = old.state(now);
+            if state != KeyState::Live {
+                return Err(not_live(&id, state));
+            }
+            add(db, &replacement)?;
+            let expires_at = old.expires_at.unwrap_or(old_expires_at).min(old_expires_at);
+            update(db, SET_EXPIRY, &id, expires_at)
+        };
+        self.0.writer.write(work).await
+    }
+
+    async fn generation(&self) -> Result<u64> {
+        let work = |db: &Connection| {
+            let mut query = db.prepare_cached(GENERATION)?;
+            query.query_row([], |row| row.get(0).map(i64::cast_unsigned))
+        };
+        self.0.lookups.read(work).await
+    }
+}
+
+fn add(db: &Connection, record: &KeyRecord) -> Result<()> {
+    let values = params![
+        record.id,
+        record.name,
+        record.user_id,
+        record.role.as_str(),
+        record.hint,
+        record.digest.as_bytes(),
+        record.created_at.0,
+        record.expires_at.map(|at| at.0),
+        record.revoked_at.map(|at| at.0),
+        record.rotated_from,
+    ];
+    let added = db
+        .prepare_cached(INSERT)
+        .and_then(|mut insert| insert.execute(values))
+        .map_err(unavailable)?;
+    if added == 0 {
+        return Err(Error::AlreadyExists {
+            what: "key",
+            id: record.id.clone(),
+        });
+    }
+    next_generation(db)
+}
+
+fn by_id(db: &Connection, id: &str) -> Result<KeyRecord> {
+    let found = db
+        .prepare_cached(BY_ID)
+        .and_then(|mut query| query.query_row([id], record).optional())
+        .map_err(unavailable)?;
+    found.ok_or_else(|| Error::NotFound {
+        what: "key",
+        id: id.to_owned(),
+    })
+}
+
+fn update(db: &Connection, sql: &str, id: &str, at: UnixMillis) -> Result<()> {
+    db.prepare_cached(sql)
+        .and_then(|mut update| update.execute(params![id, at.0]))
+        .map_err(unavailable)?;
+    next_generation(db)
+}
+
+fn next_generation(db: &Connection) -> Result<()> {
+    db.prepare_cached(NEXT_GENERATION)
+        .and_then(|mut update| update.execute([]))
+        .map(drop)
+        .map_err(unavailable)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
+    Ok(KeyRecord {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        user_id: row.get("user_id")?,
+        role: row.get::<_, StoredRole>("role")?.0,
+        hint: row.get("hint")?,
+        digest: KeyDigest::from_bytes(row.get("digest")?),
+        created_at: UnixMillis(row.get("created_at")?),
+        expires_at: row.get::<_, Option<_>>("expires_at")?.map(UnixMillis),
+        revoked_at: row.get::<_, Option<_>>("revoked_at")?.map(UnixMillis),
+        rotated_from: row.get("rotated_from")?,
+    })
+}
+
+struct StoredRole(Role);
+
+impl FromSql for StoredRole {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let role = value.as_str()?.parse();
+        role.map(Self)
+            .map_err(|error: String| FromSqlError::Other(error.into()))
+    }
+}

@@ -1,0 +1,57 @@
+//! A thread with a connection that only reads, beside the writer and never in its way.
+
+use std::io;
+
+use rusqlite::{Connection, InterruptHandle};
+use seaworthy_core::store::Result;
+use tokio::sync::{mpsc, oneshot};
+
+use super::unavailable;
+use super::worker::Worker;
+
+/// Reads that wait; further callers wait to get in.
+const QUEUE_CAPACITY: usize = 256;
+
+type Job = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Queues reads for a reading thread.
+pub(super) struct Reader {
+    worker: Worker<Job>,
+    interrupt: InterruptHandle,
+}
+
+impl Reader {
+    pub(super) fn spawn(name: &str, connection: Connection) -> io::Result<Self> {
+        let interrupt = connection.get_interrupt_handle();
+        let work = move |mut queue: mpsc::Receiver<Job>| {
+            while let Some(job) = queue.blocking_recv() {
+                job(&connection);
+            }
+        };
+        let worker = Worker::spawn(name, QUEUE_CAPACITY, work)?;
+        Ok(Self { worker, interrupt })
+    }
+
+    /// Runs `work` and returns what it read. Skipped when the caller stops waiting in the queue.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            if !reply.is_closed() {
+                drop(reply.send(work(connection).map_err(unavailable)));
+            }
+        });
+        self.worker.submit(job).await?;
+        answer
+            .await
+            .map_err(|_| unavailable("the reading thread has ended"))?
+    }
+
+    /// Ends the thread; a report that is running gives up.
+    pub(super) fn finish(&self) {
+        self.interrupt.interrupt();
+        self.worker.finish();
+    }
+}

@@ -1,0 +1,28 @@
+//! A fresh, empty instance of every back end.
+
+use seaworthy_core::store::Stores;
+use seaworthy_store::open;
+use tempfile::TempDir;
+
+/// An empty back end, gone when dropped.
+pub(crate) struct Fresh {
+    pub(crate) stores: Stores,
+    /// The folder of the files, if there are any.
+    _folder: Option<TempDir>,
+}
+
+pub(crate) async fn memory() -> Fresh {
+    Fresh {
+        stores: open("memory:").unwrap(),
+        _folder: None,
+    }
+}
+
+pub(crate) async fn sqlite() -> Fresh {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("s.db").display());
+    Fresh {
+        stores: open(&url).unwrap(),
+        _folder: Some(folder),
+    }
+}

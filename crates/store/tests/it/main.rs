@@ -1,0 +1,19 @@
+//! Every back end is held to the same contract; then what is peculiar to each.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, a failure to arrange is a failure"
+)]
+
+mod backends;
+mod fixtures;
+mod model;
+mod sqlite;
+mod suite;
+
+/// A back end joins by one line here and one function in `backends`.
+mod contract {
+    crate::suite::conformance!(memory);
+    crate::suite::conformance!(sqlite);
+}

@@ -1,0 +1,69 @@
+//! The contract of storage, one statement per function.
+
+pub(crate) mod keys;
+pub(crate) mod ledger;
+pub(crate) mod lifecycle;
+
+/// Makes a test of every statement for one back end, a function of `backends`. A statement that is
+/// missing from the list is reported by the compiler as never used.
+macro_rules! conformance {
+    ($backend:ident) => {
+        mod $backend {
+            $crate::suite::tests!($backend, keys:
+                a_key_is_found_by_its_digest_with_every_field,
+                an_unknown_digest_finds_nothing,
+                an_expired_or_revoked_key_is_still_found,
+                an_id_is_given_once,
+                a_digest_is_given_once,
+                a_refused_key_leaves_no_trace,
+                keys_are_listed_oldest_first_then_by_id,
+                revoking_returns_the_key_and_keeps_the_first_moment,
+                revoking_an_unknown_key_is_not_found,
+                rotating_adds_the_replacement_and_lets_the_old_key_expire,
+                rotating_keeps_an_earlier_expiry,
+                rotating_an_unknown_key_is_not_found,
+                only_a_live_key_can_be_rotated,
+                a_key_that_is_revoked_in_the_future_can_be_rotated,
+                a_rotation_whose_replacement_exists_changes_nothing,
+                any_change_of_a_key_changes_the_generation,
+                the_generation_rests_while_no_key_changes,
+                of_many_that_add_the_same_key_at_once_one_succeeds,
+            );
+            $crate::suite::tests!($backend, ledger:
+                nothing_settled_sums_to_nothing,
+                every_class_of_tokens_is_summed_apart,
+                unsuccessful_and_estimated_calls_are_counted,
+                a_call_is_settled_once_and_the_first_settlement_stays,
+                a_call_twice_in_one_batch_counts_once,
+                an_empty_batch_is_settled,
+                usage_is_grouped_by_each_dimension,
+                the_largest_group_comes_first_then_by_name,
+                since_is_inclusive_and_until_is_not,
+                the_ends_of_time_are_ordinary_moments,
+                an_absurd_count_does_not_take_the_report_down,
+                what_is_settled_is_in_the_next_report,
+                sixty_four_writers_at_once_lose_nothing,
+            );
+            $crate::suite::tests!($backend, lifecycle:
+                closing_again_does_nothing,
+                everyone_is_answered_while_it_closes,
+            );
+        }
+    };
+}
+
+macro_rules! tests {
+    ($backend:ident, $area:ident: $($statement:ident),+ $(,)?) => {
+        mod $area {
+            $(
+                #[tokio::test]
+                async fn $statement() {
+                    let fresh = $crate::backends::$backend().await;
+                    $crate::suite::$area::$statement(&fresh.stores).await;
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use {conformance, tests};
