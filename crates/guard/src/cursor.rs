@@ -44,7 +44,7 @@ impl<'a> Cursor<'a> {
 
     /// The byte `ahead` places further, not consumed.
     pub fn peek_at(&mut self, ahead: usize) -> Option<u8> {
-        let byte = self.text.get(self.position + ahead).copied();
+        let byte = self.text.get(self.position.saturating_add(ahead)).copied();
         self.starved |= byte.is_none() && !self.complete;
         byte
     }
@@ -52,6 +52,11 @@ impl<'a> Cursor<'a> {
     /// Moves on by `count` bytes that have been peeked at.
     pub fn advance(&mut self, count: usize) {
         self.position = (self.position + count).min(self.text.len());
+    }
+
+    /// Goes back to `position`; what it met on the way stays remembered.
+    pub fn rewind(&mut self, position: usize) {
+        self.position = position.min(self.position);
     }
 
     /// Consumes one byte if it satisfies `wanted`.

@@ -73,6 +73,8 @@ impl<'a> Window<'a> {
 pub struct Scan {
     /// The matches, in no particular order.
     pub findings: Vec<Finding>,
+    /// For each match, where its candidate began: a match may be the inner part of a candidate.
+    pub anchors: Vec<usize>,
     /// The start of the first candidate that more text could still turn into a match.
     pub undecided: usize,
 }
@@ -81,6 +83,7 @@ impl Default for Scan {
     fn default() -> Self {
         Self {
             findings: Vec::new(),
+            anchors: Vec::new(),
             undecided: usize::MAX,
         }
     }
@@ -92,6 +95,18 @@ impl Scan {
         self.undecided = self.undecided.min(start);
     }
 
+    /// The last offset up to `until` that no candidate spans: the next scan may begin there and will
+    /// neither miss a match nor see a smaller one inside it.
+    pub fn safe_cut(&self, mut until: usize) -> usize {
+        let candidates = || self.anchors.iter().zip(&self.findings);
+        while let Some((&anchor, _)) =
+            candidates().find(|(anchor, finding)| **anchor < until && until < finding.span.end)
+        {
+            until = anchor;
+        }
+        until
+    }
+
     /// Takes the outcome of a matcher that read through `cursor` from `start`.
     pub fn settle(&mut self, start: usize, cursor: &Cursor<'_>, found: Option<Finding>) {
         if cursor.starved() {
@@ -101,6 +116,7 @@ impl Scan {
             let recent = self.findings.iter().rev().take(4);
             if !recent.into_iter().any(|known| *known == found) {
                 self.findings.push(found);
+                self.anchors.push(start);
             }
         }
     }

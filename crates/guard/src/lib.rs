@@ -5,6 +5,7 @@ pub mod detector;
 pub mod engine;
 pub mod finding;
 
+pub mod pii;
 pub mod policy;
 mod render;
 pub mod secrets;

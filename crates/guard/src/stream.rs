@@ -2,7 +2,8 @@
 //! become part of a match.
 //!
 //! Semantics: whatever the cuts, the released bytes are those that [`Engine::apply`] would give for
-//! the whole text, and the verdict is the same. At most `holdback_bytes` wait, plus one piece.
+//! the whole text, and the verdict is the same. A candidate waits for at most `holdback_bytes`, and a
+//! match that overlaps it for as much again.
 
 use std::sync::Arc;
 
@@ -83,7 +84,7 @@ impl StreamGuard {
             complete,
         };
         self.engine.scan(window, &mut scan);
-        let until = self.decidable(scan.undecided, window.from);
+        let until = self.decidable(&scan, window.from);
         scan.findings.retain(|finding| finding.span.start < until);
         for finding in &mut scan.findings {
             finding.span.start += self.begin;
@@ -108,10 +109,11 @@ impl StreamGuard {
     }
 
     /// How much of the buffer is decided, at a character's boundary and within the holdback.
-    fn decidable(&self, undecided: usize, from: usize) -> usize {
+    fn decidable(&self, scan: &Scan, from: usize) -> usize {
         let length = self.buffer.len();
-        let least = length.saturating_sub(self.engine.holdback_bytes());
-        let until = undecided.min(length).max(least).max(from);
+        // Matches that overlap an open candidate wait with it: one holdback for each.
+        let least = length.saturating_sub(2 * self.engine.holdback_bytes());
+        let until = scan.safe_cut(scan.undecided.min(length)).max(least);
         self.buffer.floor_char_boundary(until).max(from)
     }
 
@@ -125,3 +127,6 @@ impl StreamGuard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

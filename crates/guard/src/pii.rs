@@ -1,0 +1,173 @@
+//! Finds data about people: by checksum where a kind has one, by shape where the shape is enough, and
+//! by the words around it where it is not.
+
+mod address;
+mod checksums;
+mod context;
+mod email;
+mod number;
+mod phone;
+mod token;
+
+use crate::cursor::is_word;
+use crate::detector::{Detector, Rule, Scan, Window};
+use crate::finding::{Category, Severity};
+use crate::trigger::{TriggerError, Triggers};
+
+/// Everything that the detector reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Email,
+    Phone,
+    CreditCard,
+    Iban,
+    UsSsn,
+    NationalId,
+    IpAddress,
+    MacAddress,
+    Passport,
+    DriverLicence,
+    DateOfBirth,
+    Address,
+    PostalCode,
+    PersonName,
+}
+
+/// Id, severity and the most bytes a candidate stays open, in the order of [`Kind`].
+const RULES: [(&str, Severity, usize); 14] = [
+    ("email", Severity::Medium, 64 + 1 + 255),
+    ("phone_number", Severity::Medium, 80),
+    ("credit_card", Severity::High, 80),
+    ("iban", Severity::High, 64),
+    ("us_ssn", Severity::High, 80),
+    ("national_id", Severity::High, 80),
+    ("ip_address", Severity::Low, 80),
+    ("mac_address", Severity::Low, 64),
+    ("passport_number", Severity::High, 96),
+    ("driver_licence", Severity::High, 96),
+    ("date_of_birth", Severity::Medium, 96),
+    ("street_address", Severity::Medium, 160),
+    ("postal_code", Severity::Low, 96),
+    ("person_name", Severity::Low, 160),
+];
+
+/// Finds data about people.
+#[derive(Debug)]
+pub struct Pii {
+    rules: Vec<Rule>,
+    announcements: Triggers,
+}
+
+impl Pii {
+    /// The detector with everything built in.
+    pub fn built_in() -> Result<Self, TriggerError> {
+        let rule = |(id, severity, most): &(&str, Severity, usize)| {
+            Rule::new(id, Category::Pii, *severity, *most)
+        };
+        Ok(Self {
+            rules: RULES.iter().map(rule).collect(),
+            announcements: Triggers::new(context::ANNOUNCEMENTS.iter().map(|(text, _)| *text))?,
+        })
+    }
+
+    fn rule(&self, kind: Kind) -> &Rule {
+        &self.rules[kind as usize]
+    }
+
+    /// Tries what begins at `start`; returns where to go on.
+    fn try_at(
+        &self,
+        window: &Window<'_>,
+        start: usize,
+        scan: &mut Scan,
+        read: impl Fn(&mut crate::cursor::Cursor<'_>) -> Option<Kind>,
+    ) -> Option<usize> {
+        let mut cursor = window.cursor(start);
+        let found = read(&mut cursor).map(|kind| self.rule(kind).at(start..cursor.position()));
+        let end = found.as_ref().map(|finding| finding.span.end);
+        let open = cursor.starved();
+        scan.settle(start, &cursor, found);
+        if open { None } else { end }
+    }
+}
+
+impl Detector for Pii {
+    fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    fn scan(&self, window: Window<'_>, scan: &mut Scan) {
+        email::scan(&window, self.rule(Kind::Email), scan);
+        let text = window.text;
+        let mut at = window.from;
+        while let Some(&byte) = text.get(at) {
+            if byte.is_ascii_alphabetic() {
+                at = self.scan_word(&window, at, scan);
+            } else if byte.is_ascii_digit() || matches!(byte, b'+' | b'(') {
+                at = self.scan_number(&window, at, scan);
+            } else {
+                at += 1;
+            }
+        }
+        let open = self.announcements.scan(&window, |literal, start| {
+            let (text, announced) = context::ANNOUNCEMENTS[literal];
+            let mut cursor = window.cursor(start);
+            if !cursor.starts_token(start) {
+                return;
+            }
+            cursor.advance(text.len());
+            let value = context::read(announced, &mut cursor);
+            let found = value.map(|(kind, span)| self.rule(kind).at(span));
+            scan.settle(start, &cursor, found);
+        });
+        if !window.complete && open < text.len() {
+            scan.open(open);
+        }
+    }
+}
+
+impl Pii {
+    /// A run of letters and digits that begins with a letter: identifiers are told by their digits.
+    fn scan_word(&self, window: &Window<'_>, at: usize, scan: &mut Scan) -> usize {
+        let text = window.text;
+        let length = text[at..].iter().take_while(|&&byte| is_word(byte)).count();
+        let end = at + length;
+        if length > token::MAX_LEN || window.cursor(at).after_word(at) {
+            return end;
+        }
+        let has_digit = text[at..end].iter().any(u8::is_ascii_digit);
+        let unfinished = end == text.len() && !window.complete;
+        let may_be_address = length <= 4 && text.get(end) == Some(&b':');
+        let may_be_insurance = length == 2
+            && text[at + 1].is_ascii_uppercase()
+            && text.get(end) == Some(&b' ')
+            && text
+                .get(end + 1)
+                .map_or(!window.complete, u8::is_ascii_digit);
+        if unfinished || has_digit || may_be_address || may_be_insurance {
+            let after = self.try_at(window, at, scan, token::read);
+            return after.unwrap_or(end).max(end);
+        }
+        end
+    }
+
+    fn scan_number(&self, window: &Window<'_>, at: usize, scan: &mut Scan) -> usize {
+        let text = window.text;
+        let digits = text[at + 1..]
+            .iter()
+            .take_while(|&&byte| is_word(byte))
+            .count();
+        let end = at + 1 + if text[at].is_ascii_digit() { digits } else { 0 };
+        if window.cursor(at).after_word(at) {
+            return end;
+        }
+        let after = self
+            .try_at(window, at, scan, token::read)
+            .or_else(|| self.try_at(window, at, scan, number::read))
+            .or_else(|| self.try_at(window, at, scan, address::read));
+        after.unwrap_or(end).max(end)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Numbers of people: reads a run of digit groups and asks each kind whether it is one of its own.
+
+use super::{Kind, checksums, phone};
+use crate::cursor::{Cursor, contains_word};
+
+const MAX_RUN: usize = 44;
+const MAX_GROUPS: usize = 10;
+
+/// Groups of digits with what stands between them.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    /// All digits, as numbers.
+    pub(super) digits: Vec<u8>,
+    /// The length of each group.
+    pub(super) groups: Vec<usize>,
+    /// The first byte between group `n` and the next.
+    pub(super) separators: Vec<u8>,
+    /// Where each group ends.
+    ends: Vec<usize>,
+    /// Whether it begins with `+`.
+    pub(super) international: bool,
+    /// Whether it begins with `(`.
+    pub(super) bracketed: bool,
+}
+
+impl Run {
+    /// The first `count` groups.
+    fn first(&self, count: usize) -> Self {
+        let digits = self.groups[..count].iter().sum();
+        Self {
+            digits: self.digits[..digits].to_vec(),
+            groups: self.groups[..count].to_vec(),
+            separators: self.separators[..count - 1].to_vec(),
+            ends: self.ends[..count].to_vec(),
+            ..*self
+        }
+    }
+
+    pub(super) fn is_grouped(&self, groups: &[usize], separators: &[u8]) -> bool {
+        self.groups == groups && self.separators.iter().all(|byte| separators.contains(byte))
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.groups.len() == 1 && !self.international && !self.bracketed
+    }
+}
+
+/// Reads a number at the cursor and leaves the cursor at its end.
+pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
+    let start = cursor.position();
+    let before = cursor.behind(start);
+    if let [.., b'0'..=b'9', b'.' | b'-' | b'/' | b':'] = before {
+        return None;
+    }
+    let mut ahead = cursor.clone();
+    let run = read_run(&mut ahead);
+    let after = read_word_after(&mut ahead);
+    if ahead.starved() {
+        // One place decides for all kinds: the whole run must have arrived.
+        cursor.peek_at(usize::MAX / 2);
+        return None;
+    }
+    (1..=run.groups.len()).rev().find_map(|count| {
+        let part = run.first(count);
+        let kind = classify(&part, before, &after)?;
+        cursor.advance(part.ends[count - 1] - start);
+        Some(kind)
+    })
+}
+
+fn read_run(cursor: &mut Cursor<'_>) -> Run {
+    let begin = cursor.position();
+    let mut run = Run {
+        international: cursor.eat(b'+'),
+        ..Run::default()
+    };
+    run.bracketed = cursor.eat(b'(');
+    while run.groups.len() < MAX_GROUPS && cursor.position() - begin < MAX_RUN {
+        let group = cursor.position();
+        let length = cursor.eat_while(20, |b| b.is_ascii_digit());
+        let extended = length > 0 && run.groups.len() >= 2 && eat_extension(cursor);
+        if length == 0
+            || cursor
+                .peek()
+                .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        {
+            break;
+        }
+        run.digits
+            .extend(cursor.since(group).iter().take(length).map(|b| b - b'0'));
+        run.groups.push(length);
+        run.ends.push(cursor.position());
+        let gap = (0..4)
+            .take_while(|&n| cursor.peek_at(n).is_some_and(is_separator))
+            .count();
+        if extended
+            || gap == 0
+            || gap > 3
+            || !cursor.peek_at(gap).is_some_and(|b| b.is_ascii_digit())
+        {
+            break;
+        }
+        run.separators.push(cursor.peek().unwrap_or(b' '));
+        cursor.advance(gap);
+    }
+    run.separators.truncate(run.groups.len().saturating_sub(1));
+    run
+}
+
+/// `x4587` after a telephone number.
+fn eat_extension(cursor: &mut Cursor<'_>) -> bool {
+    let there =
+        cursor.peek() == Some(b'x') && cursor.peek_at(1).is_some_and(|b| b.is_ascii_digit());
+    if there {
+        cursor.advance(1);
+        cursor.eat_while(6, |b| b.is_ascii_digit());
+    }
+    there
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.' | b'(' | b')' | b'/')
+}
+
+/// The word that follows a number on its line, such as `office` or `fax`.
+fn read_word_after(cursor: &mut Cursor<'_>) -> Vec<u8> {
+    cursor.eat_while(2, |b| matches!(b, b' ' | b',' | b'-'));
+    let begin = cursor.position();
+    cursor.eat_while(8, |b| b.is_ascii_alphabetic());
+    cursor.since(begin).to_vec()
+}
+
+fn classify(run: &Run, before: &[u8], after: &[u8]) -> Option<Kind> {
+    if is_ip_v4(run, before) {
+        return Some(Kind::IpAddress);
+    }
+    if is_card(run, before) {
+        return Some(Kind::CreditCard);
+    }
+    if is_ssn(run, before) {
+        return Some(Kind::UsSsn);
+    }
+    if checksums::is_national_number(run, before) {
+        return Some(Kind::NationalId);
+    }
+    phone::is_phone(run, before, after).then_some(Kind::Phone)
+}
+
+fn is_ip_v4(run: &Run, before: &[u8]) -> bool {
+    if run.groups.len() != 4 || !run.separators.iter().all(|&b| b == b'.') || run.international {
+        return false;
+    }
+    let mut rest = &run.digits[..];
+    let mut octets = [0_u32; 4];
+    for (octet, &length) in octets.iter_mut().zip(&run.groups) {
+        let (group, tail) = rest.split_at(length);
+        *octet = group
+            .iter()
+            .take(4)
+            .fold(0, |sum, &digit| sum * 10 + u32::from(digit));
+        if length > 3 || *octet > 255 || (length > 1 && group[0] == 0) {
+            return false;
+        }
+        rest = tail;
+    }
+    let near = &before[before.len().saturating_sub(12)..];
+    let is_nobody = matches!(octets, [0 | 127, ..] | [255, 255, 255, 255]);
+    !is_nobody && !contains_word(near, &["version", "v", "ver", "release"])
+}
+
+fn is_card(run: &Run, before: &[u8]) -> bool {
+    let digits = &run.digits[..];
+    let grouped = run.is_plain()
+        || run.is_grouped(&[4, 4, 4, 4], b" -")
+        || run.is_grouped(&[4, 6, 5], b" -")
+        || run.is_grouped(&[4, 6, 4], b" -")
+        || run.is_grouped(&[4, 4, 4, 4, 3], b" -");
+    if !grouped || !(12..=19).contains(&digits.len()) || !checksums::luhn(digits) {
+        return false;
+    }
+    if digits.iter().all(|digit| digit == &digits[0]) {
+        return false;
+    }
+    let near = contains_word(
+        before,
+        &[
+            "card",
+            "cc",
+            "visa",
+            "mastercard",
+            "amex",
+            "credit",
+            "debit",
+            "karte",
+            "tarjeta",
+            "carte",
+            "maestro",
+        ],
+    );
+    let issuer = checksums::has_card_issuer(digits);
+    issuer && (near || digits.len() >= 14)
+}
+
+fn is_ssn(run: &Run, before: &[u8]) -> bool {
+    let named = || contains_word(before, &["ssn", "social security", "social-security"]);
+    let shaped = run.is_grouped(&[3, 2, 4], b"-") || (run.is_grouped(&[3, 2, 4], b" ") && named());
+    if run.digits.len() != 9 || run.international || !(shaped || (run.is_plain() && named())) {
+        return false;
+    }
+    let d = &run.digits;
+    let area = u16::from(d[0]) * 100 + u16::from(d[1]) * 10 + u16::from(d[2]);
+    !matches!(area, 0 | 666 | 900..) && d[3..5] != [0, 0] && d[5..] != [0, 0, 0, 0]
+}

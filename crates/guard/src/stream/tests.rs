@@ -1,0 +1,164 @@
+//! Any cut of a text gives the same bytes and the same verdict as no cut.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::DEFAULT_HOLDBACK_BYTES;
+use crate::finding::Category;
+use crate::pii::Pii;
+use crate::policy::{Action, Policy};
+use crate::secrets::Secrets;
+use crate::testing::Dice;
+
+fn engine(action: Action) -> Arc<Engine> {
+    let policy = Policy::everywhere(
+        action,
+        &[Category::Secret, Category::GenericSecret, Category::Pii],
+    );
+    let detectors: Vec<Box<dyn crate::Detector>> = vec![
+        Box::new(Secrets::built_in().unwrap()),
+        Box::new(Pii::built_in().unwrap()),
+    ];
+    Arc::new(Engine::new(detectors, policy, DEFAULT_HOLDBACK_BYTES).unwrap())
+}
+
+const PROSE: [&str; 14] = [
+    "The quick brown fox ",
+    "jumps over 13 lazy dogs. ",
+    "In 1977 it was ",
+    "my name is Ada Lovelace, ",
+    "token = ",
+    "call me at ",
+    "\n",
+    "{\"password\": \"",
+    "\"}",
+    "ключ ",
+    "日本語のテキスト",
+    "user ",
+    "+",
+    "https://a.example/",
+];
+
+const PLANTS: [&str; 12] = [
+    "ann@example.org",
+    "4111 1111 1111 1111",
+    "+44 20 7946 0958",
+    "GB82 WEST 1234 5698 7654 32",
+    "219-09-9999",
+    "203.0.113.77",
+    "AB 12 34 56 C",
+    "221 Baker Street",
+    "2001:db8:85a3::8a2e:370:7334",
+    "S1234567D",
+    "postgres://app:q8Zt1mVx0L@db/x",
+    "born on 8 February 1935",
+];
+
+/// A text of prose and planted matches, and the matches.
+fn plant(dice: &mut Dice, secrets: &[crate::secrets::Example]) -> (String, Vec<String>) {
+    let (mut text, mut planted) = (String::new(), Vec::new());
+    for _ in 0..dice.below(12) + 1 {
+        text.push_str(dice.pick(&PROSE));
+        let value = match dice.below(3) {
+            0 => secrets[dice.below(secrets.len())].text.clone(),
+            1 => dice.pick(&PLANTS).to_owned(),
+            _ => continue,
+        };
+        text.push(' ');
+        text.push_str(&value);
+        text.push_str(dice.pick(&[" ", ", ", "\n", "\" "]));
+        planted.push(value);
+    }
+    (text, planted)
+}
+
+fn stream(engine: &Arc<Engine>, text: &str, dice: &mut Dice, most: usize) -> (String, Verdict) {
+    let mut guard = engine.stream(Place::OutputText);
+    let mut out = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let cut = rest.ceil_char_boundary((1 + dice.below(most)).min(rest.len()));
+        let _ = guard.push(&rest[..cut], &mut out);
+        assert!(guard.held_bytes() <= DEFAULT_HOLDBACK_BYTES);
+        rest = &rest[cut..];
+    }
+    let _ = guard.finish(&mut out);
+    (out, guard.verdict().clone())
+}
+
+#[test]
+fn planted_matches_never_leak_however_the_text_is_cut() {
+    let secrets = Secrets::built_in().unwrap();
+    let mut dice = Dice::new(2);
+    let engine = engine(Action::Redact);
+    let mut planted_count = 0;
+    for round in 0..150 {
+        let examples = secrets.examples(|count| dice.below(count));
+        let (text, planted) = plant(&mut dice, &examples);
+        let whole = engine.apply(Place::OutputText, &text, None);
+        for value in &planted {
+            let kept = value.starts_with("postgres") || value.starts_with("born");
+            assert!(
+                kept || !whole.text.contains(value.as_str()),
+                "{value} in {}",
+                whole.text
+            );
+        }
+        for most in [1, 3, 9, 40] {
+            let (out, verdict) = stream(&engine, &text, &mut dice, most);
+            assert_eq!(
+                out, whole.text,
+                "round {round}, pieces up to {most}, text {text:?}"
+            );
+            assert_eq!(
+                verdict, whole.verdict,
+                "round {round}, pieces up to {most}, text {text:?}"
+            );
+            planted_count += planted.len();
+        }
+    }
+    assert!(planted_count > 1000, "{planted_count}");
+}
+
+#[test]
+fn a_block_ends_the_stream_before_the_match() {
+    let engine = engine(Action::Block);
+    let mut guard = engine.stream(Place::ToolArguments);
+    let mut out = String::new();
+    assert_eq!(guard.push("write to ann@exam", &mut out), Flow::Open);
+    assert_eq!(guard.push("ple.org now", &mut out), Flow::Blocked);
+    assert_eq!(guard.push(" and more", &mut out), Flow::Blocked);
+    assert_eq!(out, "write to ");
+    assert_eq!(guard.verdict().action, Action::Block);
+}
+
+#[test]
+fn ordinary_text_flows_word_by_word() {
+    let engine = engine(Action::Redact);
+    let mut guard = engine.stream(Place::OutputText);
+    let mut out = String::new();
+    for (piece, released) in [
+        ("It is ", "It is "),
+        ("a fine", "It is a "),
+        (" day. ", "It is a fine day. "),
+    ] {
+        let _ = guard.push(piece, &mut out);
+        assert_eq!(out, released);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_text_streams_as_it_would_whole(
+        text in "([a-zA-Z0-9@.:+(/\\-\\\\\" _=\n]{0,80}|\\PC{0,40}|(sk-|ghp_|eyJ|token=|born on |dr. |\\+1 )){0,6}",
+        seed: u64,
+    ) {
+        let engine = engine(Action::Redact);
+        let whole = engine.apply(Place::OutputText, &text, None);
+        let (out, verdict) = stream(&engine, &text, &mut Dice::new(seed), 7);
+        prop_assert_eq!(out, whole.text);
+        prop_assert_eq!(verdict, whole.verdict);
+    }
+}
