@@ -111,6 +111,8 @@ pub enum ToolChoice {
     Required,
     /// This tool has to be called.
     Named(String),
+    /// A rule that only its own provider knows, as JSON text.
+    Native(String),
 }
 
 /// The shape that an answer must have.

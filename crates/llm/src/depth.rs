@@ -11,7 +11,10 @@ pub(crate) const MAX_DEPTH: usize = 128;
 /// Nearly every body has fewer opening brackets than that altogether, which costs one pass of
 /// SIMD; only the others are scanned exactly.
 pub(crate) fn is_too_deep(json: &[u8]) -> bool {
-    memchr::memchr2_iter(b'{', b'[', json).nth(MAX_DEPTH).is_some() && exceeds_exactly(json)
+    memchr::memchr2_iter(b'{', b'[', json)
+        .nth(MAX_DEPTH)
+        .is_some()
+        && exceeds_exactly(json)
 }
 
 fn exceeds_exactly(json: &[u8]) -> bool {

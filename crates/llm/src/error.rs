@@ -75,7 +75,9 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
 }
 
 fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
-    let kind = error.kind.unwrap_or_else(|| error_kind(family, error.status));
+    let kind = error
+        .kind
+        .unwrap_or_else(|| error_kind(family, error.status));
     json::object(out, |body| match family {
         Family::OpenAi => {
             body.object("error", |inner| {

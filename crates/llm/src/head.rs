@@ -292,18 +292,3 @@ fn wrong(name: &str, expected: &str, raw: &RawValue) -> Fault {
     let found = crate::json::describe(raw.get());
     Fault::at(name, format_args!("expected {expected}, found {found}"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    fn of(body: &str) -> Result<Head, Fault> { head(Dialect::OpenAiChat, &Bytes::copy_from_slice(body.as_bytes())) }
-    #[test]
-    fn tmp() {
-        for b in [r#"{"model":"m","messages":[{"role":"user"}]}"#, r#"{"model":"m","messages":[{"role":"usr"}]}"#, r#"{"model":5,"messages":[{"role":"user"}]}"#, r#"{"model":"m","messages":[5]}"#, r#"{"model":"m","messages":[{"content":"x"}]}"#, r#"{"model":"m","messages":[]}"#,r#"{"model":"m","messages":"hi"}"#, r#"[]"#, "", r#"{"model":"m","#, r#"{"model":"m","model":"m"}"#, r#"{"model":"m","messages":[{"role":"user"}]} x"#, r#"{"model":"m","messages":[{"role":"user"}],"max_tokens":1.5}"#, r#"{"model":"m","messages":[{"role":"user"}],"stream":"yes"}"#, r#"{"model":"m","messages":[{"role":7}],"stream":"yes"}"#] {
-            println!("{b}\n   {:?}", of(b));
-        }
-        let b = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[{"role":"user"}], "stream_options": {"a":1}}"#);
-        let h = head(Dialect::OpenAiChat, &b).unwrap();
-        println!("{:?} {:?}", h, splice(&b, &h, Some("n\"x"), true));
-    }
-}

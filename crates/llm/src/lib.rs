@@ -1,14 +1,67 @@
 //! Wire formats of the providers, bytes to and from one canonical model call. No I/O.
+//!
+//! A request in the dialect of its provider is never decoded: [`head`] reads what routing needs,
+//! [`splice`] changes the few bytes that must change, [`usage::UsageMeter`] watches the answer go
+//! by. Between two dialects everything goes through [`seaworthy_core::call`]: [`decode_call`] and
+//! [`encode_call`] on the way out, [`decode_reply`] and [`encode_reply`] (or [`StreamDecoder`] and
+//! [`StreamEncoder`]) on the way back. What a dialect cannot say is in the table of [`Feature`].
+//!
+//! A new dialect is a file in `wire/` and a line in `wire.rs`.
 
 mod depth;
 mod error;
 mod fault;
 mod head;
 mod json;
+mod loss;
 pub mod sse;
+mod stream;
 pub mod usage;
 mod wire;
 
 pub use error::{ErrorView, encode_error, encode_stream_error, error_kind, error_status};
 pub use fault::Fault;
 pub use head::{Head, count_tokens_head, head, splice};
+pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
+pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};
+
+use loss::Losses;
+use seaworthy_core::{
+    call::{Call, Reply},
+    dialect::Dialect,
+};
+
+/// Reads a whole request. Numbers stay exact and JSON within it stays text.
+///
+/// # Errors
+/// Names the first field that is not what the dialect expects there.
+pub fn decode_call(dialect: Dialect, body: &[u8]) -> Result<Call, Fault> {
+    wire::of(dialect).decode_call(body)
+}
+
+/// Writes a request for a provider, and says what had to be left out.
+///
+/// # Errors
+/// When something cannot be carried over and leaving it out would change the question.
+pub fn encode_call(dialect: Dialect, call: &Call) -> Result<Encoded, Lost> {
+    let mut losses = Losses::default();
+    let body = wire::of(dialect).encode_call(call, &mut losses);
+    losses.verdict(body)
+}
+
+/// Reads a whole reply of a provider.
+///
+/// # Errors
+/// Names the first field that is not what the dialect promises.
+pub fn decode_reply(dialect: Dialect, body: &[u8]) -> Result<Reply, Fault> {
+    wire::of(dialect).decode_reply(body)
+}
+
+/// Writes a reply for a caller, and says what had to be left out: a reply is never refused.
+#[must_use]
+pub fn encode_reply(dialect: Dialect, reply: &Reply, created_unix_s: i64) -> Encoded {
+    let mut losses = Losses::default();
+    let body = wire::of(dialect).encode_reply(reply, created_unix_s, &mut losses);
+    let dropped = losses.into_dropped();
+    Encoded { body, dropped }
+}

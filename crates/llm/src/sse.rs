@@ -121,7 +121,11 @@ impl Buffer {
 }
 
 fn bom_len(bytes: &[u8]) -> usize {
-    if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 }
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        3
+    } else {
+        0
+    }
 }
 
 enum Scan {

@@ -6,7 +6,8 @@ use crate::usage::Usage;
 /// One step of a streamed answer.
 ///
 /// The order is: `Start`, then blocks one after another (`Open`, any number of pieces, `Close`),
-/// then `Finish`; `Usage` may come at any time and the last one counts. `Error` ends everything.
+/// then `Finish`. `Usage` may come at any time, even before `Start` (some dialects tell the input
+/// with it), and the last one counts. `Error` ends everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
     /// The answer begins.

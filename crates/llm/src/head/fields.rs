@@ -27,17 +27,26 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// serde_json's complaint about a type, with the place it is about.
+    /// serde_json's complaint about a type, in our order of words, with the place it is about.
     pub(super) fn fault(&self, error: &serde_json::Error) -> Fault {
+        let text = error.to_string();
+        let (complaint, at) = text
+            .rsplit_once(" at line ")
+            .unwrap_or((&text, "1 column 1"));
+        let complaint = match complaint
+            .strip_prefix("invalid type: ")
+            .and_then(|rest| rest.split_once(", expected "))
+        {
+            Some((found, expected)) => format!("expected {expected}, found {found}"),
+            None => complaint.to_owned(),
+        };
+        let error = format!("{complaint} (line {at})");
         let Some(field) = self.field.get() else {
-            return Fault::whole(error.to_string());
+            return Fault::whole(error);
         };
         let index = self.message.get().map(|index| format!("[{index}]"));
         let role = if self.in_role.get() { ".role" } else { "" };
-        Fault::at(
-            format!("{field}{}{role}", index.unwrap_or_default()),
-            error,
-        )
+        Fault::at(format!("{field}{}{role}", index.unwrap_or_default()), error)
     }
 }
 

@@ -34,7 +34,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
         }
         place.message.set(None);
         if count == 0 {
-            return Err(A::Error::invalid_length(0, &self));
+            return Err(A::Error::custom(
+                "expected a non-empty array of messages, found an empty one",
+            ));
         }
         Ok(())
     }
@@ -68,14 +70,17 @@ impl<'de> Visitor<'de> for Message<'_> {
             place.in_role.set(true);
             let Key(role) = map.next_value()?;
             if !rules.roles.contains(&&*role) {
-                return Err(A::Error::unknown_variant(&role, rules.roles));
+                return Err(A::Error::custom(format_args!(
+                    "expected one of {}, found {role:?}",
+                    rules.roles.join(", ")
+                )));
             }
             place.in_role.set(false);
             role_seen = true;
         }
         if !role_seen {
             place.in_role.set(true);
-            return Err(A::Error::missing_field("role"));
+            return Err(A::Error::custom("missing; expected a role"));
         }
         Ok(())
     }

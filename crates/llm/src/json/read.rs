@@ -99,7 +99,10 @@ impl<'a> Node<'a> {
 
     /// This value is not what it should be.
     pub(crate) fn expected(&self, what: &str) -> Fault {
-        self.fault(format_args!("expected {what}, found {}", describe(self.json)))
+        self.fault(format_args!(
+            "expected {what}, found {}",
+            describe(self.json)
+        ))
     }
 
     /// The value as it was written.
@@ -250,10 +253,19 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether a member is there and not `null`.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        let mut members = self.members.iter();
-        members.any(|(name, raw)| name == key && raw.is_some_and(|raw| raw.get() != "null"))
+    /// Reads every member that is left, as name and value.
+    pub(crate) fn entries<T>(
+        self,
+        mut read: impl FnMut(Node<'a>) -> Result<T, Fault>,
+    ) -> Result<Vec<(String, T)>, Fault> {
+        let trail = self.node.trail;
+        let left = self.members.into_iter();
+        left.filter_map(|(key, raw)| Some((key, raw?)))
+            .map(|(key, raw)| {
+                let json = raw.get();
+                read(Node { json, trail }).map(|value| (key.into_owned(), value))
+            })
+            .collect()
     }
 
     /// Notes every member that was not taken, `null`s aside, as unknown.

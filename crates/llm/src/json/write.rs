@@ -2,7 +2,10 @@
 
 /// Writes `text` as a JSON string.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    #[expect(clippy::expect_used, reason = "a Vec takes every write, a str is always valid")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a Vec takes every write, a str is always valid"
+    )]
     serde_json::to_writer(out, text).expect("a string is written into memory");
 }
 
@@ -35,8 +38,8 @@ impl Members<'_> {
     }
 
     /// JSON text as it is; the caller vouches for it.
-    pub(crate) fn raw(&mut self, key: &str, json: &str) -> &mut Self {
-        self.key(key).extend_from_slice(json.as_bytes());
+    pub(crate) fn raw(&mut self, key: &str, json: impl AsRef<[u8]>) -> &mut Self {
+        self.key(key).extend_from_slice(json.as_ref());
         self
     }
 
@@ -61,17 +64,17 @@ impl Members<'_> {
     }
 
     pub(crate) fn num(&mut self, key: &str, value: u64) -> &mut Self {
-        self.raw(key, &value.to_string())
+        self.raw(key, value.to_string())
     }
 
     pub(crate) fn int(&mut self, key: &str, value: i64) -> &mut Self {
-        self.raw(key, &value.to_string())
+        self.raw(key, value.to_string())
     }
 
     /// A finite number; anything else has no JSON form and becomes `null`.
     pub(crate) fn float(&mut self, key: &str, value: f64) -> &mut Self {
         let text = serde_json::Number::from_f64(value).map_or("null".into(), |n| n.to_string());
-        self.raw(key, &text)
+        self.raw(key, text)
     }
 
     pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Members<'_>)) -> &mut Self {
@@ -95,10 +98,6 @@ impl Items<'_> {
     fn next(&mut self) -> &mut Vec<u8> {
         comma(self.out, &mut self.empty);
         self.out
-    }
-
-    pub(crate) fn raw(&mut self, json: &str) {
-        self.next().extend_from_slice(json.as_bytes());
     }
 
     pub(crate) fn str(&mut self, text: &str) {

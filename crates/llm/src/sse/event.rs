@@ -55,7 +55,8 @@ impl Event {
         let mut data = Data::None;
         let mut from = skip;
         while from < raw.len() {
-            let line_end = memchr::memchr2(b'\n', b'\r', &raw[from..]).map_or(raw.len(), |at| from + at);
+            let line_end =
+                memchr::memchr2(b'\n', b'\r', &raw[from..]).map_or(raw.len(), |at| from + at);
             let (field, value) = field(&raw, from..line_end);
             match &raw[field] {
                 b"data" => data = data.and(&raw, value),

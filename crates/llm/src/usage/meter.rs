@@ -160,7 +160,8 @@ pub(crate) fn has_value(data: &[u8], key: &Finder<'_>) -> bool {
 
 fn after_colon(data: &[u8]) -> &[u8] {
     let data = data.trim_ascii_start();
-    data.strip_prefix(b":").map_or(b"null", <[u8]>::trim_ascii_start)
+    data.strip_prefix(b":")
+        .map_or(b"null", <[u8]>::trim_ascii_start)
 }
 
 /// The length of the rest of a string whose opening quote has been read.

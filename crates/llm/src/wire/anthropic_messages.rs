@@ -1,12 +1,23 @@
 //! Anthropic messages, `POST /v1/messages`.
 
+mod decode_call;
+mod decode_content;
+mod encode_call;
+mod encode_content;
+mod reply;
+mod stream_in;
+mod stream_out;
 mod usage;
 
 use super::Wire;
 use crate::{
+    fault::Fault,
     head::HeadRules,
+    loss::Losses,
+    stream::{DecodeStream, EncodeStream, StreamSettings},
     usage::{Reported, Seen, Tally},
 };
+use seaworthy_core::call::{Call, Reply};
 
 /// Anthropic messages.
 pub(super) struct AnthropicMessages;
@@ -24,6 +35,30 @@ const HEAD: HeadRules = HeadRules {
 impl Wire for AnthropicMessages {
     fn head_rules(&self) -> &'static HeadRules {
         &HEAD
+    }
+
+    fn decode_call(&self, body: &[u8]) -> Result<Call, Fault> {
+        decode_call::decode(body)
+    }
+
+    fn encode_call(&self, call: &Call, losses: &mut Losses) -> Vec<u8> {
+        encode_call::encode(call, losses)
+    }
+
+    fn decode_reply(&self, body: &[u8]) -> Result<Reply, Fault> {
+        reply::decode(body)
+    }
+
+    fn encode_reply(&self, reply: &Reply, _created_unix_s: i64, losses: &mut Losses) -> Vec<u8> {
+        reply::encode(reply, losses)
+    }
+
+    fn stream_encoder(&self, _settings: StreamSettings) -> Box<dyn EncodeStream> {
+        Box::new(stream_out::Encoder::default())
+    }
+
+    fn stream_decoder(&self) -> Box<dyn DecodeStream> {
+        Box::new(stream_in::Decoder::default())
     }
 
     fn reply_usage(&self, body: &[u8]) -> Option<Reported> {

@@ -1,7 +1,11 @@
 //! Usage of Anthropic messages: three classes of input that add up, cumulative within a stream.
 
-use crate::usage::{Reported, Seen, Tally, count, string_bytes};
+use crate::{
+    json::Members,
+    usage::{Reported, Seen, Tally, count, string_bytes},
+};
 use memchr::memmem::Finder;
+use seaworthy_core::usage::Usage;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
@@ -62,6 +66,26 @@ impl UsageObject {
     }
 }
 
+/// The `usage` object for a caller.
+pub(super) fn encode(usage: &Usage, out: &mut Members<'_>) {
+    let cache_write = usage
+        .cache_write_5m_tokens
+        .saturating_add(usage.cache_write_1h_tokens);
+    out.num("input_tokens", usage.input_tokens)
+        .num("cache_creation_input_tokens", cache_write)
+        .num("cache_read_input_tokens", usage.cached_read_tokens)
+        .object("cache_creation", |kept| {
+            kept.num("ephemeral_5m_input_tokens", usage.cache_write_5m_tokens)
+                .num("ephemeral_1h_input_tokens", usage.cache_write_1h_tokens);
+        })
+        .num("output_tokens", usage.output_tokens);
+    if usage.reasoning_tokens > 0 {
+        out.object("output_tokens_details", |details| {
+            details.num("thinking_tokens", usage.reasoning_tokens);
+        });
+    }
+}
+
 #[derive(Deserialize)]
 struct Frame {
     usage: Option<UsageObject>,
@@ -85,7 +109,11 @@ static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"type\""
 
 /// Reads one event in passing.
 pub(super) fn observe(name: &[u8], data: &[u8], tally: &mut Tally) -> Seen {
-    let kind = if name.is_empty() { first_type(data) } else { name };
+    let kind = if name.is_empty() {
+        first_type(data)
+    } else {
+        name
+    };
     match kind {
         b"content_block_delta" => {
             let bytes = CONTENT.iter().map(|key| string_bytes(data, key));

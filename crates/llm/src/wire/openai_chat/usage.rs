@@ -1,8 +1,12 @@
 //! Usage of chat completions: `prompt_tokens` holds the cached tokens too, and a stream reports
 //! only at its end.
 
-use crate::usage::{Reported, Seen, Tally, count, has_value, string_bytes};
+use crate::{
+    json::Members,
+    usage::{Reported, Seen, Tally, count, has_value, string_bytes},
+};
 use memchr::memmem::Finder;
+use seaworthy_core::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::LazyLock;
@@ -45,7 +49,8 @@ impl UsageObject {
         let prompt = self.prompt_tokens;
         let input_details = self.prompt_tokens_details.as_ref();
         let output_details = self.completion_tokens_details.as_ref();
-        let within = |part: Option<u64>, whole: Option<u64>| part.map(|n| n.min(whole.unwrap_or(0)));
+        let within =
+            |part: Option<u64>, whole: Option<u64>| part.map(|n| n.min(whole.unwrap_or(0)));
         let cached_read = within(input_details.and_then(|d| d.cached_tokens), prompt);
         let uncached = prompt.map(|n| n - cached_read.unwrap_or(0));
         let cache_write = within(input_details.and_then(|d| d.cache_write_tokens), uncached);
@@ -63,6 +68,27 @@ impl UsageObject {
     }
 }
 
+/// The `usage` object for a caller: the cached tokens are part of the prompt again.
+pub(super) fn encode(usage: &Usage, out: &mut Members<'_>) {
+    let cache_write = usage
+        .cache_write_5m_tokens
+        .saturating_add(usage.cache_write_1h_tokens);
+    out.num("prompt_tokens", usage.total_input())
+        .num("completion_tokens", usage.output_tokens)
+        .num("total_tokens", usage.total())
+        .object("prompt_tokens_details", |details| {
+            details
+                .num("cached_tokens", usage.cached_read_tokens)
+                .num("cache_write_tokens", cache_write)
+                .num("audio_tokens", usage.audio_input_tokens);
+        })
+        .object("completion_tokens_details", |details| {
+            details
+                .num("reasoning_tokens", usage.reasoning_tokens)
+                .num("audio_tokens", usage.audio_output_tokens);
+        });
+}
+
 /// A reply or a chunk of one, as far as usage is concerned.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -77,7 +103,9 @@ struct Frame<'a> {
 impl Frame<'_> {
     fn has_no_choice(&self) -> bool {
         let choices = self.choices.map_or("[]", RawValue::get);
-        choices.strip_prefix('[').is_some_and(|rest| rest.trim_ascii_start().starts_with(']'))
+        choices
+            .strip_prefix('[')
+            .is_some_and(|rest| rest.trim_ascii_start().starts_with(']'))
     }
 }
 
@@ -136,5 +164,9 @@ pub(super) fn observe(data: &[u8], tally: &mut Tally) -> Seen {
         return seen;
     };
     tally.reported = tally.reported.updated_by(usage.to_reported());
-    if frame.has_no_choice() { Seen::UsageOnly } else { seen }
+    if frame.has_no_choice() {
+        Seen::UsageOnly
+    } else {
+        seen
+    }
 }

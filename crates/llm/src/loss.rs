@@ -1,0 +1,211 @@
+//! What a translation cannot carry over, and what is done about it: one table for all dialects.
+
+use std::fmt;
+
+/// What a call or a reply has and another dialect has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// A field the canonical call does not know.
+    UnknownField,
+    /// `top_k`.
+    TopK,
+    /// `seed`.
+    Seed,
+    /// Frequency or presence penalty.
+    Penalty,
+    /// A temperature above what the provider takes.
+    HighTemperature,
+    /// Labels to be stored with the call.
+    Metadata,
+    /// A class of service the provider does not sell.
+    ServiceTier,
+    /// The name of a speaker.
+    SpeakerName,
+    /// How closely to look at a picture.
+    ImageDetail,
+    /// A mark up to where the prompt should be cached.
+    CachePoint,
+    /// JSON without a schema.
+    JsonObject,
+    /// The description of an answer's schema.
+    SchemaDescription,
+    /// A bound of reasoning in tokens.
+    ReasoningBudget,
+    /// Reasoning that the target did not write itself.
+    Thinking,
+    /// A signature of reasoning.
+    Signature,
+    /// The mark that a tool failed.
+    ToolError,
+    /// An answer begun by the caller, to be continued by the model.
+    Prefill,
+    /// Which stop text was met.
+    StopSequence,
+    /// A piece of the answer that only its own provider knows.
+    NativeAnswer,
+    /// More than one alternative answer.
+    Choices,
+    /// A piece of content that only its own provider knows.
+    NativeBlock,
+    /// A tool that only its own provider knows.
+    NativeTool,
+    /// A rule about tools that only its own provider knows.
+    NativeToolChoice,
+    /// A medium the provider cannot take, or not from there.
+    Media,
+    /// Arguments of a tool call that are not a JSON object.
+    ToolArguments,
+}
+
+/// What is done about a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is left out, and a warning says so.
+    Drop,
+    /// The call is refused: without it the answer would be to another question.
+    Refuse,
+}
+
+impl Feature {
+    /// The table: what is done, and why.
+    #[must_use]
+    pub fn verdict(self) -> (Verdict, &'static str) {
+        use Verdict::{Drop, Refuse};
+        match self {
+            Self::UnknownField => (Drop, "the field has no counterpart"),
+            Self::TopK => (Drop, "the provider has no `top_k`"),
+            Self::Seed => (Drop, "the provider has no `seed`"),
+            Self::Penalty => (Drop, "the provider has no penalties"),
+            Self::HighTemperature => (Drop, "the provider takes at most 1, which was sent"),
+            Self::Metadata => (Drop, "the provider stores no labels"),
+            Self::ServiceTier => (Drop, "the provider has no such service tier"),
+            Self::SpeakerName => (Drop, "the provider has no names of speakers"),
+            Self::ImageDetail => (Drop, "the provider has no detail setting for pictures"),
+            Self::CachePoint => (Drop, "the provider decides by itself what it caches"),
+            Self::JsonObject => (
+                Drop,
+                "the provider enforces JSON only with a schema; the prompt has to ask for JSON",
+            ),
+            Self::SchemaDescription => (Drop, "the provider takes no description of a schema"),
+            Self::ReasoningBudget => (Drop, "the provider takes an effort, the nearest was sent"),
+            Self::Thinking => (Drop, "the provider takes back only reasoning of its own"),
+            Self::Signature => (Drop, "the dialect has no place for it"),
+            Self::ToolError => (Drop, "the provider has no mark for it; the text tells"),
+            Self::Prefill => (
+                Drop,
+                "the provider starts a new answer instead of continuing",
+            ),
+            Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
+            Self::NativeAnswer => (Drop, "the dialect has no place for it"),
+            Self::Choices => (
+                Refuse,
+                "a translated answer has one choice; ask several times",
+            ),
+            Self::NativeBlock => (Refuse, "only its own provider understands this content"),
+            Self::NativeTool => (Refuse, "only its own provider has this tool"),
+            Self::NativeToolChoice => (Refuse, "only its own provider understands this rule"),
+            Self::Media => (
+                Refuse,
+                "the provider does not take this medium from this source",
+            ),
+            Self::ToolArguments => (Refuse, "the provider takes only a JSON object"),
+        }
+    }
+}
+
+/// One thing that could not be carried over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// What it is.
+    pub feature: Feature,
+    /// Where it stood, such as `top_k` or `messages[2].content[0]`.
+    pub path: String,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "`{}`: {}", self.path, self.feature.verdict().1)
+    }
+}
+
+/// The call cannot be translated without changing what it asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// What cannot be carried over; at least one.
+    pub refused: Vec<Loss>,
+}
+
+impl std::error::Error for Lost {}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the request cannot be translated for the provider of this model: ")?;
+        for (index, loss) in self.refused.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(out, "{separator}{loss}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A translated document and what was left out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The document.
+    pub body: Vec<u8>,
+    /// What was left out, for the warning header and the audit.
+    pub dropped: Vec<Loss>,
+}
+
+/// Collects losses while a document is written.
+#[derive(Debug, Default)]
+pub(crate) struct Losses(Vec<Loss>);
+
+/// How many losses are kept; the caller decides how many there are.
+const KEPT_AT_MOST: usize = 64;
+
+impl Losses {
+    /// Notes that something at `path` has no place in the document.
+    pub(crate) fn add(&mut self, feature: Feature, path: impl Into<String>) {
+        let path = path.into();
+        let refused = feature.verdict().0 == Verdict::Refuse;
+        // A refusal must not get lost behind a crowd of trifles.
+        if self.0.len() < KEPT_AT_MOST || (refused && !self.any_refused()) {
+            self.0.push(Loss { feature, path });
+        }
+    }
+
+    pub(crate) fn add_unknown(&mut self, paths: &[String]) {
+        for path in paths {
+            self.add(Feature::UnknownField, path);
+        }
+    }
+
+    fn any_refused(&self) -> bool {
+        let mut losses = self.0.iter();
+        losses.any(|loss| loss.feature.verdict().0 == Verdict::Refuse)
+    }
+
+    /// Everything that was noted until now.
+    pub(crate) fn so_far(&self) -> &[Loss] {
+        &self.0
+    }
+
+    /// Everything that was noted.
+    pub(crate) fn into_dropped(self) -> Vec<Loss> {
+        self.0
+    }
+
+    /// The document, unless something in it has to be refused.
+    pub(crate) fn verdict(self, body: Vec<u8>) -> Result<Encoded, Lost> {
+        if !self.any_refused() {
+            return Ok(Encoded {
+                body,
+                dropped: self.0,
+            });
+        }
+        let mut refused = self.0;
+        refused.retain(|loss| loss.feature.verdict().0 == Verdict::Refuse);
+        Err(Lost { refused })
+    }
+}

@@ -1,0 +1,156 @@
+//! Streamed answers: canonical deltas to server-sent events of a dialect, and back.
+
+use crate::{
+    error::ErrorView,
+    fault::Fault,
+    loss::{Loss, Losses},
+    sse::Event,
+    wire,
+};
+use seaworthy_core::{call::Delta, dialect::Dialect};
+
+/// Writes deltas as the events of one dialect.
+pub struct StreamEncoder {
+    inner: Box<dyn EncodeStream>,
+    dialect: Dialect,
+    losses: Losses,
+    ended: Ended,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    No,
+    Finished,
+    Failed,
+}
+
+/// What an encoder has to know about the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Whether the caller asked for usage, in dialects where it has to be asked for.
+    pub include_usage: bool,
+    /// When the answer began, in seconds of Unix time.
+    pub created_unix_s: i64,
+}
+
+/// The part of an encoder that differs between dialects. `Finish`, `Error` and the end come once.
+pub(crate) trait EncodeStream: Send {
+    /// Writes one delta, which is not an error.
+    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>, losses: &mut Losses);
+
+    /// Writes what belongs at the end of a finished answer.
+    fn end(&mut self, out: &mut Vec<u8>);
+}
+
+impl StreamEncoder {
+    /// An encoder for one answer.
+    #[must_use]
+    pub fn new(dialect: Dialect, settings: StreamSettings) -> Self {
+        Self {
+            inner: wire::of(dialect).stream_encoder(settings),
+            dialect,
+            losses: Losses::default(),
+            ended: Ended::No,
+        }
+    }
+
+    /// Appends the events that stand for one delta.
+    pub fn push(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        if self.ended == Ended::Failed {
+            return;
+        }
+        match delta {
+            Delta::Error { kind, message } => {
+                self.fail(Some(kind).filter(|kind| !kind.is_empty()), message, out);
+            }
+            Delta::Finish { .. } => {
+                self.ended = Ended::Finished;
+                self.inner.delta(delta, out, &mut self.losses);
+            }
+            _ => self.inner.delta(delta, out, &mut self.losses),
+        }
+    }
+
+    /// Appends the end of the stream. An answer that was never finished ends with an error, so
+    /// that nobody takes a cut answer for a whole one.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        match self.ended {
+            Ended::Finished => self.inner.end(out),
+            Ended::No => self.fail(
+                None,
+                "the provider's stream ended before the answer did",
+                out,
+            ),
+            Ended::Failed => {}
+        }
+    }
+
+    /// What could not be told in this dialect so far.
+    #[must_use]
+    pub fn dropped(&self) -> &[Loss] {
+        self.losses.so_far()
+    }
+
+    fn fail(&mut self, kind: Option<&String>, message: &str, out: &mut Vec<u8>) {
+        self.ended = Ended::Failed;
+        let error = ErrorView {
+            status: 502,
+            kind: kind.map(String::as_str),
+            code: None,
+            message,
+            param: None,
+            request_id: None,
+        };
+        crate::encode_stream_error(self.dialect, &error, out);
+    }
+}
+
+impl std::fmt::Debug for StreamEncoder {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("StreamEncoder")
+            .field(&self.dialect)
+            .finish()
+    }
+}
+
+/// Reads the events of one dialect as deltas.
+pub struct StreamDecoder {
+    inner: Box<dyn DecodeStream>,
+    dialect: Dialect,
+}
+
+/// The part of a decoder that differs between dialects.
+pub(crate) trait DecodeStream: Send {
+    /// Reads the data of one event.
+    fn event(&mut self, data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault>;
+}
+
+impl StreamDecoder {
+    /// A decoder for one answer.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            inner: wire::of(dialect).stream_decoder(),
+            dialect,
+        }
+    }
+
+    /// Appends the deltas that one event stands for.
+    ///
+    /// # Errors
+    /// When the event is not what the dialect promises. The stream cannot be read further.
+    pub fn push(&mut self, event: &Event, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        match event.data() {
+            Some(data) => self.inner.event(data, out),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for StreamDecoder {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("StreamDecoder")
+            .field(&self.dialect)
+            .finish()
+    }
+}

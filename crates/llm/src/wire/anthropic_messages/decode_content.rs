@@ -1,0 +1,117 @@
+//! The content of Anthropic messages as canonical blocks.
+
+use crate::{
+    fault::Fault,
+    json::{Node, Object},
+};
+use seaworthy_core::call::{Block, CacheTtl, Media, MediaKind, MediaSource};
+
+/// A string or an array of blocks.
+pub(super) fn content(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    if node.is_string() {
+        let text = Some(node.string()?).filter(|text| !text.is_empty());
+        return Ok(text.map(Block::Text).into_iter().collect());
+    }
+    if !node.is_array() {
+        return Err(node.expected("a string or an array of content blocks"));
+    }
+    blocks(node)
+}
+
+/// An array of blocks.
+pub(super) fn blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    let blocks = node.each(block)?;
+    Ok(blocks.into_iter().flatten().collect())
+}
+
+/// `cache_control` of a block or a tool.
+pub(super) fn cache_control(fields: &mut Object<'_>) -> Result<Option<CacheTtl>, Fault> {
+    fields.optional("cache_control", |node| {
+        let mut fields = node.object()?;
+        let ttl = fields.optional("ttl", |node| {
+            node.one_of(&[("5m", CacheTtl::Short), ("1h", CacheTtl::Hour)])
+        })?;
+        fields.skip(&["type"]);
+        fields.finish();
+        Ok(ttl.unwrap_or(CacheTtl::Short))
+    })
+}
+
+/// One block, and the mark behind it if it has one.
+fn block(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.text("type")?;
+    let block = match &*kind {
+        "text" => Block::Text(fields.text("text")?),
+        "image" => Block::Media(image(&mut fields)?),
+        "document" => Block::Media(document(&mut fields)?),
+        "tool_use" => Block::ToolUse {
+            id: fields.text("id")?,
+            name: fields.text("name")?,
+            arguments: fields.required("input", "an object", |node| node.object_text())?,
+        },
+        "tool_result" => Block::ToolResult {
+            tool_use_id: fields.text("tool_use_id")?,
+            blocks: fields.optional("content", content)?.unwrap_or_default(),
+            is_error: fields
+                .optional("is_error", |node| node.bool())?
+                .unwrap_or(false),
+        },
+        "thinking" => {
+            let signature = fields.optional("signature", |node| node.string())?;
+            Block::Thinking {
+                text: fields.text("thinking")?,
+                signature: signature.filter(|signature| !signature.is_empty()),
+            }
+        }
+        "redacted_thinking" => Block::EncryptedThinking(fields.text("data")?),
+        _ => {
+            let json = node.json().to_owned();
+            return Ok(vec![Block::Native { kind, json }]);
+        }
+    };
+    let mark = cache_control(&mut fields)?;
+    fields.finish();
+    Ok(std::iter::once(block)
+        .chain(mark.map(Block::CachePoint))
+        .collect())
+}
+
+fn image(fields: &mut Object<'_>) -> Result<Media, Fault> {
+    Ok(Media {
+        kind: MediaKind::Image,
+        source: fields.required("source", "an object", source)?,
+        name: None,
+        detail: None,
+    })
+}
+
+fn document(fields: &mut Object<'_>) -> Result<Media, Fault> {
+    Ok(Media {
+        kind: MediaKind::Document,
+        source: fields.required("source", "an object", source)?,
+        name: fields.optional("title", |node| node.string())?,
+        detail: None,
+    })
+}
+
+fn source(node: Node<'_>) -> Result<MediaSource, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.required("type", "a string", |node| {
+        node.one_of(&[("base64", 0_u8), ("url", 1), ("file", 2), ("text", 3)])
+    })?;
+    let source = match kind {
+        0 => MediaSource::Base64 {
+            media_type: fields.text("media_type")?,
+            data: fields.text("data")?,
+        },
+        1 => MediaSource::Url(fields.text("url")?),
+        2 => MediaSource::FileId(fields.text("file_id")?),
+        _ => {
+            fields.skip(&["media_type"]);
+            MediaSource::Text(fields.text("data")?)
+        }
+    };
+    fields.finish();
+    Ok(source)
+}

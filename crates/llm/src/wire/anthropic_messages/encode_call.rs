@@ -1,0 +1,219 @@
+//! A canonical call as a messages request.
+
+use super::encode_content as content;
+use crate::{
+    json::{self, Members},
+    loss::{Feature, Losses},
+};
+use seaworthy_core::call::{
+    Call, Effort, Function, ReasoningMode, ResponseFormat, Tool, ToolChoice,
+};
+
+/// The API wants a bound in every request; this one is sent if the caller set none. Every model
+/// on offer takes it.
+const DEFAULT_MAX_TOKENS: u64 = 4_096;
+
+pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    json::object(&mut out, |body| {
+        body.str("model", &call.model);
+        let most = call.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+        body.num("max_tokens", most);
+        if !call.system.is_empty() {
+            body.array("system", |items| {
+                content::blocks(&call.system, "system", items, losses);
+            });
+        }
+        body.array("messages", |items| {
+            for (index, message) in call.messages.iter().enumerate() {
+                content::message(message, index, items, losses);
+            }
+        });
+        if !call.stop.is_empty() {
+            body.array("stop_sequences", |items| {
+                call.stop.iter().for_each(|stop| items.str(stop));
+            });
+        }
+        sampling(call, body, losses);
+        tools(call, body, losses);
+        output(call, body, losses);
+        labels(call, body, losses);
+        if call.choices.is_some_and(|choices| choices > 1) {
+            losses.add(Feature::Choices, "n");
+        }
+        if call.stream {
+            body.bool("stream", true);
+        }
+    });
+    losses.add_unknown(&call.unknown_fields);
+    out
+}
+
+fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+    let sampling = &call.sampling;
+    if let Some(temperature) = sampling.temperature {
+        if temperature > 1.0 {
+            losses.add(Feature::HighTemperature, "temperature");
+        }
+        body.float("temperature", temperature.min(1.0));
+    }
+    if let Some(top_p) = sampling.top_p {
+        body.float("top_p", top_p);
+    }
+    if let Some(top_k) = sampling.top_k {
+        body.num("top_k", top_k);
+    }
+    // A penalty of zero is none.
+    if sampling
+        .frequency_penalty
+        .is_some_and(|penalty| penalty != 0.0)
+    {
+        losses.add(Feature::Penalty, "frequency_penalty");
+    }
+    if sampling
+        .presence_penalty
+        .is_some_and(|penalty| penalty != 0.0)
+    {
+        losses.add(Feature::Penalty, "presence_penalty");
+    }
+    if sampling.seed.is_some() {
+        losses.add(Feature::Seed, "seed");
+    }
+}
+
+fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+    if !call.tools.is_empty() {
+        body.array("tools", |items| {
+            for (index, tool) in call.tools.iter().enumerate() {
+                match tool {
+                    Tool::Function(function) => items.object(|out| self::function(function, out)),
+                    Tool::Native { .. } => {
+                        losses.add(Feature::NativeTool, format!("tools[{index}]"));
+                    }
+                }
+            }
+        });
+    }
+    let (kind, name) = match &call.tool_choice {
+        Some(ToolChoice::Native(_)) => {
+            return losses.add(Feature::NativeToolChoice, "tool_choice");
+        }
+        Some(ToolChoice::Auto) => ("auto", None),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Required) => ("any", None),
+        Some(ToolChoice::Named(name)) => ("tool", Some(name)),
+        // The rule about parallel calls lives in the choice, so there has to be one.
+        None if call.parallel_tool_calls == Some(false) && !call.tools.is_empty() => ("auto", None),
+        None => return,
+    };
+    body.object("tool_choice", |choice| {
+        choice.str("type", kind);
+        if let Some(name) = name {
+            choice.str("name", name);
+        }
+        if let Some(parallel) = call.parallel_tool_calls.filter(|_| kind != "none") {
+            choice.bool("disable_parallel_tool_use", !parallel);
+        }
+    });
+}
+
+fn function(function: &Function, out: &mut Members<'_>) {
+    out.str("name", &function.name);
+    if let Some(description) = &function.description {
+        out.str("description", description);
+    }
+    let schema = function.schema.as_deref();
+    out.raw(
+        "input_schema",
+        schema.unwrap_or(r#"{"type":"object","properties":{}}"#),
+    );
+    if let Some(strict) = function.strict {
+        out.bool("strict", strict);
+    }
+    if let Some(ttl) = function.cache {
+        content::cache_control(ttl, out);
+    }
+}
+
+fn output(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+    match (call.reasoning.mode, call.reasoning.effort) {
+        (Some(ReasoningMode::Off), _) => {
+            body.object("thinking", |out| {
+                out.str("type", "disabled");
+            });
+        }
+        (Some(ReasoningMode::BudgetTokens(budget)), _) => {
+            body.object("thinking", |out| {
+                out.str("type", "enabled").num("budget_tokens", budget);
+            });
+        }
+        (Some(ReasoningMode::Adaptive), _) | (None, Some(_)) => {
+            body.object("thinking", |out| {
+                out.str("type", "adaptive");
+            });
+        }
+        (None, None) => {}
+    }
+    let schema = match &call.response_format {
+        None => None,
+        Some(ResponseFormat::JsonObject) => {
+            losses.add(Feature::JsonObject, "response_format");
+            None
+        }
+        Some(ResponseFormat::JsonSchema {
+            description,
+            schema,
+            ..
+        }) => {
+            if description.is_some() {
+                let path = "response_format.json_schema.description";
+                losses.add(Feature::SchemaDescription, path);
+            }
+            Some(schema)
+        }
+    };
+    if schema.is_none() && call.reasoning.effort.is_none() {
+        return;
+    }
+    body.object("output_config", |out| {
+        if let Some(effort) = call.reasoning.effort {
+            out.str("effort", effort_word(effort));
+        }
+        if let Some(schema) = schema {
+            out.object("format", |out| {
+                out.str("type", "json_schema").raw("schema", schema);
+            });
+        }
+    });
+}
+
+fn effort_word(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Minimal | Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        Effort::ExtraHigh => "xhigh",
+        Effort::Max => "max",
+    }
+}
+
+fn labels(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+    if let Some(user) = &call.user {
+        body.object("metadata", |out| {
+            out.str("user_id", user);
+        });
+    }
+    if !call.metadata.is_empty() {
+        losses.add(Feature::Metadata, "metadata");
+    }
+    match call.service_tier.as_deref() {
+        None => {}
+        Some("auto") => {
+            body.str("service_tier", "auto");
+        }
+        Some("default") => {
+            body.str("service_tier", "standard_only");
+        }
+        Some(_) => losses.add(Feature::ServiceTier, "service_tier"),
+    }
+}

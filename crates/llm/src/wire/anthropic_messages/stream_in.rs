@@ -1,0 +1,212 @@
+//! Events of Anthropic messages as canonical deltas.
+
+use super::{reply, usage::UsageObject};
+use crate::{fault::Fault, stream::DecodeStream, usage::Reported};
+use seaworthy_core::call::{BlockOpening, Delta};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+#[derive(Default)]
+pub(super) struct Decoder {
+    reported: Reported,
+    /// The open block has no canonical form; its pieces are left out until it closes.
+    skipping: bool,
+}
+
+/// Any event; which fields are there depends on its type.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+    #[serde(borrow)]
+    content_block: Option<OpeningBlock<'a>>,
+    #[serde(borrow)]
+    delta: Option<Piece<'a>>,
+    usage: Option<UsageObject>,
+    #[serde(borrow)]
+    error: Option<ErrorObject<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    usage: Option<UsageObject>,
+}
+
+#[derive(Deserialize)]
+struct OpeningBlock<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+}
+
+/// The `delta` of a block or of the message.
+#[derive(Deserialize)]
+struct Piece<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    partial_json: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+}
+
+impl DecodeStream for Decoder {
+    fn event(&mut self, data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let frame: Frame<'_> = serde_json::from_slice(data)
+            .map_err(|error| Fault::whole(format!("expected an event of a message: {error}")))?;
+        match &*frame.kind {
+            "message_start" => {
+                let message = frame
+                    .message
+                    .ok_or_else(|| lacks("message_start", "message"))?;
+                self.usage(message.usage.as_ref(), out);
+                out.push(Delta::Start {
+                    id: message.id.into_owned(),
+                    model: message.model.into_owned(),
+                });
+            }
+            "content_block_start" => {
+                let block = frame.content_block;
+                let block = block.ok_or_else(|| lacks("content_block_start", "content_block"))?;
+                self.open(block, out)?;
+            }
+            "content_block_delta" if self.skipping => {}
+            "content_block_delta" => {
+                let piece = frame.delta;
+                piece
+                    .ok_or_else(|| lacks("content_block_delta", "delta"))?
+                    .read(out);
+            }
+            "content_block_stop" => {
+                if !std::mem::take(&mut self.skipping) {
+                    out.push(Delta::Close);
+                }
+            }
+            "message_delta" => {
+                self.usage(frame.usage.as_ref(), out);
+                let stop = frame.delta.ok_or_else(|| lacks("message_delta", "delta"))?;
+                if let Some(word) = stop.stop_reason {
+                    out.push(Delta::Finish {
+                        stop_reason: reply::stop_reason(&word),
+                        stop_sequence: stop.stop_sequence.map(Cow::into_owned),
+                    });
+                }
+            }
+            "error" => {
+                let error = frame.error.ok_or_else(|| lacks("error", "error"))?;
+                out.push(Delta::Error {
+                    kind: error.kind.unwrap_or_default().into_owned(),
+                    message: error.message.unwrap_or_default().into_owned(),
+                });
+            }
+            "ping" => out.push(Delta::Ping),
+            // `message_stop` adds nothing; the API promises that new kinds of events may come.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Decoder {
+    fn usage(&mut self, usage: Option<&UsageObject>, out: &mut Vec<Delta>) {
+        let Some(usage) = usage else { return };
+        self.reported = self.reported.updated_by(usage.to_reported());
+        out.extend(self.reported.complete().map(Delta::Usage));
+    }
+
+    fn open(&mut self, block: OpeningBlock<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let text = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
+        match &*block.kind {
+            "text" => {
+                out.push(Delta::Open(BlockOpening::Text));
+                out.extend(
+                    block
+                        .text
+                        .filter(|text| !text.is_empty())
+                        .map(|t| Delta::Text(t.into())),
+                );
+            }
+            "thinking" => {
+                out.push(Delta::Open(BlockOpening::Thinking));
+                let thinking = Some(text(block.thinking)).filter(|text| !text.is_empty());
+                out.extend(thinking.map(Delta::Thinking));
+                let signature = Some(text(block.signature)).filter(|text| !text.is_empty());
+                out.extend(signature.map(Delta::Signature));
+            }
+            "redacted_thinking" => {
+                out.push(Delta::Open(BlockOpening::EncryptedThinking(text(
+                    block.data,
+                ))));
+            }
+            "tool_use" => {
+                let lacks = |field| lacks("content_block_start of tool_use", field);
+                out.push(Delta::Open(BlockOpening::ToolUse {
+                    id: block.id.ok_or_else(|| lacks("id"))?.into_owned(),
+                    name: block.name.ok_or_else(|| lacks("name"))?.into_owned(),
+                }));
+                // Some servers send all arguments at once instead of in pieces.
+                let whole = block.input.map(RawValue::get);
+                let whole = whole.filter(|json| json.len() > "{ }".len());
+                out.extend(whole.map(|json| Delta::Arguments(json.to_owned())));
+            }
+            other => {
+                self.skipping = true;
+                out.push(Delta::Dropped(other.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Piece<'_> {
+    fn read(self, out: &mut Vec<Delta>) {
+        let owned = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
+        out.push(match self.kind.as_deref().unwrap_or_default() {
+            "text_delta" => Delta::Text(owned(self.text)),
+            "input_json_delta" => Delta::Arguments(owned(self.partial_json)),
+            "thinking_delta" => Delta::Thinking(owned(self.thinking)),
+            "signature_delta" => Delta::Signature(owned(self.signature)),
+            other => Delta::Dropped(other.to_owned()),
+        });
+    }
+}
+
+fn lacks(event: &str, field: &str) -> Fault {
+    Fault::at(field, format_args!("missing in `{event}`"))
+}

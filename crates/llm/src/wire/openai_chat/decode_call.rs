@@ -1,0 +1,243 @@
+//! A chat completions request as a canonical call.
+
+use super::decode_content as content;
+use crate::{
+    fault::Fault,
+    json::{Node, Object, Trail},
+};
+use seaworthy_core::call::{
+    Block, Call, Effort, Function, Message, Reasoning, ReasoningMode, ResponseFormat, Role,
+    Sampling, Tool, ToolChoice,
+};
+
+pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
+    let trail = Trail::default();
+    let mut call = {
+        let mut fields = trail.root(body)?.object()?;
+        let call = read(&mut fields)?;
+        fields.finish();
+        call
+    };
+    call.unknown_fields = trail.into_unknown();
+    Ok(call)
+}
+
+fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
+    let (system, messages) = fields.required("messages", "an array of messages", messages)?;
+    let stop = fields.optional("stop", |node| {
+        if node.is_string() {
+            return Ok(vec![node.string()?]);
+        }
+        node.each(|item| item.string())
+    })?;
+    let most = fields.optional("max_completion_tokens", |node| node.u64())?;
+    let most_by_old_name = fields.optional("max_tokens", |node| node.u64())?;
+    let end_user = fields.optional("safety_identifier", |node| node.string())?;
+    let end_user_by_old_name = fields.optional("user", |node| node.string())?;
+    fields.optional("functions", retired("`tools`"))?;
+    fields.optional("function_call", retired("`tool_choice`"))?;
+    let include_usage = fields.optional("stream_options", |node| {
+        let mut options = node.object()?;
+        let asked = options.optional("include_usage", |node| node.bool())?;
+        options.finish();
+        Ok(asked.unwrap_or(false))
+    })?;
+    let metadata = fields.optional("metadata", |node| {
+        node.object()?.entries(|value| value.string())
+    })?;
+    Ok(Call {
+        model: fields.text("model")?,
+        system,
+        messages,
+        tools: fields
+            .optional("tools", |node| node.each(tool))?
+            .unwrap_or_default(),
+        tool_choice: fields.optional("tool_choice", tool_choice)?,
+        parallel_tool_calls: fields.optional("parallel_tool_calls", |node| node.bool())?,
+        max_output_tokens: most.or(most_by_old_name),
+        sampling: Sampling {
+            temperature: fields.optional("temperature", |node| node.f64())?,
+            top_p: fields.optional("top_p", |node| node.f64())?,
+            top_k: fields.optional("top_k", |node| node.u64())?,
+            frequency_penalty: fields.optional("frequency_penalty", |node| node.f64())?,
+            presence_penalty: fields.optional("presence_penalty", |node| node.f64())?,
+            seed: fields.optional("seed", |node| node.i64())?,
+        },
+        stop: stop.unwrap_or_default(),
+        response_format: fields
+            .optional("response_format", response_format)?
+            .flatten(),
+        reasoning: fields
+            .optional("reasoning_effort", reasoning)?
+            .unwrap_or_default(),
+        choices: fields.optional("n", |node| node.u64())?,
+        user: end_user.or(end_user_by_old_name),
+        metadata: metadata.unwrap_or_default(),
+        service_tier: fields.optional("service_tier", |node| node.string())?,
+        stream: fields
+            .optional("stream", |node| node.bool())?
+            .unwrap_or(false),
+        include_usage: include_usage.unwrap_or(false),
+        unknown_fields: Vec::new(),
+    })
+}
+
+/// A field of the time before tools, which would have to be translated twice.
+fn retired(successor: &'static str) -> impl Fn(Node<'_>) -> Result<(), Fault> {
+    move |node| Err(node.fault(format_args!("retired by OpenAI; use {successor} instead")))
+}
+
+/// The instructions at the start, and the conversation after them.
+fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
+    let mut system = Vec::new();
+    let mut messages: Vec<Message> = Vec::new();
+    // Results of parallel calls are separate messages here and one message everywhere else.
+    let mut joins_results = false;
+    node.each(|node| {
+        let mut fields = node.object()?;
+        let role = fields.text("role")?;
+        let message = match &*role {
+            "developer" | "system" if messages.is_empty() => {
+                system.append(&mut said_by_operator(&mut fields)?.blocks);
+                fields.finish();
+                return Ok(());
+            }
+            "developer" | "system" => said_by_operator(&mut fields)?,
+            "user" => said_by_user(&mut fields)?,
+            "assistant" => said_by_assistant(&mut fields)?,
+            "tool" => said_by_tool(&mut fields)?,
+            _ => {
+                let expected = "one of developer, system, user, assistant, tool";
+                return fields.required("role", expected, |node| Err(node.expected(expected)));
+            }
+        };
+        fields.finish();
+        match messages.last_mut() {
+            Some(last) if joins_results && role == "tool" => last.blocks.extend(message.blocks),
+            _ => messages.push(message),
+        }
+        joins_results = role == "tool";
+        Ok(())
+    })?;
+    Ok((system, messages))
+}
+
+fn said_by_operator(fields: &mut Object<'_>) -> Result<Message, Fault> {
+    Ok(Message {
+        role: Role::System,
+        name: fields.optional("name", |node| node.string())?,
+        blocks: fields.required("content", CONTENT, content::text_blocks)?,
+    })
+}
+
+fn said_by_user(fields: &mut Object<'_>) -> Result<Message, Fault> {
+    Ok(Message {
+        role: Role::User,
+        name: fields.optional("name", |node| node.string())?,
+        blocks: fields.required("content", CONTENT, content::user_blocks)?,
+    })
+}
+
+fn said_by_assistant(fields: &mut Object<'_>) -> Result<Message, Fault> {
+    Ok(Message {
+        role: Role::Assistant,
+        name: fields.optional("name", |node| node.string())?,
+        blocks: content::assistant_blocks(fields)?,
+    })
+}
+
+fn said_by_tool(fields: &mut Object<'_>) -> Result<Message, Fault> {
+    let result = Block::ToolResult {
+        tool_use_id: fields.text("tool_call_id")?,
+        blocks: fields.required("content", CONTENT, content::user_blocks)?,
+        is_error: false,
+    };
+    Ok(Message {
+        role: Role::User,
+        name: None,
+        blocks: vec![result],
+    })
+}
+
+const CONTENT: &str = "a string or an array of content parts";
+
+fn tool(node: Node<'_>) -> Result<Tool, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.text("type")?;
+    if kind != "function" {
+        let json = node.json().to_owned();
+        return Ok(Tool::Native { kind, json });
+    }
+    let function = fields.required("function", "an object", |node| {
+        let mut fields = node.object()?;
+        let function = Function {
+            name: fields.text("name")?,
+            description: fields.optional("description", |node| node.string())?,
+            schema: fields.optional("parameters", |node| node.object_text())?,
+            strict: fields.optional("strict", |node| node.bool())?,
+            cache: None,
+        };
+        fields.finish();
+        Ok(function)
+    })?;
+    fields.finish();
+    Ok(Tool::Function(function))
+}
+
+fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
+    if node.is_string() {
+        let found = node.string()?;
+        return match &*found {
+            "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            _ => Err(node.expected("one of auto, none, required, or an object")),
+        };
+    }
+    let mut fields = node.object()?;
+    if fields.text("type")? != "function" {
+        return Ok(ToolChoice::Native(node.json().to_owned()));
+    }
+    let name = fields.required("function", "an object", |node| node.object()?.text("name"))?;
+    Ok(ToolChoice::Named(name))
+}
+
+/// `None`: free text.
+fn response_format(node: Node<'_>) -> Result<Option<ResponseFormat>, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.required("type", "a string", |node| {
+        node.one_of(&[("text", 0_u8), ("json_object", 1), ("json_schema", 2)])
+    })?;
+    match kind {
+        0 => Ok(None),
+        1 => Ok(Some(ResponseFormat::JsonObject)),
+        _ => fields.required("json_schema", "an object", |node| {
+            let mut fields = node.object()?;
+            let schema = fields.optional("schema", |node| node.object_text())?;
+            let format = ResponseFormat::JsonSchema {
+                name: fields.optional("name", |node| node.string())?,
+                description: fields.optional("description", |node| node.string())?,
+                schema: schema.unwrap_or_else(|| "{}".to_owned()),
+                strict: fields.optional("strict", |node| node.bool())?,
+            };
+            fields.finish();
+            Ok(Some(format))
+        }),
+    }
+}
+
+fn reasoning(node: Node<'_>) -> Result<Reasoning, Fault> {
+    let effort = node.one_of(&[
+        ("none", None),
+        ("minimal", Some(Effort::Minimal)),
+        ("low", Some(Effort::Low)),
+        ("medium", Some(Effort::Medium)),
+        ("high", Some(Effort::High)),
+        ("xhigh", Some(Effort::ExtraHigh)),
+        ("max", Some(Effort::Max)),
+    ])?;
+    Ok(Reasoning {
+        mode: effort.is_none().then_some(ReasoningMode::Off),
+        effort,
+    })
+}

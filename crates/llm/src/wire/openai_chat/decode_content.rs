@@ -1,0 +1,182 @@
+//! The content of chat completions messages as canonical blocks.
+
+use crate::{
+    fault::Fault,
+    json::{Node, Object},
+};
+use seaworthy_core::call::{Block, CacheTtl, Media, MediaKind, MediaSource};
+
+/// A string or parts of text only.
+pub(super) fn text_blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    blocks(node, &["text"])
+}
+
+/// A string or parts as a user sends them.
+pub(super) fn user_blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    blocks(node, &["text", "image_url", "input_audio", "file"])
+}
+
+/// What an assistant message holds: reasoning, text, refusal, tool calls, in this order. Replies
+/// have the same fields.
+pub(super) fn assistant_blocks(fields: &mut Object<'_>) -> Result<Vec<Block>, Fault> {
+    let mut blocks = Vec::new();
+    let reasoning = fields.optional("reasoning_content", |node| node.string())?;
+    let reasoning_by_other_name = fields.optional("reasoning", |node| node.string())?;
+    if let Some(text) = reasoning.or(reasoning_by_other_name)
+        && !text.is_empty()
+    {
+        let signature = None;
+        blocks.push(Block::Thinking { text, signature });
+    }
+    let content = fields.optional("content", |node| self::blocks(node, &["text", "refusal"]))?;
+    blocks.append(&mut content.unwrap_or_default());
+    let refusal = fields.optional("refusal", |node| node.string())?;
+    blocks.extend(refusal.map(Block::Refusal));
+    fields.optional("function_call", |node| -> Result<(), Fault> {
+        Err(node.fault("retired by OpenAI; use `tool_calls` instead"))
+    })?;
+    let calls = fields.optional("tool_calls", |node| node.each(tool_call))?;
+    blocks.append(&mut calls.unwrap_or_default());
+    Ok(blocks)
+}
+
+fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
+    let mut fields = node.object()?;
+    let id = fields.text("id")?;
+    let kind = fields.optional("type", |node| node.string())?;
+    if let Some(kind) = kind.filter(|kind| kind != "function") {
+        let json = node.json().to_owned();
+        return Ok(Block::Native { kind, json });
+    }
+    fields.skip(&["index"]);
+    let (name, arguments) = fields.required("function", "an object", |node| {
+        let mut fields = node.object()?;
+        let name = fields.text("name")?;
+        let arguments = fields.optional("arguments", |node| node.string())?;
+        Ok((name, arguments.unwrap_or_default()))
+    })?;
+    fields.finish();
+    Ok(Block::ToolUse {
+        id,
+        name,
+        arguments,
+    })
+}
+
+fn blocks(node: Node<'_>, allowed: &[&str]) -> Result<Vec<Block>, Fault> {
+    if node.is_string() {
+        let text = node.string()?;
+        return Ok(Some(text)
+            .filter(|text| !text.is_empty())
+            .map(Block::Text)
+            .into_iter()
+            .collect());
+    }
+    if !node.is_array() {
+        return Err(node.expected("a string or an array of content parts"));
+    }
+    let parts = node.each(|part| block(part, allowed))?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// One part, and the mark behind it if it has one.
+fn block(node: Node<'_>, allowed: &[&str]) -> Result<Vec<Block>, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.required("type", "a string", |node| {
+        let kind = node.string()?;
+        if allowed.contains(&&*kind) {
+            return Ok(kind);
+        }
+        Err(node.expected(&format!("one of {}", allowed.join(", "))))
+    })?;
+    let block = match &*kind {
+        "text" => Block::Text(fields.text("text")?),
+        "refusal" => Block::Refusal(fields.text("refusal")?),
+        "image_url" => Block::Media(fields.required("image_url", "an object", image)?),
+        "input_audio" => Block::Media(fields.required("input_audio", "an object", audio)?),
+        _ => Block::Media(fields.required("file", "an object", file)?),
+    };
+    let mark = fields.optional("prompt_cache_breakpoint", |node| {
+        let ttl = node.object()?.optional("ttl", |node| node.string())?;
+        Ok(match ttl.as_deref() {
+            Some("12h") => CacheTtl::Hour,
+            _ => CacheTtl::Short,
+        })
+    })?;
+    fields.finish();
+    Ok(std::iter::once(block)
+        .chain(mark.map(Block::CachePoint))
+        .collect())
+}
+
+fn image(node: Node<'_>) -> Result<Media, Fault> {
+    let mut fields = node.object()?;
+    let media = Media {
+        kind: MediaKind::Image,
+        source: fields.required("url", "a URL", |node| {
+            let url = node.string()?;
+            match url.strip_prefix("data:") {
+                Some(rest) => base64_url(rest)
+                    .ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`")),
+                None => Ok(MediaSource::Url(url)),
+            }
+        })?,
+        name: None,
+        detail: fields.optional("detail", |node| node.string())?,
+    };
+    fields.finish();
+    Ok(media)
+}
+
+fn audio(node: Node<'_>) -> Result<Media, Fault> {
+    let mut fields = node.object()?;
+    let format = fields.text("format")?;
+    let media_type = match &*format {
+        "mp3" => "audio/mpeg".to_owned(),
+        other => format!("audio/{other}"),
+    };
+    let data = fields.text("data")?;
+    fields.finish();
+    Ok(Media {
+        kind: MediaKind::Audio,
+        source: MediaSource::Base64 { media_type, data },
+        name: None,
+        detail: None,
+    })
+}
+
+fn file(node: Node<'_>) -> Result<Media, Fault> {
+    let mut fields = node.object()?;
+    let id = fields.optional("file_id", |node| node.string())?;
+    let source = match id {
+        Some(id) => MediaSource::FileId(id),
+        None => fields.required("file_data", "`file_data` or `file_id`", |node| {
+            let data = node.string()?;
+            match data.strip_prefix("data:") {
+                Some(rest) => base64_url(rest)
+                    .ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`")),
+                None => Ok(MediaSource::Base64 {
+                    media_type: "application/pdf".to_owned(),
+                    data,
+                }),
+            }
+        })?,
+    };
+    let name = fields.optional("filename", |node| node.string())?;
+    fields.finish();
+    Ok(Media {
+        kind: MediaKind::Document,
+        source,
+        name,
+        detail: None,
+    })
+}
+
+/// What stands behind `data:`.
+fn base64_url(rest: &str) -> Option<MediaSource> {
+    let (media_type, data) = rest.split_once(";base64,")?;
+    Some(MediaSource::Base64 {
+        media_type: media_type.to_owned(),
+        data: data.to_owned(),
+    })
+}

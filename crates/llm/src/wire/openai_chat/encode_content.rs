@@ -1,0 +1,245 @@
+//! Canonical messages as chat completions messages.
+
+use crate::{
+    json::{Items, Members},
+    loss::{Feature, Losses},
+};
+use seaworthy_core::call::{Block, Media, MediaKind, MediaSource, Message, Role};
+
+/// The instructions, as one message.
+pub(super) fn system(blocks: &[Block], out: &mut Items<'_>, losses: &mut Losses) {
+    let texts = texts(blocks, "system", losses);
+    if !texts.is_empty() {
+        out.object(|message| {
+            message.str("role", "system");
+            text_content(&texts, message);
+        });
+    }
+}
+
+/// One canonical message, which may become several: results of tools stand alone here.
+pub(super) fn message(message: &Message, index: usize, out: &mut Items<'_>, losses: &mut Losses) {
+    let path = format!("messages[{index}]");
+    match message.role {
+        Role::System => {
+            let texts = texts(&message.blocks, &path, losses);
+            out.object(|out| {
+                start("system", message, out);
+                text_content(&texts, out);
+            });
+        }
+        Role::User => user(message, &path, out, losses),
+        Role::Assistant => assistant(message, &path, out, losses),
+    }
+}
+
+fn start(role: &str, message: &Message, out: &mut Members<'_>) {
+    out.str("role", role);
+    if let Some(name) = &message.name {
+        out.str("name", name);
+    }
+}
+
+fn user(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+    let mut said: Vec<(&Block, String)> = Vec::new();
+    for (index, block) in message.blocks.iter().enumerate() {
+        let path = format!("{path}.content[{index}]");
+        let Block::ToolResult {
+            tool_use_id,
+            blocks,
+            is_error,
+        } = block
+        else {
+            said.push((block, path));
+            continue;
+        };
+        if *is_error {
+            losses.add(Feature::ToolError, format!("{path}.is_error"));
+        }
+        // Results are text only; pictures in them follow as said by the user.
+        let media = blocks
+            .iter()
+            .filter(|block| matches!(block, Block::Media(_)));
+        said.extend(media.map(|block| (block, path.clone())));
+        let words: Vec<Block> = blocks
+            .iter()
+            .filter(|block| !matches!(block, Block::Media(_)))
+            .cloned()
+            .collect();
+        let texts = texts(&words, &path, losses);
+        out.object(|out| {
+            out.str("role", "tool").str("tool_call_id", tool_use_id);
+            text_content(&texts, out);
+        });
+    }
+    if said.is_empty() {
+        return;
+    }
+    out.object(|out| {
+        start("user", message, out);
+        if let [(Block::Text(text), _)] = &*said {
+            out.str("content", text);
+            return;
+        }
+        out.array("content", |parts| {
+            for (block, path) in &said {
+                part(block, path, parts, losses);
+            }
+        });
+    });
+}
+
+fn assistant(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+    let mut texts = Vec::new();
+    let mut calls = Vec::new();
+    let mut refusals = Vec::new();
+    for (index, block) in message.blocks.iter().enumerate() {
+        match block {
+            Block::Text(text) => texts.push(&**text),
+            Block::Refusal(text) => refusals.push(&**text),
+            Block::ToolUse {
+                id,
+                name,
+                arguments,
+            } => calls.push((id, name, arguments)),
+            other => losses.add(feature(other), format!("{path}.content[{index}]")),
+        }
+    }
+    if texts.is_empty() && calls.is_empty() && refusals.is_empty() {
+        // Nothing but reasoning was said, and the API refuses a message without content.
+        return;
+    }
+    out.object(|out| {
+        start("assistant", message, out);
+        if texts.is_empty() {
+            out.null("content");
+        } else {
+            text_content(&texts, out);
+        }
+        if !refusals.is_empty() {
+            out.str("refusal", &refusals.concat());
+        }
+        if !calls.is_empty() {
+            out.array("tool_calls", |items| {
+                for (id, name, arguments) in calls {
+                    items.object(|call| {
+                        call.str("id", id).str("type", "function");
+                        call.object("function", |function| {
+                            function.str("name", name);
+                            function.str("arguments", arguments_text(arguments));
+                        });
+                    });
+                }
+            });
+        }
+    });
+}
+
+/// Arguments as the API wants them: never empty.
+pub(super) fn arguments_text(arguments: &str) -> &str {
+    if arguments.is_empty() {
+        "{}"
+    } else {
+        arguments
+    }
+}
+
+/// The texts among the blocks; everything else is a loss.
+fn texts<'b>(blocks: &'b [Block], path: &str, losses: &mut Losses) -> Vec<&'b str> {
+    let mut texts = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        match block {
+            Block::Text(text) | Block::Refusal(text) => texts.push(&**text),
+            other => losses.add(feature(other), format!("{path}.content[{index}]")),
+        }
+    }
+    texts
+}
+
+/// One text as a string, several as parts.
+fn text_content(texts: &[&str], out: &mut Members<'_>) {
+    if let [] | [_] = texts {
+        out.str("content", texts.first().copied().unwrap_or_default());
+        return;
+    }
+    out.array("content", |parts| {
+        for text in texts {
+            parts.object(|part| {
+                part.str("type", "text").str("text", text);
+            });
+        }
+    });
+}
+
+fn part(block: &Block, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+    match block {
+        Block::Text(text) | Block::Refusal(text) => out.object(|part| {
+            part.str("type", "text").str("text", text);
+        }),
+        Block::Media(media) => self::media(media, path, out, losses),
+        other => losses.add(feature(other), path),
+    }
+}
+
+fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+    match (media.kind, &media.source) {
+        (MediaKind::Image, MediaSource::Url(url)) => image(url, media, out),
+        (MediaKind::Image, MediaSource::Base64 { media_type, data }) => {
+            image(&data_url(media_type, data), media, out);
+        }
+        (MediaKind::Audio, MediaSource::Base64 { media_type, data }) => {
+            let format = match &**media_type {
+                "audio/wav" | "audio/x-wav" => "wav",
+                "audio/mpeg" | "audio/mp3" => "mp3",
+                _ => return losses.add(Feature::Media, path),
+            };
+            out.object(|part| {
+                part.str("type", "input_audio")
+                    .object("input_audio", |out| {
+                        out.str("data", data).str("format", format);
+                    });
+            });
+        }
+        (MediaKind::Document, MediaSource::Base64 { media_type, data }) => out.object(|part| {
+            part.str("type", "file").object("file", |out| {
+                out.str("filename", media.name.as_deref().unwrap_or("document"));
+                out.str("file_data", &data_url(media_type, data));
+            });
+        }),
+        (MediaKind::Document, MediaSource::Text(text)) => out.object(|part| {
+            let title = media.name.as_ref().map(|name| format!("{name}\n\n"));
+            let text = title.unwrap_or_default() + text;
+            part.str("type", "text").str("text", &text);
+        }),
+        _ => losses.add(Feature::Media, path),
+    }
+}
+
+fn image(url: &str, media: &Media, out: &mut Items<'_>) {
+    out.object(|part| {
+        part.str("type", "image_url").object("image_url", |out| {
+            out.str("url", url);
+            if let Some(detail) = &media.detail {
+                out.str("detail", detail);
+            }
+        });
+    });
+}
+
+fn data_url(media_type: &str, data: &str) -> String {
+    format!("data:{media_type};base64,{data}")
+}
+
+/// What is lost with a block that does not fit where it stands.
+fn feature(block: &Block) -> Feature {
+    match block {
+        Block::Thinking { .. } | Block::EncryptedThinking(_) => Feature::Thinking,
+        Block::CachePoint(_) => Feature::CachePoint,
+        Block::Media(_) => Feature::Media,
+        Block::Text(_)
+        | Block::Refusal(_)
+        | Block::ToolUse { .. }
+        | Block::ToolResult { .. }
+        | Block::Native { .. } => Feature::NativeBlock,
+    }
+}
