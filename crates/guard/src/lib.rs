@@ -5,6 +5,7 @@ pub mod detector;
 pub mod engine;
 pub mod finding;
 
+pub mod normalise;
 pub mod pii;
 pub mod policy;
 mod render;
