@@ -194,6 +194,10 @@ async fn refusals_are_alike(s: &Session<'_>) -> Probed {
     for _ in 0..ROUNDS {
         for (key, times) in keys.iter().zip(&mut times) {
             let answer = s.send(dialect.with_key(harmless(dialect), key)).await?;
+            if answer.status() < 400 || answer.status() == 404 {
+                let missing = format!("refusals to compare: a wrong key got {}", answer.status());
+                return Err(Stop::NotVerified { missing });
+            }
             let json = answer.json().unwrap_or_default();
             let shape = format!(
                 "{} {} {} {}",
@@ -258,13 +262,22 @@ async fn admin_refuses(s: &Session<'_>) -> Probed {
             request = request.bearer(&key);
         }
         let answer = s.send(request).await?;
-        if answer.status() == 404 && s.options().admin_key.is_none() {
+        if answer.status() == 404 && !hidden_from_strangers(s, path).await? {
             return not_applicable(format!("GET {path} is not served here: it answers 404"));
         }
         ensure_status(&answer, &[401, 403, 404], &format!("GET {path} {who}"))?;
         seen.push(format!("{} {who}", answer.status()));
     }
     Ok(seen.join(", "))
+}
+
+/// Whether a path that answers 404 is there for those who hold the admin key.
+async fn hidden_from_strangers(s: &Session<'_>, path: &str) -> Result<bool, Stop> {
+    let Some(admin_key) = &s.options().admin_key else {
+        return Ok(false);
+    };
+    let answer = s.send(Request::get(path).bearer(admin_key)).await?;
+    Ok(answer.status() != 404)
 }
 
 async fn valid_key(s: &Session<'_>) -> Probed {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::facts::Surface;
 use crate::http::{Answer, Request};
-use crate::outcome::{Stop, ensure, fail, not_applicable};
+use crate::outcome::{Stop, ensure, fail, not_applicable, not_verified};
 use crate::session::Session;
 
 /// A model that no server has, so that a request which should be refused cannot cost anything.
@@ -118,6 +118,16 @@ pub(super) fn ensure_status(answer: &Answer, allowed: &[u16], when: &str) -> Res
         format!("{} for {when}", wanted.join(" or ")),
         answer.status().to_string(),
     )
+}
+
+/// Ends the probe as not verified when the given key is refused: another check says so.
+pub(super) fn ensure_admitted(answer: &Answer) -> Result<(), Stop> {
+    match answer.status() {
+        status @ (401 | 403) => not_verified(format!(
+            "a key that the server accepts: it answers {status}"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Ends the probe unless an error's message is a sentence that someone could act on.

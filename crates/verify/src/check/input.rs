@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::dialect::{self, Dialect, NO_SUCH_MODEL, ensure_sentence, ensure_status};
+use super::dialect::{
+    self, Dialect, NO_SUCH_MODEL, ensure_admitted, ensure_sentence, ensure_status,
+};
 use super::{Area, Check, Kind, Need, Severity};
 use crate::http::Request;
 use crate::outcome::{Probed, Stop, ensure};
@@ -82,13 +84,7 @@ async fn refused_everywhere(
     for dialect in dialect::served(s)? {
         let request = dialect.with_key(dialect.request(body.clone()), s.key()?);
         let answer = s.send(request).await?;
-        if matches!(answer.status(), 401 | 403) && !allowed.contains(&answer.status()) {
-            let missing = format!(
-                "a key that the server accepts: it answers {}",
-                answer.status()
-            );
-            return Err(Stop::NotVerified { missing });
-        }
+        ensure_admitted(&answer)?;
         ensure_status(&answer, allowed, &format!("{what} to {}", dialect.path()))?;
         let message = dialect.error_message(&answer)?;
         ensure_sentence(&message)?;

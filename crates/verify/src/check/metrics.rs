@@ -317,6 +317,9 @@ async fn in_flight_returns(s: &Session<'_>) -> Probed {
     for _ in 0..STREAMS {
         let request = Dialect::OpenAi.request(body.clone()).bearer(s.key()?);
         let mut stream = s.open(request).await?;
+        if matches!(stream.head.status, 401 | 403) {
+            return not_verified("a key that the server accepts");
+        }
         ensure(
             stream.head.status == 200,
             "200 and a stream",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dialect::{self, Dialect, ensure_status};
+use super::dialect::{self, Dialect, ensure_admitted, ensure_status};
 use super::{Area, Check, Kind, Need, Severity};
 use crate::http::{Answer, Request};
 use crate::outcome::{Probed, Stop, ensure, fail};
@@ -116,6 +116,7 @@ async fn listed(s: &Session<'_>) -> Probed {
     if answer.status() == 404 {
         dialect::served(s)?;
     }
+    ensure_admitted(&answer)?;
     ensure_status(&answer, &[200], "GET /v1/models with the key")?;
     let json = answer.json().unwrap_or_default();
     let ids: Vec<&str> = json["data"]
@@ -144,6 +145,7 @@ async fn call(s: &Session<'_>, dialect: Dialect, body: &Value) -> Result<Answer,
     let answer = s
         .send(dialect.with_key(dialect.request(body.to_string()), s.key()?))
         .await?;
+    ensure_admitted(&answer)?;
     ensure_status(&answer, &[200], &format!("a {} request", dialect.name()))?;
     Ok(answer)
 }
