@@ -2,6 +2,7 @@
 //! first: what cannot be decoded is noted and cut out, and the rest is decoded again without it.
 
 mod deserializer;
+mod fault;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -11,10 +12,7 @@ use serde::de::DeserializeOwned;
 use self::deserializer::{Context, NodeDeserializer};
 use crate::document::{Node, Value};
 use crate::mask;
-use crate::problem::Finding;
-
-/// How many problems are looked for in one file.
-const MAX_PROBLEMS: usize = 50;
+use crate::problem::{Finding, MAX_PROBLEMS};
 
 /// What decoding came to: the value as far as it could be read, and what was wrong.
 pub(crate) struct Decoded<T> {
@@ -50,7 +48,7 @@ pub(crate) fn decode<T: DeserializeOwned>(root: &Node) -> Decoded<T> {
         if !missing_because_cut {
             findings.push(finding);
         }
-        if path.is_empty() || cut.len() >= MAX_PROBLEMS || !cut.insert(path) {
+        if path.is_empty() || findings.len() >= MAX_PROBLEMS || !cut.insert(path) {
             return Decoded {
                 value: None,
                 findings,

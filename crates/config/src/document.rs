@@ -59,6 +59,15 @@ pub(crate) struct Key {
     pub span: Span,
 }
 
+/// What was found when looking for a path.
+pub(crate) struct Found<'a> {
+    /// The key that the node is under; the outermost node is under none.
+    pub key: Option<&'a Key>,
+    pub node: &'a Node,
+    /// Whether it is what was looked for, and not only a section on the way there.
+    pub exact: bool,
+}
+
 /// Parses a whole file.
 pub(crate) fn parse(text: &str, format: Format) -> Result<Node, Vec<Finding>> {
     if text.len() > MAX_BYTES {
@@ -111,20 +120,47 @@ impl Node {
         }
     }
 
-    /// The node at `path`, or else the nearest one above it that exists, and the key it is under.
-    pub(crate) fn nearest(&self, path: &[&str]) -> (Option<&Key>, &Self) {
-        let mut found = (None, self);
+    /// What is at `path`, or else the nearest section above it that exists.
+    pub(crate) fn nearest(&self, path: &[&str]) -> Found<'_> {
+        let mut found = Found {
+            key: None,
+            node: self,
+            exact: true,
+        };
         for segment in path {
-            let Some(entries) = found.1.entries() else {
-                break;
+            let mut entries = found.node.entries().into_iter().flatten();
+            let Some((key, node)) = entries.find(|(key, _)| key.name == *segment) else {
+                return Found {
+                    exact: false,
+                    ..found
+                };
             };
-            let Some((key, node)) = entries.into_iter().find(|(key, _)| key.name == *segment)
-            else {
-                break;
+            found = Found {
+                key: Some(key),
+                node,
+                exact: true,
             };
-            found = (Some(key), node);
         }
         found
+    }
+
+    /// All values in it that are neither lists nor sections.
+    pub(crate) fn leaves(&self) -> Vec<&Self> {
+        match &self.value {
+            Value::List(items) => items.iter().flat_map(Self::leaves).collect(),
+            Value::Map(entries) => entries.iter().flat_map(|(_, node)| node.leaves()).collect(),
+            _ => vec![self],
+        }
+    }
+
+    /// The first text of a list that is `wanted`.
+    pub(crate) fn item(&self, wanted: impl Fn(&str) -> bool) -> Option<&Self> {
+        let Value::List(items) = &self.value else {
+            return None;
+        };
+        items
+            .iter()
+            .find(|item| matches!(&item.value, Value::String(text) if wanted(text)))
     }
 
     fn relocate(&mut self, span: Span) {

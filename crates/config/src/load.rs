@@ -35,7 +35,7 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// When the file cannot be read, or with everything that is wrong with it.
+/// When the file cannot be read, or with every error in it, in its order.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Problems> {
     let name = path.display().to_string();
     let Some(format) = Format::of(path) else {
@@ -57,7 +57,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Problems> {
 ///
 /// # Errors
 ///
-/// With everything that is wrong with it.
+/// With every error in it, in the order of the text.
 pub fn load_str(
     text: &str,
     format: Format,
@@ -81,19 +81,19 @@ pub fn load_str(
             .collect();
         findings.extend(validate(config, &root, &broken));
     }
-    let problems = Problems::locate(findings, &sources, &secret_spans(&root));
-    let failed = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Error);
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    let secrets = secret_spans(&root);
     match decoded.value {
-        Some(config) if !failed => Ok(Loaded {
+        Some(config) if errors.is_empty() => Ok(Loaded {
             hash: hash(&config),
             config: Arc::new(config),
-            warnings: problems,
+            warnings: Problems::locate(warnings, &sources, &secrets),
             source: name.to_owned(),
             fingerprint,
         }),
-        _ => Err(problems),
+        _ => Err(Problems::locate(errors, &sources, &secrets)),
     }
 }
 
@@ -111,27 +111,25 @@ pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Where the file holds texts that must not be shown: everything under a name that says so, under
-/// `headers`, and under names that are close to one of a secret.
-fn secret_spans(root: &Node) -> Vec<Span> {
-    fn collect(node: &Node, secret: bool, spans: &mut Vec<Span>) {
-        match &node.value {
-            Value::Map(entries) => {
-                for (key, node) in entries {
-                    let secret = secret || key.name == "headers" || mask::is_secret_name(&key.name);
-                    collect(node, secret, spans);
+/// Where the file holds texts that must not be shown: everything under a name that says so or that
+/// is close to one, everything under `headers`, and what looks like a key.
+fn secret_spans(node: &Node) -> Vec<Span> {
+    let reference =
+        |node: &Node| matches!(&node.value, Value::String(text) if text.starts_with("secret://"));
+    match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .flat_map(|(key, node)| {
+                if key.name == "headers" || mask::is_secret_name(&key.name) {
+                    let leaves = node.leaves().into_iter().filter(|leaf| !reference(leaf));
+                    leaves.map(|leaf| leaf.span).collect()
+                } else {
+                    secret_spans(node)
                 }
-            }
-            Value::List(items) => items.iter().for_each(|item| collect(item, secret, spans)),
-            Value::String(text) if secret && !text.starts_with("secret://") => {
-                spans.push(node.span);
-            }
-            Value::String(text) if mask::looks_secret(text) => spans.push(node.span),
-            Value::Integer(_) | Value::Float(_) if secret => spans.push(node.span),
-            _ => {}
-        }
+            })
+            .collect(),
+        Value::List(items) => items.iter().flat_map(secret_spans).collect(),
+        Value::String(text) if mask::looks_secret(text) => vec![node.span],
+        _ => Vec::new(),
     }
-    let mut spans = Vec::new();
-    collect(root, false, &mut spans);
-    spans
 }

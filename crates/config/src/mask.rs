@@ -39,6 +39,8 @@ const KEY_PREFIXES: [&str; 18] = [
 ];
 /// A mixed run of letters and digits this long is taken for a key.
 const KEY_RUN: usize = 20;
+/// How far a secret may go on in a file that cannot be parsed.
+const LINES_OF_A_SECRET: usize = 40;
 
 /// Whether values under this key are secrets.
 pub(crate) fn is_secret_name(name: &str) -> bool {
@@ -76,28 +78,52 @@ pub(crate) fn mask_text(text: &str) -> String {
 /// The line of a file without the values of secret names and without anything that looks like a
 /// key. `known` are the parts that the caller knows to be secret.
 pub(crate) fn mask_line(line: &str, known: &[Range<usize>]) -> Masked {
-    let mut ranges = telltales(line);
-    ranges.extend(secret_assignments(line));
-    ranges.extend(known.iter().cloned());
-    Masked::new(line, ranges)
+    let covered = |start: usize| {
+        known
+            .iter()
+            .any(|range| (start..start + 2).contains(&range.start))
+    };
+    let assigned = secret_assignments(line).filter(|range| !covered(range.start));
+    let ranges = telltales(line)
+        .into_iter()
+        .chain(assigned)
+        .chain(known.iter().cloned());
+    Masked::new(line, ranges.collect())
 }
 
-/// Whether a line in a file that could not be parsed goes on with a secret begun on a line before.
+/// Whether a line in a file that could not be parsed may go on with a secret begun on a line before.
 pub(crate) fn continues_secret(before: &[&str], line: &str) -> bool {
-    if !assignments(line).any(|_| true) && !line.trim().is_empty() && !line.trim().starts_with('[')
-    {
-        return true;
-    }
-    before.iter().rev().take(40).any(|line| {
-        let last = assignments(line)
+    let stands_alone = begins_with_a_name(line) || is_table_header(line);
+    before.iter().rev().take(LINES_OF_A_SECRET).any(|line| {
+        assignments(line)
             .filter(|(name, _)| is_secret_name(name))
-            .last();
-        last.is_some_and(|(_, value)| {
-            let value = line[value..].trim();
-            let open = ["\"\"\"", "'''", "[", "{", "|", ">"];
-            value.is_empty() || value.starts_with('#') || open.iter().any(|o| value.starts_with(o))
-        })
+            .any(|(_, value)| !stands_alone || is_unfinished(line[value..].trim()))
     })
+}
+
+/// Whether the first thing on a line is a name that is given a value.
+fn begins_with_a_name(line: &str) -> bool {
+    let line = line.trim_start_matches([' ', '\t', '-', '{', '"', '\'']);
+    let name = line.find(['=', ':']).map(|end| line[..end].trim_end());
+    name.is_some_and(|name| !name.is_empty() && !name.contains([' ', '\t', ',']))
+}
+
+/// Whether a line is the header of a TOML table, complete or not.
+fn is_table_header(line: &str) -> bool {
+    let name = line.trim().trim_end_matches(']');
+    let bare = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    name.starts_with('[') && name.trim_start_matches('[').chars().all(bare)
+}
+
+/// Whether a value goes on after the end of its line.
+fn is_unfinished(value: &str) -> bool {
+    let count = |c: char| value.matches(c).count();
+    value.is_empty()
+        || value.starts_with(['#', '|', '>'])
+        || count('"') % 2 == 1
+        || count('\'') % 2 == 1
+        || count('[') > count(']')
+        || count('{') > count('}')
 }
 
 /// A text with its secrets replaced, which still knows where everything else went.
@@ -111,7 +137,10 @@ pub(crate) struct Masked {
 
 impl Masked {
     fn new(original: &str, mut ranges: Vec<Range<usize>>) -> Self {
-        ranges.retain(|range| !range.is_empty());
+        for range in &mut ranges {
+            range.end = range.end.min(original.len());
+        }
+        ranges.retain(|range| range.start < range.end);
         ranges.sort_by_key(|range| (range.start, range.end));
         let mut merged: Vec<Range<usize>> = Vec::new();
         for range in ranges {
@@ -167,7 +196,7 @@ fn assignments(line: &str) -> impl Iterator<Item = (&str, usize)> {
         })
 }
 
-fn secret_assignments(line: &str) -> Vec<Range<usize>> {
+fn secret_assignments(line: &str) -> impl Iterator<Item = Range<usize>> {
     assignments(line)
         .filter(|(name, _)| is_secret_name(name))
         .filter_map(|(_, start)| {
@@ -177,7 +206,6 @@ fn secret_assignments(line: &str) -> Vec<Range<usize>> {
             let opens = matches!(value, "[" | "{" | "" | "|" | ">");
             (!reference && !opens).then_some(start..start + value.len())
         })
-        .collect()
 }
 
 /// Where a text holds something that looks like a key or a password.
@@ -284,7 +312,7 @@ mod tests {
 
     #[test]
     fn places_move_with_the_replacements() {
-        let masked = mask_line("api_key=\"a\", x", &[0..3]);
+        let masked = mask_line("api_key=\"a\", x", std::slice::from_ref(&(0..3)));
         assert_eq!(masked.text, "[redacted]_key=[redacted]");
         assert_eq!(masked.place(1), 0);
         assert_eq!(masked.place(3), REDACTED.len());

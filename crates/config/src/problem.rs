@@ -5,8 +5,12 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::document::{Key, Node};
 use crate::mask;
 use crate::source::{Sources, Span};
+
+/// How many problems of one kind are told at once.
+pub(crate) const MAX_PROBLEMS: usize = 50;
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,14 +108,15 @@ impl Problems {
         sources: &Sources<'_>,
         secrets: &[Span],
     ) -> Self {
-        findings.sort_by(|a, b| (a.severity, a.span).cmp(&(b.severity, b.span)));
+        findings.sort_by_key(|finding| finding.span);
         findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        Self(
-            findings
-                .into_iter()
-                .map(|finding| finding.locate(sources, secrets))
-                .collect(),
-        )
+        findings.truncate(MAX_PROBLEMS);
+        let unknown = findings.iter().flat_map(|finding| finding.hides.iter());
+        let secrets: Vec<Span> = secrets.iter().chain(unknown).copied().collect();
+        let located = findings
+            .into_iter()
+            .map(|finding| finding.locate(sources, &secrets));
+        Self(located.collect())
     }
 }
 
@@ -183,6 +188,8 @@ pub(crate) struct Finding {
     pub unparsed: bool,
     /// What follows the span on its line is none of this problem's business, and may be a secret.
     pub hides_rest: bool,
+    /// Values that nobody knows the meaning of, so that they may be secrets.
+    pub hides: Vec<Span>,
 }
 
 impl Finding {
@@ -195,6 +202,7 @@ impl Finding {
             help: None,
             unparsed: false,
             hides_rest: false,
+            hides: Vec::new(),
         }
     }
 
@@ -205,16 +213,20 @@ impl Finding {
         }
     }
 
-    pub(crate) fn unknown(span: Span, path: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn unknown(key: &Key, node: &Node, path: &str, message: String) -> Self {
         Self {
             hides_rest: true,
-            ..Self::error(Some(span), path, message)
+            hides: node.leaves().into_iter().map(|leaf| leaf.span).collect(),
+            ..Self::error(Some(key.span), path, message)
         }
     }
 
     pub(crate) fn duplicate(span: Span, path: &str, key: &str) -> Self {
-        Self::unknown(span, path, format!("the key `{key}` is set twice"))
-            .with_help("keep one of the two")
+        let finding = Self::error(Some(span), path, format!("the key `{key}` is set twice"));
+        Self {
+            hides_rest: true,
+            ..finding.with_help("keep one of the two")
+        }
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {

@@ -46,3 +46,27 @@ pub(crate) fn is_reserved_choice(enumeration: &str, choice: &str) -> bool {
         .iter()
         .any(|(name, choices)| *name == enumeration && choices.contains(&choice))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_reserved_that_can_be_configured() {
+        let schema = crate::schema();
+        for (name, _) in SECTIONS {
+            assert!(
+                schema["properties"].get(name).is_none(),
+                "{name} is supported"
+            );
+        }
+        for (_, choices) in CHOICES {
+            for choice in choices {
+                assert!(
+                    !schema.to_string().contains(&format!("\"{choice}\"")),
+                    "{choice}"
+                );
+            }
+        }
+    }
+}

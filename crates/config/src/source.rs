@@ -1,31 +1,40 @@
 //! Where a piece of configuration came from: the file, an environment variable or a flag.
 
+use std::ops::Range;
+
 /// A range of bytes in one of the [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
-    source: usize,
-    start: usize,
-    end: usize,
+    source: u32,
+    start: u32,
+    end: u32,
 }
 
 impl Span {
     /// The bytes `start..end` of the file.
     pub(crate) fn in_file(start: usize, end: usize) -> Self {
+        let (start, end) = (narrow(start), narrow(end.max(start)));
         Self {
             source: 0,
             start,
-            end: end.max(start),
+            end,
         }
     }
 
-    /// The whole of a setting given outside the file.
-    pub(crate) fn of_setting(source: usize) -> Self {
-        Self {
-            source,
-            start: 0,
-            end: 0,
-        }
+    /// Whether this is a part of the file.
+    pub(crate) fn is_in_file(self) -> bool {
+        self.source == 0
     }
+
+    /// The bytes of the file, or of the setting.
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// Files are much smaller than 4 GiB.
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Everything that was read: the file first, then one entry a setting from outside it.
@@ -49,7 +58,7 @@ pub(crate) struct Position<'a> {
     /// Byte offset of the line in the file.
     pub offset: usize,
     /// The part of the span that is on this line, in bytes of the line.
-    pub range: std::ops::Range<usize>,
+    pub range: Range<usize>,
 }
 
 impl<'a> Sources<'a> {
@@ -64,30 +73,34 @@ impl<'a> Sources<'a> {
     /// Adds a setting from outside the file, and returns the span that stands for it.
     pub(crate) fn add_setting(&mut self, origin: &str) -> Span {
         self.settings.push(origin.to_owned());
-        Span::of_setting(self.settings.len())
+        Span {
+            source: narrow(self.settings.len()),
+            start: 0,
+            end: 0,
+        }
     }
 
     /// The name to show for the source of `span`.
     pub(crate) fn name(&self, span: Option<Span>) -> &str {
         span.and_then(|span| span.source.checked_sub(1))
-            .and_then(|setting| self.settings.get(setting))
+            .and_then(|setting| self.settings.get(setting as usize))
             .map_or(self.file.0, String::as_str)
     }
 
     /// Line and column of `span`, if it is in the file.
     pub(crate) fn position(&self, span: Span) -> Option<Position<'a>> {
-        if span.source != 0 {
+        if !span.is_in_file() {
             return None;
         }
         let text = self.file.1;
-        let start = floor_boundary(text, span.start);
-        let lines: Vec<(usize, &str)> = lines(&text[..]).collect();
+        let start = floor_boundary(text, span.range().start);
+        let lines: Vec<(usize, &str)> = lines(text).collect();
         let index = lines
             .partition_point(|(offset, _)| *offset <= start)
             .checked_sub(1)?;
         let (offset, line) = *lines.get(index)?;
         let from = (start - offset).min(line.len());
-        let to = floor_boundary(text, span.end)
+        let to = floor_boundary(text, span.range().end)
             .saturating_sub(offset)
             .clamp(from, line.len());
         Some(Position {
@@ -103,17 +116,14 @@ impl<'a> Sources<'a> {
 
 impl Sources<'_> {
     /// The parts of a line that any of `spans` covers, in bytes of the line.
-    pub(crate) fn overlaps(
-        &self,
-        position: &Position<'_>,
-        spans: &[Span],
-    ) -> Vec<std::ops::Range<usize>> {
+    pub(crate) fn overlaps(&self, position: &Position<'_>, spans: &[Span]) -> Vec<Range<usize>> {
         let line = position.offset..position.offset + position.text.len();
-        spans
-            .iter()
-            .filter(|span| span.source == 0 && span.start < line.end && span.end > line.start)
-            .map(|span| {
-                span.start.max(line.start) - line.start..span.end.min(line.end) - line.start
+        let ranges = spans.iter().filter(|span| span.is_in_file());
+        ranges
+            .map(|span| span.range())
+            .filter(|range| range.start < line.end && range.end > line.start)
+            .map(|range| {
+                range.start.max(line.start) - line.start..range.end.min(line.end) - line.start
             })
             .collect()
     }

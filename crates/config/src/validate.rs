@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::config::{Config, Headers, Model, Provider, ProviderKind};
 use crate::decode::join;
-use crate::document::Node;
+use crate::document::{Node, Value};
 use crate::nearest::suggest;
-use crate::problem::Finding;
+use crate::problem::{Finding, Severity};
 use crate::secret::SecretRef;
+use crate::source::Span;
 
 /// Headers that belong to the connection or are set from other options.
 const OWN_HEADERS: [&str; 6] = [
@@ -31,7 +32,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.server();
     check.exposure();
     for (name, provider) in &config.providers {
-        check.name("provider", &["providers", name]);
+        check.name("provider", name, &["providers", name]);
         check.provider(name, provider);
     }
     check.models();
@@ -46,18 +47,13 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// A finding about the value at `path`, or about the section that lacks it.
     fn find(&self, path: &[&str], message: String) -> Finding {
-        let (key, node) = self.root.nearest(path);
-        let (outer, _) = self.root.nearest(&path[..path.len().saturating_sub(1)]);
-        let missing = key.map(|key| &key.name) == outer.map(|key| &key.name);
-        let section = matches!(node.value, crate::document::Value::Map(_));
-        let span = key
-            .filter(|_| missing || section)
-            .map_or(node.span, |key| key.span);
-        let path = path
-            .iter()
-            .fold(String::new(), |path, key| join(&path, key));
-        Finding::error(key.map(|_| span), &path, message)
+        let found = self.root.nearest(path);
+        let on_key = !found.exact || matches!(found.node.value, Value::Map(_));
+        let value = found.node.span;
+        let span = found.key.map(|key| if on_key { key.span } else { value });
+        Finding::error(span, &path_of(path), message)
     }
 
     fn error(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
@@ -65,19 +61,28 @@ impl Check<'_> {
         self.findings.push(finding);
     }
 
+    /// An error about the key itself, whatever its value.
+    fn key_error(&mut self, path: &[&str], message: String, help: &str) {
+        let span = self.root.nearest(path).key.map(|key| key.span);
+        let finding = Finding::error(span, &path_of(path), message).with_help(help);
+        self.findings.push(finding);
+    }
+
     fn warn(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
         let finding = self.find(path, message.into()).with_help(help);
         self.findings.push(Finding {
-            severity: crate::Severity::Warning,
+            severity: Severity::Warning,
             ..finding
         });
     }
 
-    fn intact(&self, section: &str) -> bool {
-        !self
-            .broken
-            .iter()
-            .any(|path| path.split('.').next() == Some(section))
+    /// Whether everything at `path` and below it could be decoded.
+    fn intact(&self, path: &[&str]) -> bool {
+        let path = path_of(path);
+        !self.broken.iter().any(|broken| {
+            let below = broken.strip_prefix(&path);
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     }
 
     fn server(&mut self) {
@@ -133,8 +138,7 @@ impl Check<'_> {
         }
     }
 
-    fn name(&mut self, what: &str, path: &[&str]) {
-        let name = path.last().copied().unwrap_or_default();
+    fn name(&mut self, what: &str, name: &str, path: &[&str]) {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let allowed_in_model = |c: char| allowed(c) || "/:@".contains(c);
         let provider = what == "provider";
@@ -170,11 +174,8 @@ impl Check<'_> {
             ];
             for (key, _) in useless.into_iter().filter(|(_, set)| *set) {
                 let message = format!("`{key}` has no meaning for the kind `echo`");
-                self.error(
-                    &at(key),
-                    message,
-                    "remove it: echo is built in and calls nobody",
-                );
+                let help = "remove it: echo is built in and calls nobody";
+                self.key_error(&at(key), message, help);
             }
         } else if provider.base_url().is_none() {
             let message = format!("`base_url` is missing: the kind `{kind}` has no public address");
@@ -191,7 +192,11 @@ impl Check<'_> {
                 let message = "the key is sent to this address without encryption";
                 self.warn(&at("base_url"), message, "use https");
             }
-        } else if provider.base_url.is_none() && provider.kind != ProviderKind::Echo {
+        } else if matches!(
+            provider.kind,
+            ProviderKind::Openai | ProviderKind::Anthropic
+        ) && provider.base_url.is_none()
+        {
             let message = format!("without `api_key`, {kind} will refuse every request");
             let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
             let help = format!("set `api_key` to \"secret://env/{variable}_API_KEY\"");
@@ -205,14 +210,11 @@ impl Check<'_> {
     fn header(&mut self, path: &[&str], header: &str, value: &SecretRef) {
         if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
             let help = "use letters, digits and `-`";
-            self.error(
-                path,
-                format!("`{header}` cannot be the name of a header"),
-                help,
-            );
+            let message = format!("`{header}` cannot be the name of a header");
+            self.key_error(path, message, help);
         } else if OWN_HEADERS.contains(&header.to_ascii_lowercase().as_str()) {
             let message = format!("the header `{header}` is set by the gateway itself");
-            self.error(path, message, "remove it");
+            self.key_error(path, message, "remove it");
         }
         if let SecretRef::Literal(secret) = value {
             if http::HeaderValue::from_str(secret.expose()).is_err() {
@@ -231,7 +233,11 @@ impl Check<'_> {
     }
 
     fn literal(&mut self, path: &[&str], value: &SecretRef) {
-        if matches!(value, SecretRef::Literal(_)) {
+        let in_file = self
+            .find(path, String::new())
+            .span
+            .is_some_and(Span::is_in_file);
+        if matches!(value, SecretRef::Literal(_)) && in_file {
             let message = "a secret is written into the configuration";
             let help = "put it into an environment variable or a file, and write \
                         \"secret://env/NAME\" or \"secret://file/PATH\" here";
@@ -240,7 +246,7 @@ impl Check<'_> {
     }
 
     fn models(&mut self) {
-        if self.config.models.is_empty() && self.intact("models") {
+        if self.config.models.is_empty() && self.intact(&["models"]) {
             let message = "there are no models: every request will be answered with 404";
             self.warn(
                 &["models"],
@@ -254,10 +260,11 @@ impl Check<'_> {
             names.insert(name, name);
         }
         for (name, model) in &config.models {
-            self.name("model", &["models", name]);
+            self.name("model", name, &["models", name]);
             self.targets(name, model);
             for alias in &model.aliases {
                 let path = ["models", name.as_str(), "aliases"];
+                self.name("model", alias, &path);
                 if let Some(owner) = names.insert(alias, name) {
                     let message = format!("`{alias}` is a name of the model `{owner}` already");
                     self.error(&path, message, "each name can stand for one model only");
@@ -268,11 +275,11 @@ impl Check<'_> {
 
     fn targets(&mut self, name: &str, model: &Model) {
         let path = ["models", name, "targets"];
-        if model.targets.is_empty() && self.intact("models") {
+        if model.targets.is_empty() && self.intact(&path) {
             let message = format!("the model `{name}` has no target");
             self.error(&path, message, "add one, such as \"openai/gpt-5\"");
         }
-        if !self.intact("providers") {
+        if !self.intact(&["providers"]) {
             return;
         }
         let known: Vec<&str> = self.config.providers.keys().map(String::as_str).collect();
@@ -284,8 +291,17 @@ impl Check<'_> {
                     [] => format!("add a section `providers.{provider}`"),
                     known => suggest(provider, "the providers are", known),
                 };
-                self.error(&path, message, help);
+                let finding = self.find(&path, message).with_help(help);
+                let node = self.root.nearest(&path).node;
+                let item = node.item(|text| text.trim() == target.to_string());
+                let span = item.map_or(finding.span, |item| Some(item.span));
+                self.findings.push(Finding { span, ..finding });
             }
         }
     }
+}
+
+fn path_of(path: &[&str]) -> String {
+    path.iter()
+        .fold(String::new(), |path, key| join(&path, key))
 }

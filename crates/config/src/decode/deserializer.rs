@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::de::value::{BorrowedStrDeserializer, StringDeserializer};
 use serde::de::{
@@ -10,12 +9,12 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
+use super::fault::{Fault, Place};
 use super::{describe, join};
 use crate::document::{Key, Node, Value};
 use crate::nearest::suggest;
-use crate::problem::Finding;
+use crate::problem::{Finding, MAX_PROBLEMS};
 use crate::reserved;
-use crate::source::Span;
 
 /// What all deserializers of one attempt share.
 pub(super) struct Context<'a> {
@@ -23,119 +22,6 @@ pub(super) struct Context<'a> {
     pub cut: &'a BTreeSet<String>,
     /// Problems that do not stop the decoding.
     pub noted: RefCell<Vec<Finding>>,
-}
-
-/// Why a value could not be decoded.
-#[derive(Debug)]
-pub(super) struct Fault {
-    kind: Kind,
-    place: Option<Place>,
-}
-
-#[derive(Debug)]
-enum Kind {
-    /// The value is not what was expected here.
-    Expected(String),
-    /// The value is not acceptable, for this reason.
-    Refused {
-        message: String,
-        help: Option<String>,
-    },
-    /// A key without a default is not there.
-    Missing(&'static str),
-}
-
-#[derive(Debug)]
-struct Place {
-    path: String,
-    span: Span,
-    found: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Expected(what) => write!(f, "expected {what}"),
-            Kind::Refused { message, .. } => f.write_str(message),
-            Kind::Missing(key) => write!(f, "the key `{key}` is missing"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::refused(message.to_string(), None)
-    }
-
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self {
-            kind: Kind::Expected(in_words(&expected.to_string())),
-            place: None,
-        }
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(unexpected, expected)
-    }
-
-    fn missing_field(key: &'static str) -> Self {
-        Self {
-            kind: Kind::Missing(key),
-            place: None,
-        }
-    }
-}
-
-impl Fault {
-    fn refused(message: String, help: Option<String>) -> Self {
-        Self {
-            kind: Kind::Refused { message, help },
-            place: None,
-        }
-    }
-
-    /// The problem, and the path of the value to leave out before trying again.
-    pub(super) fn into_finding(self) -> (Finding, String) {
-        let (path, span, found) = match self.place {
-            Some(place) => (place.path, Some(place.span), place.found),
-            None => (String::new(), None, String::new()),
-        };
-        let finding = match self.kind {
-            Kind::Expected(what) => {
-                Finding::error(span, &path, format!("expected {what}, found {found}"))
-            }
-            Kind::Refused { message, help } => Finding {
-                help,
-                ..Finding::error(span, &path, message)
-            },
-            Kind::Missing(key) => {
-                let owner = if path.is_empty() {
-                    "the file"
-                } else {
-                    path.as_str()
-                };
-                let message = format!("the key `{key}` is missing in `{owner}`");
-                Finding::error(span, &join(&path, key), message)
-            }
-        };
-        (finding, path)
-    }
-}
-
-/// The words of serde and the standard library in those of the documentation.
-fn in_words(expected: &str) -> String {
-    match expected {
-        "a boolean" => "`true` or `false`".to_owned(),
-        "a string" => "a text".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "usize" | "u64" | "u32" => "a whole number, 0 or more".to_owned(),
-        "a nonzero usize" => "a whole number, 1 or more".to_owned(),
-        "a map" => "a section".to_owned(),
-        other if other.starts_with("struct ") => "a section".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// One value of the tree.
@@ -160,7 +46,7 @@ impl<'a> NodeDeserializer<'a> {
     /// Names this value as the place of `fault`, unless an inner one is named already.
     fn locate(&self, mut fault: Fault) -> Fault {
         if fault.place.is_none() {
-            let missing = matches!(fault.kind, Kind::Missing(_));
+            let missing = fault.is_missing();
             let span = match self.key {
                 Some(key) if missing || matches!(self.node.value, Value::Map(_) | Value::Null) => {
                     key.span
@@ -182,7 +68,10 @@ impl<'a> NodeDeserializer<'a> {
     }
 
     fn note(&self, finding: Finding) {
-        self.context.noted.borrow_mut().push(finding);
+        let mut noted = self.context.noted.borrow_mut();
+        if noted.len() < MAX_PROBLEMS {
+            noted.push(finding);
+        }
     }
 
     /// The entries to decode: known (when it matters), not repeated, and not cut.
@@ -192,7 +81,7 @@ impl<'a> NodeDeserializer<'a> {
         for (key, node) in self.node.entries()? {
             let path = join(&self.path, &key.name);
             if let Some(fields) = fields.filter(|fields| !fields.contains(&key.name.as_str())) {
-                self.note(self.unknown(key, fields));
+                self.note(self.unknown(key, node, fields));
             } else if !seen.insert(key.name.as_str()) {
                 self.note(Finding::duplicate(key.span, &path, &key.name));
             } else if !self.context.cut.contains(&path) {
@@ -202,11 +91,11 @@ impl<'a> NodeDeserializer<'a> {
         Some(kept)
     }
 
-    fn unknown(&self, key: &Key, fields: &[&'static str]) -> Finding {
+    fn unknown(&self, key: &Key, node: &Node, fields: &[&'static str]) -> Finding {
         let path = join(&self.path, &key.name);
         if let Some(later) = reserved::section(&path) {
             let message = format!("`{path}` is not supported by this version yet ({later})");
-            return Finding::unknown(key.span, &path, message)
+            return Finding::unknown(key, node, &path, message)
                 .with_help("remove it, so that nobody relies on what is not there");
         }
         let owner = match self.path.as_str() {
@@ -218,12 +107,8 @@ impl<'a> NodeDeserializer<'a> {
         } else {
             "the keys are"
         };
-        Finding::unknown(
-            key.span,
-            &path,
-            format!("unknown key `{}`{owner}", key.name),
-        )
-        .with_help(suggest(&key.name, kind, fields))
+        let message = format!("unknown key `{}`{owner}", key.name);
+        Finding::unknown(key, node, &path, message).with_help(suggest(&key.name, kind, fields))
     }
 
     fn visit_entries<V: Visitor<'a>>(
@@ -331,7 +216,7 @@ impl<'a> Deserializer<'a> for NodeDeserializer<'a> {
             let (message, help) = if reserved::is_reserved_choice(name, text) {
                 (
                     format!("`{text}` is not supported by this version yet"),
-                    expected,
+                    format!("use {expected}"),
                 )
             } else {
                 let found = describe(self.node, &self.path);

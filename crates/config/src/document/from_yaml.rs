@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span as Range};
 
 use super::{Key, MAX_DEPTH, Node, Value, too_deep};
-use crate::problem::Finding;
+use crate::problem::{Finding, MAX_PROBLEMS};
 use crate::source::{Span, lines};
 
 /// Parses a YAML file, whose outermost level must be sections.
@@ -111,6 +111,8 @@ struct Builder<'a> {
     root: Option<Node>,
     documents: usize,
     duplicates: Vec<Finding>,
+    /// Line, column and byte of the last marker.
+    last: (usize, usize, usize),
 }
 
 impl<'a> Builder<'a> {
@@ -124,29 +126,32 @@ impl<'a> Builder<'a> {
             root: None,
             documents: 0,
             duplicates,
+            last: (0, 0, 0),
         }
     }
 
     /// The byte that a marker stands at. Lines and columns are used because the marker's own index
-    /// counts characters in some places and bytes in others.
-    fn offset(&self, marker: Marker) -> usize {
-        let line = marker.line().saturating_sub(1);
-        let start = self
-            .line_starts
-            .get(line)
-            .copied()
-            .unwrap_or(self.text.len());
-        let tail = &self.text[start..];
-        start
-            + tail
-                .char_indices()
-                .nth(marker.col())
-                .map_or(tail.len(), |(at, _)| at)
+    /// counts characters in some places and bytes in others. Markers mostly come in order, so that
+    /// the way along a long line is not gone again and again.
+    fn offset(&mut self, marker: Marker) -> usize {
+        let (line, column) = (marker.line().saturating_sub(1), marker.col());
+        let (mut from, mut passed) = match self.line_starts.get(line) {
+            Some(start) => (*start, 0),
+            None => return self.text.len(),
+        };
+        if self.last.0 == line && self.last.1 <= column {
+            (passed, from) = (self.last.1, self.last.2);
+        }
+        let tail = &self.text[from..];
+        let step = tail.char_indices().nth(column - passed);
+        from += step.map_or(tail.len(), |(at, _)| at);
+        self.last = (line, column, from);
+        from
     }
 
     fn take(&mut self, event: Event<'_>, range: Range) -> Result<(), Finding> {
-        let start = self.offset(range.start);
-        let span = Span::in_file(start, self.offset(range.end));
+        let (start, end) = (self.offset(range.start), self.offset(range.end));
+        let span = Span::in_file(start, end);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
@@ -199,10 +204,8 @@ impl<'a> Builder<'a> {
                     Content::List(items) => Value::List(items),
                     Content::Map { entries, .. } => Value::Map(entries),
                 };
-                self.add(Node {
-                    value,
-                    span: Span::in_file(start, self.offset(range.end)),
-                })
+                let span = Span::in_file(start, end);
+                self.add(Node { value, span })
             }
         }
     }
@@ -226,7 +229,7 @@ impl<'a> Builder<'a> {
                         let message = "expected a plain key, found a list or a section as the key";
                         return Err(Finding::syntax(Some(node.span), message));
                     };
-                    if !seen.insert(name.clone()) {
+                    if !seen.insert(name.clone()) && self.duplicates.len() < MAX_PROBLEMS {
                         self.duplicates
                             .push(Finding::duplicate(node.span, "", &name));
                     }

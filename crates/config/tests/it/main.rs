@@ -1,0 +1,18 @@
+//! The configuration language as its users meet it.
+
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
+mod equivalence;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod robustness;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod support;
