@@ -67,10 +67,10 @@ impl<'a> NodeDeserializer<'a> {
         self.locate(Fault::invalid_type(Unexpected::Unit, expected))
     }
 
-    fn note(&self, finding: Finding) {
+    fn note(&self, finding: impl FnOnce() -> Finding) {
         let mut noted = self.context.noted.borrow_mut();
         if noted.len() < MAX_PROBLEMS {
-            noted.push(finding);
+            noted.push(finding());
         }
     }
 
@@ -81,9 +81,9 @@ impl<'a> NodeDeserializer<'a> {
         for (key, node) in self.node.entries()? {
             let path = join(&self.path, &key.name);
             if let Some(fields) = fields.filter(|fields| !fields.contains(&key.name.as_str())) {
-                self.note(self.unknown(key, node, fields));
+                self.note(|| self.unknown(key, node, fields));
             } else if !seen.insert(key.name.as_str()) {
-                self.note(Finding::duplicate(key.span, &path, &key.name));
+                self.note(|| Finding::duplicate(key.span, &path, &key.name));
             } else if !self.context.cut.contains(&path) {
                 kept.push(Entry { key, node, path });
             }
