@@ -48,6 +48,11 @@ pub enum Action {
         /// The program and its arguments.
         argv: Vec<String>,
     },
+    /// Nothing but waiting.
+    Wait {
+        /// For what.
+        until: String,
+    },
     /// A signal that was sent to a scratch instance.
     Signal {
         /// Its name.

@@ -16,7 +16,7 @@ use crate::report::{CheckResult, FailOn, Report, Subject};
 use crate::secrets::Secrets;
 use crate::session::{Context, Session, millis};
 
-/// The longest time of one check.
+/// The longest time of one check, beside the patience that the caller asks for.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Why there is no report at all.
@@ -133,7 +133,7 @@ async fn judge(context: &Context, check: &'static Check, deadline: Instant) -> C
             missing: format!("time: the run's {bound} s were used up"),
         }
     } else {
-        let limit = left.min(CHECK_TIMEOUT);
+        let limit = left.min(CHECK_TIMEOUT + context.options.patience);
         match timeout(limit, (check.probe)(&session)).await {
             Ok(probed) => Outcome::from(probed),
             Err(_) => Outcome::NotVerified {

@@ -259,10 +259,20 @@ impl Instance<'_, '_> {
 
     /// Waits for the program to end; `None` when it does not.
     pub(crate) async fn exit(&mut self, limit: Duration) -> Option<ExitStatus> {
-        timeout(limit, self.child.wait())
+        let started = Started::now();
+        let status = timeout(limit, self.child.wait())
             .await
             .ok()
-            .and_then(Result::ok)
+            .and_then(Result::ok);
+        let observed = Observed {
+            status: status.and_then(|status| status.code()),
+            error: status.is_none().then(|| "it is still running".to_owned()),
+            ..Observed::default()
+        };
+        let until = "the program ends".to_owned();
+        self.session
+            .record(&started, Action::Wait { until }, observed);
+        status
     }
 }
 

@@ -9,10 +9,11 @@ use tokio::time::sleep;
 use super::dialect::{self, Dialect, ensure_status};
 use super::metrics::long_prompt;
 use super::{Area, Check, Kind, Need, Severity};
+use crate::evidence::{Action, Observed};
 use crate::http::{OpenStream, Request};
 use crate::outcome::{Probed, Stop, ensure, fail, not_verified};
 use crate::scratch::{Bench, MODEL};
-use crate::session::Session;
+use crate::session::{Session, Started};
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -95,7 +96,7 @@ async fn sigterm_drains(s: &Session<'_>) -> Probed {
     // Nothing is read for a while: the server still has most of the stream to send.
     instance.signal(Signal::SIGTERM)?;
     let refusal = wait_until_not_ready(&instance.session).await?;
-    let bytes = finish(&mut stream).await?;
+    let bytes = finish(&instance.session, &mut stream).await?;
     match instance.exit(Duration::from_secs(10)).await {
         Some(status) if status.success() => Ok(format!(
             "readiness {refusal}, {} KiB of the stream after it to its end, exit code 0",
@@ -109,42 +110,60 @@ async fn sigterm_drains(s: &Session<'_>) -> Probed {
 /// Polls readiness until it says no, in whatever way.
 async fn wait_until_not_ready(instance: &Session<'_>) -> Result<String, Stop> {
     const LIMIT: Duration = Duration::from_secs(3);
+    let path = "/health/ready";
     let started = Instant::now();
     while started.elapsed() < LIMIT {
-        match instance.quiet_status("/health/ready").await {
-            Some(200) => sleep(Duration::from_millis(20)).await,
-            Some(status) => return Ok(format!("answers {status}")),
-            None => return Ok("refuses connections".to_owned()),
+        if instance.quiet_status(path).await == Some(200) {
+            sleep(Duration::from_millis(20)).await;
+            continue;
         }
+        return match instance.send(Request::get(path)).await {
+            Ok(answer) if answer.status() == 200 => fail("readiness that stays off", "200 again"),
+            Ok(answer) => Ok(format!("answers {}", answer.status())),
+            Err(_) => Ok("refuses connections".to_owned()),
+        };
     }
     fail("readiness off within 3 s of SIGTERM", "still 200")
 }
 
-/// Reads a stream to its end; returns how many bytes that were.
-async fn finish(stream: &mut OpenStream) -> Result<usize, Stop> {
+/// Reads a stream to its proper end; returns how many bytes that were.
+async fn finish(s: &Session<'_>, stream: &mut OpenStream) -> Result<usize, Stop> {
     const END: &[u8] = b"data: [DONE]";
+    const TAIL_BYTES: usize = 64;
+    let started = Started::now();
     let mut bytes = 0;
     let mut tail: Vec<u8> = Vec::new();
-    loop {
+    let broken = loop {
         match stream.next().await {
             Ok(Some(piece)) => {
                 bytes += piece.len();
                 tail.extend_from_slice(&piece);
-                tail.drain(..tail.len().saturating_sub(64));
+                tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
             }
-            Ok(None) => break,
-            Err(error) => {
-                return fail(
-                    "the whole stream",
-                    format!("after {} KiB more: {error}", bytes / 1024),
-                );
-            }
+            Ok(None) => break None,
+            Err(error) => break Some(error.to_string()),
         }
+    };
+    let more = format!("{} KiB more", bytes / 1024);
+    let observed = Observed {
+        excerpt: format!("{more}, ending in {}", s.excerpt(&tail)),
+        error: broken.clone(),
+        ..Observed::default()
+    };
+    s.record(
+        &started,
+        Action::Wait {
+            until: "the stream ends".to_owned(),
+        },
+        observed,
+    );
+    if let Some(error) = broken {
+        return fail("the whole stream", format!("after {more}: {error}"));
     }
     ensure(
         tail.windows(END.len()).any(|window| window == END),
         "a stream that ends with [DONE]",
-        format!("an end after {} KiB more, without it", bytes / 1024),
+        format!("an end after {more}, without it"),
     )?;
     Ok(bytes)
 }

@@ -301,8 +301,8 @@ fn in_flight(metrics: &Metrics, ours: bool) -> Option<(String, f64)> {
 }
 
 async fn in_flight_returns(s: &Session<'_>) -> Probed {
-    const STREAMS: usize = 3;
-    dialect::served(s)?;
+    const STREAMS: usize = 2;
+    s.facts().chat.required()?;
     let ours = s.facts().seaworthy;
     let Some((name, before)) = in_flight(&scrape(s).await?, ours) else {
         return if ours {

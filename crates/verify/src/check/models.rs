@@ -137,11 +137,6 @@ async fn listed(s: &Session<'_>) -> Probed {
 
 /// Sends one request of a dialect and returns its 200.
 async fn call(s: &Session<'_>, dialect: Dialect, body: &Value) -> Result<Answer, Stop> {
-    let surface = match dialect {
-        Dialect::OpenAi => &s.facts().chat,
-        Dialect::Anthropic => &s.facts().messages,
-    };
-    surface.required()?;
     let answer = s
         .send(dialect.with_key(dialect.request(body.to_string()), s.key()?))
         .await?;
@@ -151,6 +146,7 @@ async fn call(s: &Session<'_>, dialect: Dialect, body: &Value) -> Result<Answer,
 }
 
 async fn chat_answers(s: &Session<'_>) -> Probed {
+    s.facts().chat.required()?;
     let body = dialect::body(s.model()?, "Say hello.", 16, false);
     let json = call(s, Dialect::OpenAi, &body)
         .await?
@@ -175,6 +171,7 @@ async fn chat_answers(s: &Session<'_>) -> Probed {
 
 /// A chat stream's chunks, and whether `[DONE]` came last.
 async fn chat_stream(s: &Session<'_>, include_usage: bool) -> Result<(Vec<Value>, bool), Stop> {
+    s.facts().chat.required()?;
     let mut body = dialect::body(s.model()?, "Say hello.", 16, true);
     if include_usage {
         body["stream_options"] = json!({"include_usage": true});
@@ -241,6 +238,7 @@ async fn stream_usage(s: &Session<'_>) -> Probed {
 }
 
 async fn messages_answers(s: &Session<'_>) -> Probed {
+    s.facts().messages.required()?;
     let body = dialect::body(s.model()?, "Say hello.", 16, false);
     let json = call(s, Dialect::Anthropic, &body)
         .await?
@@ -277,6 +275,7 @@ async fn messages_answers(s: &Session<'_>) -> Probed {
 }
 
 async fn messages_stream(s: &Session<'_>) -> Probed {
+    s.facts().messages.required()?;
     let body = dialect::body(s.model()?, "Say hello.", 16, true);
     let answer = call(s, Dialect::Anthropic, &body).await?;
     let events = events(&answer.text());

@@ -105,6 +105,7 @@ fn evidence_words(evidence: &Evidence) -> String {
         Action::Request { method, path, .. } => format!("{method} {path}"),
         Action::Raw { sent } => sent.clone(),
         Action::Command { argv } => argv.join(" "),
+        Action::Wait { until } => format!("waited until {until}"),
         Action::Signal { name } => name.clone(),
     };
     let observed = &evidence.observed;

@@ -1,5 +1,13 @@
 //! The verifier against scripted servers: good ones, broken ones, strangers, and none.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests stop at the first surprise and print their counts"
+)]
+
+mod reports;
 mod sabotage;
 mod scratch;
 mod strangers;

@@ -43,7 +43,7 @@ async fn each_broken_control_turns_exactly_its_own_check_red() {
             (red != [broken.id])
                 .then(|| format!("broke {}, red: {red:?}\n{}", broken.id, complaints(&report)))
         })
-        .buffer_unordered(2)
+        .buffer_unordered(3)
         .filter_map(|wrong| async { wrong })
         .collect()
         .await;

@@ -1,0 +1,116 @@
+//! What people and machines read: the two renderings, and the exit code.
+
+use seaworthy_verify::report::{json, pretty};
+use seaworthy_verify::{FailOn, Report, RunError, Verdict, catalogue, exit_code};
+use serde_json::Value;
+
+use super::support::process::Program;
+use super::support::{complaints, options, start};
+
+/// A full run with a scratch program against a server that breaks one thing.
+async fn run(broken: Option<&'static str>) -> Result<Report, RunError> {
+    let server = start(broken).await;
+    let program = Program::new(None);
+    let mut options = options(server.address);
+    options.local_binary = Some(program.path());
+    seaworthy_verify::run(options, |_| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_faults_is_ready_at_every_gate() {
+    let outcome = run(None).await;
+    let report = outcome.as_ref().expect("a report");
+    assert_eq!(report.verdict, Verdict::Ready, "{}", complaints(report));
+    for gate in [FailOn::Critical, FailOn::High, FailOn::Any] {
+        assert_eq!(exit_code(&outcome, gate), 0, "{gate:?}");
+    }
+    let text = pretty::render(report, pretty::Style::default());
+    assert!(text.ends_with("\nReady for production\n"), "{text}");
+    assert!(!text.contains('\u{1b}'), "no colours unless asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lesser_fault_is_a_risk_and_fails_only_the_strictest_gate() {
+    let outcome = run(Some("errors.no-version-banner")).await;
+    let report = outcome.as_ref().expect("a report");
+    assert_eq!(report.verdict, Verdict::ReadyWithRisks);
+    let codes = [FailOn::Critical, FailOn::High, FailOn::Any].map(|g| exit_code(&outcome, g));
+    assert_eq!(codes, [0, 0, 1]);
+
+    let text = pretty::render(
+        report,
+        pretty::Style {
+            colour: true,
+            details: false,
+        },
+    );
+    for part in [
+        "\u{1b}[31m✗\u{1b}[0m errors.no-version-banner",
+        "found     server: scripted/1.2.3",
+        "evidence  GET /health → 200",
+        "Ready with risks\u{1b}[0m: 1 low check failed",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_high_fault_is_not_ready_but_passes_the_critical_gate() {
+    let outcome = run(Some("input.malformed-json-is-400")).await;
+    assert_eq!(
+        outcome.as_ref().expect("a report").verdict,
+        Verdict::NotReady
+    );
+    let codes = [FailOn::Critical, FailOn::High, FailOn::Any].map(|g| exit_code(&outcome, g));
+    assert_eq!(codes, [0, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_json_report_holds_every_check_with_its_evidence() {
+    let server = start(Some("trace.request-id-echoed")).await;
+    let mut seen = Vec::new();
+    let report = seaworthy_verify::run(options(server.address), |progress| {
+        seen.push((progress.done, progress.total));
+    })
+    .await
+    .expect("a report");
+    let total = catalogue().count();
+    assert_eq!(
+        seen,
+        (1..=total).map(|done| (done, total)).collect::<Vec<_>>()
+    );
+
+    let json: Value = serde_json::from_str(&json::render(&report)).expect("JSON");
+    assert_eq!(json["schema"], "seaworthy.check/1");
+    assert_eq!(json["verdict"], "not_ready");
+    assert_eq!(json["subject"]["version"], "9.8.7");
+    let results = json["results"].as_array().expect("results");
+    let order: Vec<_> = results.iter().filter_map(|r| r["id"].as_str()).collect();
+    assert_eq!(order, catalogue().map(|c| c.id).collect::<Vec<_>>());
+    let counts = ["pass", "fail", "not_applicable", "not_verified"];
+    let counted: u64 = counts
+        .iter()
+        .filter_map(|name| json["counts"][name].as_u64())
+        .sum();
+    assert_eq!(counted, total as u64);
+
+    let failed = results
+        .iter()
+        .find(|r| r["status"] == "fail")
+        .expect("the broken one");
+    assert_eq!(failed["id"], "trace.request-id-echoed");
+    let evidence = &failed["evidence"][0];
+    assert_eq!(evidence["action"]["kind"], "request");
+    assert_eq!(evidence["action"]["path"], "/health");
+    assert_eq!(evidence["observed"]["status"], 200);
+    assert!(
+        evidence["time"]
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z'))
+    );
+    for result in results.iter().filter(|r| r["status"] == "pass") {
+        let evidence = result["evidence"].as_array().map_or(0, Vec::len);
+        assert!(evidence > 0, "{} passed without evidence", result["id"]);
+    }
+    assert_eq!(report.counts().fail, 1);
+}
