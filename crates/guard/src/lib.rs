@@ -8,6 +8,8 @@ pub mod finding;
 pub mod normalise;
 pub mod pii;
 pub mod policy;
+pub mod injection;
+pub mod linear;
 mod render;
 pub mod secrets;
 pub mod stream;

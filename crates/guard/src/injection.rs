@@ -1,0 +1,268 @@
+//! Judges whether a text tries to take control of a model: rules for what is certain, a small linear
+//! model for what is likely.
+
+mod structure;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+use crate::linear::{self, Features, LinearModel, Notes};
+use crate::normalise::{self, decode};
+use structure::{Mark, Structure};
+use words::{Phrase, Words};
+
+const WEIGHTS: &[u8] = include_bytes!("../data/injection.bin");
+const MANIFEST: &str = include_str!("../data/injection.json");
+
+/// Longer texts are judged by their beginning and their end, this many bytes each.
+const MAX_JUDGED_BYTES: usize = 256 * 1024;
+
+/// What the weights are and where they come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The command that reproduces the weights.
+    pub command: String,
+    /// The seed of the training.
+    pub seed: u64,
+    /// What a weight of 1 is worth.
+    pub scale: f32,
+    /// Added to every window's sum.
+    pub bias: f32,
+    /// The log-odds from which a text is flagged.
+    pub flag_logit: f32,
+    /// The log-odds from which a text is blocked.
+    pub block_logit: f32,
+    /// The data that the weights were trained on.
+    pub sources: Vec<Source>,
+}
+
+/// One data set that the weights were trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// The SHA-256 of the file.
+    pub sha256: String,
+    /// How many texts were used.
+    pub used: usize,
+}
+
+/// How sure the judge is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Nothing to see.
+    #[default]
+    Clear,
+    /// Likely enough to be looked at.
+    Flag,
+    /// Certain enough to be stopped.
+    Block,
+}
+
+/// What made a text suspicious, apart from its score.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Text in tag characters, which nobody can see.
+    pub smuggled: bool,
+    /// Tokens of a chat template.
+    pub template_tokens: bool,
+    /// A Markdown image whose URL carries data.
+    pub exfil_image: bool,
+    /// Earlier instructions are to be set aside.
+    pub override_phrase: bool,
+    /// Instructions are to be shown.
+    pub reveal_phrase: bool,
+    /// The suspicious part was encoded or disguised.
+    pub encoded: bool,
+}
+
+/// The judgement about a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assessment {
+    /// How sure.
+    pub level: Level,
+    /// The probability that the text tries to take control.
+    pub probability: f32,
+    /// The log-odds of the worst window.
+    pub logit: f32,
+    /// Why, apart from the score.
+    pub signals: Signals,
+}
+
+/// Why the judge could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectionError {
+    /// The manifest is not what the format asks for.
+    #[error("the manifest of the injection model cannot be read: {0}")]
+    Manifest(#[from] serde_json::Error),
+    /// The word file is not what the format asks for.
+    #[error("the word file of the injection rules cannot be read: {0}")]
+    Words(#[from] Box<toml::de::Error>),
+    /// The weights do not fit.
+    #[error(transparent)]
+    Model(#[from] linear::ModelError),
+    /// The marks do not fit.
+    #[error(transparent)]
+    Trigger(#[from] crate::trigger::TriggerError),
+}
+
+/// Turns a text into the features that rules and model look at.
+#[derive(Debug)]
+pub struct Featuriser {
+    words: Words,
+    structure: Structure,
+}
+
+/// The features of one text.
+#[derive(Debug)]
+pub struct Featurised {
+    /// For the model.
+    pub features: Features,
+    /// For the rules.
+    pub signals: Signals,
+    turned: bool,
+}
+
+struct Reading<'r> {
+    reader: words::Reader<'r>,
+    marks: std::iter::Peekable<std::slice::Iter<'r, (usize, Mark)>>,
+}
+
+impl Notes for Reading<'_> {
+    fn word(&mut self, hash: u32, new_sentence: bool) -> Option<u32> {
+        self.reader.word(hash, new_sentence).map(|phrase| match phrase {
+            Phrase::Override => 1,
+            Phrase::Dismiss => 2,
+            Phrase::Reveal => 3,
+            Phrase::Renew => 4,
+        })
+    }
+
+    fn mark_before(&mut self, offset: usize) -> Option<u32> {
+        self.marks.next_if(|(at, _)| *at < offset).map(|(_, mark)| match mark {
+            Mark::Template => 5,
+            Mark::Role => 6,
+            Mark::Delimiter => 7,
+            Mark::ExfilImage => 8,
+        })
+    }
+}
+
+impl Featuriser {
+    /// The featuriser with the built-in words and marks.
+    pub fn built_in() -> Result<Self, InjectionError> {
+        Ok(Self { words: Words::built_in()?, structure: Structure::built_in()? })
+    }
+
+    /// Reads a text that has been normalised.
+    pub fn read(&self, text: &str) -> Featurised {
+        let lower = lower_case(text);
+        let marks = self.structure.read(&lower);
+        let mut reading = Reading { reader: self.words.reader(), marks: marks.iter().peekable() };
+        let mut features = Features::default();
+        linear::extract(&lower, &mut reading, &mut features);
+        let phrases = reading.reader.phrases;
+        let has = |wanted: Mark| marks.iter().any(|(_, mark)| *mark == wanted);
+        let signals = Signals {
+            template_tokens: has(Mark::Template),
+            exfil_image: has(Mark::ExfilImage),
+            override_phrase: phrases.overrides > 0,
+            reveal_phrase: phrases.reveals > 0,
+            ..Signals::default()
+        };
+        Featurised { features, signals, turned: phrases.turned > 0 }
+    }
+}
+
+fn lower_case(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
+
+/// Judges texts.
+#[derive(Debug)]
+pub struct InjectionJudge {
+    featuriser: Featuriser,
+    model: LinearModel,
+    manifest: Manifest,
+}
+
+impl InjectionJudge {
+    /// The judge with the built-in rules and weights.
+    pub fn built_in() -> Result<Self, InjectionError> {
+        Self::new(WEIGHTS, serde_json::from_str(MANIFEST)?)
+    }
+
+    /// A judge with other weights.
+    pub fn new(weights: &[u8], manifest: Manifest) -> Result<Self, InjectionError> {
+        Ok(Self {
+            featuriser: Featuriser::built_in()?,
+            model: LinearModel::from_bytes(weights, manifest.scale, manifest.bias)?,
+            manifest,
+        })
+    }
+
+    /// Where the weights come from and where the operating points lie.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Judges a text, and what is hidden in it.
+    pub fn assess(&self, text: &str) -> Assessment {
+        let text = beginning_and_end(text);
+        let shown = normalise::normalise(&text);
+        let (mut worst, turned) = self.assess_plain(&shown.text);
+        let mut disguised: Vec<String> = decode::hidden_texts(&shown.text);
+        let leet = normalise::fold_leetspeak(&shown.text);
+        if leet != *shown.text && self.featuriser.read(&leet).signals.override_phrase {
+            disguised.push(leet);
+        }
+        if turned {
+            disguised.push(decode::rot13(&shown.text));
+        }
+        if shown.traces.tags > 0 {
+            disguised.push(shown.smuggled);
+        }
+        for inner in &disguised {
+            let (mut assessment, _) = self.assess_plain(&normalise::normalise(inner).text);
+            if assessment.logit > worst.logit {
+                assessment.signals.encoded = true;
+                worst = assessment;
+            }
+        }
+        // A flag of a country is made of tag characters too, six of them at most.
+        worst.signals.smuggled = shown.traces.tags > 8;
+        if worst.signals.smuggled {
+            worst.level = Level::Block;
+        }
+        worst
+    }
+
+    /// Judges a text as it stands; also says whether it holds orders in rot13.
+    fn assess_plain(&self, text: &str) -> (Assessment, bool) {
+        let read = self.featuriser.read(text);
+        let logit = self.model.score(&read.features).logit;
+        let level = if logit >= self.manifest.block_logit {
+            Level::Block
+        } else if logit >= self.manifest.flag_logit {
+            Level::Flag
+        } else {
+            Level::Clear
+        };
+        let probability = linear::probability(logit);
+        (Assessment { level, probability, logit, signals: read.signals }, read.turned)
+    }
+}
+
+fn beginning_and_end(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.len() <= 2 * MAX_JUDGED_BYTES {
+        return text.into();
+    }
+    let head = text.floor_char_boundary(MAX_JUDGED_BYTES);
+    let tail = text.ceil_char_boundary(text.len() - MAX_JUDGED_BYTES);
+    format!("{} {}", &text[..head], &text[tail..]).into()
+}

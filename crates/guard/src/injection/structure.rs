@@ -1,0 +1,116 @@
+//! Marks that belong to prompts' machinery and not to what people write.
+
+use crate::detector::Window;
+use crate::trigger::{TriggerError, Triggers};
+
+/// What a mark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A token of a chat template.
+    Template,
+    /// The name of a role as a heading.
+    Role,
+    /// A claim that a prompt ends or begins here.
+    Delimiter,
+    /// A Markdown image whose URL carries data.
+    ExfilImage,
+}
+
+const MARKS: [(&str, Mark); 42] = [
+    ("<|im_start|>", Mark::Template),
+    ("<|im_end|>", Mark::Template),
+    ("<|system|>", Mark::Template),
+    ("<|user|>", Mark::Template),
+    ("<|assistant|>", Mark::Template),
+    ("<|endoftext|>", Mark::Template),
+    ("<|eot_id|>", Mark::Template),
+    ("<|start_header_id|>", Mark::Template),
+    ("<|begin_of_text|>", Mark::Template),
+    ("<start_of_turn>", Mark::Template),
+    ("<end_of_turn>", Mark::Template),
+    ("<<sys>>", Mark::Template),
+    ("<</sys>>", Mark::Template),
+    ("[/inst]", Mark::Template),
+    ("[system_prompt]", Mark::Template),
+    ("\nsystem:", Mark::Role),
+    ("\nassistant:", Mark::Role),
+    ("\nhuman:", Mark::Role),
+    ("[system]", Mark::Role),
+    ("[assistant]", Mark::Role),
+    ("<system>", Mark::Role),
+    ("</system>", Mark::Role),
+    ("### instruction", Mark::Role),
+    ("### system", Mark::Role),
+    ("### response", Mark::Role),
+    ("system message", Mark::Role),
+    ("system override", Mark::Role),
+    ("system note", Mark::Role),
+    ("system instruction", Mark::Role),
+    ("admin override", Mark::Role),
+    ("end of prompt", Mark::Delimiter),
+    ("end of document", Mark::Delimiter),
+    ("end of text", Mark::Delimiter),
+    ("end of input", Mark::Delimiter),
+    ("end of context", Mark::Delimiter),
+    ("end of user", Mark::Delimiter),
+    ("end instructions", Mark::Delimiter),
+    ("begin new", Mark::Delimiter),
+    ("[end]", Mark::Delimiter),
+    ("</instructions>", Mark::Delimiter),
+    ("</prompt>", Mark::Delimiter),
+    ("](http", Mark::ExfilImage),
+];
+
+/// Finds the marks.
+#[derive(Debug)]
+pub(super) struct Structure(Triggers);
+
+impl Structure {
+    pub(super) fn built_in() -> Result<Self, TriggerError> {
+        Triggers::new(MARKS.iter().map(|(text, _)| *text)).map(Self)
+    }
+
+    /// The marks of a text and where they stand, in order.
+    pub(super) fn read(&self, text: &str) -> Vec<(usize, Mark)> {
+        let mut found = Vec::new();
+        self.0.scan(&Window::whole(text), |literal, start| {
+            let mark = MARKS[literal].1;
+            if mark != Mark::ExfilImage || is_exfil_image(text.as_bytes(), start) {
+                found.push((start, mark));
+            }
+        });
+        found.sort_by_key(|(start, _)| *start);
+        found
+    }
+}
+
+/// `![alt](http…?…=` with `](http` at `middle`: fetching the image sends what the URL carries.
+fn is_exfil_image(text: &[u8], middle: usize) -> bool {
+    let before = &text[middle.saturating_sub(80)..middle];
+    let open = before.iter().rposition(|&byte| byte == b'[');
+    let is_image = open.is_some_and(|at| at > 0 && before[at - 1] == b'!');
+    let url = text[middle + 2..].iter().take(400).take_while(|&&byte| byte != b')' && !byte.is_ascii_whitespace());
+    let (mut query, mut data) = (false, false);
+    for &byte in url {
+        query |= byte == b'?';
+        data |= query && matches!(byte, b'=' | b'{' | b'[' | b'<');
+    }
+    is_image && data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(text: &str) -> Vec<Mark> {
+        Structure::built_in().unwrap().read(text).into_iter().map(|(_, mark)| mark).collect()
+    }
+
+    #[test]
+    fn machinery_is_seen_and_ordinary_markdown_is_not() {
+        assert_eq!(marks("hi <|im_start|>system\n"), [Mark::Template]);
+        assert_eq!(marks("ok\nSystem: do it"), [Mark::Role]);
+        assert_eq!(marks("![x](https://a.example/p.png?q=DATA)"), [Mark::ExfilImage]);
+        assert_eq!(marks("![x](https://a.example/p.png) and [docs](https://a.example/?q=1)"), []);
+    }
+}

@@ -1,0 +1,120 @@
+//! Trains a linear model: logistic regression by stochastic gradient descent, on the worst window of
+//! each text. One thread, one seed: the same data give the same weights, byte for byte.
+
+use super::{Features, LinearModel, ModelError, windows};
+use crate::testing::Dice;
+
+/// A text to learn from.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Its hashed features.
+    pub features: Features,
+    /// Whether the model should fire.
+    pub label: bool,
+    /// How much it counts.
+    pub weight: f32,
+}
+
+/// How to train.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The model has `2^bits` weights.
+    pub bits: u32,
+    /// Passes over the data.
+    pub epochs: u32,
+    /// The strength of the L2 penalty.
+    pub lambda: f32,
+    /// The first learning rate.
+    pub rate: f32,
+    /// Decides the order of the examples.
+    pub seed: u64,
+}
+
+/// Weights that are kept as `factor × raw`, so that the penalty costs nothing per step.
+struct Weights {
+    raw: Vec<f32>,
+    factor: f32,
+    bias: f32,
+    shift: u32,
+}
+
+impl Weights {
+    fn logit(&self, blocks: &[&[u32]]) -> f32 {
+        let count: usize = blocks.iter().map(|block| block.len()).sum();
+        let sum: f32 = blocks
+            .iter()
+            .flat_map(|block| block.iter())
+            .map(|hash| self.raw[(hash >> self.shift) as usize])
+            .sum();
+        sum * self.factor / (count.max(1) as f32).sqrt() + self.bias
+    }
+
+    fn step(&mut self, blocks: &[&[u32]], push: f32) {
+        let count: usize = blocks.iter().map(|block| block.len()).sum();
+        let each = push / (count.max(1) as f32).sqrt() / self.factor;
+        for hash in blocks.iter().flat_map(|block| block.iter()) {
+            self.raw[(hash >> self.shift) as usize] += each;
+        }
+        self.bias += push * 0.05;
+    }
+
+    fn shrink(&mut self, by: f32) {
+        self.factor *= 1.0 - by;
+        if self.factor < 1e-4 {
+            self.raw.iter_mut().for_each(|weight| *weight *= self.factor);
+            self.factor = 1.0;
+        }
+    }
+}
+
+/// Trains on `examples`. In the first pass every window of a text learns; afterwards only the worst.
+pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelError> {
+    let mut weights = Weights {
+        raw: vec![0.0; 1 << plan.bits],
+        factor: 1.0,
+        bias: 0.0,
+        shift: 32 - plan.bits,
+    };
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    let mut dice = Dice::new(plan.seed);
+    let mut steps = 0_u32;
+    for epoch in 0..plan.epochs {
+        for last in (1..order.len()).rev() {
+            order.swap(last, dice.below(last + 1));
+        }
+        for &index in &order {
+            let example = &examples[index];
+            let blocks: Vec<&[u32]> = example.features.blocks().map(|(_, block)| block).collect();
+            if blocks.is_empty() {
+                continue;
+            }
+            let rate = plan.rate / (1.0 + plan.rate * plan.lambda * steps as f32);
+            steps += 1;
+            weights.shrink(rate * plan.lambda);
+            let all: Vec<(usize, usize)> = windows(blocks.len()).collect();
+            let logits: Vec<f32> = all.iter().map(|(first, last)| weights.logit(&blocks[*first..=*last])).collect();
+            let worst = (0..all.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
+            let target = f32::from(u8::from(example.label));
+            for (window, (first, last)) in all.iter().enumerate() {
+                if epoch > 0 && window != worst {
+                    continue;
+                }
+                let share = if epoch == 0 { 1.0 / all.len() as f32 } else { 1.0 };
+                let error = target - super::probability(logits[window]);
+                weights.step(&blocks[*first..=*last], rate * example.weight * share * error);
+            }
+        }
+    }
+    quantise(&weights)
+}
+
+/// Eight bits a weight; the largest one in ten thousand is clipped.
+fn quantise(weights: &Weights) -> Result<LinearModel, ModelError> {
+    let values: Vec<f32> = weights.raw.iter().map(|raw| raw * weights.factor).collect();
+    let mut sizes: Vec<f32> = values.iter().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
+    sizes.sort_by(f32::total_cmp);
+    let largest = sizes.get(sizes.len().saturating_sub(1 + sizes.len() / 10_000)).copied().unwrap_or(1.0);
+    let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
+    let eight = |value: &f32| (value / scale).round().clamp(-127.0, 127.0) as i8;
+    LinearModel::new(values.iter().map(eight).collect(), scale, weights.bias)
+}
