@@ -12,6 +12,8 @@ pub use block::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role};
 pub use delta::{BlockOpening, Delta};
 pub use reply::{Reply, StopReason};
 
+use crate::dialect::Dialect;
+
 /// One request to a model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call {
@@ -49,8 +51,8 @@ pub struct Call {
     pub stream: bool,
     /// Whether the caller asked for usage within the stream.
     pub include_usage: bool,
-    /// Paths of fields that were present and that this type has no place for, so that a
-    /// translation can say what it dropped.
+    /// Paths (of the request as it came) of fields that were present and that this type has no
+    /// place for, so that a translation can say what it dropped.
     pub unknown_fields: Vec<String>,
 }
 
@@ -76,13 +78,19 @@ pub struct Sampling {
 pub enum Tool {
     /// A function that the caller runs.
     Function(Function),
-    /// A tool that only its own provider knows (web search, code execution, grammars).
-    Native {
-        /// The provider's name of it.
-        kind: String,
-        /// The whole definition as JSON text.
-        json: String,
-    },
+    /// A tool that only its own dialect knows (web search, code execution, grammars).
+    Native(Native),
+}
+
+/// Something that only its own dialect has, kept as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Native {
+    /// The dialect that has it.
+    pub dialect: Dialect,
+    /// The dialect's name for it.
+    pub kind: String,
+    /// The whole of it as JSON text.
+    pub json: String,
 }
 
 /// A function that the caller runs when the model asks for it.
@@ -111,8 +119,8 @@ pub enum ToolChoice {
     Required,
     /// This tool has to be called.
     Named(String),
-    /// A rule that only its own provider knows, as JSON text.
-    Native(String),
+    /// A rule that only its own dialect knows.
+    Native(Native),
 }
 
 /// The shape that an answer must have.

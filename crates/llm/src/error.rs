@@ -74,6 +74,27 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
     }
 }
 
+/// The status that a provider's own class of error stands for, where there was no status: within a
+/// stream that had begun with 200.
+pub(crate) fn status_of_kind(kind: &str) -> u16 {
+    match kind {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error"
+        | "rate_limit_exceeded"
+        | "insufficient_quota"
+        | "tokens"
+        | "requests" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    }
+}
+
 fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
     let kind = error
         .kind
@@ -97,7 +118,9 @@ fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
                     });
                 }
             });
-            body.str_or_null("request_id", error.request_id);
+            if let Some(request_id) = error.request_id {
+                body.str("request_id", request_id);
+            }
         }
     });
 }

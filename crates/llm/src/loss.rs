@@ -45,6 +45,8 @@ pub enum Feature {
     NativeAnswer,
     /// More than one alternative answer.
     Choices,
+    /// A call that only fills the prompt cache.
+    Prewarm,
     /// A piece of content that only its own provider knows.
     NativeBlock,
     /// A tool that only its own provider knows.
@@ -101,6 +103,7 @@ impl Feature {
                 Refuse,
                 "a translated answer has one choice; ask several times",
             ),
+            Self::Prewarm => (Refuse, "the provider fills its cache only by answering"),
             Self::NativeBlock => (Refuse, "only its own provider understands this content"),
             Self::NativeTool => (Refuse, "only its own provider has this tool"),
             Self::NativeToolChoice => (Refuse, "only its own provider understands this rule"),
@@ -118,7 +121,8 @@ impl Feature {
 pub struct Loss {
     /// What it is.
     pub feature: Feature,
-    /// Where it stood, such as `top_k` or `messages[2].content[0]`.
+    /// Where it stood, such as `top_k` or `messages[2].content[0]`. Messages are counted as in the
+    /// canonical call: after the instructions, and with the results of parallel calls in one.
     pub path: String,
 }
 

@@ -60,9 +60,9 @@ impl StreamEncoder {
             return;
         }
         match delta {
-            Delta::Error { kind, message } => {
-                self.fail(Some(kind).filter(|kind| !kind.is_empty()), message, out);
-            }
+            Delta::Error {
+                status, message, ..
+            } => self.fail(*status, message, out),
             Delta::Finish { .. } => {
                 self.ended = Ended::Finished;
                 self.inner.delta(delta, out, &mut self.losses);
@@ -77,7 +77,7 @@ impl StreamEncoder {
         match self.ended {
             Ended::Finished => self.inner.end(out),
             Ended::No => self.fail(
-                None,
+                502,
                 "the provider's stream ended before the answer did",
                 out,
             ),
@@ -91,11 +91,11 @@ impl StreamEncoder {
         self.losses.so_far()
     }
 
-    fn fail(&mut self, kind: Option<&String>, message: &str, out: &mut Vec<u8>) {
+    fn fail(&mut self, status: u16, message: &str, out: &mut Vec<u8>) {
         self.ended = Ended::Failed;
         let error = ErrorView {
-            status: 502,
-            kind: kind.map(String::as_str),
+            status,
+            kind: None,
             code: None,
             message,
             param: None,

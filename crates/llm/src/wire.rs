@@ -11,7 +11,7 @@ use crate::{
     usage::{Reported, Seen, Tally},
 };
 use seaworthy_core::{
-    call::{Call, Reply},
+    call::{Block, Call, Reply},
     dialect::Dialect,
 };
 
@@ -43,6 +43,17 @@ pub(crate) trait Wire: Sync {
 
     /// Reads one stream event in passing.
     fn observe(&self, name: &[u8], data: &[u8], tally: &mut Tally) -> Seen;
+}
+
+/// Blocks with the index they have on the wire, where a cache point is a mark of the block before.
+pub(crate) fn numbered(blocks: &[Block]) -> impl Iterator<Item = (usize, &Block)> {
+    let mut next = 0;
+    blocks.iter().map(move |block| {
+        if !matches!(block, Block::CachePoint(_)) {
+            next += 1;
+        }
+        (next.max(1) - 1, block)
+    })
 }
 
 /// The wire format of a dialect.

@@ -1,5 +1,8 @@
 //! Messages and the blocks of content they are made of.
 
+use super::Native;
+use crate::dialect::Dialect;
+
 /// One turn of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -58,15 +61,10 @@ pub enum Block {
     },
     /// Reasoning that only the provider can read.
     EncryptedThinking(String),
-    /// The prompt up to here should be cached.
+    /// The prompt up to here should be cached. On the wire this is mostly a mark of the block before.
     CachePoint(CacheTtl),
-    /// A block that only its own provider knows.
-    Native {
-        /// The provider's name of it.
-        kind: String,
-        /// The whole block as JSON text.
-        json: String,
-    },
+    /// A block that only its own dialect knows.
+    Native(Native),
 }
 
 /// How long a cached prompt should be kept.
@@ -117,5 +115,10 @@ pub enum MediaSource {
     /// Plain text within the request (documents only).
     Text(String),
     /// In the provider's own file store.
-    FileId(String),
+    FileId {
+        /// The dialect of that provider.
+        dialect: Dialect,
+        /// The provider's name of the file.
+        id: String,
+    },
 }

@@ -40,6 +40,8 @@ pub enum Delta {
     Usage(Usage),
     /// The provider failed after it had begun.
     Error {
+        /// The HTTP status that the failure would have had before the answer began.
+        status: u16,
         /// The provider's word for the class of failure.
         kind: String,
         /// The provider's sentence.

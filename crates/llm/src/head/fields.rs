@@ -37,7 +37,14 @@ impl Place {
             .strip_prefix("invalid type: ")
             .and_then(|rest| rest.split_once(", expected "))
         {
-            Some((found, expected)) => format!("expected {expected}, found {found}"),
+            Some((found, expected)) => {
+                let found = match found {
+                    "map" => "an object",
+                    "sequence" => "an array",
+                    other => other,
+                };
+                format!("expected {expected}, found {found}")
+            }
             None => complaint.to_owned(),
         };
         let error = format!("{complaint} (line {at})");

@@ -268,10 +268,10 @@ impl<'a> Object<'a> {
             .collect()
     }
 
-    /// Notes every member that was not taken, `null`s aside, as unknown.
+    /// Notes every member that was not taken as unknown, those aside that say nothing.
     pub(crate) fn finish(self) {
         for (key, raw) in &self.members {
-            if raw.is_some_and(|raw| raw.get() != "null") {
+            if raw.is_some_and(|raw| !matches!(raw.get(), "null" | "[]" | "{}")) {
                 self.node.trail.note_unknown(key);
             }
         }

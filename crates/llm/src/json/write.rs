@@ -100,6 +100,11 @@ impl Items<'_> {
         self.out
     }
 
+    /// JSON text as it is; the caller vouches for it.
+    pub(crate) fn raw(&mut self, json: &str) {
+        self.next().extend_from_slice(json.as_bytes());
+    }
+
     pub(crate) fn str(&mut self, text: &str) {
         write_string(self.next(), text);
     }

@@ -94,8 +94,7 @@ fn tool(node: Node<'_>) -> Result<Tool, Fault> {
     let mut fields = node.object()?;
     let kind = fields.optional("type", |node| node.string())?;
     if let Some(kind) = kind.filter(|kind| kind != "custom") {
-        let json = node.json().to_owned();
-        return Ok(Tool::Native { kind, json });
+        return Ok(Tool::Native(content::native(kind, node)));
     }
     let function = Function {
         name: fields.text("name")?,

@@ -4,7 +4,10 @@ use crate::{
     fault::Fault,
     json::{Node, Object},
 };
-use seaworthy_core::call::{Block, CacheTtl, Media, MediaKind, MediaSource};
+use seaworthy_core::{
+    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Native},
+    dialect::Dialect,
+};
 
 /// A string or an array of blocks.
 pub(super) fn content(node: Node<'_>) -> Result<Vec<Block>, Fault> {
@@ -37,6 +40,15 @@ pub(super) fn cache_control(fields: &mut Object<'_>) -> Result<Option<CacheTtl>,
     })
 }
 
+/// Something that only this dialect has.
+pub(super) fn native(kind: String, node: Node<'_>) -> Native {
+    Native {
+        dialect: Dialect::AnthropicMessages,
+        kind,
+        json: node.json().to_owned(),
+    }
+}
+
 /// One block, and the mark behind it if it has one.
 fn block(node: Node<'_>) -> Result<Vec<Block>, Fault> {
     let mut fields = node.object()?;
@@ -66,8 +78,7 @@ fn block(node: Node<'_>) -> Result<Vec<Block>, Fault> {
         }
         "redacted_thinking" => Block::EncryptedThinking(fields.text("data")?),
         _ => {
-            let json = node.json().to_owned();
-            return Ok(vec![Block::Native { kind, json }]);
+            return Ok(vec![Block::Native(native(kind, node))]);
         }
     };
     let mark = cache_control(&mut fields)?;
@@ -106,7 +117,10 @@ fn source(node: Node<'_>) -> Result<MediaSource, Fault> {
             data: fields.text("data")?,
         },
         1 => MediaSource::Url(fields.text("url")?),
-        2 => MediaSource::FileId(fields.text("file_id")?),
+        2 => MediaSource::FileId {
+            dialect: Dialect::AnthropicMessages,
+            id: fields.text("file_id")?,
+        },
         _ => {
             fields.skip(&["media_type"]);
             MediaSource::Text(fields.text("data")?)

@@ -5,8 +5,9 @@ use crate::{
     json::{self, Members},
     loss::{Feature, Losses},
 };
-use seaworthy_core::call::{
-    Call, Effort, Function, ReasoningMode, ResponseFormat, Tool, ToolChoice,
+use seaworthy_core::{
+    call::{Call, Effort, Function, ReasoningMode, ResponseFormat, Tool, ToolChoice},
+    dialect::Dialect,
 };
 
 /// The API wants a bound in every request; this one is sent if the caller set none. Every model
@@ -87,7 +88,10 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             for (index, tool) in call.tools.iter().enumerate() {
                 match tool {
                     Tool::Function(function) => items.object(|out| self::function(function, out)),
-                    Tool::Native { .. } => {
+                    Tool::Native(native) if native.dialect == Dialect::AnthropicMessages => {
+                        items.raw(&native.json);
+                    }
+                    Tool::Native(_) => {
                         losses.add(Feature::NativeTool, format!("tools[{index}]"));
                     }
                 }

@@ -3,8 +3,12 @@
 use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
+    wire::numbered,
 };
-use seaworthy_core::call::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role};
+use seaworthy_core::{
+    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role},
+    dialect::Dialect,
+};
 use std::borrow::Cow;
 
 /// One message, unless nothing of it can be said here.
@@ -36,8 +40,8 @@ pub(super) fn message(message: &Message, index: usize, out: &mut Items<'_>, loss
 
 /// Blocks, each with the mark of the cache point that follows it.
 pub(super) fn blocks(blocks: &[Block], path: &str, out: &mut Items<'_>, losses: &mut Losses) {
-    for (index, block) in blocks.iter().enumerate() {
-        let mark = match blocks.get(index + 1) {
+    for (position, (index, block)) in numbered(blocks).enumerate() {
+        let mark = match blocks.get(position + 1) {
             Some(Block::CachePoint(ttl)) => Some(*ttl),
             _ => None,
         };
@@ -125,7 +129,10 @@ fn block(
             out.str("type", "redacted_thinking").str("data", data);
         }),
         Block::CachePoint(_) => {}
-        Block::Native { .. } => losses.add(Feature::NativeBlock, path),
+        Block::Native(native) if native.dialect == Dialect::AnthropicMessages => {
+            out.raw(&native.json);
+        }
+        Block::Native(_) => losses.add(Feature::NativeBlock, path),
     }
 }
 
@@ -137,7 +144,8 @@ fn media(
     mark: impl FnOnce(&mut Members<'_>),
 ) {
     let kind = match (media.kind, &media.source) {
-        (MediaKind::Audio, _) | (_, MediaSource::FileId(_)) => {
+        (MediaKind::Audio, _) => return losses.add(Feature::Media, path),
+        (_, MediaSource::FileId { dialect, .. }) if *dialect != Dialect::AnthropicMessages => {
             return losses.add(Feature::Media, path);
         }
         (MediaKind::Image, _) => "image",
@@ -164,7 +172,7 @@ fn media(
                         .str("media_type", "text/plain")
                         .str("data", text);
                 }
-                MediaSource::FileId(id) => {
+                MediaSource::FileId { id, .. } => {
                     source.str("type", "file").str("file_id", id);
                 }
             });

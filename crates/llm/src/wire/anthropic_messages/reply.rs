@@ -8,6 +8,7 @@ use crate::{
 };
 use seaworthy_core::{
     call::{Block, Reply, StopReason},
+    dialect::Dialect,
     usage::Usage,
 };
 
@@ -121,7 +122,10 @@ fn block(block: &Block, index: usize, items: &mut Items<'_>, losses: &mut Losses
             block.str("type", "redacted_thinking").str("data", data);
         }),
         Block::CachePoint(_) => {}
-        Block::Media(_) | Block::ToolResult { .. } | Block::Native { .. } => {
+        Block::Native(native) if native.dialect == Dialect::AnthropicMessages => {
+            items.raw(&native.json);
+        }
+        Block::Media(_) | Block::ToolResult { .. } | Block::Native(_) => {
             losses.add(Feature::NativeAnswer, format!("content[{index}]"));
         }
     }

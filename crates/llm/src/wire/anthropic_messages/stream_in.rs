@@ -1,7 +1,7 @@
 //! Events of Anthropic messages as canonical deltas.
 
 use super::{reply, usage::UsageObject};
-use crate::{fault::Fault, stream::DecodeStream, usage::Reported};
+use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream, usage::Reported};
 use seaworthy_core::call::{BlockOpening, Delta};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -113,11 +113,8 @@ impl DecodeStream for Decoder {
                     .ok_or_else(|| lacks("content_block_delta", "delta"))?
                     .read(out);
             }
-            "content_block_stop" => {
-                if !std::mem::take(&mut self.skipping) {
-                    out.push(Delta::Close);
-                }
-            }
+            "content_block_stop" if self.skipping => self.skipping = false,
+            "content_block_stop" => out.push(Delta::Close),
             "message_delta" => {
                 self.usage(frame.usage.as_ref(), out);
                 let stop = frame.delta.ok_or_else(|| lacks("message_delta", "delta"))?;
@@ -130,8 +127,10 @@ impl DecodeStream for Decoder {
             }
             "error" => {
                 let error = frame.error.ok_or_else(|| lacks("error", "error"))?;
+                let kind = error.kind.unwrap_or_default().into_owned();
                 out.push(Delta::Error {
-                    kind: error.kind.unwrap_or_default().into_owned(),
+                    status: status_of_kind(&kind),
+                    kind,
                     message: error.message.unwrap_or_default().into_owned(),
                 });
             }

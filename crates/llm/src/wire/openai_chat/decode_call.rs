@@ -95,7 +95,14 @@ fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
     let mut joins_results = false;
     node.each(|node| {
         let mut fields = node.object()?;
-        let role = fields.text("role")?;
+        let role = fields.required("role", "a string", |node| {
+            let role = node.string()?;
+            match &*role {
+                "developer" | "system" | "user" | "assistant" | "tool" => Ok(role),
+                "function" => retired("the role `tool`")(node).map(|()| role),
+                _ => Err(node.expected("one of developer, system, user, assistant, tool")),
+            }
+        })?;
         let message = match &*role {
             "developer" | "system" if messages.is_empty() => {
                 system.append(&mut said_by_operator(&mut fields)?.blocks);
@@ -105,11 +112,7 @@ fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
             "developer" | "system" => said_by_operator(&mut fields)?,
             "user" => said_by_user(&mut fields)?,
             "assistant" => said_by_assistant(&mut fields)?,
-            "tool" => said_by_tool(&mut fields)?,
-            _ => {
-                let expected = "one of developer, system, user, assistant, tool";
-                return fields.required("role", expected, |node| Err(node.expected(expected)));
-            }
+            _ => said_by_tool(&mut fields)?,
         };
         fields.finish();
         match messages.last_mut() {
@@ -165,8 +168,7 @@ fn tool(node: Node<'_>) -> Result<Tool, Fault> {
     let mut fields = node.object()?;
     let kind = fields.text("type")?;
     if kind != "function" {
-        let json = node.json().to_owned();
-        return Ok(Tool::Native { kind, json });
+        return Ok(Tool::Native(content::native(kind, node)));
     }
     let function = fields.required("function", "an object", |node| {
         let mut fields = node.object()?;
@@ -195,8 +197,9 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
         };
     }
     let mut fields = node.object()?;
-    if fields.text("type")? != "function" {
-        return Ok(ToolChoice::Native(node.json().to_owned()));
+    let kind = fields.text("type")?;
+    if kind != "function" {
+        return Ok(ToolChoice::Native(content::native(kind, node)));
     }
     let name = fields.required("function", "an object", |node| node.object()?.text("name"))?;
     Ok(ToolChoice::Named(name))

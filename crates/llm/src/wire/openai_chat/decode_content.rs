@@ -4,7 +4,10 @@ use crate::{
     fault::Fault,
     json::{Node, Object},
 };
-use seaworthy_core::call::{Block, CacheTtl, Media, MediaKind, MediaSource};
+use seaworthy_core::{
+    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Native},
+    dialect::Dialect,
+};
 
 /// A string or parts of text only.
 pub(super) fn text_blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
@@ -40,13 +43,21 @@ pub(super) fn assistant_blocks(fields: &mut Object<'_>) -> Result<Vec<Block>, Fa
     Ok(blocks)
 }
 
+/// Something that only this dialect has.
+pub(super) fn native(kind: String, node: Node<'_>) -> Native {
+    Native {
+        dialect: Dialect::OpenAiChat,
+        kind,
+        json: node.json().to_owned(),
+    }
+}
+
 fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
     let mut fields = node.object()?;
     let id = fields.text("id")?;
     let kind = fields.optional("type", |node| node.string())?;
     if let Some(kind) = kind.filter(|kind| kind != "function") {
-        let json = node.json().to_owned();
-        return Ok(Block::Native { kind, json });
+        return Ok(Block::Native(native(kind, node)));
     }
     fields.skip(&["index"]);
     let (name, arguments) = fields.required("function", "an object", |node| {
@@ -149,7 +160,10 @@ fn file(node: Node<'_>) -> Result<Media, Fault> {
     let mut fields = node.object()?;
     let id = fields.optional("file_id", |node| node.string())?;
     let source = match id {
-        Some(id) => MediaSource::FileId(id),
+        Some(id) => MediaSource::FileId {
+            dialect: Dialect::OpenAiChat,
+            id,
+        },
         None => fields.required("file_data", "`file_data` or `file_id`", |node| {
             let data = node.string()?;
             match data.strip_prefix("data:") {

@@ -5,8 +5,11 @@ use crate::{
     json::{self, Members},
     loss::{Feature, Losses},
 };
-use seaworthy_core::call::{
-    Call, Effort, Function, Reasoning, ReasoningMode, ResponseFormat, Role, Tool, ToolChoice,
+use seaworthy_core::{
+    call::{
+        Call, Effort, Function, Reasoning, ReasoningMode, ResponseFormat, Role, Tool, ToolChoice,
+    },
+    dialect::Dialect,
 };
 
 pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
@@ -53,6 +56,9 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
 
 fn bounds(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     if let Some(most) = call.max_output_tokens {
+        if most == 0 {
+            losses.add(Feature::Prewarm, "max_tokens");
+        }
         body.num("max_completion_tokens", most);
     }
     if !call.stop.is_empty() {
@@ -100,7 +106,10 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
                                 .object("function", |out| self::function(function, out));
                         });
                     }
-                    Tool::Native { .. } => {
+                    Tool::Native(native) if native.dialect == Dialect::OpenAiChat => {
+                        items.raw(&native.json);
+                    }
+                    Tool::Native(_) => {
                         losses.add(Feature::NativeTool, format!("tools[{index}]"));
                     }
                 }
@@ -127,6 +136,9 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
                     out.str("name", name);
                 });
             });
+        }
+        Some(ToolChoice::Native(native)) if native.dialect == Dialect::OpenAiChat => {
+            body.raw("tool_choice", &native.json);
         }
         Some(ToolChoice::Native(_)) => losses.add(Feature::NativeToolChoice, "tool_choice"),
     }

@@ -3,8 +3,12 @@
 use crate::{
     json::{Items, Members},
     loss::{Feature, Losses},
+    wire::numbered,
 };
-use seaworthy_core::call::{Block, Media, MediaKind, MediaSource, Message, Role};
+use seaworthy_core::{
+    call::{Block, Media, MediaKind, MediaSource, Message, Role},
+    dialect::Dialect,
+};
 
 /// The instructions, as one message.
 pub(super) fn system(blocks: &[Block], out: &mut Items<'_>, losses: &mut Losses) {
@@ -22,7 +26,7 @@ pub(super) fn message(message: &Message, index: usize, out: &mut Items<'_>, loss
     let path = format!("messages[{index}]");
     match message.role {
         Role::System => {
-            let texts = texts(&message.blocks, &path, losses);
+            let texts = texts(&message.blocks, &format!("{path}.content"), losses);
             out.object(|out| {
                 start("system", message, out);
                 text_content(&texts, out);
@@ -42,7 +46,7 @@ fn start(role: &str, message: &Message, out: &mut Members<'_>) {
 
 fn user(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
     let mut said: Vec<(&Block, String)> = Vec::new();
-    for (index, block) in message.blocks.iter().enumerate() {
+    for (index, block) in numbered(&message.blocks) {
         let path = format!("{path}.content[{index}]");
         let Block::ToolResult {
             tool_use_id,
@@ -66,17 +70,21 @@ fn user(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Losses)
             .filter(|block| !matches!(block, Block::Media(_)))
             .cloned()
             .collect();
-        let texts = texts(&words, &path, losses);
+        let texts = texts(&words, &format!("{path}.content"), losses);
         out.object(|out| {
             out.str("role", "tool").str("tool_call_id", tool_use_id);
             text_content(&texts, out);
         });
     }
-    if said.is_empty() {
+    if said.is_empty() && !message.blocks.is_empty() {
         return;
     }
     out.object(|out| {
         start("user", message, out);
+        if said.is_empty() {
+            out.str("content", "");
+            return;
+        }
         if let [(Block::Text(text), _)] = &*said {
             out.str("content", text);
             return;
@@ -93,7 +101,7 @@ fn assistant(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Lo
     let mut texts = Vec::new();
     let mut calls = Vec::new();
     let mut refusals = Vec::new();
-    for (index, block) in message.blocks.iter().enumerate() {
+    for (index, block) in numbered(&message.blocks) {
         match block {
             Block::Text(text) => texts.push(&**text),
             Block::Refusal(text) => refusals.push(&**text),
@@ -101,7 +109,10 @@ fn assistant(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Lo
                 id,
                 name,
                 arguments,
-            } => calls.push((id, name, arguments)),
+            } => calls.push(Call::Function(id, name, arguments)),
+            Block::Native(native) if native.dialect == Dialect::OpenAiChat => {
+                calls.push(Call::Native(&native.json));
+            }
             other => losses.add(feature(other), format!("{path}.content[{index}]")),
         }
     }
@@ -121,36 +132,46 @@ fn assistant(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Lo
         }
         if !calls.is_empty() {
             out.array("tool_calls", |items| {
-                for (id, name, arguments) in calls {
-                    items.object(|call| {
-                        call.str("id", id).str("type", "function");
-                        call.object("function", |function| {
-                            function.str("name", name);
-                            function.str("arguments", arguments_text(arguments));
-                        });
-                    });
+                for call in calls {
+                    match call {
+                        Call::Function(id, name, arguments) => {
+                            items.object(|call| function_call(id, name, arguments, call));
+                        }
+                        Call::Native(json) => items.raw(json),
+                    }
                 }
             });
         }
     });
 }
 
-/// Arguments as the API wants them: never empty.
-pub(super) fn arguments_text(arguments: &str) -> &str {
-    if arguments.is_empty() {
-        "{}"
-    } else {
-        arguments
-    }
+/// A tool call of the model.
+enum Call<'m> {
+    Function(&'m str, &'m str, &'m str),
+    Native(&'m str),
+}
+
+/// The members of a call of a function.
+pub(super) fn function_call(id: &str, name: &str, arguments: &str, call: &mut Members<'_>) {
+    call.str("id", id).str("type", "function");
+    call.object("function", |function| {
+        // Never empty: callers parse it, and nothing is not JSON.
+        let arguments = if arguments.is_empty() {
+            "{}"
+        } else {
+            arguments
+        };
+        function.str("name", name).str("arguments", arguments);
+    });
 }
 
 /// The texts among the blocks; everything else is a loss.
 fn texts<'b>(blocks: &'b [Block], path: &str, losses: &mut Losses) -> Vec<&'b str> {
     let mut texts = Vec::new();
-    for (index, block) in blocks.iter().enumerate() {
+    for (index, block) in numbered(blocks) {
         match block {
             Block::Text(text) | Block::Refusal(text) => texts.push(&**text),
-            other => losses.add(feature(other), format!("{path}.content[{index}]")),
+            other => losses.add(feature(other), format!("{path}[{index}]")),
         }
     }
     texts
@@ -211,6 +232,15 @@ fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
             let text = title.unwrap_or_default() + text;
             part.str("type", "text").str("text", &text);
         }),
+        (MediaKind::Document, MediaSource::FileId { dialect, id })
+            if *dialect == Dialect::OpenAiChat =>
+        {
+            out.object(|part| {
+                part.str("type", "file").object("file", |out| {
+                    out.str("file_id", id);
+                });
+            });
+        }
         _ => losses.add(Feature::Media, path),
     }
 }
@@ -240,6 +270,6 @@ fn feature(block: &Block) -> Feature {
         | Block::Refusal(_)
         | Block::ToolUse { .. }
         | Block::ToolResult { .. }
-        | Block::Native { .. } => Feature::NativeBlock,
+        | Block::Native(_) => Feature::NativeBlock,
     }
 }

@@ -1,6 +1,6 @@
 //! A complete chat completion, from and to the canonical reply.
 
-use super::{decode_content, encode_content::arguments_text, usage};
+use super::{decode_content, encode_content::function_call, usage};
 use crate::{
     fault::Fault,
     json::{self, Members, Node, Object, Trail},
@@ -135,13 +135,7 @@ fn encode_choice(reply: &Reply, choice: &mut Members<'_>, losses: &mut Losses) {
         if !said.calls.is_empty() {
             message.array("tool_calls", |calls| {
                 for (id, name, arguments) in &said.calls {
-                    calls.object(|call| {
-                        call.str("id", id).str("type", "function");
-                        call.object("function", |function| {
-                            function.str("name", name);
-                            function.str("arguments", arguments_text(arguments));
-                        });
-                    });
+                    calls.object(|call| function_call(id, name, arguments, call));
                 }
             });
         }
@@ -183,7 +177,7 @@ impl<'r> Said<'r> {
                 Block::EncryptedThinking(_)
                 | Block::Media(_)
                 | Block::ToolResult { .. }
-                | Block::Native { .. } => losses.add(Feature::NativeAnswer, path()),
+                | Block::Native(_) => losses.add(Feature::NativeAnswer, path()),
             }
         }
         said

@@ -1,7 +1,7 @@
 //! Chat completion chunks as canonical deltas.
 
 use super::{reply, usage::UsageObject};
-use crate::{fault::Fault, stream::DecodeStream};
+use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream};
 use seaworthy_core::call::{BlockOpening, Delta};
 use serde::{Deserialize, de::IgnoredAny};
 use std::borrow::Cow;
@@ -231,8 +231,10 @@ impl ErrorObject<'_> {
             Self::Full { kind, message } => (kind, message),
             Self::Sentence(message) => (None, Some(message)),
         };
+        let kind = kind.unwrap_or_default().into_owned();
         Delta::Error {
-            kind: kind.unwrap_or_default().into_owned(),
+            status: status_of_kind(&kind),
+            kind,
             message: message.unwrap_or_default().into_owned(),
         }
     }

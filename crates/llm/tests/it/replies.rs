@@ -1,0 +1,77 @@
+//! Complete replies: usage, and the way back to the caller's dialect.
+
+use crate::{
+    golden,
+    support::{DIALECTS, account, assert_is_json},
+};
+use seaworthy_core::dialect::Dialect;
+use seaworthy_llm::{decode_reply, encode_reply, usage};
+use std::{fmt::Write as _, fs};
+
+const CREATED_UNIX_S: i64 = 1_795_250_001;
+
+#[test]
+fn recorded_replies_read_and_translate_as_before() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "reply") {
+            let body = fs::read(&path).unwrap();
+            let mut found = format!("usage {:#?}\n", usage::from_reply(dialect, &body));
+            match decode_reply(dialect, &body) {
+                Err(fault) => writeln!(found, "fault: {fault}").unwrap(),
+                Ok(reply) => {
+                    assert_eq!(reply.usage, usage::from_reply(dialect, &body));
+                    for target in DIALECTS {
+                        let encoded = encode_reply(target, &reply, CREATED_UNIX_S);
+                        assert_is_json(&encoded.body);
+                        writeln!(found, "\n=== {}", target.as_str()).unwrap();
+                        found += &account(&encoded.body, &encoded.dropped);
+                        let again = decode_reply(target, &encoded.body).unwrap();
+                        let twice = encode_reply(target, &again, CREATED_UNIX_S);
+                        assert_eq!(encoded.body, twice.body, "{}", path.display());
+                    }
+                }
+            }
+            golden::matches_snapshot(&path, &found);
+        }
+    }
+}
+
+#[test]
+fn usage_survives_every_translation() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "reply") {
+            let Ok(reply) = decode_reply(dialect, &fs::read(&path).unwrap()) else {
+                continue;
+            };
+            let Some(before) = reply.usage else { continue };
+            for target in DIALECTS {
+                let body = encode_reply(target, &reply, CREATED_UNIX_S).body;
+                let after = usage::from_reply(target, &body).unwrap();
+                assert_eq!(before.total_input(), after.total_input());
+                assert_eq!(before.input_tokens, after.input_tokens);
+                assert_eq!(before.cached_read_tokens, after.cached_read_tokens);
+                assert_eq!(before.output_tokens, after.output_tokens);
+                assert_eq!(before.reasoning_tokens, after.reasoning_tokens);
+            }
+        }
+    }
+}
+
+#[test]
+fn explicit_zero_is_not_missing() {
+    let zero = br#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    assert_eq!(
+        usage::from_reply(Dialect::OpenAiChat, zero),
+        Some(seaworthy_core::usage::Usage::default())
+    );
+    for missing in [
+        &br#"{"usage":null}"#[..],
+        br#"{"usage":{}}"#,
+        br#"{"usage":{"prompt_tokens":3}}"#,
+        br#"{"nested":{"usage":{"prompt_tokens":0,"completion_tokens":0}}}"#,
+        b"{}",
+        b"not json",
+    ] {
+        assert_eq!(usage::from_reply(Dialect::OpenAiChat, missing), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! Requests: the head, the splice, and the way to the other dialects.
+
+use crate::{
+    golden,
+    support::{DIALECTS, account, assert_is_json},
+};
+use bytes::Bytes;
+use seaworthy_core::dialect::Dialect;
+use seaworthy_llm::{Fault, Feature, decode_call, encode_call, head, splice};
+use std::{fmt::Write as _, fs};
+
+#[test]
+fn recorded_requests_read_and_translate_as_before() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "request") {
+            let body = Bytes::from(fs::read(&path).unwrap());
+            let head = head(dialect, &body).unwrap();
+            let call = decode_call(dialect, &body).unwrap();
+            assert_eq!(head.model, call.model, "{}", path.display());
+            assert_eq!(head.stream, call.stream, "{}", path.display());
+            assert_eq!(head.max_output_tokens, call.max_output_tokens);
+            let mut found = format!(
+                "model {:?}\nstream {} include_usage {}\nmax_output_tokens {:?} choices {}\n",
+                head.model, head.stream, head.include_usage, head.max_output_tokens, head.choices
+            );
+            for target in DIALECTS {
+                writeln!(found, "\n=== {}", target.as_str()).unwrap();
+                match encode_call(target, &call) {
+                    Ok(encoded) => {
+                        assert_is_json(&encoded.body);
+                        found += &account(&encoded.body, &encoded.dropped);
+                    }
+                    Err(lost) => writeln!(found, "refused: {lost}").unwrap(),
+                }
+            }
+            golden::matches_snapshot(&path, &found);
+        }
+    }
+}
+
+#[test]
+fn a_translation_back_and_forth_keeps_the_call() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "request") {
+            let call = decode_call(dialect, &fs::read(&path).unwrap()).unwrap();
+            for target in DIALECTS {
+                let Ok(once) = encode_call(target, &call) else {
+                    continue;
+                };
+                let read_back = decode_call(target, &once.body).unwrap();
+                let twice = encode_call(target, &read_back).unwrap();
+                assert_eq!(once.body, twice.body, "{}", path.display());
+                let again = twice
+                    .dropped
+                    .iter()
+                    .find(|loss| loss.feature != Feature::Prefill);
+                assert_eq!(again, None, "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn malformed_requests_are_refused_with_a_sentence_that_helps() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "malformed") {
+            let body = Bytes::from(fs::read(&path).unwrap());
+            let show = |fault: Option<Fault>| match fault {
+                Some(Fault { message, param }) => format!("{message}\n  param {param:?}"),
+                None => "fine".to_owned(),
+            };
+            let by_head = head(dialect, &body).err();
+            let by_decode = decode_call(dialect, &body).err();
+            assert!(
+                by_head.is_some() || by_decode.is_some(),
+                "{}",
+                path.display()
+            );
+            let found = format!("head: {}\ndecode: {}\n", show(by_head), show(by_decode));
+            golden::matches_snapshot(&path, &found);
+        }
+    }
+}
+
+fn spliced(body: &'static str, model: Option<&str>, force: bool) -> String {
+    let body = Bytes::from_static(body.as_bytes());
+    let head = head(Dialect::OpenAiChat, &body).unwrap();
+    String::from_utf8(splice(&body, &head, model, force).to_vec()).unwrap()
+}
+
+#[test]
+fn usage_is_forced_in_whatever_form_the_options_have() {
+    let of = |options: &str, forced: &str| {
+        let body = |options: &str| {
+            format!(r#"{{ "stream":true,"messages":[{{"role":"user"}}],{options}"model" :"a" }}"#)
+        };
+        assert_eq!(spliced(body(options).leak(), None, true), body(forced));
+    };
+    of(
+        r#""stream_options": null , "#,
+        r#""stream_options": {"include_usage":true} , "#,
+    );
+    of(
+        r#""stream_options": { } , "#,
+        r#""stream_options": {"include_usage":true } , "#,
+    );
+    of(
+        r#""stream_options":{"x":{"include_usage":false}},"#,
+        r#""stream_options":{"include_usage":true,"x":{"include_usage":false}},"#,
+    );
+    of(
+        r#""stream_options":{"x":1,"include_usage" : false },"#,
+        r#""stream_options":{"x":1,"include_usage" : true },"#,
+    );
+    of(
+        r#""stream_options":{"include_usage":null},"#,
+        r#""stream_options":{"include_usage":true},"#,
+    );
+}
+
+#[test]
+fn usage_is_forced_where_there_are_no_options() {
+    assert_eq!(
+        spliced(
+            r#" { "model":"a","messages":[{"role":"user"}],"stream":true}"#,
+            Some("b\"\\"),
+            true
+        ),
+        r#" {"stream_options":{"include_usage":true}, "model":"b\"\\","messages":[{"role":"user"}],"stream":true}"#
+    );
+}
+
+#[test]
+fn nothing_is_copied_when_nothing_changes() {
+    for (dialect, body) in [
+        (
+            Dialect::OpenAiChat,
+            r#"{"model":"a","messages":[{"role":"user"}],"stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            Dialect::OpenAiChat,
+            r#"{"model":"a","messages":[{"role":"user"}],"stream":false}"#,
+        ),
+        (
+            Dialect::AnthropicMessages,
+            r#"{"model":"a","messages":[{"role":"user"}],"max_tokens":1,"stream":true}"#,
+        ),
+    ] {
+        let body = Bytes::from(body.to_owned());
+        let head = head(dialect, &body).unwrap();
+        let same = splice(&body, &head, Some("a"), true);
+        assert_eq!(same.as_ptr(), body.as_ptr());
+    }
+}
+
+#[test]
+fn only_counting_needs_no_bound() {
+    let body = Bytes::from_static(br#"{"model":"a","messages":[{"role":"user"}]}"#);
+    assert!(head(Dialect::AnthropicMessages, &body).is_err());
+    assert!(seaworthy_llm::count_tokens_head(Dialect::AnthropicMessages, &body).is_ok());
+}

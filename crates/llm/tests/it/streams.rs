@@ -1,0 +1,145 @@
+//! Streamed replies: the same whatever frames they arrive in, and the way back to the caller.
+
+use crate::{
+    golden,
+    support::{DIALECTS, assert_data_is_json, events, text},
+};
+use seaworthy_core::{call::Delta, dialect::Dialect};
+use seaworthy_llm::{StreamDecoder, StreamEncoder, StreamSettings, sse::Event, usage::UsageMeter};
+use std::{fmt::Write as _, fs};
+
+const MAX_EVENT_BYTES: usize = 1 << 20;
+const INPUT_BYTES: usize = 400;
+
+/// Everything that can be said about a stream: events, deltas, usage, translations.
+fn account(dialect: Dialect, events: &[Event]) -> String {
+    let mut found = String::new();
+    let mut meter = UsageMeter::new(dialect);
+    let mut decoder = StreamDecoder::new(dialect);
+    let mut deltas = Vec::new();
+    for event in events {
+        writeln!(found, "{:?}", meter.observe(event)).unwrap();
+        let before = deltas.len();
+        if let Err(fault) = decoder.push(event, &mut deltas) {
+            writeln!(found, "  fault: {fault}").unwrap();
+            break;
+        }
+        for delta in &deltas[before..] {
+            writeln!(found, "  {delta:?}").unwrap();
+        }
+    }
+    writeln!(
+        found,
+        "complete {} reported {}\n{:?}",
+        meter.is_complete(),
+        meter.reported().is_some(),
+        meter.usage_or_estimate(INPUT_BYTES)
+    )
+    .unwrap();
+    for (target, include_usage) in [
+        (Dialect::OpenAiChat, true),
+        (Dialect::OpenAiChat, false),
+        (Dialect::AnthropicMessages, true),
+    ] {
+        writeln!(
+            found,
+            "\n=== {} include_usage {include_usage}",
+            target.as_str()
+        )
+        .unwrap();
+        found += &encode(target, include_usage, &deltas);
+    }
+    found
+}
+
+fn encode(target: Dialect, include_usage: bool, deltas: &[Delta]) -> String {
+    let settings = StreamSettings {
+        include_usage,
+        created_unix_s: 1_795_250_001,
+    };
+    let mut encoder = StreamEncoder::new(target, settings);
+    let mut out = Vec::new();
+    for delta in deltas {
+        encoder.push(delta, &mut out);
+    }
+    encoder.finish(&mut out);
+    assert_data_is_json(&out);
+    let dropped = encoder.dropped().iter();
+    let dropped: String = dropped.map(|loss| format!("dropped {loss}\n")).collect();
+    format!("{}{dropped}", text(&out))
+}
+
+#[test]
+fn recorded_streams_read_and_translate_as_before() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "stream") {
+            let stream = fs::read(&path).unwrap();
+            let events = events([&*stream], MAX_EVENT_BYTES).unwrap();
+            golden::matches_snapshot(&path, &account(dialect, &events));
+        }
+    }
+}
+
+#[test]
+fn a_stream_reads_the_same_when_split_at_any_byte() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "stream") {
+            let stream = fs::read(&path).unwrap();
+            let whole = events([&*stream], MAX_EVENT_BYTES).unwrap();
+            for at in 0..=stream.len() {
+                let (head, tail) = stream.split_at(at);
+                let split = events([head, tail], MAX_EVENT_BYTES).unwrap();
+                assert_eq!(whole, split, "{} split at {at}", path.display());
+            }
+            let bytewise = events(stream.chunks(1), MAX_EVENT_BYTES).unwrap();
+            assert_eq!(whole, bytewise, "{} byte by byte", path.display());
+            assert_eq!(account(dialect, &whole), account(dialect, &bytewise));
+            let raw: Vec<u8> = whole
+                .iter()
+                .flat_map(|event| event.raw().to_vec())
+                .collect();
+            assert_eq!(raw, stream, "{} forwarded", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_translation_into_the_same_dialect_says_the_same() {
+    for dialect in DIALECTS {
+        for path in golden::fixtures(dialect.as_str(), "stream") {
+            let read = |stream: &[u8]| {
+                let mut decoder = StreamDecoder::new(dialect);
+                let mut deltas = Vec::new();
+                for event in events([stream], MAX_EVENT_BYTES).unwrap() {
+                    if decoder.push(&event, &mut deltas).is_err() {
+                        break;
+                    }
+                }
+                deltas
+            };
+            let before = read(&fs::read(&path).unwrap());
+            if !before
+                .iter()
+                .any(|delta| matches!(delta, Delta::Finish { .. }))
+            {
+                continue;
+            }
+            let after = read(encode(dialect, true, &before).as_bytes());
+            assert_eq!(joined(&before), joined(&after), "{}", path.display());
+        }
+    }
+}
+
+/// The answer without how it was cut, and without what is told or left out on the way.
+fn joined(deltas: &[Delta]) -> String {
+    let mut out = String::new();
+    for delta in deltas {
+        match delta {
+            Delta::Text(piece) | Delta::Thinking(piece) | Delta::Signature(piece) => out += piece,
+            Delta::Arguments(piece) => out += piece.trim_start_matches("{}"),
+            Delta::Usage(_) | Delta::Ping | Delta::Dropped(_) => {}
+            other => write!(out, "\n{other:?}\n").unwrap(),
+        }
+    }
+    out
+}
