@@ -32,7 +32,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Observability],
         needs: &[],
-        verified_by: "A strict parse: names, labels, quoting, HELP and TYPE, no series twice.",
+        verified_by: "Content type, and a strict parse: names, labels, HELP and TYPE, no series twice.",
         remedy: "Use a metrics library's encoder, and fix the line that is named.",
         kind: Kind::Live,
         probe: |s| Box::pin(well_formed(s)),
@@ -122,22 +122,32 @@ async fn exposed(s: &Session<'_>) -> Probed {
     }
 }
 
-/// The text of a scrape; a check about its content says nothing when there is none.
-async fn scrape_text(s: &Session<'_>) -> Result<String, Stop> {
+/// A scrape; a check about its content says nothing when there is none.
+async fn scrape_answer(s: &Session<'_>) -> Result<Answer, Stop> {
     let answer = fetch(s).await?;
     match answer.status() {
-        200 => Ok(answer.text()),
+        200 => Ok(answer),
         status => not_verified(format!("metrics: GET /metrics answers {status}")),
     }
 }
 
 pub(super) async fn scrape(s: &Session<'_>) -> Result<Metrics, Stop> {
-    Metrics::parse(&scrape_text(s).await?)
+    Metrics::parse(&scrape_answer(s).await?.text())
         .or_else(|e| not_verified(format!("metrics that follow the format: {e}")))
 }
 
 async fn well_formed(s: &Session<'_>) -> Probed {
-    match Metrics::parse(&scrape_text(s).await?) {
+    let answer = scrape_answer(s).await?;
+    let text = answer.text();
+    let kind = answer.header("content-type").unwrap_or("no content type");
+    // Read as plain text, an OpenMetrics body loses the types of its counters.
+    let is_open_metrics = text.trim_end().ends_with("# EOF");
+    ensure(
+        is_open_metrics == kind.starts_with("application/openmetrics-text"),
+        "a content type that fits the body: OpenMetrics ends with # EOF, plain text does not",
+        format!("{kind}, with # EOF: {is_open_metrics}"),
+    )?;
+    match Metrics::parse(&text) {
         Ok(metrics) => Ok(format!(
             "{} series of {} families",
             metrics.samples.len(),

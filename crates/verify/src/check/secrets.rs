@@ -56,12 +56,7 @@ async fn none_in_config(s: &Session<'_>) -> Probed {
     let mut values = 0;
     let leak = match answer.json() {
         Some(json) => first_leak(&json, "", &mut values),
-        None => {
-            values = text.lines().count();
-            text.split(|c: char| c.is_whitespace() || "\"'=,".contains(c))
-                .find(|word| looks_secret(word))
-                .map(|word| (String::from("the text"), word.to_owned()))
-        }
+        None => first_leak(&Value::String(text), "the text", &mut values),
     };
     match leak {
         Some((place, value)) => fail(
@@ -94,7 +89,7 @@ fn first_leak(json: &Value, place: &str, values: &mut usize) -> Option<(String, 
             .find_map(|(index, item)| first_leak(item, &format!("{place}[{index}]"), values)),
         Value::String(text) => {
             *values += 1;
-            looks_secret(text).then(|| (place.to_owned(), text.clone()))
+            leak_in_text(text).map(|leak| (place.to_owned(), leak.to_owned()))
         }
         _ => {
             *values += 1;
@@ -129,8 +124,26 @@ fn is_hidden(value: &str) -> bool {
         || value.contains('•')
 }
 
+/// The first piece of a text that is a credential: by its look, or on a line that names it one.
+fn leak_in_text(text: &str) -> Option<&str> {
+    let by_look = text
+        .split(|c: char| c.is_whitespace() || "\"',".contains(c))
+        .find(|word| looks_secret(word));
+    let by_name = || {
+        text.lines()
+            .filter(|_| text.contains('\n'))
+            .find_map(|line| {
+                let (name, value) = line.split_once(['=', ':'])?;
+                let value = value.trim().trim_matches(['"', '\'']);
+                let is_text = !value.is_empty() && value.parse::<f64>().is_err();
+                (is_text && named_secret(name.trim()) && !is_hidden(value)).then_some(value)
+            })
+    };
+    by_look.or_else(by_name)
+}
+
 /// Looks like a credential, whatever it is called.
-fn looks_secret(value: &str) -> bool {
+fn looks_secret(word: &str) -> bool {
     const PREFIXES: [&str; 13] = [
         "swk_",
         "sk-",
@@ -146,9 +159,10 @@ fn looks_secret(value: &str) -> bool {
         "AIza",
         "hf_",
     ];
-    let long_word = value.len() >= 16 && !value.contains(char::is_whitespace);
-    let with_prefix = long_word && PREFIXES.iter().any(|prefix| value.starts_with(prefix));
-    let password_in_url = value.split_once("://").is_some_and(|(scheme, rest)| {
+    let with_prefix = word.len() >= 16 && PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    let json_web_token = word.starts_with("eyJ") && word.matches('.').count() == 2;
+    let pem = word.contains("-----BEGIN");
+    let password_in_url = word.split_once("://").is_some_and(|(scheme, rest)| {
         let authority = rest.split('/').next().unwrap_or_default();
         let user = authority.rsplit_once('@').map(|(user, _)| user);
         let password = user
@@ -156,9 +170,7 @@ fn looks_secret(value: &str) -> bool {
             .map(|(_, password)| password);
         scheme != "secret" && password.is_some_and(|password| !is_hidden(password))
     });
-    let json_web_token = value.starts_with("eyJ") && value.matches('.').count() == 2;
-    let pem = value.contains("-----BEGIN") && value.contains("PRIVATE KEY");
-    !is_hidden(value) && (with_prefix || json_web_token || pem) || password_in_url
+    (with_prefix || json_web_token || pem) && !is_hidden(word) || password_in_url
 }
 
 async fn none_in_errors(s: &Session<'_>) -> Probed {
@@ -213,7 +225,19 @@ fn mentions(answer: &Answer, secret: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{first_leak, looks_secret};
+    use super::{first_leak, leak_in_text, looks_secret};
+
+    #[test]
+    fn reads_configuration_text_line_by_line() {
+        let hidden = "[a]\napi_key = \"secret://env/X\"\nmax_token = 5\npassword: \"***\"\n";
+        assert_eq!(leak_in_text(hidden), None);
+        assert_eq!(
+            leak_in_text("[a]\nb = 1\npassword = \"hunter2\"\n"),
+            Some("hunter2")
+        );
+        let url = "[storage]\nurl = \"postgres://u:hunter2@db/x\"\n";
+        assert_eq!(leak_in_text(url), Some("postgres://u:hunter2@db/x"));
+    }
 
     #[test]
     fn knows_a_secret_by_its_look() {
