@@ -77,6 +77,10 @@ codes! {
     ClientClosed = "client_closed", 499, Caller;
     /// Something broke inside the gateway; the log has the details under the request ID.
     Internal = "internal_error", 500, Gateway;
+    /// The provider refused the request itself, not its credentials or its pace.
+    UpstreamRefused = "upstream_refused", 400, Caller;
+    /// The provider refused the request because too many come from this gateway.
+    UpstreamRateLimited = "upstream_rate_limited", 429, Upstream;
     /// The provider answered with an error of its own.
     UpstreamError = "upstream_error", 502, Upstream;
     /// No connection to the provider could be made, or it broke before the answer began.

@@ -54,6 +54,13 @@ impl fmt::Debug for ApiKey {
     }
 }
 
+/// A new random identifier for a key's record, for example `key_7Hq2mXvA9bTz`.
+#[must_use]
+pub fn new_id() -> String {
+    let random: String = (0..12).map(|_| char::from(random_char())).collect();
+    format!("key_{random}")
+}
+
 /// Whether a presented key can be one of ours at all: a typo never reaches the store.
 #[must_use]
 pub fn is_well_formed(presented: &str) -> bool {

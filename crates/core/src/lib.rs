@@ -3,13 +3,13 @@
 //! Nothing here opens a socket or a file. Time comes in through [`clock::Clock`]; [`clock`], [`key`]
 //! and [`trace`] are the only places of the workspace that read the wall clock or draw randomness.
 
+pub mod call;
 pub mod clock;
 pub mod code;
 pub mod dialect;
 pub mod key;
 pub mod ledger;
 pub mod principal;
-pub mod secret;
 pub mod store;
 pub mod trace;
 pub mod usage;

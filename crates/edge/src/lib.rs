@@ -1,1 +1,14 @@
-//! Everything HTTP that is not about models: listeners, upstream connections, telemetry sinks.
+//! Everything HTTP that is not about models: listeners, upstream connections, the log sink.
+//!
+//! - [`server`] accepts connections on one thread a core and drains them;
+//! - [`client`] keeps connections to one provider and sends requests over them;
+//! - [`body`] reads request bodies within limits;
+//! - [`log`] writes lines without making requests wait for the disk.
+
+pub mod body;
+pub mod client;
+pub mod log;
+pub mod server;
+
+/// Any error, where only its text matters.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

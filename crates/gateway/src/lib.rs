@@ -1,1 +1,35 @@
 //! The data plane: one pipeline from request bytes to response bytes.
+//!
+//! [`pipeline`] is the story of a model call; each step of it is a file in [`stage`]. [`service`]
+//! stands in front of it: request IDs, the route table, and the few answers that need no model.
+//! There is no other way to a provider: [`provider::Provider::send`] wants a
+//! [`stage::reserve::Reservation`], and only that stage can make one.
+
+mod admin;
+mod echo;
+mod exchange;
+mod gateway;
+mod headers;
+mod health;
+mod keyring;
+mod ledger_queue;
+mod metrics;
+mod models;
+mod pipeline;
+mod provider;
+mod refusal;
+mod reply;
+mod request_log;
+mod routes;
+mod service;
+mod snapshot;
+mod stage;
+
+pub use gateway::{Dependencies, Gateway, Reload};
+pub use health::Lifecycle;
+pub use keyring::KeyRing;
+pub use ledger_queue::LedgerQueue;
+pub use metrics::Metrics;
+pub use request_log::{RequestLog, Style};
+pub use service::{DataPlane, Plane, render_refusal};
+pub use snapshot::{CompileError, Snapshot};

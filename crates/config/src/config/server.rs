@@ -36,7 +36,10 @@ pub struct Server {
     pub max_connections: NonZeroUsize,
     /// How many requests may be handled at the same time.
     pub max_concurrent_requests: NonZeroUsize,
-    /// How long requests may take to finish when the program is told to stop.
+    /// How long the program goes on as before when it is told to stop, not ready any more, so that
+    /// load balancers stop sending requests here.
+    pub drain_delay: Duration,
+    /// How long requests may take to finish after that.
     pub drain_timeout: Duration,
 }
 
@@ -55,6 +58,7 @@ impl Default for Server {
             write_timeout: Duration::from_secs(60),
             max_connections: count(10_000),
             max_concurrent_requests: count(4096),
+            drain_delay: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -1,0 +1,110 @@
+//! Request bodies: read whole, within a size and a pace.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+/// How much may be read and how slowly it may come.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest accepted body in bytes.
+    pub max_bytes: usize,
+    /// Longest accepted pause between two pieces of the body.
+    pub idle_timeout: Duration,
+}
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More than the limit was announced or sent.
+    #[error("the body is larger than {max_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Nothing came for too long.
+    #[error("no part of the body came for {0:?}")]
+    TooSlow(Duration),
+    /// The connection broke or the framing was wrong.
+    #[error("the body ended early")]
+    Broken(#[source] hyper::Error),
+}
+
+/// Reads the whole body. A body that announces too much is refused before any of it is read.
+///
+/// # Errors
+/// When the body is too large, too slow, or breaks off.
+pub async fn read(mut body: Incoming, limits: Limits) -> Result<Bytes, Error> {
+    let result = read_whole(&mut body, limits).await;
+    if matches!(result, Err(Error::TooLarge { .. })) {
+        discard(body, limits);
+    }
+    result
+}
+
+async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error> {
+    let too_large = || Error::TooLarge {
+        max_bytes: limits.max_bytes,
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limits.max_bytes {
+        return Err(too_large());
+    }
+    let Some(first) = next_data(body, limits).await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() > limits.max_bytes {
+        return Err(too_large());
+    }
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    // Grows with what really arrives: an announced length alone reserves no memory.
+    let mut whole = BytesMut::from(first);
+    while let Some(data) = next_data(body, limits).await? {
+        if whole.len() + data.len() > limits.max_bytes {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// Reads and forgets the rest of a body in the background, within the limits. A client that is still
+/// sending would otherwise see a broken connection instead of the refusal.
+pub fn discard(mut body: Incoming, limits: Limits) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut seen = 0;
+        let rest = async {
+            while seen <= limits.max_bytes.saturating_mul(4) {
+                match next_data(&mut body, limits).await {
+                    Ok(Some(data)) => seen += data.len(),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        };
+        let _finished = tokio::time::timeout(limits.idle_timeout, rest).await;
+    });
+}
+
+async fn next_data(body: &mut Incoming, limits: Limits) -> Result<Option<Bytes>, Error> {
+    loop {
+        let frame = tokio::time::timeout(limits.idle_timeout, body.frame())
+            .await
+            .map_err(|_| Error::TooSlow(limits.idle_timeout))?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(Error::Broken(error)),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

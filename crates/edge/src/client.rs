@@ -1,0 +1,429 @@
+//! Connections to one provider, and requests over them.
+//!
+//! A connection is driven by the task that uses it: no second task has to be woken for a request,
+//! and dropping the response body closes the connection, which cancels the provider's work at once.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::time::{Instant, Sleep};
+
+mod connect;
+
+use connect::{Connector, Stream};
+pub use connect::{Origin, OriginError, TlsClient};
+
+/// Time limits of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// DNS, TCP and TLS together.
+    pub connect: Duration,
+    /// From the request sent to the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub between_chunks: Duration,
+    /// From the start of the attempt to the end of the answer.
+    pub total: Duration,
+}
+
+/// Which limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// [`Timeouts::connect`]
+    Connect,
+    /// [`Timeouts::first_byte`]
+    FirstByte,
+    /// [`Timeouts::between_chunks`]
+    BetweenChunks,
+    /// [`Timeouts::total`]
+    Total,
+}
+
+impl std::fmt::Display for Timeout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::FirstByte => "first byte",
+            Self::BetweenChunks => "between chunks",
+            Self::Total => "total",
+        })
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection could be made; the request was not sent.
+    #[error("no connection to {origin} could be made")]
+    Connect {
+        /// Where to.
+        origin: String,
+        /// Why not.
+        #[source]
+        source: crate::BoxError,
+    },
+    /// A time limit was reached.
+    #[error("the {which} timeout of {after:?} was reached")]
+    Timeout {
+        /// Which limit.
+        which: Timeout,
+        /// Its length.
+        after: Duration,
+    },
+    /// The connection broke, or what came was not HTTP.
+    #[error("the connection broke")]
+    Broken(#[source] hyper::Error),
+}
+
+type Sender = http1::SendRequest<Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+
+/// Idle connections older than this are not used again: providers close theirs about then.
+const MAX_IDLE: Duration = Duration::from_secs(55);
+
+/// A provider's origin with the connections that are open to it.
+#[derive(Debug)]
+pub struct Upstream {
+    connector: Connector,
+    host: HeaderValue,
+    max_idle: usize,
+    idle: Mutex<Vec<Lease>>,
+}
+
+impl Upstream {
+    /// An upstream without connections yet. `tls` is needed for `https`.
+    #[must_use]
+    pub fn new(origin: Origin, tls: Arc<TlsClient>, max_idle: usize) -> Arc<Self> {
+        let host = origin.host_header();
+        let connector = Connector::new(origin, tls);
+        Arc::new(Self {
+            host,
+            connector,
+            max_idle,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The value of the `host` header of requests.
+    #[must_use]
+    pub fn host(&self) -> HeaderValue {
+        self.host.clone()
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.connector.origin()
+    }
+
+    /// Sends a request and waits for the head of the answer. A request that was written is never
+    /// sent twice; one that met a connection the provider had closed meanwhile is sent over another.
+    ///
+    /// # Errors
+    /// When no connection can be made, it breaks, or a time limit is reached.
+    pub async fn send(
+        self: &Arc<Self>,
+        mut request: Request<Full<Bytes>>,
+        timeouts: Timeouts,
+    ) -> Result<Response<UpstreamBody>, Error> {
+        let deadlines = Deadlines {
+            started: Instant::now(),
+            timeouts,
+        };
+        while let Some(lease) = self.checkout() {
+            match self.send_over(lease, request, deadlines).await {
+                Err(Failed {
+                    unsent: Some(unsent),
+                    ..
+                }) => request = *unsent,
+                Err(Failed {
+                    error,
+                    unsent: None,
+                }) => return Err(error),
+                Ok(response) => return Ok(response),
+            }
+        }
+        let lease = self.connect(timeouts.connect).await?;
+        self.send_over(lease, request, deadlines)
+            .await
+            .map_err(|failed| failed.error)
+    }
+
+    async fn send_over(
+        self: &Arc<Self>,
+        mut lease: Lease,
+        request: Request<Full<Bytes>>,
+        deadlines: Deadlines,
+    ) -> Result<Response<UpstreamBody>, Failed> {
+        let (head, incoming) = lease.send(request, deadlines).await?.into_parts();
+        let mut body = UpstreamBody {
+            incoming,
+            lease: Some(lease),
+            upstream: Arc::clone(self),
+            deadlines,
+            last_progress: Instant::now(),
+            timer: None,
+        };
+        if body.incoming.is_end_stream() {
+            body.give_back();
+        }
+        Ok(Response::from_parts(head, body))
+    }
+
+    fn checkout(&self) -> Option<Lease> {
+        loop {
+            let mut lease = self.idle.lock().pop()?;
+            if lease.idle_since.elapsed() < MAX_IDLE && lease.is_usable() {
+                return Some(lease);
+            }
+        }
+    }
+
+    fn put_back(&self, mut lease: Lease) {
+        lease.idle_since = Instant::now();
+        let mut expired = None;
+        let mut idle = self.idle.lock();
+        if idle
+            .first()
+            .is_some_and(|oldest| oldest.idle_since.elapsed() >= MAX_IDLE)
+        {
+            expired = Some(idle.remove(0));
+        }
+        if idle.len() < self.max_idle {
+            idle.push(lease);
+        }
+        drop(idle);
+        drop(expired);
+    }
+
+    async fn connect(&self, timeout: Duration) -> Result<Lease, Error> {
+        let failed = |source| Error::Connect {
+            origin: self.origin().to_string(),
+            source,
+        };
+        let stream = tokio::time::timeout(timeout, self.connector.connect())
+            .await
+            .map_err(|_| Error::Timeout {
+                which: Timeout::Connect,
+                after: timeout,
+            })?
+            .map_err(|error| failed(error.into()))?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(error.into()))?;
+        Ok(Lease {
+            sender,
+            driver: Box::pin(driver),
+            idle_since: Instant::now(),
+        })
+    }
+}
+
+/// A failed attempt, with the request where it was certainly not sent.
+struct Failed {
+    error: Error,
+    unsent: Option<Box<Request<Full<Bytes>>>>,
+}
+
+/// The moments by which something has to happen.
+#[derive(Debug, Clone, Copy)]
+struct Deadlines {
+    started: Instant,
+    timeouts: Timeouts,
+}
+
+/// The next of the deadlines.
+#[derive(Debug, Clone, Copy)]
+struct Expiry {
+    at: Instant,
+    which: Timeout,
+    after: Duration,
+}
+
+impl Expiry {
+    fn error(self) -> Error {
+        Error::Timeout {
+            which: self.which,
+            after: self.after,
+        }
+    }
+}
+
+impl Deadlines {
+    /// The earlier of `which`, `after` the last progress, and the end of the whole attempt.
+    fn next(&self, which: Timeout, last_progress: Instant, after: Duration) -> Expiry {
+        let total = self.started + self.timeouts.total;
+        let at = last_progress + after;
+        if total < at {
+            Expiry {
+                at: total,
+                which: Timeout::Total,
+                after: self.timeouts.total,
+            }
+        } else {
+            Expiry { at, which, after }
+        }
+    }
+
+    fn for_head(&self) -> Expiry {
+        self.next(Timeout::FirstByte, Instant::now(), self.timeouts.first_byte)
+    }
+
+    fn for_body(&self, last_progress: Instant) -> Expiry {
+        self.next(
+            Timeout::BetweenChunks,
+            last_progress,
+            self.timeouts.between_chunks,
+        )
+    }
+}
+
+/// One connection and the right to use it.
+#[derive(Debug)]
+struct Lease {
+    sender: Sender,
+    driver: Pin<Box<Driver>>,
+    idle_since: Instant,
+}
+
+impl Lease {
+    /// Whether the provider kept the connection open while nobody looked at it.
+    fn is_usable(&mut self) -> bool {
+        let mut unobserved = Context::from_waker(Waker::noop());
+        self.driver.as_mut().poll(&mut unobserved).is_pending() && self.sender.is_ready()
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        deadlines: Deadlines,
+    ) -> Result<Response<Incoming>, Failed> {
+        let expiry = deadlines.for_head();
+        let mut timer = pin!(tokio::time::sleep_until(expiry.at));
+        let mut response = pin!(self.sender.try_send_request(request));
+        // The driver registers our waker with the socket. The response only ever becomes ready
+        // because the driver was polled, so that it needs no waker of its own.
+        let mut driver_ended = false;
+        poll_fn(|cx| {
+            let mut unobserved = Context::from_waker(Waker::noop());
+            driver_ended = driver_ended || self.driver.as_mut().poll(cx).is_ready();
+            if let Poll::Ready(result) = response.as_mut().poll(&mut unobserved) {
+                return Poll::Ready(result.map_err(|mut error| Failed {
+                    unsent: error.take_message().map(Box::new),
+                    error: Error::Broken(error.into_error()),
+                }));
+            }
+            ready!(timer.as_mut().poll(cx));
+            Poll::Ready(Err(Failed {
+                error: expiry.error(),
+                unsent: None,
+            }))
+        })
+        .await
+    }
+}
+
+/// The body of a provider's answer. Read to its end it gives the connection back; dropped before, it
+/// closes the connection.
+#[derive(Debug)]
+pub struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    upstream: Arc<Upstream>,
+    deadlines: Deadlines,
+    last_progress: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl UpstreamBody {
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.upstream.put_back(lease);
+        }
+    }
+
+    /// The next piece as far as it has arrived, reading from the socket if need be.
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut unobserved = Context::from_waker(Waker::noop());
+        let buffered = Pin::new(&mut self.incoming).poll_frame(&mut unobserved);
+        let Some(lease) = &mut self.lease else {
+            return buffered;
+        };
+        if buffered.is_ready() {
+            return buffered;
+        }
+        if lease.driver.as_mut().poll(cx).is_ready() {
+            // The connection is over; what it had read is still to be taken.
+            self.lease = None;
+        }
+        Pin::new(&mut self.incoming).poll_frame(&mut unobserved)
+    }
+
+    /// Ready with an error when the answer takes too long. The timer is armed when something has to
+    /// be waited for and re-armed only when it fires, not with every piece.
+    fn poll_expiry(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let expiry = self.deadlines.for_body(self.last_progress);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(expiry.at)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= expiry.at {
+                return Poll::Ready(expiry.error());
+            }
+            timer.as_mut().reset(expiry.at);
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.poll_incoming(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.last_progress = Instant::now();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(Error::Broken(error))))
+            }
+            Poll::Ready(None) => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let error = ready!(self.poll_expiry(cx));
+                self.lease = None;
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,250 @@
+//! Opening a connection: name, TCP, TLS.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use http::HeaderValue;
+use http::uri::{PathAndQuery, Scheme, Uri};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Scheme, host and port of a provider, and the path that its API starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    is_tls: bool,
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    base_path: String,
+}
+
+/// Why a base URL cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a base URL such as \"https://api.example.com/v1\", found {0:?}")]
+pub struct OriginError(String);
+
+impl Origin {
+    /// Reads a base URL, for example `https://api.openai.com/v1`.
+    ///
+    /// # Errors
+    /// When it is not an absolute `http` or `https` URL, or has a user name, a query or a fragment.
+    pub fn parse(base_url: &str) -> Result<Self, OriginError> {
+        let wrong = || OriginError(base_url.to_owned());
+        let uri: Uri = base_url.parse().map_err(|_| wrong())?;
+        let is_tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err(wrong()),
+        };
+        let authority = uri.authority().ok_or_else(wrong)?;
+        if authority.as_str().contains('@') || uri.query().is_some() || base_url.contains('#') {
+            return Err(wrong());
+        }
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let port = authority
+            .port_u16()
+            .unwrap_or(if is_tls { 443 } else { 80 });
+        let base_path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self {
+            is_tls,
+            host,
+            port,
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
+            base_path,
+        })
+    }
+
+    /// `host` or `host:port`, the value of the `host` header.
+    #[must_use]
+    pub fn host_header(&self) -> HeaderValue {
+        self.authority.clone()
+    }
+
+    /// The request target of an API path, for example `/v1` + `/chat/completions`.
+    ///
+    /// # Errors
+    /// When the path has characters that no URL may have.
+    pub fn target(&self, path_and_query: &str) -> Result<PathAndQuery, http::uri::InvalidUri> {
+        PathAndQuery::try_from(format!("{}{path_and_query}", self.base_path))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        write!(
+            f,
+            "{scheme}://{}",
+            self.authority.to_str().unwrap_or(&self.host)
+        )
+    }
+}
+
+/// The TLS settings of all upstream connections. The system's root certificates are read when the
+/// first `https` connection is opened, not at start.
+#[derive(Debug, Default)]
+pub struct TlsClient {
+    config: OnceLock<Arc<rustls::ClientConfig>>,
+}
+
+impl TlsClient {
+    fn config(&self) -> io::Result<Arc<rustls::ClientConfig>> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::warn!(%error, "a root certificate of the system could not be read");
+        }
+        let (usable, _unusable) = roots.add_parsable_certificates(found.certs);
+        if usable == 0 {
+            return Err(io::Error::other(
+                "the system has no root certificates: install them (package ca-certificates)",
+            ));
+        }
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+        Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
+    }
+}
+
+/// Opens connections to one origin.
+#[derive(Debug)]
+pub(super) struct Connector {
+    origin: Origin,
+    tls: Arc<TlsClient>,
+}
+
+impl Connector {
+    pub(super) fn new(origin: Origin, tls: Arc<TlsClient>) -> Self {
+        Self { origin, tls }
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<Stream> {
+        let tcp = TcpStream::connect((self.origin.host.as_str(), self.origin.port)).await?;
+        // A request is one write and a stream's pieces must not wait for each other's ACK.
+        tcp.set_nodelay(true)?;
+        if !self.origin.is_tls {
+            return Ok(Stream::Tcp(tcp));
+        }
+        let name = ServerName::try_from(self.origin.host.clone()).map_err(io::Error::other)?;
+        let tls = TlsConnector::from(self.tls.config()?)
+            .connect(name, tcp)
+            .await?;
+        Ok(Stream::Tls(Box::new(tls)))
+    }
+}
+
+/// A connection, encrypted or not.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_read_and_wrong_ones_are_named() {
+        let origin = Origin::parse("http://127.0.0.1:9000/v1/").unwrap();
+        assert_eq!(origin.host_header(), "127.0.0.1:9000");
+        assert_eq!(
+            origin.target("/chat/completions?a=b").unwrap(),
+            "/v1/chat/completions?a=b"
+        );
+        assert_eq!(
+            Origin::parse("https://[::1]").unwrap().to_string(),
+            "https://[::1]"
+        );
+        for wrong in [
+            "",
+            "api.openai.com",
+            "ftp://a",
+            "http://a:b@c",
+            "https://a?b=c",
+            "/v1",
+        ] {
+            assert!(Origin::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

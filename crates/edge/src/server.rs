@@ -1,0 +1,357 @@
+//! Accepts connections, one thread and one single-threaded runtime a core, and drains them.
+//!
+//! A request stays on the thread that accepted its connection: its upstream connection, its timers
+//! and its metrics are never handed between cores.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::BoxError;
+
+mod io;
+
+use io::{InFlight, InFlightGuard, ServerIo};
+pub use io::{RenderRefusal, Timeouts};
+
+/// Answers requests. One clone serves one worker thread.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// The body of the answers.
+    type Body: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
+
+    /// Answers one request.
+    fn call(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// The answer to a request whose handler panicked.
+    fn panicked(&self) -> Response<Self::Body>;
+}
+
+/// How to listen.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Number of worker threads.
+    pub workers: usize,
+    /// Most connections at a time; more are refused with 503.
+    pub max_connections: usize,
+    /// Largest header section of a request in bytes.
+    pub max_header_bytes: usize,
+    /// Time limits of a connection.
+    pub timeouts: Timeouts,
+    /// Words for requests that cannot be parsed.
+    pub render_refusal: RenderRefusal,
+}
+
+/// A bound socket. Nothing is accepted before [`Listener::serve`].
+#[derive(Debug)]
+pub struct Listener {
+    socket: std::net::TcpListener,
+    options: Options,
+}
+
+impl Listener {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// When the address is taken or not allowed.
+    pub fn bind(options: Options) -> std::io::Result<Self> {
+        let socket = std::net::TcpListener::bind(options.listen)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, options })
+    }
+
+    /// The address that was bound.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Starts the workers. `service` makes the service of each, given its number.
+    ///
+    /// # Errors
+    /// When a thread or a runtime cannot be started.
+    pub fn serve<S: Service>(self, service: impl Fn(usize) -> S) -> std::io::Result<Server> {
+        let (stage, _) = watch::channel(Stage::Serving);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let mut threads = Vec::new();
+        for number in 0..self.options.workers.max(1) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let worker = Worker {
+                socket: self.socket.try_clone()?,
+                options: self.options,
+                service: service(number),
+                stage: stage.subscribe(),
+                connections: Arc::clone(&connections),
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || runtime.block_on(worker.run()))?;
+            threads.push(thread);
+        }
+        Ok(Server {
+            stage,
+            threads,
+            connections,
+        })
+    }
+}
+
+/// hyper refuses to work with less.
+const MIN_BUFFER_BYTES: usize = 8192;
+
+/// What the workers are doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Accepting and answering.
+    Serving,
+    /// Finishing what was begun.
+    Draining,
+    /// Giving up on what is left.
+    Stopping,
+}
+
+/// Waits until `at_least` is reached; a server that is gone counts as stopped.
+async fn reached(stage: &mut watch::Receiver<Stage>, at_least: Stage) {
+    let _gone_or_reached = stage.wait_for(|stage| *stage >= at_least).await.map(drop);
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    stage: watch::Sender<Stage>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Connections that are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, lets running requests finish within `timeout`, cuts off the rest and ends
+    /// the workers. Returns the number of connections that had to be cut off.
+    pub async fn drain(self, timeout: Duration) -> usize {
+        self.stage.send_replace(Stage::Draining);
+        let all_closed = tokio::time::timeout(timeout, self.stage.closed()).await;
+        let cut_off = if all_closed.is_ok() {
+            0
+        } else {
+            self.open_connections()
+        };
+        self.stage.send_replace(Stage::Stopping);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a worker thread panicked while it stopped");
+                }
+            }
+        });
+        if joined.await.is_err() {
+            tracing::error!("the workers could not be joined");
+        }
+        cut_off
+    }
+}
+
+struct Worker<S> {
+    socket: std::net::TcpListener,
+    options: Options,
+    service: S,
+    stage: watch::Receiver<Stage>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl<S: Service> Worker<S> {
+    async fn run(self) {
+        let mut stage = self.stage.clone();
+        let socket = match self
+            .socket
+            .try_clone()
+            .and_then(tokio::net::TcpListener::from_std)
+        {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::error!(%error, "a worker cannot use the listening socket");
+                return;
+            }
+        };
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, peer)) => self.admit(stream, peer, &mut tasks),
+                    Err(error) => {
+                        // Usually out of file descriptors: breathe instead of spinning.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                },
+                () = reached(&mut stage, Stage::Draining) => break,
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+        drop(socket);
+        let Self { socket, .. } = self;
+        drop(socket);
+        tokio::select! {
+            () = async { while tasks.join_next().await.is_some() {} } => {}
+            () = reached(&mut stage, Stage::Stopping) => {}
+        }
+        // Dropping what is left settles it.
+        tasks.shutdown().await;
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
+        let open = Open::new(&self.connections);
+        if open.count > self.options.max_connections {
+            let refusal = (self.options.render_refusal)(503);
+            // Best effort and without waiting: the socket buffer of a new connection is empty.
+            let _written = stream.try_write(&refusal);
+            tracing::warn!(limit = self.options.max_connections, "too many connections");
+            return;
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection closed before it was used");
+            return;
+        }
+        let (options, service, stage) = (self.options, self.service.clone(), self.stage.clone());
+        tasks.spawn(async move {
+            serve_connection(stream, peer, options, service, stage).await;
+            drop(open);
+        });
+    }
+}
+
+/// Counts one open connection.
+struct Open {
+    connections: Arc<AtomicUsize>,
+    count: usize,
+}
+
+impl Open {
+    fn new(connections: &Arc<AtomicUsize>) -> Self {
+        let count = connections.fetch_add(1, Ordering::Relaxed) + 1;
+        Self {
+            connections: Arc::clone(connections),
+            count,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve_connection<S: Service>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    options: Options,
+    service: S,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let in_flight = Arc::new(InFlight::default());
+    let io = ServerIo::new(
+        stream,
+        options.timeouts,
+        Arc::clone(&in_flight),
+        options.render_refusal,
+    );
+    let handler = service_fn(move |request| {
+        let guard = in_flight.enter();
+        let service = service.clone();
+        async move {
+            let response = match AssertUnwindSafe(service.call(request, peer))
+                .catch_unwind()
+                .await
+            {
+                Ok(response) => response,
+                Err(_) => service.panicked(),
+            };
+            Ok::<_, Infallible>(response.map(|body| Counted {
+                body,
+                _guard: guard,
+            }))
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        // A header section that does not fit is refused with 431.
+        .max_buf_size(options.max_header_bytes.max(MIN_BUFFER_BYTES))
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(Duration::from_secs(20)));
+    let connection = builder.serve_connection(TokioIo::new(io), handler);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = reached(&mut stage, Stage::Draining) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        // Clients that hang up and requests that cannot be parsed: nothing for an operator to do.
+        tracing::debug!(error, %peer, "a connection ended early");
+    }
+}
+
+/// An answer's body that counts as in flight until it is sent or dropped.
+struct Counted<B> {
+    body: B,
+    _guard: InFlightGuard,
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

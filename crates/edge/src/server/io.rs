@@ -1,0 +1,290 @@
+//! The socket as the HTTP server sees it: with the timeouts that hyper does not have, and with words
+//! for the requests that hyper refuses on its own.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// Time limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// From the first byte of a request to the end of its headers.
+    pub header: Duration,
+    /// How long a connection may stay open between requests.
+    pub keep_alive: Duration,
+    /// How long a client may leave an answer unread before it is given up.
+    pub write: Duration,
+}
+
+/// Renders the whole HTTP/1.1 response for a request that could not be parsed.
+pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
+
+/// Requests that are being answered on one connection.
+#[derive(Debug, Default)]
+pub(super) struct InFlight(AtomicU32);
+
+impl InFlight {
+    pub(super) fn enter(self: &Arc<Self>) -> InFlightGuard {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        InFlightGuard(Arc::clone(self))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// Counts one request until it is dropped.
+#[derive(Debug)]
+pub(super) struct InFlightGuard(Arc<InFlight>);
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the read side waits for.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// A request is being answered: its own deadlines apply.
+    Busy,
+    /// Nothing came since this moment.
+    Idle(Instant),
+    /// Headers have been arriving since this moment.
+    Header(Instant),
+}
+
+/// A server-side connection.
+#[derive(Debug)]
+pub(super) struct ServerIo<T> {
+    inner: T,
+    timeouts: Timeouts,
+    in_flight: Arc<InFlight>,
+    render_refusal: RenderRefusal,
+    phase: Phase,
+    is_http2: Option<bool>,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    refusal: Option<Refusal>,
+}
+
+/// A refusal that replaces what hyper wanted to write.
+#[derive(Debug)]
+struct Refusal {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
+    pub(super) fn new(
+        inner: T,
+        timeouts: Timeouts,
+        in_flight: Arc<InFlight>,
+        render_refusal: RenderRefusal,
+    ) -> Self {
+        Self {
+            inner,
+            timeouts,
+            in_flight,
+            render_refusal,
+            phase: Phase::Header(Instant::now()),
+            is_http2: None,
+            read_timer: None,
+            write_timer: None,
+            refusal: None,
+        }
+    }
+
+    fn note_read(&mut self, received: &[u8]) {
+        if received.is_empty() {
+            return;
+        }
+        let is_http2 = *self.is_http2.get_or_insert(received.starts_with(b"PRI "));
+        self.phase = match self.phase {
+            _ if !self.in_flight.is_idle() => Phase::Busy,
+            // HTTP/2 control frames are not the start of a request.
+            _ if is_http2 => Phase::Idle(Instant::now()),
+            Phase::Header(since) => Phase::Header(since),
+            Phase::Busy | Phase::Idle(_) => Phase::Header(Instant::now()),
+        };
+    }
+
+    /// Pending until the phase lasts too long. The timer is re-armed only when it fires or would
+    /// fire too late, so that a busy connection does not touch it.
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Phase> {
+        if !self.in_flight.is_idle() {
+            self.phase = Phase::Busy;
+            return Poll::Pending;
+        }
+        if matches!(self.phase, Phase::Busy) {
+            self.phase = Phase::Idle(Instant::now());
+        }
+        let deadline = match self.phase {
+            Phase::Busy => return Poll::Pending,
+            Phase::Idle(since) => since + self.timeouts.keep_alive,
+            Phase::Header(since) => since + self.timeouts.header,
+        };
+        let timer = self
+            .read_timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(self.phase);
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// Turns a write that does not progress into an error.
+    fn bound_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if progress.is_ready() {
+            self.write_timer = None;
+            return progress;
+        }
+        let timeout = self.timeouts.write;
+        let timer = self
+            .write_timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client does not read",
+        )))
+    }
+
+    fn poll_refusal(&mut self, cx: &mut Context<'_>, instead_of: usize) -> Poll<io::Result<usize>> {
+        let Some(refusal) = &mut self.refusal else {
+            return Poll::Ready(Ok(instead_of));
+        };
+        while let Some(rest) = refusal
+            .bytes
+            .get(refusal.written..)
+            .filter(|rest| !rest.is_empty())
+        {
+            refusal.written += ready!(Pin::new(&mut self.inner).poll_write(cx, rest))?;
+        }
+        self.refusal = None;
+        Poll::Ready(Ok(instead_of))
+    }
+}
+
+/// The status of an answer that hyper wrote on its own, without asking the service.
+fn bare_refusal_status(head: &[u8]) -> Option<u16> {
+    let digits = head.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    if digits[0] != b'4' || !head.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let from_service = head
+        .windows(14)
+        .any(|w| w.eq_ignore_ascii_case(b"\r\nx-request-id"));
+    if from_service {
+        None
+    } else {
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerIo<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
+            this.note_read(buf.filled().get(before..).unwrap_or_default());
+            return Poll::Ready(result);
+        }
+        let phase = ready!(this.poll_read_deadline(cx));
+        if matches!(phase, Phase::Header(_)) && this.is_http2 != Some(true) {
+            // Best effort: a peer that is this slow may not read either.
+            let refusal = (this.render_refusal)(408);
+            let _written = Pin::new(&mut this.inner).poll_write(cx, &refusal);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.refusal.is_none()
+            && let Some(status) = bare_refusal_status(buf)
+        {
+            this.refusal = Some(Refusal {
+                bytes: (this.render_refusal)(status),
+                written: 0,
+            });
+        }
+        let progress = if this.refusal.is_some() {
+            this.poll_refusal(cx, buf.len())
+        } else {
+            Pin::new(&mut this.inner).poll_write(cx, buf)
+        };
+        this.bound_write(cx, progress)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = bufs {
+            return self.poll_write(cx, only);
+        }
+        let this = self.get_mut();
+        let progress = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.bound_write(cx, progress)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_answers_that_hyper_made_up_are_replaced() {
+        let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(bare_refusal_status(bare), Some(431));
+        let ours = b"HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(bare_refusal_status(ours), None);
+        assert_eq!(
+            bare_refusal_status(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+            None
+        );
+        assert_eq!(bare_refusal_status(b"data: HTTP/1.1 400\r\n\r\n"), None);
+        assert_eq!(bare_refusal_status(b"HTTP/1.1 4"), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! What operators may see of the data plane.
+
+use seaworthy_config::Format;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::health::Lifecycle;
+use crate::reply::Answer;
+use crate::snapshot::Snapshot;
+
+/// How the process is doing and which configuration is in force.
+pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
+    let last_reload = gateway.last_reload.lock().clone().map(|reload| {
+        json!({
+            "at": reload.at.to_string(),
+            "result": if reload.error.is_none() { "success" } else { "failure" },
+            "error": reload.error,
+        })
+    });
+    let lifecycle = match gateway.health.lifecycle() {
+        Lifecycle::Starting => "starting",
+        Lifecycle::Serving => "serving",
+        Lifecycle::Draining => "draining",
+        Lifecycle::Stopping => "stopping",
+    };
+    let store = if gateway.health.store_answers() {
+        "ok"
+    } else {
+        "failing"
+    };
+    let body = json!({
+        "version": gateway.version,
+        "lifecycle": lifecycle,
+        "started_at": gateway.started_at.to_string(),
+        "uptime_seconds": gateway.clock.now().since(gateway.started_at).as_secs(),
+        "config": {
+            "source": snapshot.loaded.source,
+            "hash": snapshot.loaded.hash,
+            "loaded_at": snapshot.loaded_at.to_string(),
+            "warnings": snapshot.loaded.warnings.iter().map(|problem| &problem.message).collect::<Vec<_>>(),
+            "last_reload": last_reload,
+        },
+        "storage": {"backend": gateway.stores.backend, "status": store},
+        "requests_in_flight": gateway.metrics.in_flight.get(),
+        "ledger": {
+            "outstanding": gateway.ledger.outstanding(),
+            "unwritten": gateway.ledger.unwritten(),
+        },
+    });
+    Answer::json(200, body.to_string())
+}
+
+/// The configuration in force, secrets redacted.
+pub(crate) fn effective_config(snapshot: &Snapshot) -> Answer {
+    let config = serde_json::to_value(&*snapshot.loaded.config).unwrap_or(Value::Null);
+    let body = json!({
+        "source": snapshot.loaded.source,
+        "hash": snapshot.loaded.hash,
+        "config": config,
+        "toml": seaworthy_config::show(&snapshot.loaded.config, Format::Toml),
+    });
+    Answer::json(200, body.to_string())
+}
+
+/// The text of `/metrics`, with the gauges that are read at the time of asking.
+pub(crate) fn metrics(gateway: &Gateway) -> String {
+    let outstanding = i64::try_from(gateway.ledger.outstanding()).unwrap_or(i64::MAX);
+    gateway.metrics.ledger_outstanding.set(outstanding);
+    let is_serving = gateway.health.lifecycle() == Lifecycle::Serving;
+    gateway.metrics.ready.set(i64::from(is_serving));
+    gateway.metrics.render()
+}

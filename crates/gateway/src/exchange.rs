@@ -1,0 +1,125 @@
+//! One request through the gateway, from its head to the last byte of its answer.
+//!
+//! The exchange travels with the answer: it ends when the answer's body is sent or dropped, whatever
+//! the reason, and ending it is what settles, counts and logs it, exactly once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Family;
+use seaworthy_core::ledger::Outcome;
+use seaworthy_core::principal::Principal;
+use seaworthy_core::trace::{RequestId, TraceContext};
+use seaworthy_core::usage::Usage;
+
+use crate::gateway::Gateway;
+use crate::routes::{Action, Operation};
+use crate::snapshot::{Model, Snapshot, Target};
+use crate::stage;
+use crate::stage::admit::Permit;
+use crate::stage::reserve::OpenCall;
+
+/// One request and everything that is learned about it on the way.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) gateway: Arc<Gateway>,
+    /// The configuration that was in force when the request came.
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// The worker thread that serves the request.
+    pub(crate) worker: usize,
+    pub(crate) request_id: RequestId,
+    /// The caller's ID of a larger piece of work.
+    pub(crate) correlation_id: Option<RequestId>,
+    pub(crate) trace: TraceContext,
+    pub(crate) family: Family,
+    pub(crate) action: Option<Action>,
+    pub(crate) started: Instant,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) model: Option<Arc<Model>>,
+    pub(crate) stream: bool,
+    /// From the start to the first byte of a provider's answer.
+    pub(crate) first_byte: Option<Duration>,
+    /// The status that the caller saw; 499 when it saw none.
+    pub(crate) status: u16,
+    pub(crate) outcome: Outcome,
+    pub(crate) code: Option<Code>,
+    /// For the log only.
+    pub(crate) detail: Option<String>,
+    pub(crate) upstream_request_id: Option<String>,
+    pub(crate) permit: Option<Permit>,
+    pub(crate) call: Option<OpenCall>,
+}
+
+impl Exchange {
+    pub(crate) fn begin(gateway: Arc<Gateway>, worker: usize, headers: &HeaderMap) -> Self {
+        let id = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|id| RequestId::accept(id.as_bytes()))
+        };
+        gateway.metrics.in_flight.inc();
+        Self {
+            snapshot: gateway.snapshot(),
+            worker,
+            request_id: id("x-request-id").unwrap_or_else(RequestId::generate),
+            correlation_id: id("x-correlation-id"),
+            trace: TraceContext::continue_from(
+                headers.get("traceparent").map(http::HeaderValue::as_bytes),
+            ),
+            family: Family::OpenAi,
+            action: None,
+            started: Instant::now(),
+            principal: None,
+            model: None,
+            stream: false,
+            first_byte: None,
+            status: Code::ClientClosed.status(),
+            outcome: Outcome::Cancelled,
+            code: None,
+            detail: None,
+            upstream_request_id: None,
+            permit: None,
+            call: None,
+            gateway,
+        }
+    }
+
+    /// The name of what was asked for, in logs and metrics.
+    pub(crate) fn action_name(&self) -> &'static str {
+        self.action.map_or("unknown", Action::as_str)
+    }
+
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        match self.action {
+            Some(Action::Model(operation)) => Some(operation),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn target(&self) -> Option<&Arc<Target>> {
+        self.call.as_ref().map(|call| &call.target)
+    }
+
+    /// What the call has used so far, if one was dispatched.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.call.as_ref().and_then(OpenCall::usage)
+    }
+
+    /// Notes that the request failed for this reason.
+    pub(crate) fn fail(&mut self, code: Code) {
+        self.outcome = Outcome::Failure;
+        self.code = Some(code);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.outcome == Outcome::Cancelled {
+            self.code = Some(Code::ClientClosed);
+        }
+        stage::settle::settle(self);
+        self.gateway.metrics.in_flight.dec();
+    }
+}

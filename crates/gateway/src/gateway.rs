@@ -1,0 +1,211 @@
+//! The data plane's shared state: what every worker and every request can reach.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use seaworthy_config::{Loaded, SecretSource};
+use seaworthy_core::clock::{SharedClock, UnixMillis};
+use seaworthy_core::store::Stores;
+use seaworthy_edge::client::TlsClient;
+
+use crate::health::Health;
+use crate::keyring::KeyRing;
+use crate::ledger_queue::LedgerQueue;
+use crate::metrics::Metrics;
+use crate::request_log::{RequestLog, Style};
+use crate::snapshot::{CompileError, Snapshot, Tools};
+
+/// What the data plane is built from.
+pub struct Dependencies {
+    /// Wall time.
+    pub clock: SharedClock,
+    /// Durable state.
+    pub stores: Stores,
+    /// Values of secrets.
+    pub secrets: Box<dyn SecretSource>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// The log of requests.
+    pub log: RequestLog,
+    /// Number of worker threads that will serve requests.
+    pub workers: usize,
+    /// The version of the program.
+    pub version: &'static str,
+}
+
+/// The data plane.
+pub struct Gateway {
+    pub(crate) clock: SharedClock,
+    pub(crate) stores: Stores,
+    pub(crate) keys: KeyRing,
+    pub(crate) ledger: LedgerQueue,
+    /// The metrics of the data plane.
+    pub metrics: Metrics,
+    pub(crate) log: RequestLog,
+    /// Whether the process takes work.
+    pub health: Health,
+    pub(crate) concurrent: Arc<AtomicUsize>,
+    pub(crate) version: &'static str,
+    pub(crate) started_at: UnixMillis,
+    pub(crate) last_reload: Mutex<Option<Reload>>,
+    snapshot: ArcSwap<Snapshot>,
+    secrets: Box<dyn SecretSource>,
+    tls: Arc<TlsClient>,
+    workers: usize,
+}
+
+/// The last attempt to change the configuration.
+#[derive(Debug, Clone)]
+pub struct Reload {
+    /// When.
+    pub at: UnixMillis,
+    /// What was wrong; `None` when the new configuration is in force.
+    pub error: Option<String>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Compiles the configuration and wires the data plane.
+    ///
+    /// # Errors
+    /// When a provider cannot be used as configured.
+    pub fn build(loaded: Loaded, deps: Dependencies) -> Result<Arc<Self>, CompileError> {
+        let Dependencies {
+            clock,
+            stores,
+            secrets,
+            metrics,
+            log,
+            workers,
+            version,
+        } = deps;
+        let tls = Arc::new(TlsClient::default());
+        let now = clock.now();
+        let tools = Tools {
+            secrets: &*secrets,
+            tls: &tls,
+            metrics: &metrics,
+            workers,
+            now,
+        };
+        let snapshot = Snapshot::compile(loaded, &tools, None)?;
+        metrics.config_current.set(1);
+        Ok(Arc::new(Self {
+            keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
+            ledger: LedgerQueue::default(),
+            health: Health::default(),
+            concurrent: Arc::default(),
+            started_at: now,
+            last_reload: Mutex::new(None),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            clock,
+            stores,
+            metrics,
+            log,
+            version,
+            secrets,
+            tls,
+            workers,
+        }))
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a configuration in force for the requests that come from now on. When it cannot be
+    /// compiled, nothing changes.
+    ///
+    /// # Errors
+    /// When a provider cannot be used as configured.
+    pub fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
+        let now = self.clock.now();
+        let tools = Tools {
+            secrets: &*self.secrets,
+            tls: &self.tls,
+            metrics: &self.metrics,
+            workers: self.workers,
+            now,
+        };
+        let compiled = Snapshot::compile(loaded, &tools, Some(&self.snapshot()));
+        match compiled {
+            Ok(snapshot) => {
+                self.snapshot.store(Arc::new(snapshot));
+                self.note_reload(None);
+                Ok(())
+            }
+            Err(error) => {
+                self.note_reload(Some(error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Records the outcome of an attempt to reload, for status and metrics.
+    pub fn note_reload(&self, error: Option<String>) {
+        self.metrics.count_reload(error.is_none());
+        *self.last_reload.lock() = Some(Reload {
+            at: self.clock.now(),
+            error,
+        });
+    }
+
+    /// The hash of the configuration in force.
+    #[must_use]
+    pub fn config_hash(&self) -> String {
+        self.snapshot().loaded.hash.clone()
+    }
+
+    /// Work that goes on beside requests: keys that changed, settlements that wait to be written.
+    /// Runs until the future is dropped.
+    pub async fn run_background(&self) {
+        let keys = async {
+            loop {
+                let refreshed = self.keys.refresh().await;
+                self.health
+                    .note_store(refreshed.err().map(|error| crate::refusal::chain(&error)));
+                tokio::time::sleep(KEY_REFRESH_INTERVAL).await;
+            }
+        };
+        let ledger = self.ledger.write_to(Arc::clone(&self.stores.ledger));
+        tokio::join!(keys, ledger);
+    }
+
+    /// Model calls that are being worked on.
+    #[must_use]
+    pub fn running_calls(&self) -> usize {
+        self.concurrent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no model call is being worked on.
+    pub async fn wait_until_idle(&self) {
+        while self.running_calls() > 0 {
+            tokio::time::sleep(IDLE_POLL_INTERVAL).await;
+        }
+    }
+
+    /// Changes what the lines of requests look like.
+    pub fn set_log_style(&self, style: Style) {
+        self.log.set_style(style);
+    }
+
+    /// Writes what the ledger does not have yet. Returns how many settlements could not be written.
+    pub async fn flush(&self, timeout: Duration) -> usize {
+        self.ledger.flush(&self.stores.ledger, timeout).await
+    }
+}
+
+/// A revoked key stops working within this time in every process that shares the store.
+const KEY_REFRESH_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a drain looks whether the last call has ended.
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(10);

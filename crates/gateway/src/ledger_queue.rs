@@ -1,0 +1,167 @@
+//! Settlements on their way to the ledger: handed over without waiting, written in batches, never
+//! dropped. When the ledger does not keep up, new calls are refused instead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use seaworthy_core::ledger::Settlement;
+use seaworthy_core::store::Ledger;
+use tokio::sync::Notify;
+
+/// Most calls that may be open or wait to be written.
+const MAX_OUTSTANDING: usize = 100_000;
+/// Settlements are written at the latest after this time.
+const WRITE_INTERVAL: Duration = Duration::from_millis(20);
+/// Most settlements in one transaction.
+const MAX_BATCH: usize = 2_000;
+/// Pause after the ledger failed.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// The queue. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct LedgerQueue(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    settled: Mutex<Vec<Settlement>>,
+    /// Slots that are taken: open calls and settlements that are not written yet.
+    outstanding: AtomicUsize,
+    work: Notify,
+}
+
+/// Room in the ledger for one settlement.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// `None` once the settlement was handed over: the room then stays taken until it is written.
+    queue: Option<LedgerQueue>,
+}
+
+impl LedgerQueue {
+    /// Takes room for one settlement, or says that there is none.
+    pub(crate) fn reserve(&self) -> Option<Slot> {
+        let taken = self.0.outstanding.fetch_add(1, Ordering::Relaxed);
+        let slot = Slot {
+            queue: Some(self.clone()),
+        };
+        (taken < MAX_OUTSTANDING).then_some(slot)
+    }
+
+    /// Whether another call could be accounted for.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outstanding() < MAX_OUTSTANDING
+    }
+
+    /// Calls that are open and settlements that are not written yet.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.0.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Settlements that wait to be written.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.0.settled.lock().len()
+    }
+
+    /// Writes settlements to the ledger until the future is dropped.
+    pub async fn write_to(&self, ledger: Arc<dyn Ledger>) {
+        loop {
+            self.0.work.notified().await;
+            // Let a batch gather: one transaction for many calls.
+            tokio::time::sleep(WRITE_INTERVAL).await;
+            while self.unwritten() > 0 {
+                if !self.write_batch(&ledger).await {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Writes what is left, giving up after `timeout`. Returns what could not be written.
+    pub async fn flush(&self, ledger: &Arc<dyn Ledger>, timeout: Duration) -> usize {
+        let write_all = async {
+            while self.unwritten() > 0 {
+                if !self.write_batch(ledger).await {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        };
+        let _finished = tokio::time::timeout(timeout, write_all).await;
+        self.unwritten()
+    }
+
+    /// Writes one batch. On failure, or when the future is dropped, it stays first in the queue;
+    /// what was written all the same keeps its first settlement.
+    async fn write_batch(&self, ledger: &Arc<dyn Ledger>) -> bool {
+        let batch = Batch::take(self);
+        match ledger.settle(Arc::clone(&batch.settlements)).await {
+            Ok(()) => {
+                batch.written();
+                true
+            }
+            Err(error) => {
+                let (cause, count) = (crate::refusal::chain(&error), batch.settlements.len());
+                tracing::error!(cause, count, "the ledger could not be written");
+                false
+            }
+        }
+    }
+}
+
+/// Settlements that are being written. Dropped before that is confirmed, they go back to the queue.
+struct Batch<'a> {
+    queue: &'a LedgerQueue,
+    settlements: Arc<Vec<Settlement>>,
+}
+
+impl<'a> Batch<'a> {
+    fn take(queue: &'a LedgerQueue) -> Self {
+        let mut settled = queue.0.settled.lock();
+        let count = settled.len().min(MAX_BATCH);
+        Self {
+            queue,
+            settlements: Arc::new(settled.drain(..count).collect()),
+        }
+    }
+
+    fn written(mut self) {
+        let count = std::mem::take(&mut self.settlements).len();
+        self.queue.0.outstanding.fetch_sub(count, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.queue
+            .0
+            .settled
+            .lock()
+            .splice(..0, self.settlements.iter().cloned());
+    }
+}
+
+impl Slot {
+    /// Hands over the settlement that the room was taken for.
+    pub(crate) fn fill(mut self, settlement: Settlement) {
+        let Some(queue) = self.queue.take() else {
+            return;
+        };
+        let mut settled = queue.0.settled.lock();
+        let is_first = settled.is_empty();
+        settled.push(settlement);
+        drop(settled);
+        if is_first {
+            queue.0.work.notify_one();
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.0.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Every metric of the data plane, with handles that a request can use without looking anything up.
+//!
+//! Labels are bounded: configured names, statuses and codes, never what a caller sent.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use seaworthy_core::code::Code;
+use seaworthy_core::ledger::Outcome;
+use seaworthy_core::usage::Usage;
+
+/// From a local answer to a long chain of thought, with the limits of the readiness checklists
+/// (2, 5, 10, 30 and 60 s) as bounds of their own.
+const SECONDS: [f64; 20] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
+    10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
+];
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+/// The labels of a finished request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    action: &'static str,
+    model: String,
+    status: u16,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    action: &'static str,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LatencyLabels {
+    action: &'static str,
+    model: String,
+    stream: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    model: String,
+    target: String,
+    r#type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderStatusLabels {
+    target: String,
+    status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
+/// The metrics of the data plane.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    request_latency: Family<LatencyLabels, Histogram, fn() -> Histogram>,
+    first_byte: Family<TargetLabels, Histogram, fn() -> Histogram>,
+    provider_latency: Family<TargetLabels, Histogram, fn() -> Histogram>,
+    provider_responses: Family<ProviderStatusLabels, Counter>,
+    tokens: Family<TokenLabels, Counter>,
+    estimated_usage: Family<TargetLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
+    /// Requests whose answer is not complete.
+    pub in_flight: Gauge,
+    /// Whether the last attempt to load the configuration succeeded.
+    pub config_current: Gauge,
+    /// Calls that are open or whose settlement is not written yet.
+    pub ledger_outstanding: Gauge,
+    /// Connections of clients that are open.
+    pub open_connections: Gauge,
+    /// Whether new work is accepted.
+    pub ready: Gauge,
+    /// Panics that cost a request.
+    pub panics: Counter,
+    /// Log lines that were dropped because the output did not keep up.
+    pub log_lines_dropped: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("seaworthy");
+        macro_rules! family {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register($name, $help, family.clone());
+                family
+            }};
+        }
+        macro_rules! histograms {
+            ($name:literal, $help:literal) => {{
+                let family = Family::new_with_constructor(seconds as fn() -> Histogram);
+                registry.register_with_unit($name, $help, Unit::Seconds, family.clone());
+                family
+            }};
+        }
+        macro_rules! single {
+            ($name:literal, $help:literal) => {{
+                let metric = Default::default();
+                registry.register($name, $help, Clone::clone(&metric));
+                metric
+            }};
+        }
+        Self {
+            requests: family!(
+                "requests",
+                "Requests that ended, by what they asked for and how they ended"
+            ),
+            errors: family!("errors", "Requests that ended with an error code"),
+            request_latency: histograms!(
+                "request_latency",
+                "From the request's head to the end of its answer"
+            ),
+            first_byte: histograms!(
+                "time_to_first_byte",
+                "From the request's head to the first byte of a provider's answer"
+            ),
+            provider_latency: histograms!(
+                "provider_latency",
+                "From sending a call to the head of the provider's answer"
+            ),
+            provider_responses: family!(
+                "provider_responses",
+                "Answers of providers by status; \"error\" where none came"
+            ),
+            tokens: family!("tokens_used", "Tokens by price class"),
+            estimated_usage: family!(
+                "usage_estimated",
+                "Calls whose usage the provider did not report"
+            ),
+            reloads: family!("config_reloads", "Attempts to reload the configuration"),
+            in_flight: single!(
+                "requests_in_flight",
+                "Requests whose answer is not complete"
+            ),
+            config_current: single!(
+                "config_last_reload_successful",
+                "1 when the configuration in force is the one on disk"
+            ),
+            ledger_outstanding: single!(
+                "ledger_outstanding",
+                "Calls that are open or not yet written to the ledger"
+            ),
+            open_connections: single!("open_connections", "Open connections of clients"),
+            ready: single!("ready", "1 while new work is accepted"),
+            panics: single!("panics", "Panics that cost a request"),
+            log_lines_dropped: single!(
+                "log_lines_dropped",
+                "Log lines dropped because the output did not keep up"
+            ),
+            registry,
+        }
+    }
+
+    /// Lets other parts of the program add their metrics while it is wired together.
+    pub fn registry_mut(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
+    /// The text that Prometheus scrapes.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _written = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Counts an attempt to reload the configuration.
+    pub fn count_reload(&self, succeeded: bool) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.reloads.get_or_create(&ReloadLabels { result }).inc();
+        self.config_current.set(i64::from(succeeded));
+    }
+
+    /// Shows how many connections of clients are open.
+    pub fn note_open_connections(&self, count: usize) {
+        self.open_connections
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Shows how many log lines were dropped since the start.
+    pub fn note_dropped_log_lines(&self, total: u64) {
+        let counted = self.log_lines_dropped.get();
+        self.log_lines_dropped.inc_by(total.saturating_sub(counted));
+    }
+
+    /// Counts a request that ended.
+    pub(crate) fn count_request(
+        &self,
+        action: &'static str,
+        model: &str,
+        status: u16,
+        outcome: Outcome,
+    ) {
+        let outcome = outcome.as_str();
+        let labels = RequestLabels {
+            action,
+            model: model.to_owned(),
+            status,
+            outcome,
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn count_error(&self, action: &'static str, code: Code) {
+        self.errors
+            .get_or_create(&ErrorLabels {
+                action,
+                code: code.as_str(),
+            })
+            .inc();
+    }
+
+    pub(crate) fn latency(&self, action: &'static str, model: &str, stream: bool) -> Histogram {
+        let stream = if stream { "true" } else { "false" };
+        let labels = LatencyLabels {
+            action,
+            model: model.to_owned(),
+            stream,
+        };
+        self.request_latency.get_or_create_owned(&labels)
+    }
+}
+
+/// The handles that a call of one model at one target needs.
+#[derive(Debug)]
+pub(crate) struct CallMetrics {
+    /// Successful calls: the only combination of labels that is frequent enough to keep.
+    pub(crate) succeeded: Counter,
+    pub(crate) unary_latency: Histogram,
+    pub(crate) stream_latency: Histogram,
+    pub(crate) first_byte: Histogram,
+    pub(crate) provider_latency: Histogram,
+    pub(crate) provider_ok: Counter,
+    provider_responses: Family<ProviderStatusLabels, Counter>,
+    target: String,
+    input: Counter,
+    cached_read: Counter,
+    cache_write: Counter,
+    output: Counter,
+    reasoning: Counter,
+    estimated: Counter,
+}
+
+impl CallMetrics {
+    pub(crate) fn new(metrics: &Metrics, action: &'static str, model: &str, target: &str) -> Self {
+        let requests = RequestLabels {
+            action,
+            model: model.to_owned(),
+            status: 200,
+            outcome: Outcome::Success.as_str(),
+        };
+        let at_target = TargetLabels {
+            target: target.to_owned(),
+        };
+        let tokens = |r#type| {
+            let labels = TokenLabels {
+                model: model.to_owned(),
+                target: target.to_owned(),
+                r#type,
+            };
+            metrics.tokens.get_or_create_owned(&labels)
+        };
+        let ok = ProviderStatusLabels {
+            target: target.to_owned(),
+            status: "200".to_owned(),
+        };
+        Self {
+            succeeded: metrics.requests.get_or_create_owned(&requests),
+            unary_latency: metrics.latency(action, model, false),
+            stream_latency: metrics.latency(action, model, true),
+            first_byte: metrics.first_byte.get_or_create_owned(&at_target),
+            provider_latency: metrics.provider_latency.get_or_create_owned(&at_target),
+            provider_ok: metrics.provider_responses.get_or_create_owned(&ok),
+            provider_responses: metrics.provider_responses.clone(),
+            target: target.to_owned(),
+            input: tokens("input"),
+            cached_read: tokens("cached_read"),
+            cache_write: tokens("cache_write"),
+            output: tokens("output"),
+            reasoning: tokens("reasoning"),
+            estimated: metrics.estimated_usage.get_or_create_owned(&at_target),
+        }
+    }
+
+    /// Counts a provider's answer; `None` where none came.
+    pub(crate) fn count_provider_response(&self, status: Option<u16>) {
+        if status == Some(200) {
+            self.provider_ok.inc();
+            return;
+        }
+        let status = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
+        let labels = ProviderStatusLabels {
+            target: self.target.clone(),
+            status,
+        };
+        self.provider_responses.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn count_usage(&self, usage: &Usage) {
+        let count = |counter: &Counter, tokens: u64| {
+            if tokens > 0 {
+                counter.inc_by(tokens);
+            }
+        };
+        count(&self.input, usage.input_tokens);
+        count(&self.cached_read, usage.cached_read_tokens);
+        count(
+            &self.cache_write,
+            usage.cache_write_5m_tokens + usage.cache_write_1h_tokens,
+        );
+        count(&self.output, usage.output_tokens);
+        count(&self.reasoning, usage.reasoning_tokens);
+        count(&self.estimated, u64::from(usage.estimated));
+    }
+}

@@ -1,0 +1,64 @@
+//! The models that clients may ask for, in the words of either family.
+
+use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Family;
+use serde_json::{Value, json};
+
+use crate::refusal::Refusal;
+use crate::reply::Answer;
+use crate::snapshot::{Model, Snapshot};
+
+/// All models.
+pub(crate) fn list(snapshot: &Snapshot, family: Family) -> Answer {
+    let models: Vec<Value> = snapshot
+        .models
+        .iter()
+        .map(|model| describe(snapshot, model, family))
+        .collect();
+    let body = match family {
+        Family::OpenAi => json!({"object": "list", "data": models}),
+        Family::Anthropic => json!({
+            "first_id": snapshot.models.first().map(|model| &*model.name),
+            "last_id": snapshot.models.last().map(|model| &*model.name),
+            "has_more": false,
+            "data": models,
+        }),
+    };
+    Answer::json(200, body.to_string())
+}
+
+/// One model.
+pub(crate) fn get(snapshot: &Snapshot, family: Family, name: &str) -> Result<Answer, Refusal> {
+    match snapshot.model(name) {
+        Some(model) => Ok(Answer::json(
+            200,
+            describe(snapshot, model, family).to_string(),
+        )),
+        None => Err(Refusal::new(
+            Code::ModelNotFound,
+            format!(
+                "The model `{}` does not exist. GET /v1/models lists those that do.",
+                name.chars().take(100).collect::<String>()
+            ),
+        )
+        .at("model".to_owned())),
+    }
+}
+
+fn describe(snapshot: &Snapshot, model: &Model, family: Family) -> Value {
+    let since = snapshot.loaded_at;
+    match family {
+        Family::OpenAi => json!({
+            "id": &*model.name,
+            "object": "model",
+            "created": since.seconds(),
+            "owned_by": model.targets.first().map_or("", |target| &target.provider.name),
+        }),
+        Family::Anthropic => json!({
+            "type": "model",
+            "id": &*model.name,
+            "display_name": &*model.name,
+            "created_at": since.to_string(),
+        }),
+    }
+}

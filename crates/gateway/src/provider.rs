@@ -1,0 +1,213 @@
+//! A configured provider: how it is reached and with which credentials.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response};
+use http_body_util::Full;
+use seaworthy_config::{Provider as ProviderConfig, ProviderKind, SecretError, SecretSource};
+use seaworthy_core::dialect::Dialect;
+use seaworthy_edge::client::{Origin, OriginError, Timeouts, TlsClient, Upstream, UpstreamBody};
+
+use crate::stage::reserve::Reservation;
+
+/// What answers the calls of a provider.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// Built in.
+    Echo,
+    /// An HTTP API.
+    Remote(Remote),
+}
+
+/// A provider's HTTP API.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) dialect: Dialect,
+    /// One per worker thread.
+    upstreams: Vec<Arc<Upstream>>,
+    /// Credentials and configured headers, added to each call.
+    headers: HeaderMap,
+    timeouts: Timeouts,
+}
+
+/// A configured provider.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    pub(crate) backend: Backend,
+    /// What it was made from, to keep it when a reload changes nothing about it.
+    config: ProviderConfig,
+}
+
+/// Why a provider cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("`providers.{name}.base_url`: {source}")]
+    BaseUrl { name: String, source: OriginError },
+    #[error("`providers.{name}.{key}`: {source}")]
+    Secret {
+        name: String,
+        key: String,
+        source: SecretError,
+    },
+    #[error(
+        "`providers.{name}.{key}`: expected the text of an HTTP header, found characters that cannot stand in one"
+    )]
+    Header { name: String, key: String },
+}
+
+impl Provider {
+    pub(crate) fn build(
+        name: &str,
+        config: &ProviderConfig,
+        secrets: &dyn SecretSource,
+        tls: &Arc<TlsClient>,
+        workers: usize,
+    ) -> Result<Self, Error> {
+        let dialect = match config.kind {
+            ProviderKind::Echo => None,
+            ProviderKind::Openai | ProviderKind::OpenaiCompatible => Some(Dialect::OpenAiChat),
+            ProviderKind::Anthropic => Some(Dialect::AnthropicMessages),
+        };
+        let backend = match dialect {
+            None => Backend::Echo,
+            Some(dialect) => {
+                let origin =
+                    Origin::parse(config.base_url().unwrap_or_default()).map_err(|source| {
+                        Error::BaseUrl {
+                            name: name.to_owned(),
+                            source,
+                        }
+                    })?;
+                let idle = config.max_idle_connections.get();
+                let upstreams = (0..workers.max(1))
+                    .map(|_| Upstream::new(origin.clone(), Arc::clone(tls), idle))
+                    .collect();
+                Backend::Remote(Remote {
+                    dialect,
+                    upstreams,
+                    headers: headers(name, config, dialect, secrets)?,
+                    timeouts: timeouts(config),
+                })
+            }
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            backend,
+            config: config.clone(),
+        })
+    }
+
+    /// Whether a provider of this configuration would be the same, secrets aside.
+    pub(crate) fn is_built_from(&self, config: &ProviderConfig) -> bool {
+        self.config == *config
+    }
+
+    /// The same provider with secrets read anew, keeping its open connections.
+    pub(crate) fn with_fresh_secrets(&self, secrets: &dyn SecretSource) -> Result<Self, Error> {
+        let backend = match &self.backend {
+            Backend::Echo => Backend::Echo,
+            Backend::Remote(remote) => Backend::Remote(Remote {
+                dialect: remote.dialect,
+                upstreams: remote.upstreams.clone(),
+                headers: headers(&self.name, &self.config, remote.dialect, secrets)?,
+                timeouts: remote.timeouts,
+            }),
+        };
+        Ok(Self {
+            name: self.name.clone(),
+            backend,
+            config: self.config.clone(),
+        })
+    }
+}
+
+impl Remote {
+    /// Sends a call. The reservation is the proof that the call is accounted for: there is no other
+    /// way to a provider.
+    pub(crate) async fn send(
+        &self,
+        _reservation: &Reservation,
+        worker: usize,
+        path_and_query: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<UpstreamBody>, seaworthy_edge::client::Error> {
+        let upstream = &self.upstreams[worker % self.upstreams.len()];
+        let origin = upstream.origin();
+        let broken = |source: seaworthy_edge::BoxError| seaworthy_edge::client::Error::Connect {
+            origin: origin.to_string(),
+            source,
+        };
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = origin
+            .target(path_and_query)
+            .map_err(|error| broken(error.into()))?
+            .into();
+        headers.insert(http::header::HOST, upstream.host());
+        *request.headers_mut() = headers;
+        upstream.send(request, self.timeouts).await
+    }
+}
+
+fn timeouts(config: &ProviderConfig) -> Timeouts {
+    Timeouts {
+        connect: config.timeouts.connect.into(),
+        first_byte: config.timeouts.first_byte.into(),
+        between_chunks: config.timeouts.between_chunks.into(),
+        total: config.timeouts.total.into(),
+    }
+}
+
+fn headers(
+    name: &str,
+    config: &ProviderConfig,
+    dialect: Dialect,
+    secrets: &dyn SecretSource,
+) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(reference) = &config.api_key {
+        let secret = secrets.resolve(reference).map_err(|source| Error::Secret {
+            name: name.to_owned(),
+            key: "api_key".to_owned(),
+            source,
+        })?;
+        let (header, value) = match dialect {
+            Dialect::OpenAiChat => (AUTHORIZATION, format!("Bearer {}", secret.expose())),
+            Dialect::AnthropicMessages => (
+                HeaderName::from_static("x-api-key"),
+                secret.expose().to_owned(),
+            ),
+        };
+        headers.insert(header, sensitive(name, "api_key", &value)?);
+    }
+    for (header, reference) in config.headers.iter() {
+        let key = format!("headers.{header}");
+        let secret = secrets.resolve(reference).map_err(|source| Error::Secret {
+            name: name.to_owned(),
+            key: key.clone(),
+            source,
+        })?;
+        let header_name = HeaderName::try_from(header).map_err(|_| Error::Header {
+            name: name.to_owned(),
+            key: key.clone(),
+        })?;
+        headers.insert(header_name, sensitive(name, &key, secret.expose())?);
+    }
+    Ok(headers)
+}
+
+fn sensitive(name: &str, key: &str, value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| Error::Header {
+        name: name.to_owned(),
+        key: key.to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

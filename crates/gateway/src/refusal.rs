@@ -1,0 +1,76 @@
+//! Why the gateway said no: a code, a sentence, and what the caller can do about it.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use seaworthy_core::code::Code;
+
+/// A request that gets no answer from a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    /// For the caller: no provider bodies, no SQL, no keys, no paths.
+    pub(crate) message: String,
+    /// The field of the request that is to blame.
+    pub(crate) param: Option<String>,
+    /// When it makes sense to try again.
+    pub(crate) retry_after: Option<Duration>,
+    /// For the log only.
+    pub(crate) detail: Option<String>,
+    /// Another status than the code's own: a provider's, passed on.
+    pub(crate) status: Option<u16>,
+    /// Headers to send along.
+    pub(crate) headers: HeaderMap,
+    /// Methods that the path knows, with [`Code::MethodNotAllowed`].
+    pub(crate) allow: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            detail: None,
+            status: None,
+            headers: HeaderMap::new(),
+            allow: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, param: impl Into<Option<String>>) -> Self {
+        self.param = param.into();
+        self
+    }
+
+    pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Adds the chain of causes, for the log.
+    pub(crate) fn because(mut self, error: &dyn std::error::Error) -> Self {
+        self.detail = Some(chain(error));
+        self
+    }
+}
+
+/// An error and its causes, the outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl From<seaworthy_llm::Fault> for Refusal {
+    fn from(fault: seaworthy_llm::Fault) -> Self {
+        let param = fault.param;
+        Self::new(Code::InvalidRequest, fault.message).at(param)
+    }
+}

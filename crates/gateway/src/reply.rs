@@ -1,0 +1,249 @@
+//! Answers on their way out. The exchange travels with the body and ends with it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use seaworthy_core::dialect::Family;
+use seaworthy_core::ledger::Outcome;
+use seaworthy_edge::BoxError;
+use seaworthy_llm::{ErrorView, encode_error};
+
+use crate::echo::EchoStream;
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+
+pub(crate) mod stream;
+
+use stream::StreamRelay;
+
+/// An answer without the headers that every answer has.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Content,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Known in whole.
+    Frames(Vec<Bytes>),
+    /// A provider's stream.
+    Stream(Box<StreamRelay>),
+    /// The built-in model's stream.
+    Echo(Box<EchoStream>),
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: impl Into<Bytes>) -> Self {
+        Self::text(status, "application/json", body)
+    }
+
+    pub(crate) fn text(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static(content_type),
+        );
+        Self {
+            status,
+            headers,
+            content: Content::Frames(vec![body.into()]),
+        }
+    }
+}
+
+/// Renders what the pipeline or a handler decided, with the headers that every answer has.
+pub(crate) fn respond(
+    mut exchange: Box<Exchange>,
+    result: Result<Answer, Refusal>,
+    is_head: bool,
+) -> Response<ReplyBody> {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(refusal) => refuse(&mut exchange, refusal),
+    };
+    exchange.status = answer.status;
+    let mut headers = answer.headers;
+    add_common_headers(&exchange, &mut headers, &answer.content);
+    let body = ReplyBody::new(exchange, answer.content, is_head);
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn refuse(exchange: &mut Exchange, refusal: Refusal) -> Answer {
+    exchange.fail(refusal.code);
+    exchange.detail = refusal.detail;
+    let known = refusal.status.unwrap_or_else(|| refusal.code.status());
+    let status = seaworthy_llm::error_status(exchange.family, known);
+    let view = ErrorView {
+        status,
+        kind: None,
+        code: Some(refusal.code.as_str()),
+        message: &refusal.message,
+        param: refusal.param.as_deref(),
+        request_id: Some(exchange.request_id.as_str()),
+    };
+    let mut answer = Answer::json(status, encode_error(exchange.family, &view));
+    answer.headers.extend(refusal.headers);
+    if let Some(delay) = refusal.retry_after {
+        answer
+            .headers
+            .insert(http::header::RETRY_AFTER, delay.as_secs().max(1).into());
+    }
+    if let Some(allow) = refusal.allow {
+        answer
+            .headers
+            .insert(http::header::ALLOW, HeaderValue::from_static(allow));
+    }
+    if status == 401 {
+        answer.headers.insert(
+            http::header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"seaworthy\""),
+        );
+    }
+    answer
+}
+
+fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Content) {
+    if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
+        if exchange.family == Family::Anthropic {
+            headers.insert("request-id", id.clone());
+        }
+        headers.insert("x-request-id", id);
+    }
+    if let Ok(trace) = HeaderValue::from_bytes(&exchange.trace.traceparent()) {
+        headers.insert("traceparent", trace);
+    }
+    if let Some(call) = &exchange.call {
+        headers.insert("x-seaworthy-target", call.target.header.clone());
+    }
+    if let Some(id) = &exchange.upstream_request_id
+        && let Ok(id) = HeaderValue::from_str(id)
+    {
+        headers.insert("x-seaworthy-upstream-request-id", id);
+    }
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    if matches!(content, Content::Stream(_) | Content::Echo(_)) {
+        headers.insert(
+            http::header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache"),
+        );
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
+    if exchange.gateway.health.is_draining() {
+        headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// The body of an answer, and the exchange that ends with it.
+#[derive(Debug)]
+pub struct ReplyBody {
+    content: Sending,
+    exchange: Option<Box<Exchange>>,
+}
+
+#[derive(Debug)]
+enum Sending {
+    Frames {
+        rest: std::vec::IntoIter<Bytes>,
+        left: u64,
+    },
+    Stream(Box<StreamRelay>),
+    Echo(Box<EchoStream>),
+}
+
+impl ReplyBody {
+    fn new(mut exchange: Box<Exchange>, content: Content, is_head: bool) -> Self {
+        let content = match content {
+            Content::Frames(frames) => {
+                let left = frames.iter().map(|frame| frame.len() as u64).sum();
+                Sending::Frames {
+                    rest: frames.into_iter(),
+                    left,
+                }
+            }
+            Content::Stream(stream) => Sending::Stream(stream),
+            Content::Echo(stream) => Sending::Echo(stream),
+        };
+        if is_head || matches!(content, Sending::Frames { left: 0, .. }) {
+            succeed(&mut exchange);
+        }
+        Self {
+            content,
+            exchange: Some(exchange),
+        }
+    }
+
+    /// A body that belongs to no exchange.
+    pub(crate) fn detached(bytes: Vec<u8>) -> Self {
+        let left = bytes.len() as u64;
+        let rest = vec![Bytes::from(bytes)].into_iter();
+        Self {
+            content: Sending::Frames { rest, left },
+            exchange: None,
+        }
+    }
+}
+
+/// Everything was handed to the connection; what failed before stays failed.
+fn succeed(exchange: &mut Exchange) {
+    if exchange.outcome == Outcome::Cancelled {
+        exchange.outcome = Outcome::Success;
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { content, exchange } = self.get_mut();
+        let next = match (content, exchange.as_deref_mut()) {
+            (Sending::Frames { rest, left }, exchange) => {
+                let next = rest.next();
+                *left -= next.as_ref().map_or(0, |frame| frame.len() as u64);
+                if let (0, Some(exchange)) = (*left, exchange) {
+                    succeed(exchange);
+                }
+                Poll::Ready(next)
+            }
+            (Sending::Stream(stream), Some(exchange)) => stream.poll_next(cx, exchange),
+            (Sending::Echo(stream), Some(exchange)) => Poll::Ready(stream.next_event(exchange)),
+            (Sending::Stream(_) | Sending::Echo(_), None) => Poll::Ready(None),
+        };
+        next.map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.content, Sending::Frames { left: 0, .. })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Sending::Frames { left, .. } => SizeHint::with_exact(*left),
+            Sending::Stream(_) | Sending::Echo(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        if let (Sending::Stream(stream), Some(exchange)) = (&mut self.content, &mut self.exchange) {
+            stream.note_usage(exchange);
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The route table: every path that is served, who may call it and in whose words it fails.
+
+use http::Method;
+use seaworthy_core::dialect::{Dialect, Family};
+use seaworthy_core::principal::Role;
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// A model call through the pipeline.
+    Model(Operation),
+    ListModels,
+    GetModel,
+    Health,
+    Live,
+    Ready,
+    Metrics,
+    Status,
+    EffectiveConfig,
+}
+
+/// A class of model calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Operation {
+    /// A model's answer to a conversation.
+    Chat(Dialect),
+    /// How many input tokens a conversation has.
+    CountTokens,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 3] = [
+        Self::Chat(Dialect::OpenAiChat),
+        Self::Chat(Dialect::AnthropicMessages),
+        Self::CountTokens,
+    ];
+
+    pub(crate) fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat(dialect) => dialect,
+            Self::CountTokens => Dialect::AnthropicMessages,
+        }
+    }
+
+    /// The provider's path below its base URL.
+    pub(crate) fn upstream_path(self) -> &'static str {
+        match self {
+            Self::Chat(Dialect::OpenAiChat) => "/chat/completions",
+            Self::Chat(Dialect::AnthropicMessages) => "/v1/messages",
+            Self::CountTokens => "/v1/messages/count_tokens",
+        }
+    }
+
+    /// The class of work in the ledger and in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat(_) => "chat",
+            Self::CountTokens => "count_tokens",
+        }
+    }
+}
+
+impl Action {
+    /// The name in logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Model(operation) => operation.as_str(),
+            Self::ListModels => "list_models",
+            Self::GetModel => "get_model",
+            Self::Health => "health",
+            Self::Live => "health_live",
+            Self::Ready => "health_ready",
+            Self::Metrics => "metrics",
+            Self::Status => "admin_status",
+            Self::EffectiveConfig => "admin_config",
+        }
+    }
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Anyone: probes and scrapers have no key.
+    Public,
+    /// Anyone with a live key.
+    AnyKey,
+    /// Callers of this role.
+    Role(Role),
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    /// The path; a last segment `{name}` stands for the rest of the path.
+    pub(crate) path: &'static str,
+    pub(crate) action: Action,
+    pub(crate) access: Access,
+    pub(crate) family: Family,
+}
+
+const fn route(
+    method: Method,
+    path: &'static str,
+    action: Action,
+    access: Access,
+    family: Family,
+) -> Route {
+    Route {
+        method,
+        path,
+        action,
+        access,
+        family,
+    }
+}
+
+/// Every route, most frequent first.
+pub(crate) const ROUTES: &[Route] = &[
+    route(
+        Method::POST,
+        "/v1/chat/completions",
+        Action::Model(Operation::Chat(Dialect::OpenAiChat)),
+        Access::AnyKey,
+        Family::OpenAi,
+    ),
+    route(
+        Method::POST,
+        "/v1/messages",
+        Action::Model(Operation::Chat(Dialect::AnthropicMessages)),
+        Access::AnyKey,
+        Family::Anthropic,
+    ),
+    route(
+        Method::POST,
+        "/v1/messages/count_tokens",
+        Action::Model(Operation::CountTokens),
+        Access::AnyKey,
+        Family::Anthropic,
+    ),
+    route(
+        Method::GET,
+        "/v1/models",
+        Action::ListModels,
+        Access::AnyKey,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/v1/models/{model}",
+        Action::GetModel,
+        Access::AnyKey,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/health",
+        Action::Health,
+        Access::Public,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/health/live",
+        Action::Live,
+        Access::Public,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/health/ready",
+        Action::Ready,
+        Access::Public,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/ready",
+        Action::Ready,
+        Access::Public,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/metrics",
+        Action::Metrics,
+        Access::Public,
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/admin/v1/status",
+        Action::Status,
+        Access::Role(Role::Admin),
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/admin/v1/config",
+        Action::EffectiveConfig,
+        Access::Role(Role::Admin),
+        Family::OpenAi,
+    ),
+];
+
+/// What the table says about a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lookup<'a> {
+    /// The route, and what its path parameter stands for.
+    Found(&'static Route, &'a str),
+    /// The path exists with other methods.
+    WrongMethod { allow: &'static str },
+    /// Nothing is served there.
+    NotFound,
+}
+
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        self.method == other.method && self.path == other.path
+    }
+}
+
+impl Eq for Route {}
+
+/// Finds the route of a request. `HEAD` is answered where `GET` is.
+pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Lookup<'a> {
+    let wanted = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let mut known_path = None;
+    for route in ROUTES {
+        let Some(parameter) = matched(route.path, path) else {
+            continue;
+        };
+        if route.method == *wanted {
+            return Lookup::Found(route, parameter);
+        }
+        known_path = Some(if route.method == Method::GET {
+            "GET, HEAD"
+        } else {
+            "POST"
+        });
+    }
+    known_path.map_or(Lookup::NotFound, |allow| Lookup::WrongMethod { allow })
+}
+
+fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    match pattern.find('{') {
+        None => (pattern == path).then_some(""),
+        Some(start) => path
+            .strip_prefix(pattern.get(..start)?)
+            .filter(|parameter| !parameter.is_empty()),
+    }
+}
+
+/// Whose words to use for a path, known or not: clients of Anthropic say so in their headers.
+pub(crate) fn family(route: Option<&Route>, headers: &http::HeaderMap) -> Family {
+    match route {
+        Some(route) if route.family == Family::Anthropic => Family::Anthropic,
+        _ if headers.contains_key("anthropic-version") => Family::Anthropic,
+        _ => Family::OpenAi,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_matched_whole_and_methods_are_named() {
+        let found = |method, path| match find(&method, path) {
+            Lookup::Found(route, parameter) => (route.action.as_str(), parameter.to_owned()),
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(found(Method::POST, "/v1/messages"), ("chat", String::new()));
+        assert_eq!(
+            found(Method::GET, "/v1/models/a/b"),
+            ("get_model", "a/b".to_owned())
+        );
+        assert_eq!(found(Method::HEAD, "/health"), ("health", String::new()));
+        assert_eq!(find(&Method::GET, "/v1/models/"), Lookup::NotFound);
+        assert_eq!(find(&Method::GET, "/v1"), Lookup::NotFound);
+        assert_eq!(
+            find(&Method::GET, "/v1/messages"),
+            Lookup::WrongMethod { allow: "POST" }
+        );
+        assert_eq!(
+            find(&Method::DELETE, "/health"),
+            Lookup::WrongMethod { allow: "GET, HEAD" }
+        );
+    }
+
+    #[test]
+    fn nothing_but_probes_and_metrics_is_open_to_everyone() {
+        for route in ROUTES {
+            let open = route.access == Access::Public;
+            let harmless = matches!(
+                route.action,
+                Action::Health | Action::Live | Action::Ready | Action::Metrics
+            );
+            assert_eq!(open, harmless, "{} {}", route.method, route.path);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The front of the data plane: request IDs, the route table, and answers that need no model.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Family;
+use seaworthy_core::principal::{Principal, Role};
+use seaworthy_edge::{body, server};
+use seaworthy_llm::{ErrorView, encode_error};
+
+use crate::exchange::Exchange;
+use crate::gateway::Gateway;
+use crate::pipeline::{self, Caller};
+use crate::refusal::Refusal;
+use crate::reply::{Answer, ReplyBody, respond};
+use crate::routes::{self, Access, Action, Lookup};
+use crate::stage::authenticate::authenticate;
+use crate::{admin, health, models};
+
+/// Which routes a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plane {
+    /// All of them.
+    All,
+    /// All but the control plane.
+    Data,
+    /// The control plane, health and metrics.
+    Control,
+}
+
+/// The service of one worker.
+#[derive(Debug, Clone)]
+pub struct DataPlane {
+    gateway: Arc<Gateway>,
+    worker: usize,
+    plane: Plane,
+}
+
+impl DataPlane {
+    /// The service of the worker with this number.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, worker: usize, plane: Plane) -> Self {
+        Self {
+            gateway,
+            worker,
+            plane,
+        }
+    }
+
+    async fn answer(
+        &self,
+        exchange: &mut Exchange,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
+        let (head, body) = request.into_parts();
+        let found = self.find(&head.method, head.uri.path());
+        exchange.family = match &found {
+            Ok((route, _)) => routes::family(Some(route), &head.headers),
+            Err(_) => routes::family(None, &head.headers),
+        };
+        let limits = exchange.snapshot.body_limits;
+        let (route, parameter) = match found {
+            Ok(found) => found,
+            Err(refusal) => {
+                body::discard(body, limits);
+                return Err(refusal);
+            }
+        };
+        exchange.action = Some(route.action);
+        refuse_header_flood(exchange, &head.headers)?;
+        if let Action::Model(operation) = route.action {
+            let query = head.uri.query().map(str::to_owned);
+            let caller = Caller {
+                headers: head.headers,
+                query,
+                body,
+            };
+            return pipeline::run(exchange, operation, caller).await;
+        }
+        body::discard(body, limits);
+        match route.access {
+            Access::Public => {}
+            Access::AnyKey => drop(authenticate(exchange, &head.headers).await?),
+            Access::Role(role) => {
+                let principal = authenticate(exchange, &head.headers).await?;
+                require(role, &principal)?;
+            }
+        }
+        self.handle(exchange, route.action, parameter)
+    }
+
+    fn find<'a>(
+        &self,
+        method: &Method,
+        path: &'a str,
+    ) -> Result<(&'static routes::Route, &'a str), Refusal> {
+        match routes::find(method, path) {
+            Lookup::Found(route, parameter) if self.serves(route) => Ok((route, parameter)),
+            Lookup::WrongMethod { allow } => {
+                let mut refusal = Refusal::new(
+                    Code::MethodNotAllowed,
+                    format!("{method} is not possible at this path. Use {allow}."),
+                );
+                refusal.allow = Some(allow);
+                Err(refusal)
+            }
+            Lookup::Found(..) | Lookup::NotFound => Err(Refusal::new(
+                Code::NotFound,
+                "Nothing is served at this path. Chat completions are at /v1/chat/completions, \
+                 messages at /v1/messages, models at /v1/models.",
+            )),
+        }
+    }
+
+    fn serves(&self, route: &routes::Route) -> bool {
+        let is_control = matches!(route.access, Access::Role(Role::Admin));
+        match self.plane {
+            Plane::All => true,
+            Plane::Data => !is_control,
+            Plane::Control => is_control || route.access == Access::Public,
+        }
+    }
+
+    fn handle(
+        &self,
+        exchange: &Exchange,
+        action: Action,
+        parameter: &str,
+    ) -> Result<Answer, Refusal> {
+        let gateway = &self.gateway;
+        match action {
+            Action::ListModels => Ok(models::list(&exchange.snapshot, exchange.family)),
+            Action::GetModel => models::get(&exchange.snapshot, exchange.family, parameter),
+            Action::Health | Action::Live => Ok(health_answer(&health::live(gateway))),
+            Action::Ready => Ok(health_answer(&health::ready(gateway))),
+            Action::Metrics => Ok(Answer::text(
+                200,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                admin::metrics(gateway),
+            )),
+            Action::Status => Ok(admin::status(gateway, &exchange.snapshot)),
+            Action::EffectiveConfig => Ok(admin::effective_config(&exchange.snapshot)),
+            Action::Model(_) => Err(Refusal::new(
+                Code::Internal,
+                "A model call took a way that is not for model calls.",
+            )),
+        }
+    }
+}
+
+fn require(role: Role, principal: &Principal) -> Result<(), Refusal> {
+    if principal.role == role {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::PermissionDenied,
+        format!(
+            "This needs a key with the role `{}`; yours has the role `{}`.",
+            role.as_str(),
+            principal.role.as_str()
+        ),
+    ))
+}
+
+fn refuse_header_flood(exchange: &Exchange, headers: &HeaderMap) -> Result<(), Refusal> {
+    let limit = exchange.snapshot.max_headers;
+    if headers.len() <= limit {
+        return Ok(());
+    }
+    let mut refusal = Refusal::new(
+        Code::InvalidRequest,
+        format!(
+            "The request has {} headers; at most {limit} are accepted.",
+            headers.len()
+        ),
+    );
+    refusal.status = Some(431);
+    Err(refusal)
+}
+
+fn health_answer(report: &health::Report) -> Answer {
+    let body = serde_json::to_vec(report).unwrap_or_default();
+    let mut answer = Answer::json(report.http_status(), body);
+    answer.headers.insert(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("no-store"),
+    );
+    answer
+}
+
+impl server::Service for DataPlane {
+    type Body = ReplyBody;
+
+    async fn call(&self, request: Request<Incoming>, _peer: SocketAddr) -> Response<ReplyBody> {
+        let is_head = request.method() == Method::HEAD;
+        let gateway = Arc::clone(&self.gateway);
+        let mut exchange = Box::new(Exchange::begin(gateway, self.worker, request.headers()));
+        let result = self.answer(&mut exchange, request).await;
+        respond(exchange, result, is_head)
+    }
+
+    /// The exchange was dropped by the panic, which settled and logged it; the panic hook has
+    /// logged where it happened.
+    fn panicked(&self) -> Response<ReplyBody> {
+        self.gateway.metrics.panics.inc();
+        let message = "Something broke inside the gateway. The log has the details.";
+        let view = ErrorView {
+            status: Code::Internal.status(),
+            kind: None,
+            code: Some(Code::Internal.as_str()),
+            message,
+            param: None,
+            request_id: None,
+        };
+        let mut response = Response::new(ReplyBody::detached(encode_error(Family::OpenAi, &view)));
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response.headers_mut().insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("application/json"),
+        );
+        response
+    }
+}
+
+/// The HTTP/1.1 response to a request that could not even be parsed: no dialect is known yet.
+#[must_use]
+pub fn render_refusal(status: u16) -> Vec<u8> {
+    let (reason, message) = match status {
+        408 => (
+            "Request Timeout",
+            "The headers of the request came too slowly.",
+        ),
+        414 => ("URI Too Long", "The request target is too long."),
+        431 => (
+            "Request Header Fields Too Large",
+            "The headers of the request are too many or too large. Send less than `server.max_header_size`, and at most 100 headers.",
+        ),
+        503 => (
+            "Service Unavailable",
+            "The gateway has as many connections open as it may. Try again shortly.",
+        ),
+        _ => (
+            "Bad Request",
+            "This is not a valid HTTP request: check the request line and the headers.",
+        ),
+    };
+    let code = match status {
+        503 => Code::Overloaded,
+        408 => Code::RequestTimeout,
+        _ => Code::InvalidRequest,
+    };
+    let view = ErrorView {
+        status,
+        kind: None,
+        code: Some(code.as_str()),
+        message,
+        param: None,
+        request_id: None,
+    };
+    let body = encode_error(Family::OpenAi, &view);
+    let retry = if status == 503 {
+        "retry-after: 1\r\n"
+    } else {
+        ""
+    };
+    let mut response = format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         {retry}connection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    response.extend_from_slice(&body);
+    response
+}

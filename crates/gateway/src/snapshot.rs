@@ -1,0 +1,147 @@
+//! The configuration as requests use it: compiled once, swapped whole, never changed in place.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use seaworthy_config::{Loaded, SecretSource};
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_edge::body;
+use seaworthy_edge::client::TlsClient;
+
+use crate::metrics::{CallMetrics, Metrics};
+use crate::provider::{self, Provider};
+use crate::routes::Operation;
+
+/// A model name that clients may ask for.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) name: Arc<str>,
+    /// The preferred target first.
+    pub(crate) targets: Vec<Arc<Target>>,
+}
+
+/// One model at one provider.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// `provider/model`
+    pub(crate) id: Arc<str>,
+    pub(crate) provider: Arc<Provider>,
+    /// `id` as a header, to be sent along with answers.
+    pub(crate) header: HeaderValue,
+    /// The provider's name of the model.
+    pub(crate) model: String,
+    chat: CallMetrics,
+    count_tokens: CallMetrics,
+}
+
+impl Target {
+    pub(crate) fn metrics(&self, operation: Operation) -> &CallMetrics {
+        match operation {
+            Operation::Chat(_) => &self.chat,
+            Operation::CountTokens => &self.count_tokens,
+        }
+    }
+}
+
+/// Everything a request needs to know of the configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) loaded: Loaded,
+    pub(crate) loaded_at: UnixMillis,
+    pub(crate) providers: Vec<Arc<Provider>>,
+    pub(crate) models: Vec<Arc<Model>>,
+    by_name: HashMap<String, Arc<Model>>,
+    pub(crate) body_limits: body::Limits,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) max_concurrent_requests: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) auth_enabled: bool,
+}
+
+/// Why a configuration cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct CompileError(#[from] provider::Error);
+
+/// What compiling needs besides the configuration.
+pub(crate) struct Tools<'a> {
+    pub(crate) secrets: &'a dyn SecretSource,
+    pub(crate) tls: &'a Arc<TlsClient>,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) workers: usize,
+    pub(crate) now: UnixMillis,
+}
+
+impl Snapshot {
+    /// Compiles a configuration. Providers that did not change keep their connections.
+    pub(crate) fn compile(
+        loaded: Loaded,
+        tools: &Tools<'_>,
+        previous: Option<&Self>,
+    ) -> Result<Self, CompileError> {
+        let config = Arc::clone(&loaded.config);
+        let mut providers = Vec::new();
+        for (name, wanted) in &config.providers {
+            let kept = previous
+                .and_then(|snapshot| snapshot.providers.iter().find(|known| known.name == *name))
+                .filter(|known| known.is_built_from(wanted));
+            let provider = match kept {
+                Some(known) => known.with_fresh_secrets(tools.secrets)?,
+                None => Provider::build(name, wanted, tools.secrets, tools.tls, tools.workers)?,
+            };
+            providers.push(Arc::new(provider));
+        }
+        let mut models = Vec::new();
+        let mut by_name = HashMap::new();
+        for (name, wanted) in &config.models {
+            let target = |target: &seaworthy_config::Target| {
+                let provider = providers
+                    .iter()
+                    .find(|known| known.name == target.provider)?;
+                let id = target.to_string();
+                let metrics = |operation: Operation| {
+                    CallMetrics::new(tools.metrics, operation.as_str(), name, &id)
+                };
+                Some(Arc::new(Target {
+                    provider: Arc::clone(provider),
+                    header: HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("")),
+                    model: target.model.clone(),
+                    chat: metrics(Operation::ALL[0]),
+                    count_tokens: metrics(Operation::CountTokens),
+                    id: id.as_str().into(),
+                }))
+            };
+            let targets = wanted.targets.iter().filter_map(target).collect();
+            let model = Arc::new(Model {
+                name: name.as_str().into(),
+                targets,
+            });
+            for known_as in std::iter::once(name).chain(&wanted.aliases) {
+                by_name.insert(known_as.clone(), Arc::clone(&model));
+            }
+            models.push(model);
+        }
+        let server = &config.server;
+        Ok(Self {
+            body_limits: body::Limits {
+                max_bytes: server.max_request_size.as_usize(),
+                idle_timeout: server.body_timeout.into(),
+            },
+            max_response_bytes: server.max_response_size.as_usize(),
+            max_concurrent_requests: server.max_concurrent_requests.get(),
+            max_headers: server.max_headers.get(),
+            auth_enabled: config.auth.enabled,
+            loaded,
+            loaded_at: tools.now,
+            providers,
+            models,
+            by_name,
+        })
+    }
+
+    /// The model of this name or alias.
+    pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
+        self.by_name.get(name)
+    }
+}

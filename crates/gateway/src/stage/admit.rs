@@ -1,0 +1,50 @@
+//! Is there room? A permit bounds what is worked on at a time.
+//!
+//! Rate limits of keys, users and operations belong here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use seaworthy_core::code::Code;
+use seaworthy_core::principal::Principal;
+
+use crate::exchange::Exchange;
+use crate::health::Lifecycle;
+use crate::refusal::Refusal;
+
+/// The right to be worked on; it returns when the exchange ends.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<AtomicUsize>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Proof that the request was admitted.
+#[derive(Debug)]
+pub(crate) struct Admission(());
+
+/// Admits the request or says when to come back.
+pub(crate) fn admit(exchange: &mut Exchange, _caller: &Principal) -> Result<Admission, Refusal> {
+    if exchange.gateway.health.lifecycle() == Lifecycle::Stopping {
+        return Err(Refusal::new(
+            Code::ShuttingDown,
+            "This replica is shutting down and takes no new work. Try again: another one answers.",
+        )
+        .retry_after(Duration::from_secs(1)));
+    }
+    let limit = exchange.snapshot.max_concurrent_requests;
+    let running = exchange.gateway.concurrent.fetch_add(1, Ordering::Relaxed);
+    exchange.permit = Some(Permit(Arc::clone(&exchange.gateway.concurrent)));
+    if running >= limit {
+        return Err(Refusal::new(
+            Code::Overloaded,
+            format!("The gateway works on {limit} requests already, as many as it may. Try again shortly."),
+        )
+        .retry_after(Duration::from_secs(1)));
+    }
+    Ok(Admission(()))
+}

@@ -1,0 +1,66 @@
+//! What is asked for? The body is read within its limits and its head is understood.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use seaworthy_core::code::Code;
+use seaworthy_edge::body;
+use seaworthy_llm::Head;
+
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::routes::Operation;
+
+/// A request that is well-formed as far as the gateway looks: the rest is between the caller and
+/// the provider.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) head: Head,
+    pub(crate) body: Bytes,
+}
+
+/// Reads and decodes the body.
+pub(crate) async fn decode(
+    exchange: &mut Exchange,
+    operation: Operation,
+    body: Incoming,
+) -> Result<Request, Refusal> {
+    let limits = exchange.snapshot.body_limits;
+    let body = body::read(body, limits)
+        .await
+        .map_err(|error| unread(&error))?;
+    let head = match operation {
+        Operation::Chat(dialect) => seaworthy_llm::head(dialect, &body)?,
+        Operation::CountTokens => seaworthy_llm::count_tokens_head(operation.dialect(), &body)?,
+    };
+    exchange.stream = head.stream;
+    Ok(Request {
+        operation,
+        head,
+        body,
+    })
+}
+
+fn unread(error: &body::Error) -> Refusal {
+    match error {
+        body::Error::TooLarge { max_bytes } => Refusal::new(
+            Code::RequestTooLarge,
+            format!(
+                "The request body is larger than the {max_bytes} bytes that are accepted. Send \
+                 less, or have the operator raise `server.max_request_size`."
+            ),
+        ),
+        body::Error::TooSlow(pause) => Refusal::new(
+            Code::RequestTimeout,
+            format!(
+                "No part of the request body came for {} seconds. Send it without pauses.",
+                pause.as_secs()
+            ),
+        ),
+        body::Error::Broken(source) => Refusal::new(
+            Code::InvalidRequest,
+            "The request body broke off before its announced end or is not framed correctly.",
+        )
+        .because(source),
+    }
+}

@@ -1,0 +1,164 @@
+//! The call leaves. Retries and fallbacks over the plan's further targets belong here.
+
+use std::time::Instant;
+
+use http::{HeaderMap, Response};
+use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Dialect;
+use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
+
+use crate::echo::{self, EchoReply};
+use crate::exchange::Exchange;
+use crate::headers;
+use crate::provider::Backend;
+use crate::refusal::Refusal;
+use crate::routes::Operation;
+use crate::snapshot::Target;
+use crate::stage::plan::Plan;
+use crate::stage::reserve::Reservation;
+use crate::stage::screen::Screened;
+
+/// What came back.
+pub(crate) enum Reply {
+    /// The head of a provider's answer.
+    Remote {
+        response: Response<UpstreamBody>,
+        /// Whether the stream carries usage that the caller did not ask for.
+        strip_usage: bool,
+    },
+    /// The built-in model's answer.
+    Echo(EchoReply),
+}
+
+/// Sends the call to the planned target.
+pub(crate) async fn dispatch(
+    exchange: &mut Exchange,
+    plan: &Plan,
+    reservation: &Reservation,
+    request: Screened,
+    mut headers: HeaderMap,
+    query: Option<String>,
+) -> Result<Reply, Refusal> {
+    let target = &plan.target;
+    let remote = match &target.provider.backend {
+        Backend::Echo => return answer_locally(exchange, &request),
+        Backend::Remote(remote) => remote,
+    };
+    let strip_usage = is_usage_to_be_forced(&request);
+    let body = seaworthy_llm::splice(
+        &request.body,
+        &request.head,
+        Some(&target.model),
+        strip_usage,
+    );
+    headers::strip_request(&mut headers);
+    identify(exchange, &mut headers);
+    let mut path = request.operation.upstream_path().to_owned();
+    if let Some(query) = query {
+        path.push('?');
+        path.push_str(&query);
+    }
+    mark_dispatched(exchange);
+    let sent = Instant::now();
+    let result = remote
+        .send(reservation, exchange.worker, &path, headers, body)
+        .await;
+    let metrics = target.metrics(request.operation);
+    metrics
+        .provider_latency
+        .observe(sent.elapsed().as_secs_f64());
+    metrics.count_provider_response(
+        result
+            .as_ref()
+            .ok()
+            .map(|response| response.status().as_u16()),
+    );
+    match result {
+        Ok(response) => {
+            let first_byte = exchange.started.elapsed();
+            metrics.first_byte.observe(first_byte.as_secs_f64());
+            exchange.first_byte = Some(first_byte);
+            Ok(Reply::Remote {
+                response,
+                strip_usage,
+            })
+        }
+        Err(error) => {
+            if never_left(&error)
+                && let Some(call) = &mut exchange.call
+            {
+                call.mark_undispatched();
+            }
+            Err(failed(target, &error))
+        }
+    }
+}
+
+/// Usage has to be in the stream for the ledger; a caller who did not ask for it does not see it.
+fn is_usage_to_be_forced(request: &Screened) -> bool {
+    request.operation == Operation::Chat(Dialect::OpenAiChat)
+        && request.head.stream
+        && !request.head.include_usage
+}
+
+fn answer_locally(exchange: &mut Exchange, request: &Screened) -> Result<Reply, Refusal> {
+    let reply = echo::answer(
+        request,
+        exchange.request_id.as_str(),
+        exchange.gateway.clock.now(),
+    )?;
+    mark_dispatched(exchange);
+    exchange.first_byte = Some(exchange.started.elapsed());
+    Ok(Reply::Echo(reply))
+}
+
+fn mark_dispatched(exchange: &mut Exchange) {
+    if let Some(call) = &mut exchange.call {
+        call.mark_dispatched();
+    }
+}
+
+/// The provider sees our request ID and continues our trace.
+fn identify(exchange: &Exchange, headers: &mut HeaderMap) {
+    if let Ok(id) = exchange.request_id.as_str().parse() {
+        headers.insert("x-request-id", id);
+    }
+    let span = exchange.trace.child().traceparent();
+    if let Ok(value) = http::HeaderValue::from_bytes(&span) {
+        headers.insert("traceparent", value);
+    }
+}
+
+fn never_left(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Connect { .. }
+            | Error::Timeout {
+                which: Timeout::Connect,
+                ..
+            }
+    )
+}
+
+/// Transport failures are 502 and 504, so that official clients try again.
+fn failed(target: &Target, error: &Error) -> Refusal {
+    let provider = &target.provider.name;
+    match error {
+        Error::Timeout { which, after } => Refusal::new(
+            Code::UpstreamTimeout,
+            format!(
+                "The provider `{provider}` did not answer within the {which} timeout of {} s.",
+                after.as_secs_f64()
+            ),
+        ),
+        Error::Connect { .. } => Refusal::new(
+            Code::UpstreamUnreachable,
+            format!("No connection to the provider `{provider}` could be made."),
+        ),
+        Error::Broken(_) => Refusal::new(
+            Code::UpstreamUnreachable,
+            format!("The connection to the provider `{provider}` broke before it answered."),
+        ),
+    }
+    .because(error)
+}

@@ -1,0 +1,285 @@
+//! The answer goes back: unary answers are read whole and metered, streams are metered in passing.
+//!
+//! Output guards belong here.
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use seaworthy_core::code::Code;
+use seaworthy_edge::client::{Error, UpstreamBody};
+use seaworthy_llm::usage;
+
+use crate::echo::EchoReply;
+use crate::exchange::Exchange;
+use crate::headers;
+use crate::refusal::Refusal;
+use crate::reply::stream::StreamRelay;
+use crate::reply::{Answer, Content};
+use crate::routes::Operation;
+use crate::stage::dispatch::Reply;
+
+/// Turns what came back into what is sent.
+pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answer, Refusal> {
+    match reply {
+        Reply::Echo(reply) => Ok(relay_echo(exchange, reply)),
+        Reply::Remote {
+            response,
+            strip_usage,
+        } => {
+            let (mut head, body) = response.into_parts();
+            note_request_id(exchange, &mut head.headers);
+            let response = Response::from_parts(head, body);
+            match response.status() {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    note_refused(exchange);
+                    Err(credentials_refused(exchange, response.status()))
+                }
+                status if status.is_client_error() || status.is_server_error() => {
+                    note_refused(exchange);
+                    relay_error(exchange, response).await
+                }
+                StatusCode::OK if is_event_stream(response.headers()) => {
+                    Ok(relay_stream(exchange, response, strip_usage))
+                }
+                StatusCode::OK if is_json(response.headers()) => {
+                    relay_whole(exchange, response).await
+                }
+                status => Err(unexpected(exchange, status, response.headers())),
+            }
+        }
+    }
+}
+
+fn note_request_id(exchange: &mut Exchange, headers: &mut HeaderMap) {
+    let id = headers::strip_response(headers);
+    exchange.upstream_request_id =
+        id.and_then(|id| id.to_str().ok().map(|id| id.chars().take(128).collect()));
+}
+
+fn note_refused(exchange: &mut Exchange) {
+    if let Some(call) = &mut exchange.call {
+        call.note_refused();
+    }
+}
+
+fn provider_name(exchange: &Exchange) -> &str {
+    exchange.target().map_or("", |target| &target.provider.name)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    content_type(headers).starts_with(b"text/event-stream")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    content_type(headers).starts_with(b"application/json")
+}
+
+fn content_type(headers: &HeaderMap) -> &[u8] {
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .map_or(b"", |value| value.as_bytes())
+}
+
+fn relay_stream(
+    exchange: &Exchange,
+    response: Response<UpstreamBody>,
+    strip_usage: bool,
+) -> Answer {
+    let (head, body) = response.into_parts();
+    let operation = exchange.operation().unwrap_or(Operation::ALL[0]);
+    let stream = StreamRelay::new(operation.dialect(), body, strip_usage);
+    Answer {
+        status: 200,
+        headers: head.headers,
+        content: Content::Stream(Box::new(stream)),
+    }
+}
+
+async fn relay_whole(
+    exchange: &mut Exchange,
+    response: Response<UpstreamBody>,
+) -> Result<Answer, Refusal> {
+    let (head, body) = response.into_parts();
+    let frames = collect(exchange, body).await?;
+    let joined;
+    let text: &[u8] = match frames.as_slice() {
+        [only] => only,
+        several => {
+            joined = several.concat();
+            &joined
+        }
+    };
+    let operation = exchange.operation().unwrap_or(Operation::ALL[0]);
+    if let Operation::Chat(dialect) = operation {
+        let used = usage::from_reply(dialect, text);
+        if used.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
+            return Err(Refusal::new(
+                Code::UpstreamInvalid,
+                format!(
+                    "The provider `{}` answered with something that is not JSON.",
+                    provider_name(exchange)
+                ),
+            ));
+        }
+        if let Some(call) = &mut exchange.call {
+            let used = used.unwrap_or_else(|| usage::estimate(call.input_bytes(), text.len()));
+            call.note_usage(used);
+        }
+    }
+    Ok(Answer {
+        status: 200,
+        headers: head.headers,
+        content: Content::Frames(frames),
+    })
+}
+
+/// An error of the provider's own, in the caller's dialect already: status and body stay as they
+/// are, so that the official client raises what its documentation says.
+async fn relay_error(
+    exchange: &mut Exchange,
+    response: Response<UpstreamBody>,
+) -> Result<Answer, Refusal> {
+    let (head, body) = response.into_parts();
+    let code = match head.status.as_u16() {
+        429 => Code::UpstreamRateLimited,
+        status if status < 500 => Code::UpstreamRefused,
+        _ => Code::UpstreamError,
+    };
+    let frames = collect(exchange, body).await?;
+    exchange.fail(code);
+    if !is_json(&head.headers) {
+        // A proxy's HTML page, for example: nothing that a client could read.
+        let provider = provider_name(exchange);
+        let mut refusal = Refusal::new(
+            Code::UpstreamError,
+            format!(
+                "The provider `{provider}` answered with HTTP status {}.",
+                head.status.as_u16()
+            ),
+        );
+        refusal.headers = retry_headers(&head.headers);
+        refusal.status = Some(head.status.as_u16());
+        return Err(refusal);
+    }
+    Ok(Answer {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        content: Content::Frames(frames),
+    })
+}
+
+fn retry_headers(headers: &HeaderMap) -> HeaderMap {
+    ["retry-after", "retry-after-ms", "x-should-retry"]
+        .into_iter()
+        .filter_map(|name| {
+            Some((
+                http::HeaderName::from_static(name),
+                headers.get(name)?.clone(),
+            ))
+        })
+        .collect()
+}
+
+fn credentials_refused(exchange: &Exchange, status: StatusCode) -> Refusal {
+    let provider = provider_name(exchange);
+    Refusal::new(
+        Code::UpstreamAuth,
+        format!(
+            "The provider `{provider}` refused the gateway's own credentials (HTTP {}). The operator \
+             has to check `providers.{provider}.api_key`; your API key is fine.",
+            status.as_u16()
+        ),
+    )
+}
+
+fn unexpected(exchange: &Exchange, status: StatusCode, headers: &HeaderMap) -> Refusal {
+    let kind: String = String::from_utf8_lossy(content_type(headers))
+        .chars()
+        .take(60)
+        .collect();
+    Refusal::new(
+        Code::UpstreamInvalid,
+        format!(
+            "The provider `{}` answered with HTTP status {} and content type {kind:?}, which its \
+             API does not promise. Check `providers.{}.base_url`.",
+            provider_name(exchange),
+            status.as_u16(),
+            provider_name(exchange),
+        ),
+    )
+}
+
+/// Reads an answer whole, within `server.max_response_size`.
+async fn collect(exchange: &Exchange, mut body: UpstreamBody) -> Result<Vec<Bytes>, Refusal> {
+    let limit = exchange.snapshot.max_response_bytes;
+    let (mut frames, mut size) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broke_off(provider_name(exchange), &error))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        size += data.len();
+        if size > limit {
+            return Err(Refusal::new(
+                Code::UpstreamTooLarge,
+                format!(
+                    "The provider's answer is larger than the {limit} bytes of \
+                     `server.max_response_size`."
+                ),
+            ));
+        }
+        frames.push(data);
+    }
+    Ok(frames)
+}
+
+/// The refusal when an answer ends before it is complete.
+pub(crate) fn broke_off(provider: &str, error: &Error) -> Refusal {
+    match error {
+        Error::Timeout { which, after } => Refusal::new(
+            Code::UpstreamTimeout,
+            format!(
+                "The provider `{provider}` stopped in the middle of its answer: the {which} timeout \
+                 of {} s was reached.",
+                after.as_secs_f64()
+            ),
+        ),
+        Error::Connect { .. } | Error::Broken(_) => Refusal::new(
+            Code::UpstreamUnreachable,
+            format!("The connection to the provider `{provider}` broke in the middle of its answer."),
+        ),
+    }
+    .because(error)
+}
+
+fn relay_echo(exchange: &mut Exchange, reply: EchoReply) -> Answer {
+    match reply {
+        EchoReply::Whole { body, usage } => {
+            if let Some(call) = &mut exchange.call {
+                call.note_usage(usage);
+            }
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                http::header::CONTENT_TYPE,
+                http::HeaderValue::from_static("application/json"),
+            );
+            Answer {
+                status: 200,
+                headers,
+                content: Content::Frames(vec![body]),
+            }
+        }
+        EchoReply::Stream(stream) => {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                http::header::CONTENT_TYPE,
+                http::HeaderValue::from_static("text/event-stream; charset=utf-8"),
+            );
+            Answer {
+                status: 200,
+                headers,
+                content: Content::Echo(stream),
+            }
+        }
+    }
+}

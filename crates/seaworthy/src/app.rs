@@ -1,0 +1,105 @@
+//! Wiring: the only place that knows every concrete type.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use seaworthy_config::{Loaded, LocalSecrets, LogLevel, Overrides};
+use seaworthy_core::clock::{SharedClock, SystemClock};
+use seaworthy_core::store::Stores;
+use seaworthy_edge::log::LogSink;
+use seaworthy_edge::server;
+use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
+
+use crate::exit::{self, Failure};
+use crate::output;
+use crate::telemetry;
+
+/// The version of the program.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Reads the configuration: the file, or the built-in defaults, with the environment on top.
+pub(crate) fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Failure> {
+    let loaded = match path {
+        Some(path) => seaworthy_config::load(path, overrides),
+        None => seaworthy_config::load_default(overrides),
+    };
+    let loaded =
+        loaded.map_err(|problems| Failure::new(exit::CONFIG, problems.render(output::colour())))?;
+    Ok(loaded)
+}
+
+/// Settings that environment variables lay over the file.
+pub(crate) fn environment() -> Overrides {
+    Overrides::from_environment(std::env::vars())
+}
+
+/// Opens the durable state that the configuration names.
+pub(crate) fn open_stores(loaded: &Loaded) -> Result<Stores, Failure> {
+    let url = loaded.config.storage.url.to_string();
+    seaworthy_store::open(&url).map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
+}
+
+/// The wall clock.
+pub(crate) fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
+
+/// Builds the data plane.
+pub(crate) fn build_gateway(
+    loaded: Loaded,
+    stores: Stores,
+    sink: LogSink,
+    workers: usize,
+) -> Result<Arc<Gateway>, Failure> {
+    let log = RequestLog::new(sink, request_style(&loaded));
+    let deps = Dependencies {
+        clock: clock(),
+        stores,
+        secrets: Box::new(LocalSecrets(|name: &str| std::env::var(name).ok())),
+        metrics: Metrics::new(),
+        log,
+        workers,
+        version: VERSION,
+    };
+    Gateway::build(loaded, deps).map_err(|error| Failure::of(exit::CONFIG, &error))
+}
+
+/// What the lines of requests look like.
+pub(crate) fn request_style(loaded: &Loaded) -> Style {
+    let logging = &loaded.config.logging;
+    if logging.level < LogLevel::Info {
+        Style::Off
+    } else if telemetry::is_json(logging.format) {
+        Style::Json
+    } else {
+        Style::Pretty
+    }
+}
+
+/// How many worker threads serve requests.
+pub(crate) fn workers(loaded: &Loaded) -> usize {
+    let configured = loaded.config.server.workers.map(std::num::NonZero::get);
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    configured.unwrap_or_else(cores)
+}
+
+/// How a listener is set up.
+pub(crate) fn listener_options(
+    loaded: &Loaded,
+    listen: std::net::SocketAddr,
+    workers: usize,
+) -> server::Options {
+    let config = &loaded.config.server;
+    server::Options {
+        listen,
+        workers,
+        max_connections: config.max_connections.get(),
+        max_header_bytes: config.max_header_size.as_usize(),
+        timeouts: server::Timeouts {
+            header: config.header_timeout.into(),
+            keep_alive: config.keep_alive_timeout.into(),
+            write: config.write_timeout.into(),
+        },
+        render_refusal,
+    }
+}

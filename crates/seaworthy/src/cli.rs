@@ -1,0 +1,111 @@
+//! The command line: one file a command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::exit::Failure;
+use crate::output;
+
+mod check;
+mod config;
+mod fake_provider;
+mod health;
+mod init;
+pub(crate) mod keys;
+mod usage;
+
+/// Runs AI agents in production and proves that they are ready.
+#[derive(Debug, Parser)]
+#[command(name = "seaworthy", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The configuration that a command works with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgument {
+    /// The configuration file (TOML or YAML); without it, the built-in defaults.
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway. SIGTERM drains, SIGHUP or a changed file reloads the configuration.
+    Serve {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The address to listen on, instead of `server.listen`.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Write a commented configuration to start from.
+    Init(init::Arguments),
+    /// Judge a running instance, with evidence. Exits with 0 (ready), 1 (not ready) or 2 (could
+    /// not run).
+    Check(check::Arguments),
+    /// Validate, show, compare and describe configurations.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Create, list, rotate and revoke API keys.
+    Keys(keys::Arguments),
+    /// Show what was used.
+    Usage(usage::Arguments),
+    /// Play OpenAI and Anthropic, with exact usage and faults on command.
+    FakeProvider(fake_provider::Arguments),
+    /// Ask a running instance for its health: exits with 0 when it is well.
+    Health(health::Arguments),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn run() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output::note(format_args!("seaworthy: {}", failure.message));
+            ExitCode::from(&failure)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Serve { config, listen } => crate::serve::run(config.config, listen)?,
+        Command::Init(arguments) => init::run(&arguments)?,
+        Command::Check(arguments) => return check::run(arguments),
+        Command::Config(command) => config::run(command)?,
+        Command::Keys(arguments) => keys::run(arguments)?,
+        Command::Usage(arguments) => usage::run(&arguments)?,
+        Command::FakeProvider(arguments) => fake_provider::run(arguments)?,
+        Command::Health(arguments) => return health::run(&arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "seaworthy", &mut script);
+            output::write(String::from_utf8_lossy(&script))?;
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            output::write(String::from_utf8_lossy(&page))?;
+        }
+    }
+    Ok(crate::exit::OK)
+}
+
+/// Runs a future of a short command.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}

@@ -1,0 +1,300 @@
+//! `seaworthy serve`: start, announce, watch for signals and changes, drain.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaworthy_config::{Fingerprint, Loaded, Overrides};
+use seaworthy_edge::server::{Listener, Server};
+use seaworthy_gateway::{DataPlane, Gateway, Lifecycle, Plane};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app;
+use crate::cli::keys;
+use crate::exit::{self, Failure};
+use crate::output;
+use crate::telemetry::Telemetry;
+
+/// How often the configuration file is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// How long connections may take to close after their last answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the ledger may take to write what it does not have yet.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs until told to stop.
+pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(), Failure> {
+    let mut overrides = app::environment();
+    if let Some(listen) = listen {
+        overrides = overrides.with_flag("--listen", "server.listen", listen);
+    }
+    let loaded = app::load(config.as_deref(), &overrides)?;
+    let is_dev = config.is_none();
+    if is_dev {
+        refuse_public_dev_mode(&loaded)?;
+    }
+    if !loaded.warnings.is_empty() {
+        output::note(loaded.warnings.render(output::colour()));
+    }
+    let logging = &loaded.config.logging;
+    let telemetry = Telemetry::start(logging.level, logging.format)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let server = Running::start(loaded, is_dev, &telemetry).await?;
+        let source = Source {
+            path: config,
+            overrides,
+        };
+        server.serve_until_told(&source, &telemetry).await
+    })
+}
+
+/// Without a configuration there is no TLS and a key on the screen: not for a network.
+fn refuse_public_dev_mode(loaded: &Loaded) -> Result<(), Failure> {
+    let config = &loaded.config;
+    let listeners = [Some(config.server.listen), config.admin.listen];
+    match listeners
+        .into_iter()
+        .flatten()
+        .find(|listen| !listen.is_loopback())
+    {
+        None => Ok(()),
+        Some(listen) => Err(Failure::new(
+            exit::CONFIG,
+            format!(
+                "without a configuration the gateway listens on loopback only, not on {listen}. \
+                 Write a configuration with `seaworthy init`, then run `seaworthy serve --config \
+                 seaworthy.toml`"
+            ),
+        )),
+    }
+}
+
+/// Where the configuration comes from.
+struct Source {
+    path: Option<PathBuf>,
+    overrides: Overrides,
+}
+
+/// A started server.
+struct Running {
+    gateway: Arc<Gateway>,
+    stores: seaworthy_core::store::Stores,
+    servers: Vec<Server>,
+    drain_timeout: Duration,
+    drain_delay: Duration,
+}
+
+impl Running {
+    async fn start(loaded: Loaded, is_dev: bool, telemetry: &Telemetry) -> Result<Self, Failure> {
+        let workers = app::workers(&loaded);
+        let bind = |listen: std::net::SocketAddr, workers| {
+            Listener::bind(app::listener_options(&loaded, listen, workers)).map_err(|error| {
+                Failure::new(
+                    exit::UNAVAILABLE,
+                    format!("cannot listen on {listen}: {error}"),
+                )
+            })
+        };
+        // Ports first: what cannot be bound is known before anything else is touched.
+        let listener = bind(loaded.config.server.listen.socket_addr(), workers)?;
+        let admin = match loaded.config.admin.listen {
+            Some(listen) => Some(bind(listen.socket_addr(), 1)?),
+            None => None,
+        };
+        let stores = app::open_stores(&loaded)?;
+        let drain_timeout = loaded.config.server.drain_timeout.into();
+        let drain_delay = loaded.config.server.drain_delay.into();
+        let first_model = loaded.config.models.keys().next().cloned();
+        let gateway = app::build_gateway(loaded, stores.clone(), telemetry.sink.clone(), workers)?;
+        let address = listener.local_addr()?;
+        let plane = if admin.is_some() {
+            Plane::Data
+        } else {
+            Plane::All
+        };
+        let mut servers =
+            vec![listener.serve(|worker| DataPlane::new(Arc::clone(&gateway), worker, plane))?];
+        let admin_address = admin.as_ref().map(Listener::local_addr).transpose()?;
+        if let Some(admin) = admin {
+            servers
+                .push(admin.serve(|worker| {
+                    DataPlane::new(Arc::clone(&gateway), worker, Plane::Control)
+                })?);
+        }
+        gateway.health.set(Lifecycle::Serving);
+        announce(address, admin_address)?;
+        if is_dev {
+            let key = keys::create_dev_key(&stores).await?;
+            output::line(dev_help(address, &key, &first_model.unwrap_or_default()))?;
+        }
+        tracing::info!(version = app::VERSION, %address, workers, config_hash = gateway.config_hash(), "listening");
+        Ok(Self {
+            gateway,
+            stores,
+            servers,
+            drain_timeout,
+            drain_delay,
+        })
+    }
+
+    async fn serve_until_told(self, source: &Source, telemetry: &Telemetry) -> Result<(), Failure> {
+        let gateway = Arc::clone(&self.gateway);
+        let (mut terminate, mut interrupt, mut hang_up) = signals()?;
+        let background = gateway.run_background();
+        tokio::pin!(background);
+        let mut watch = tokio::time::interval(WATCH_INTERVAL);
+        let mut known = source
+            .path
+            .as_deref()
+            .and_then(|path| Fingerprint::of(path).ok());
+        let is_interrupted = loop {
+            tokio::select! {
+                () = &mut background => {}
+                _ = terminate.recv() => break false,
+                _ = interrupt.recv() => break true,
+                _ = hang_up.recv() => {
+                    known = source.path.as_deref().and_then(|path| Fingerprint::of(path).ok());
+                    reload(&gateway, source, telemetry);
+                }
+                _ = watch.tick() => {
+                    self.gateway.metrics.note_open_connections(
+                        self.servers.iter().map(Server::open_connections).sum(),
+                    );
+                    self.gateway.metrics.note_dropped_log_lines(telemetry.sink.dropped_lines());
+                    let now = source.path.as_deref().and_then(|path| Fingerprint::of(path).ok());
+                    // A file that is gone for a moment is being replaced.
+                    if now.is_some() && now != known {
+                        known = now;
+                        reload(&gateway, source, telemetry);
+                    }
+                }
+            }
+        };
+        let drained = self.drain(is_interrupted);
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                result = &mut drained => return result,
+                // Keys and the ledger are needed until the last request has ended.
+                () = &mut background => {}
+                // Who asks twice does not want to wait.
+                _ = interrupt.recv() => {
+                    return Err(Failure::new(exit::FAILED, "interrupted while draining"));
+                }
+            }
+        }
+    }
+
+    /// Readiness off, finish what was begun, write everything down.
+    async fn drain(self, is_interrupted: bool) -> Result<(), Failure> {
+        let Self {
+            gateway,
+            stores,
+            servers,
+            drain_timeout,
+            drain_delay,
+        } = self;
+        tracing::info!(in_flight = gateway.running_calls(), "draining");
+        gateway.health.set(Lifecycle::Draining);
+        if !is_interrupted {
+            // Load balancers need a moment to see that this replica is not ready any more.
+            tokio::time::sleep(drain_delay).await;
+        }
+        gateway.health.set(Lifecycle::Stopping);
+        let finished = tokio::time::timeout(drain_timeout, gateway.wait_until_idle()).await;
+        let mut cut_off = 0;
+        for server in servers {
+            cut_off += server.drain(CLOSE_TIMEOUT).await;
+        }
+        let unwritten = gateway.flush(FLUSH_TIMEOUT).await;
+        stores.lifecycle.close().await;
+        if finished.is_err() {
+            tracing::warn!(cut_off, "the drain timeout was reached");
+        }
+        if unwritten > 0 {
+            tracing::error!(unwritten, "settlements could not be written");
+            return Err(Failure::new(
+                exit::UNAVAILABLE,
+                format!("{unwritten} settlements could not be written to the ledger"),
+            ));
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    ))
+}
+
+/// Puts the configuration on disk in force, or keeps the old one and says why.
+fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
+    let Some(path) = source.path.as_deref() else {
+        tracing::warn!("there is no configuration file to reload");
+        return;
+    };
+    match load_for_reload(path, &source.overrides) {
+        Ok(loaded) => {
+            let logging = loaded.config.logging.clone();
+            let style = app::request_style(&loaded);
+            let hash = loaded.hash.clone();
+            match gateway.reload(loaded) {
+                Ok(()) => {
+                    telemetry.apply(logging.level, logging.format);
+                    gateway.set_log_style(style);
+                    tracing::info!(config_hash = hash, "the configuration was reloaded");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the configuration was not reloaded; the old one stays in force")
+                }
+            }
+        }
+        Err(problems) => {
+            tracing::error!(
+                error = problems,
+                "the configuration was not reloaded; the old one stays in force"
+            );
+            gateway.note_reload(Some(problems));
+        }
+    }
+}
+
+fn load_for_reload(path: &Path, overrides: &Overrides) -> Result<Loaded, String> {
+    seaworthy_config::load(path, overrides).map_err(|problems| problems.render(false))
+}
+
+fn announce(
+    address: std::net::SocketAddr,
+    admin: Option<std::net::SocketAddr>,
+) -> Result<(), Failure> {
+    output::line(format_args!(
+        "Seaworthy {} listens on http://{address}",
+        app::VERSION
+    ))?;
+    if let Some(admin) = admin {
+        output::line(format_args!("The control plane listens on http://{admin}"))?;
+    }
+    Ok(())
+}
+
+fn dev_help(address: std::net::SocketAddr, key: &str, model: &str) -> String {
+    format!(
+        "Development mode: no configuration, loopback only, built-in model `{model}`.\n\
+         \n\
+         API key (shown once): {key}\n\
+         \n\
+         Try it:\n\
+         curl http://{address}/v1/chat/completions -H 'Authorization: Bearer {key}' \
+         -H 'Content-Type: application/json' \
+         -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Ahoy!\"}}]}}'\n\
+         \n\
+         Next: `seaworthy check` judges this instance, `seaworthy init` writes a configuration."
+    )
+}
