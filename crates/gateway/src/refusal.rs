@@ -5,9 +5,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use seaworthy_core::code::Code;
 
-/// A request that gets no answer from a model.
+/// A request that gets no answer from a model. Boxed, so that the good path carries no weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct Refusal(Box<Details>);
+
+/// What is known about a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Details {
     pub(crate) code: Code,
     /// For the caller: no provider bodies, no SQL, no keys, no paths.
     pub(crate) message: String,
@@ -27,7 +31,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             code,
             message: message.into(),
             param: None,
@@ -36,23 +40,37 @@ impl Refusal {
             status: None,
             headers: HeaderMap::new(),
             allow: None,
-        }
+        }))
     }
 
     pub(crate) fn at(mut self, param: impl Into<Option<String>>) -> Self {
-        self.param = param.into();
+        self.0.param = param.into();
         self
     }
 
     pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
+        self.0.retry_after = Some(delay);
         self
     }
 
     /// Adds the chain of causes, for the log.
     pub(crate) fn because(mut self, error: &dyn std::error::Error) -> Self {
-        self.detail = Some(chain(error));
+        self.0.detail = Some(chain(error));
         self
+    }
+}
+
+impl std::ops::Deref for Refusal {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Refusal {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
     }
 }
 

@@ -78,9 +78,9 @@ pub(crate) fn respond(
     response
 }
 
-fn refuse(exchange: &mut Exchange, refusal: Refusal) -> Answer {
+fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
     exchange.fail(refusal.code);
-    exchange.detail = refusal.detail;
+    exchange.detail = refusal.detail.take();
     let known = refusal.status.unwrap_or_else(|| refusal.code.status());
     let status = seaworthy_llm::error_status(exchange.family, known);
     let view = ErrorView {
@@ -92,7 +92,7 @@ fn refuse(exchange: &mut Exchange, refusal: Refusal) -> Answer {
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut answer = Answer::json(status, encode_error(exchange.family, &view));
-    answer.headers.extend(refusal.headers);
+    answer.headers.extend(std::mem::take(&mut refusal.headers));
     if let Some(delay) = refusal.retry_after {
         answer
             .headers

@@ -166,10 +166,10 @@ impl StreamRelay {
     }
 
     /// Ends the stream with the dialect's own error event.
-    fn break_off(&mut self, exchange: &mut Exchange, refusal: Refusal) -> Bytes {
+    fn break_off(&mut self, exchange: &mut Exchange, mut refusal: Refusal) -> Bytes {
         self.upstream = None;
         exchange.fail(refusal.code);
-        exchange.detail = refusal.detail;
+        exchange.detail = refusal.detail.take();
         let view = ErrorView {
             status: refusal.code.status(),
             kind: None,

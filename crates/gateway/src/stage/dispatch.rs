@@ -22,7 +22,7 @@ use crate::stage::screen::Screened;
 pub(crate) enum Reply {
     /// The head of a provider's answer.
     Remote {
-        response: Response<UpstreamBody>,
+        response: Box<Response<UpstreamBody>>,
         /// Whether the stream carries usage that the caller did not ask for.
         strip_usage: bool,
     },
@@ -79,7 +79,7 @@ pub(crate) async fn dispatch(
             metrics.first_byte.observe(first_byte.as_secs_f64());
             exchange.first_byte = Some(first_byte);
             Ok(Reply::Remote {
-                response,
+                response: Box::new(response),
                 strip_usage,
             })
         }
