@@ -1,5 +1,9 @@
 //! Errors in the words of each family of dialects, as a body and within a stream.
 
+mod decode;
+
+pub use decode::{ProviderError, decode_error};
+
 use crate::json;
 use seaworthy_core::dialect::{Dialect, Family};
 

@@ -250,8 +250,11 @@ fn usage_in_options(text: &str, options: &RawValue) -> Result<Usage, Fault> {
         let edit = Edit { at, text };
         return Ok(Usage { asked: false, edit });
     }
+    if !options.get().starts_with('{') {
+        return Err(wrong("stream_options", "an object", options));
+    }
     let found: fields::StreamOptions<'_> = serde_json::from_str(options.get())
-        .map_err(|_| wrong("stream_options", "an object", options))?;
+        .map_err(|_| Fault::at("stream_options.include_usage", fields::TWICE))?;
     let edit = match found.include_usage {
         Some(value) => Edit {
             at: range_in(text, value.get()),

@@ -19,7 +19,10 @@ mod stream;
 pub mod usage;
 mod wire;
 
-pub use error::{ErrorView, encode_error, encode_stream_error, error_kind, error_status};
+pub use error::{
+    ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_kind,
+    error_status,
+};
 pub use fault::Fault;
 pub use head::{Head, count_tokens_head, head, splice};
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};

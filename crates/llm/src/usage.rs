@@ -8,7 +8,11 @@ pub(crate) use meter::{Tally, has_value, string_bytes};
 pub(crate) use reported::{Reported, count};
 
 use crate::wire;
-use seaworthy_core::{dialect::Dialect, usage::Usage};
+use seaworthy_core::{
+    call::{Block, Call, MediaSource, Tool},
+    dialect::Dialect,
+    usage::Usage,
+};
 
 /// The usage within a complete reply; `None` if the provider does not say, which is not zero.
 #[must_use]
@@ -24,6 +28,54 @@ pub fn estimate(input_bytes: usize, output_bytes: usize) -> Usage {
         output_tokens: tokens_in(output_bytes),
         estimated: true,
         ..Usage::default()
+    }
+}
+
+/// A guess at the input tokens of a call: its texts, and a flat rate for each medium and message.
+#[must_use]
+pub fn estimate_input(call: &Call) -> u64 {
+    let said = call.messages.iter().flat_map(|message| &message.blocks);
+    let blocks: u64 = call.system.iter().chain(said).map(tokens_in_block).sum();
+    let tools: u64 = call.tools.iter().map(tokens_in_tool).sum();
+    let messages = u64::try_from(call.messages.len()).unwrap_or(u64::MAX);
+    blocks + tools + TOKENS_PER_MESSAGE * messages
+}
+
+/// What marks the start, the speaker and the end of a message.
+const TOKENS_PER_MESSAGE: u64 = 4;
+
+/// A picture of full size, or about a page of a document.
+const TOKENS_PER_MEDIUM: u64 = 1_600;
+
+fn tokens_in_block(block: &Block) -> u64 {
+    match block {
+        Block::Text(text) | Block::Refusal(text) | Block::EncryptedThinking(text) => {
+            tokens_in(text.len())
+        }
+        Block::Thinking { text, .. } => tokens_in(text.len()),
+        Block::Media(media) => match &media.source {
+            MediaSource::Text(text) => tokens_in(text.len()),
+            MediaSource::Base64 { .. } | MediaSource::Url(_) | MediaSource::FileId { .. } => {
+                TOKENS_PER_MEDIUM
+            }
+        },
+        Block::ToolUse {
+            name, arguments, ..
+        } => tokens_in(name.len() + arguments.len()),
+        Block::ToolResult { blocks, .. } => blocks.iter().map(tokens_in_block).sum(),
+        Block::Native(native) => tokens_in(native.json.len()),
+        Block::CachePoint(_) => 0,
+    }
+}
+
+fn tokens_in_tool(tool: &Tool) -> u64 {
+    match tool {
+        Tool::Function(function) => {
+            let description = function.description.as_ref().map_or(0, String::len);
+            let schema = function.schema.as_ref().map_or(0, String::len);
+            tokens_in(function.name.len() + description + schema)
+        }
+        Tool::Native(native) => tokens_in(native.json.len()),
     }
 }
 

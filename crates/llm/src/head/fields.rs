@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 }
 
 /// Two readers of one body may each believe another of the two values, so there may be only one.
-const TWICE: &str = "expected once, found a second time";
+pub(super) const TWICE: &str = "expected once, found a second time";
 
 impl Reader<'_> {
     fn slot<'f, 'de>(
@@ -155,8 +155,8 @@ impl<'de> serde::Deserialize<'de> for StreamOptions<'de> {
                 while let Some(Key(key)) = map.next_key()? {
                     options.is_empty = false;
                     let value = map.next_value()?;
-                    if key == "include_usage" {
-                        options.include_usage = Some(value);
+                    if key == "include_usage" && options.include_usage.replace(value).is_some() {
+                        return Err(A::Error::custom(TWICE));
                     }
                 }
                 Ok(options)

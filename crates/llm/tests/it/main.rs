@@ -1,6 +1,15 @@
 //! The wire formats against recorded traffic and against arbitrary bytes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod errors;
+mod events;
 mod golden;
+mod properties;
 mod replies;
 mod requests;
 mod streams;

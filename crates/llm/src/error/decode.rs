@@ -1,0 +1,69 @@
+//! Errors of providers, read leniently: whatever stands in the body, there is something to tell.
+
+use seaworthy_core::dialect::Family;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a provider said when it refused or failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderError {
+    /// The provider's word for the class of error.
+    pub kind: Option<String>,
+    /// The provider's code.
+    pub code: Option<String>,
+    /// The provider's sentence; empty if the body is not in its own format.
+    pub message: String,
+    /// The field of the request that it blames.
+    pub param: Option<String>,
+}
+
+impl ProviderError {
+    /// Whether the account is out of money, which waiting does not mend: it comes with the status
+    /// of a rate limit, which waiting does mend.
+    #[must_use]
+    pub fn is_quota_exhausted(&self) -> bool {
+        let words = [self.kind.as_deref(), self.code.as_deref()];
+        words.into_iter().flatten().any(|word| {
+            matches!(
+                word,
+                "insufficient_quota" | "billing_error" | "billing_hard_limit_reached"
+            ) || word.ends_with("spend_limit_reached")
+        })
+    }
+}
+
+/// Reads the body of an error response.
+#[must_use]
+pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
+    let Ok(Envelope { error }) = serde_json::from_slice(body) else {
+        return ProviderError::default();
+    };
+    // Some servers send just a sentence.
+    if let Value::String(message) = error {
+        return ProviderError {
+            message,
+            ..ProviderError::default()
+        };
+    }
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        // Codes are numbers with some servers.
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let code = match family {
+        Family::OpenAi => &error["code"],
+        Family::Anthropic => &error["details"]["error_code"],
+    };
+    ProviderError {
+        kind: text(&error["type"]),
+        code: text(code),
+        message: text(&error["message"]).unwrap_or_default(),
+        param: text(&error["param"]),
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    error: Value,
+}

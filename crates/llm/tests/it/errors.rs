@@ -1,0 +1,135 @@
+//! Errors in the words of each family, to callers and from providers.
+
+use crate::support::{DIALECTS, events, text};
+use seaworthy_core::dialect::{Dialect, Family};
+use seaworthy_llm::{
+    ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_status,
+    usage::{Seen, UsageMeter},
+};
+
+const MISSING: ErrorView<'_> = ErrorView {
+    status: 404,
+    kind: None,
+    code: Some("model_not_found"),
+    message: "no model \"x\"",
+    param: Some("model"),
+    request_id: Some("req_1"),
+};
+
+#[test]
+fn openai_errors_have_all_four_keys() {
+    assert_eq!(
+        text(&encode_error(Family::OpenAi, &MISSING)),
+        r#"{"error":{"message":"no model \"x\"","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#
+    );
+    let bare = ErrorView {
+        code: None,
+        param: None,
+        kind: Some("insufficient_quota"),
+        ..MISSING
+    };
+    assert_eq!(
+        text(&encode_error(Family::OpenAi, &bare)),
+        r#"{"error":{"message":"no model \"x\"","type":"insufficient_quota","param":null,"code":null}}"#
+    );
+}
+
+#[test]
+fn anthropic_errors_carry_the_code_as_detail_and_the_request_id() {
+    assert_eq!(
+        text(&encode_error(Family::Anthropic, &MISSING)),
+        r#"{"type":"error","error":{"type":"not_found_error","message":"no model \"x\"","details":{"error_code":"model_not_found"}},"request_id":"req_1"}"#
+    );
+}
+
+#[test]
+fn every_status_has_the_word_its_clients_know() {
+    let kind = |family, status| {
+        let body = encode_error(family, &ErrorView { status, ..MISSING });
+        decode_error(family, &body).kind.unwrap()
+    };
+    for (status, openai, anthropic) in [
+        (400, "invalid_request_error", "invalid_request_error"),
+        (401, "authentication_error", "authentication_error"),
+        (402, "invalid_request_error", "billing_error"),
+        (403, "permission_error", "permission_error"),
+        (404, "invalid_request_error", "not_found_error"),
+        (409, "invalid_request_error", "conflict_error"),
+        (413, "invalid_request_error", "request_too_large"),
+        (422, "invalid_request_error", "invalid_request_error"),
+        (429, "rate_limit_error", "rate_limit_error"),
+        (500, "server_error", "api_error"),
+        (502, "server_error", "api_error"),
+        (503, "server_error", "overloaded_error"),
+        (504, "server_error", "timeout_error"),
+        (529, "server_error", "overloaded_error"),
+    ] {
+        assert_eq!(kind(Family::OpenAi, status), openai, "{status}");
+        assert_eq!(kind(Family::Anthropic, status), anthropic, "{status}");
+    }
+}
+
+#[test]
+fn overloaded_keeps_its_meaning_for_clients_that_do_not_know_529() {
+    assert_eq!(error_status(Family::OpenAi, 529), 503);
+    assert_eq!(error_status(Family::Anthropic, 529), 529);
+    assert_eq!(error_status(Family::OpenAi, 429), 429);
+}
+
+#[test]
+fn an_error_within_a_stream_is_seen_as_one() {
+    for dialect in DIALECTS {
+        let mut stream = Vec::new();
+        encode_stream_error(dialect, &MISSING, &mut stream);
+        let events = events([&*stream], 1_000).unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(UsageMeter::new(dialect).observe(&events[0]), Seen::Error);
+    }
+    let mut stream = Vec::new();
+    encode_stream_error(Dialect::AnthropicMessages, &MISSING, &mut stream);
+    assert!(stream.starts_with(b"event: error\ndata: {\"type\":\"error\","));
+}
+
+#[test]
+fn provider_errors_are_read_in_every_shape() {
+    let read = |body: &str| decode_error(Family::OpenAi, body.as_bytes());
+    let sentence = |message: &str| ProviderError {
+        message: message.to_owned(),
+        ..ProviderError::default()
+    };
+    assert_eq!(read("<html>502</html>"), sentence(""));
+    assert_eq!(
+        read(r#"{"error":"model not loaded"}"#),
+        sentence("model not loaded")
+    );
+    assert_eq!(read(r#"{"error":null}"#), sentence(""));
+    assert_eq!(
+        read(r#"{"error":{"message":"m","type":null,"param":"p","code":400}}"#),
+        ProviderError {
+            code: Some("400".to_owned()),
+            param: Some("p".to_owned()),
+            ..sentence("m")
+        }
+    );
+}
+
+#[test]
+fn an_empty_account_is_not_a_rate_limit() {
+    let exhausted = |family, body: &str| decode_error(family, body.as_bytes()).is_quota_exhausted();
+    assert!(exhausted(
+        Family::OpenAi,
+        r#"{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}"#
+    ));
+    assert!(exhausted(
+        Family::Anthropic,
+        r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"contract_spend_limit_reached"}}}"#
+    ));
+    assert!(!exhausted(
+        Family::OpenAi,
+        r#"{"error":{"message":"m","type":"tokens","code":"rate_limit_exceeded"}}"#
+    ));
+    assert!(!exhausted(
+        Family::Anthropic,
+        r#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#
+    ));
+}
