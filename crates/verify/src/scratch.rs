@@ -133,7 +133,7 @@ impl<'a> Bench<'a> {
     ) -> Result<String, Stop> {
         let config = self.config.display().to_string();
         let mut args = vec![
-            "keys", "create", "--config", &config, "--name", "check", "--format", "json",
+            "keys", "--config", &config, "create", "--name", "check", "--format", "json",
         ];
         args.extend(role.map(|role| ["--role", role]).into_iter().flatten());
         let (status, out, err) = self.run(s, self.command(&args), &args).await?;

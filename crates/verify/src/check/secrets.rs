@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::dialect::{self, NO_SUCH_MODEL, ensure_status};
 use super::{Area, Check, Kind, Need, Severity};
 use crate::http::{Answer, Request};
-use crate::outcome::{Probed, ensure, fail, not_applicable};
+use crate::outcome::{Probed, ensure, fail, not_applicable, not_verified};
 use crate::secrets::mask;
 use crate::session::{Session, canary};
 
@@ -42,6 +42,12 @@ async fn none_in_config(s: &Session<'_>) -> Probed {
         .await?;
     if answer.status() == 404 {
         return not_applicable("GET /admin/v1/config is not served: it answers 404");
+    }
+    if matches!(answer.status(), 401 | 403) {
+        return not_verified(format!(
+            "a key that the admin API accepts: it answers {}",
+            answer.status()
+        ));
     }
     ensure_status(&answer, &[200], "GET /admin/v1/config with the admin key")?;
     let text = answer.text();
