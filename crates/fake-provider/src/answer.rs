@@ -178,6 +178,10 @@ fn pieces(ask: &Ask, directives: &Directives, raw: &[u8]) -> Vec<Piece> {
             words(count as u64).join(" ")
         }
     };
+    // A whole answer needs no pieces.
+    if !ask.stream {
+        return count_tokens(vec![text]);
+    }
     let by_word: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
     let wanted = directives
         .chunks

@@ -6,7 +6,7 @@ use super::*;
 use crate::request::{Dialect, ask};
 
 fn answer(extra: &Value, directives: &str) -> Answer {
-    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "twelve bytes"}]});
+    let mut body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "twelve bytes"}]});
     for (key, value) in extra.as_object().unwrap() {
         body[key] = value.clone();
     }

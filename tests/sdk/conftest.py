@@ -1,0 +1,221 @@
+"""Starts the binary as users would, and gives each judge clients that differ only in base URL and key."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("SEAWORTHY_BIN", ROOT / "target/debug/seaworthy"))
+OPENAI_SECRET = "sk-upstream-openai"
+ANTHROPIC_SECRET = "sk-upstream-anthropic"
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("SEAWORTHY_")},
+    "FAKE_OPENAI_KEY": OPENAI_SECRET,
+    "FAKE_ANTHROPIC_KEY": ANTHROPIC_SECRET,
+    "NO_COLOR": "1",
+}
+
+CONFIG = """
+[server]
+listen = "{listen}"
+
+[storage]
+url = "sqlite:{database}"
+
+[providers.openai]
+kind = "openai"
+base_url = "{fake}/v1"
+api_key = "secret://env/FAKE_OPENAI_KEY"
+timeouts = {{ first_byte = "2s", between_chunks = "2s" }}
+
+[providers.anthropic]
+kind = "anthropic"
+base_url = "{fake}"
+api_key = "secret://env/FAKE_ANTHROPIC_KEY"
+timeouts = {{ first_byte = "2s", between_chunks = "2s" }}
+
+[providers.local]
+kind = "echo"
+
+[models.fake-gpt]
+targets = ["openai/fake-gpt"]
+
+[models.fake-embedding]
+targets = ["openai/fake-embedding"]
+
+[models.fake-moderation]
+targets = ["openai/fake-moderation"]
+
+[models.fake-claude]
+targets = ["anthropic/fake-claude"]
+
+[models.echo]
+targets = ["local/echo"]
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(what, holds, seconds=5.0):
+    """Waits until `holds()` is true; how long it took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def running(arguments, log, **environment):
+    """A process of the binary, its output in a file; stopped at the end."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [BINARY, *map(str, arguments)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            env={**ENVIRONMENT, **environment},
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{arguments[0]} did not end within 10 s of SIGTERM: {log.read_text()}")
+
+
+def answers(url, process, log):
+    """True when the server at `url` is ready; fails when it has ended."""
+    assert process.poll() is None, f"it ended with {process.returncode}: {log.read_text()}"
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code == 200
+    return False
+
+
+class Fake:
+    """The fake provider, seen through its control API."""
+
+    def __init__(self, url):
+        self.url = url
+        self.http = httpx.Client(base_url=f"{url}/__control")
+
+    def reset(self):
+        assert self.http.post("/reset").status_code == 200
+
+    def stats(self):
+        return self.http.get("/stats").json()
+
+    def calls(self):
+        return self.http.get("/calls").json()["calls"]
+
+    def only_call(self):
+        """The one call that was made, with its headers as a dictionary."""
+        (call,) = self.calls()
+        return {**call, "headers": dict(call["headers"])}
+
+    def body(self, call):
+        return self.http.get(f"/calls/{call['seq']}/body").content
+
+    def queue(self, fault, times=1, **matching):
+        answer = self.http.post("/faults", json={"fault": fault, "times": times, **matching})
+        assert answer.status_code == 200, answer.text
+
+
+class Gateway:
+    """A running gateway: where it is, and a key for it."""
+
+    def __init__(self, url, key, pid):
+        self.url = url
+        self.key = key
+        self.pid = pid
+        self.http = httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+
+    def openai(self, **options):
+        options = {"api_key": self.key, "max_retries": 0, "timeout": 30, **options}
+        return openai.OpenAI(base_url=f"{self.url}/v1", **options)
+
+    def anthropic(self, **options):
+        options = {"api_key": self.key, "max_retries": 0, "timeout": 30, **options}
+        return anthropic.Anthropic(base_url=self.url, **options)
+
+    def requests_counted(self):
+        """The sum of `seaworthy_requests_total` over all its labels."""
+        lines = self.http.get("/metrics").text.splitlines()
+        samples = [line for line in lines if line.startswith("seaworthy_requests_total")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
+
+    def resident_bytes(self):
+        pages = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(scope="session")
+def fake_server(tmp_path_factory):
+    log = tmp_path_factory.mktemp("fake") / "output"
+    with running(["fake-provider", "--listen", "127.0.0.1:0"], log) as process:
+        until("the fake provider says where it listens", lambda: process.poll() is not None or b"\n" in log.read_bytes())
+        assert process.poll() is None, log.read_text()
+        yield Fake("http://" + json.loads(log.read_text().splitlines()[0])["listening"])
+
+
+@pytest.fixture
+def fake(fake_server):
+    """The fake provider with nothing counted, logged or queued."""
+    fake_server.reset()
+    return fake_server
+
+
+@pytest.fixture(scope="session")
+def gateway(fake_server, tmp_path_factory):
+    """A gateway with a real configuration: two providers over HTTP, and the echo model."""
+    folder = tmp_path_factory.mktemp("gateway")
+    listen = f"127.0.0.1:{free_port()}"
+    config = folder / "seaworthy.toml"
+    config.write_text(CONFIG.format(listen=listen, database=folder / "seaworthy.db", fake=fake_server.url))
+    created = subprocess.run(
+        [BINARY, "keys", "create", "--config", config, "--name", "sdk", "--format", "json"],
+        capture_output=True,
+        env=ENVIRONMENT,
+        cwd=folder,
+    )
+    assert created.returncode == 0, created.stderr.decode()
+    log = folder / "output"
+    with running(["serve", "--config", config], log) as process:
+        until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+        yield Gateway(f"http://{listen}", json.loads(created.stdout)["key"], process.pid)
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory):
+    """A gateway without a configuration, as a new user starts it."""
+    folder = tmp_path_factory.mktemp("dev")
+    listen = f"127.0.0.1:{free_port()}"
+    log = folder / "output"
+    with running(["serve"], log, SEAWORTHY__SERVER__LISTEN=listen) as process:
+        until("dev mode is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+        key = re.search(r"Bearer ([^\s\"']+)", log.read_text())
+        assert key, f"no curl line with a key: {log.read_text()}"
+        yield Gateway(f"http://{listen}", key.group(1), process.pid)
+
+
+def tokens(*texts):
+    """The fake provider's rule for input: a token for every 4 bytes, rounded up."""
+    return -(-sum(len(text.encode()) for text in texts) // 4)
