@@ -98,7 +98,7 @@ def test_beta_headers_and_the_query_reach_the_provider(client, fake):
     call = fake.only_call()
     assert "beta=true" in call["query"]
     assert call["headers"]["anthropic-beta"] == "future-2031-01-01,other-2032-02-02"
-    assert call["headers"]["anthropic-version"] == "2023-06-01"
+    assert call["headers"]["anthropic-version"] == client.default_headers["anthropic-version"]
 
 
 def test_thinking_and_its_signature_make_the_round_trip(client, fake):
