@@ -21,8 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 mod connect;
 
-use connect::{Connector, Stream};
-pub use connect::{Origin, OriginError, TlsClient};
+pub use connect::{Dial, Dialing, Io, Network, Origin, OriginError};
 
 /// Time limits of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +86,7 @@ pub enum Error {
 }
 
 type Sender = http1::SendRequest<Full<Bytes>>;
-type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 
 /// Idle connections older than this are not used again: providers close theirs about then.
 const MAX_IDLE: Duration = Duration::from_secs(55);
@@ -95,21 +94,22 @@ const MAX_IDLE: Duration = Duration::from_secs(55);
 /// A provider's origin with the connections that are open to it.
 #[derive(Debug)]
 pub struct Upstream {
-    connector: Connector,
+    origin: Origin,
     host: HeaderValue,
+    dial: Arc<dyn Dial>,
     max_idle: usize,
     idle: Mutex<Vec<Lease>>,
 }
 
 impl Upstream {
-    /// An upstream without connections yet. `tls` is needed for `https`.
+    /// An upstream without connections yet.
     #[must_use]
-    pub fn new(origin: Origin, tls: Arc<TlsClient>, max_idle: usize) -> Arc<Self> {
+    pub fn new(origin: Origin, dial: Arc<dyn Dial>, max_idle: usize) -> Arc<Self> {
         let host = origin.host_header();
-        let connector = Connector::new(origin, tls);
         Arc::new(Self {
+            origin,
             host,
-            connector,
+            dial,
             max_idle,
             idle: Mutex::new(Vec::new()),
         })
@@ -124,7 +124,7 @@ impl Upstream {
     /// Where requests go.
     #[must_use]
     pub fn origin(&self) -> &Origin {
-        self.connector.origin()
+        &self.origin
     }
 
     /// Sends a request and waits for the head of the answer. A request that was written is never
@@ -209,10 +209,10 @@ impl Upstream {
 
     async fn connect(&self, timeout: Duration) -> Result<Lease, Error> {
         let failed = |source| Error::Connect {
-            origin: self.origin().to_string(),
+            origin: self.origin.to_string(),
             source,
         };
-        let stream = tokio::time::timeout(timeout, self.connector.connect())
+        let stream = tokio::time::timeout(timeout, self.dial.dial(&self.origin))
             .await
             .map_err(|_| Error::Timeout {
                 which: Timeout::Connect,

@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -274,8 +275,19 @@ impl Drop for Open {
     }
 }
 
+/// Serves one connection that is open already, until it closes. For tests and for other transports.
+pub async fn serve_io<S: Service>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    options: Options,
+    service: S,
+) {
+    let (_serving, stage) = watch::channel(Stage::Serving);
+    serve_connection(stream, peer, options, service, stage).await;
+}
+
 async fn serve_connection<S: Service>(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     peer: SocketAddr,
     options: Options,
     service: S,

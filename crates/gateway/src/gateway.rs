@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::store::Stores;
-use seaworthy_edge::client::TlsClient;
+use seaworthy_edge::client::Dial;
 
 use crate::health::Health;
 use crate::keyring::KeyRing;
@@ -30,6 +30,8 @@ pub struct Dependencies {
     pub metrics: Metrics,
     /// The log of requests.
     pub log: RequestLog,
+    /// How connections to providers are opened.
+    pub dial: Arc<dyn Dial>,
     /// Number of worker threads that will serve requests.
     pub workers: usize,
     /// The version of the program.
@@ -53,7 +55,7 @@ pub struct Gateway {
     pub(crate) last_reload: Mutex<Option<Reload>>,
     snapshot: ArcSwap<Snapshot>,
     secrets: Box<dyn SecretSource>,
-    tls: Arc<TlsClient>,
+    dial: Arc<dyn Dial>,
     workers: usize,
 }
 
@@ -86,14 +88,14 @@ impl Gateway {
             secrets,
             metrics,
             log,
+            dial,
             workers,
             version,
         } = deps;
-        let tls = Arc::new(TlsClient::default());
         let now = clock.now();
         let tools = Tools {
             secrets: &*secrets,
-            tls: &tls,
+            dial: &dial,
             metrics: &metrics,
             workers,
             now,
@@ -114,7 +116,7 @@ impl Gateway {
             log,
             version,
             secrets,
-            tls,
+            dial,
             workers,
         }))
     }
@@ -132,7 +134,7 @@ impl Gateway {
         let now = self.clock.now();
         let tools = Tools {
             secrets: &*self.secrets,
-            tls: &self.tls,
+            dial: &self.dial,
             metrics: &self.metrics,
             workers: self.workers,
             now,

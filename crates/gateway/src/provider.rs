@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use seaworthy_config::{Provider as ProviderConfig, ProviderKind, SecretError, SecretSource};
 use seaworthy_core::dialect::Dialect;
-use seaworthy_edge::client::{Origin, OriginError, Timeouts, TlsClient, Upstream, UpstreamBody};
+use seaworthy_edge::client::{Dial, Origin, OriginError, Timeouts, Upstream, UpstreamBody};
 
 use crate::stage::reserve::Reservation;
 
@@ -63,7 +63,7 @@ impl Provider {
         name: &str,
         config: &ProviderConfig,
         secrets: &dyn SecretSource,
-        tls: &Arc<TlsClient>,
+        dial: &Arc<dyn Dial>,
         workers: usize,
     ) -> Result<Self, Error> {
         let dialect = match config.kind {
@@ -83,7 +83,7 @@ impl Provider {
                     })?;
                 let idle = config.max_idle_connections.get();
                 let upstreams = (0..workers.max(1))
-                    .map(|_| Upstream::new(origin.clone(), Arc::clone(tls), idle))
+                    .map(|_| Upstream::new(origin.clone(), Arc::clone(dial), idle))
                     .collect();
                 Backend::Remote(Remote {
                     dialect,

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_edge::body;
-use seaworthy_edge::client::TlsClient;
+use seaworthy_edge::client::Dial;
 
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Provider};
@@ -67,7 +67,7 @@ pub struct CompileError(#[from] provider::Error);
 /// What compiling needs besides the configuration.
 pub(crate) struct Tools<'a> {
     pub(crate) secrets: &'a dyn SecretSource,
-    pub(crate) tls: &'a Arc<TlsClient>,
+    pub(crate) dial: &'a Arc<dyn Dial>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) workers: usize,
     pub(crate) now: UnixMillis,
@@ -88,7 +88,7 @@ impl Snapshot {
                 .filter(|known| known.is_built_from(wanted));
             let provider = match kept {
                 Some(known) => known.with_fresh_secrets(tools.secrets)?,
-                None => Provider::build(name, wanted, tools.secrets, tools.tls, tools.workers)?,
+                None => Provider::build(name, wanted, tools.secrets, tools.dial, tools.workers)?,
             };
             providers.push(Arc::new(provider));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use seaworthy_config::{Loaded, LocalSecrets, LogLevel, Overrides};
 use seaworthy_core::clock::{SharedClock, SystemClock};
 use seaworthy_core::store::Stores;
+use seaworthy_edge::client::Network;
 use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
@@ -58,6 +59,7 @@ pub(crate) fn build_gateway(
         secrets: Box::new(LocalSecrets(|name: &str| std::env::var(name).ok())),
         metrics: Metrics::new(),
         log,
+        dial: Arc::new(Network::default()),
         workers,
         version: VERSION,
     };

@@ -4,15 +4,13 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
 use http::HeaderValue;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 /// Scheme, host and port of a provider, and the path that its API starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,16 +88,48 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The TLS settings of all upstream connections. The system's root certificates are read when the
-/// first `https` connection is opened, not at start.
-#[derive(Debug, Default)]
-pub struct TlsClient {
-    config: OnceLock<Arc<rustls::ClientConfig>>,
+/// A connection, encrypted or not.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug> Io for T {}
+
+/// A connection that is being opened.
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send + 'a>>;
+
+/// Opens connections.
+pub trait Dial: Send + Sync + fmt::Debug {
+    /// Opens a connection to `origin`, TLS included if it asks for it.
+    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a>;
 }
 
-impl TlsClient {
-    fn config(&self) -> io::Result<Arc<rustls::ClientConfig>> {
-        if let Some(config) = self.config.get() {
+/// The network. The system's root certificates are read when the first `https` connection is
+/// opened, not at start.
+#[derive(Debug, Default)]
+pub struct Network {
+    tls: OnceLock<Arc<rustls::ClientConfig>>,
+}
+
+impl Dial for Network {
+    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
+        Box::pin(async move {
+            let tcp = TcpStream::connect((origin.host.as_str(), origin.port)).await?;
+            // A request is one write and a stream's pieces must not wait for each other's ACK.
+            tcp.set_nodelay(true)?;
+            if !origin.is_tls {
+                return Ok(Box::new(tcp) as Box<dyn Io>);
+            }
+            let name = ServerName::try_from(origin.host.clone()).map_err(io::Error::other)?;
+            let tls = TlsConnector::from(self.tls_config()?)
+                .connect(name, tcp)
+                .await?;
+            Ok(Box::new(tls) as Box<dyn Io>)
+        })
+    }
+}
+
+impl Network {
+    fn tls_config(&self) -> io::Result<Arc<rustls::ClientConfig>> {
+        if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
         }
         let mut roots = rustls::RootCertStore::empty();
@@ -113,110 +143,13 @@ impl TlsClient {
                 "the system has no root certificates: install them (package ca-certificates)",
             ));
         }
-        let config = rustls::ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::aws_lc_rs::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-        Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
-    }
-}
-
-/// Opens connections to one origin.
-#[derive(Debug)]
-pub(super) struct Connector {
-    origin: Origin,
-    tls: Arc<TlsClient>,
-}
-
-impl Connector {
-    pub(super) fn new(origin: Origin, tls: Arc<TlsClient>) -> Self {
-        Self { origin, tls }
-    }
-
-    pub(super) fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    pub(super) async fn connect(&self) -> io::Result<Stream> {
-        let tcp = TcpStream::connect((self.origin.host.as_str(), self.origin.port)).await?;
-        // A request is one write and a stream's pieces must not wait for each other's ACK.
-        tcp.set_nodelay(true)?;
-        if !self.origin.is_tls {
-            return Ok(Stream::Tcp(tcp));
-        }
-        let name = ServerName::try_from(self.origin.host.clone()).map_err(io::Error::other)?;
-        let tls = TlsConnector::from(self.tls.config()?)
-            .connect(name, tcp)
-            .await?;
-        Ok(Stream::Tls(Box::new(tls)))
-    }
-}
-
-/// A connection, encrypted or not.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
 }
 
