@@ -31,8 +31,9 @@ pub(crate) const MODEL: &str = "echo";
 pub(crate) struct Bench<'a> {
     dir: TempDir,
     binary: &'a Path,
-    pub(crate) config: PathBuf,
-    pub(crate) base: Base,
+    config: PathBuf,
+    /// Talks to the instance; the evidence goes to the check that started it.
+    pub(crate) session: Session<'a>,
 }
 
 impl<'a> Bench<'a> {
@@ -49,11 +50,14 @@ impl<'a> Bench<'a> {
             .map_err(|e| missing(format!("a free port: {e}")))?;
         let base = Base::parse(&format!("http://127.0.0.1:{port}")).map_err(missing)?;
         let config = dir.path().join("check.toml");
+        let name = binary.file_name().unwrap_or_default().to_string_lossy();
+        let subject = format!("scratch instance of {name} at {}", base.url());
+        let session = s.of_instance(base, subject);
         let bench = Self {
             dir,
             binary,
             config,
-            base,
+            session,
         };
         bench.write_config(&format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\ndrain_timeout = \"20s\"\n\n\
@@ -94,7 +98,6 @@ impl<'a> Bench<'a> {
     /// Runs a command to its end; returns its exit status, output and error output.
     pub(crate) async fn run(
         &self,
-        s: &Session<'_>,
         mut command: Command,
         args: &[&str],
     ) -> Result<(Option<ExitStatus>, String, String), Stop> {
@@ -111,11 +114,11 @@ impl<'a> Bench<'a> {
         let observed = Observed {
             status: status.and_then(|status| status.code()),
             // Its output may be a fresh key, so only errors are shown.
-            excerpt: s.excerpt(err.as_bytes()),
+            excerpt: self.session.excerpt(err.as_bytes()),
             error: status.is_none().then(|| "it did not end".to_owned()),
             ..Observed::default()
         };
-        s.record(
+        self.session.record(
             &started,
             Action::Command {
                 argv: self.argv(args),
@@ -126,37 +129,32 @@ impl<'a> Bench<'a> {
     }
 
     /// Makes a key; `role` is left to the program's default when it is `None`.
-    pub(crate) async fn create_key(
-        &self,
-        s: &Session<'_>,
-        role: Option<&str>,
-    ) -> Result<String, Stop> {
+    pub(crate) async fn create_key(&self, role: Option<&str>) -> Result<String, Stop> {
         let config = self.config.display().to_string();
         let mut args = vec![
             "keys", "--config", &config, "create", "--name", "check", "--format", "json",
         ];
         args.extend(role.map(|role| ["--role", role]).into_iter().flatten());
-        let (status, out, err) = self.run(s, self.command(&args), &args).await?;
+        let (status, out, err) = self.run(self.command(&args), &args).await?;
         let made = out.find('{').and_then(|start| {
             let mut values = serde_json::Deserializer::from_str(&out[start..]).into_iter::<Value>();
             values.next()?.ok()?["key"].as_str().map(ToOwned::to_owned)
         });
         match made {
-            Some(key) if status.is_some_and(|status| status.success()) => Ok(key),
+            Some(key) if status.is_some_and(|status| status.success()) => {
+                self.session.hide(&key);
+                Ok(key)
+            }
             _ => not_verified(format!(
                 "a key for the scratch instance: `{}` did not print one ({})",
                 args.join(" "),
-                s.excerpt(err.as_bytes())
+                self.session.excerpt(err.as_bytes())
             )),
         }
     }
 
     /// Starts the server and waits for its first answer.
-    pub(crate) async fn serve<'b>(
-        &'b self,
-        s: &Session<'a>,
-        key: &str,
-    ) -> Result<Instance<'a, 'b>, Stop> {
+    pub(crate) async fn serve<'b>(&'b self) -> Result<Instance<'a, 'b>, Stop> {
         let config = self.config.display().to_string();
         let args = ["serve", "--config", config.as_str()];
         let log = self.dir.path().join("serve.log");
@@ -169,18 +167,11 @@ impl<'a> Bench<'a> {
             .stderr(copy)
             .spawn()
             .map_err(|e| cannot_start(self.binary, &e))?;
-        let name = self
-            .binary
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let subject = format!("scratch instance of {name} at {}", self.base.url());
-        let session = s.of_instance(self.base.clone(), subject, key);
         let first_answer = loop {
-            if tokio::net::TcpStream::connect(("127.0.0.1", self.base.port))
+            if tokio::net::TcpStream::connect(("127.0.0.1", self.session.base().port))
                 .await
                 .is_ok()
-                && session.quiet_status("/health/live").await == Some(200)
+                && self.session.quiet_status("/health/live").await == Some(200)
             {
                 break Some(clock.elapsed());
             }
@@ -192,7 +183,7 @@ impl<'a> Bench<'a> {
         };
         let observed = Observed {
             excerpt: first_answer.map_or_else(
-                || s.excerpt(read_start(&log).as_bytes()),
+                || self.session.excerpt(read_start(&log).as_bytes()),
                 |time| format!("first answer after {} ms", millis(time)),
             ),
             error: first_answer
@@ -200,7 +191,7 @@ impl<'a> Bench<'a> {
                 .then(|| "it never answered".to_owned()),
             ..Observed::default()
         };
-        s.record(
+        self.session.record(
             &started,
             Action::Command {
                 argv: self.argv(&args),
@@ -209,9 +200,8 @@ impl<'a> Bench<'a> {
         );
         match first_answer {
             Some(first_answer) => Ok(Instance {
-                _bench: self,
+                bench: self,
                 child,
-                session,
                 first_answer,
             }),
             None => fail(
@@ -221,7 +211,7 @@ impl<'a> Bench<'a> {
                 ),
                 format!(
                     "no answer; it said: {}",
-                    s.excerpt(read_start(&log).as_bytes())
+                    self.session.excerpt(read_start(&log).as_bytes())
                 ),
             ),
         }
@@ -230,10 +220,8 @@ impl<'a> Bench<'a> {
 
 /// A running scratch instance.
 pub(crate) struct Instance<'a, 'b> {
-    _bench: &'b Bench<'a>,
+    bench: &'b Bench<'a>,
     child: Child,
-    /// Talks to the instance; the evidence goes to the check that started it.
-    pub(crate) session: Session<'a>,
     pub(crate) first_answer: Duration,
 }
 
@@ -243,7 +231,7 @@ impl Instance<'_, '_> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
         let sent = pid.map(|pid| kill(Pid::from_raw(pid), signal));
         let observed = Observed::default();
-        self.session.record(
+        self.bench.session.record(
             &started,
             Action::Signal {
                 name: signal.to_string(),
@@ -270,7 +258,8 @@ impl Instance<'_, '_> {
             ..Observed::default()
         };
         let until = "the program ends".to_owned();
-        self.session
+        self.bench
+            .session
             .record(&started, Action::Wait { until }, observed);
         status
     }

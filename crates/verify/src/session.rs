@@ -29,7 +29,7 @@ pub(crate) struct Session<'a> {
     pub(crate) context: &'a Context,
     base: Base,
     subject: String,
-    secrets: Mutex<Secrets>,
+    secrets: Arc<Mutex<Secrets>>,
     evidence: Arc<Mutex<Vec<Evidence>>>,
 }
 
@@ -58,27 +58,28 @@ impl<'a> Session<'a> {
             context,
             base: context.base.clone(),
             subject: context.base.url(),
-            secrets: Mutex::new(context.secrets.clone()),
+            secrets: Arc::new(Mutex::new(context.secrets.clone())),
             evidence: Arc::default(),
         }
     }
 
     /// A view of another server, whose evidence goes to the same check.
-    pub(crate) fn of_instance(&self, base: Base, subject: String, key: &str) -> Session<'a> {
-        let mut secrets = self.context.secrets.clone();
-        secrets.add(key);
-        // The scratch instance's key must not appear in this check's own words either.
-        self.secrets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(key);
+    pub(crate) fn of_instance(&self, base: Base, subject: String) -> Session<'a> {
         Session {
             context: self.context,
             base,
             subject,
-            secrets: Mutex::new(secrets),
+            secrets: Arc::clone(&self.secrets),
             evidence: Arc::clone(&self.evidence),
         }
+    }
+
+    /// Keeps one more key out of everything that this check says.
+    pub(crate) fn hide(&self, key: &str) {
+        self.secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(key);
     }
 
     pub(crate) fn options(&self) -> &'a Options {

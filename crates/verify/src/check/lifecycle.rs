@@ -69,8 +69,7 @@ pub(super) static CHECKS: &[Check] = &[
 async fn starts_quickly(s: &Session<'_>) -> Probed {
     const LIMIT: Duration = Duration::from_secs(1);
     let bench = Bench::new(s).await?;
-    let key = bench.create_key(s, None).await?;
-    let instance = bench.serve(s, &key).await?;
+    let instance = bench.serve().await?;
     let found = format!(
         "first answer after {} ms",
         instance.first_answer.as_millis()
@@ -81,11 +80,11 @@ async fn starts_quickly(s: &Session<'_>) -> Probed {
 
 async fn sigterm_drains(s: &Session<'_>) -> Probed {
     let bench = Bench::new(s).await?;
-    let key = bench.create_key(s, None).await?;
-    let mut instance = bench.serve(s, &key).await?;
+    let key = bench.create_key(None).await?;
+    let mut instance = bench.serve().await?;
     let body = dialect::body(MODEL, &long_prompt(), 1_000_000, true).to_string();
     let request = Dialect::OpenAi.request(body).bearer(&key);
-    let mut stream = instance.session.open(request).await?;
+    let mut stream = bench.session.open(request).await?;
     ensure(
         stream.head.status == 200,
         "200 and a stream",
@@ -95,8 +94,8 @@ async fn sigterm_drains(s: &Session<'_>) -> Probed {
 
     // Nothing is read for a while: the server still has most of the stream to send.
     instance.signal(Signal::SIGTERM)?;
-    let refusal = wait_until_not_ready(&instance.session).await?;
-    let bytes = finish(&instance.session, &mut stream).await?;
+    let refusal = wait_until_not_ready(&bench.session).await?;
+    let bytes = finish(&bench.session, &mut stream).await?;
     match instance.exit(Duration::from_secs(10)).await {
         Some(status) if status.success() => Ok(format!(
             "readiness {refusal}, {} KiB of the stream after it to its end, exit code 0",
@@ -170,10 +169,10 @@ async fn finish(s: &Session<'_>, stream: &mut OpenStream) -> Result<usize, Stop>
 
 async fn bad_reload(s: &Session<'_>) -> Probed {
     let bench = Bench::new(s).await?;
-    let key = bench.create_key(s, None).await?;
-    let admin_key = bench.create_key(s, Some("admin")).await?;
-    let instance = bench.serve(s, &key).await?;
-    let session = &instance.session;
+    let key = bench.create_key(None).await?;
+    let admin_key = bench.create_key(Some("admin")).await?;
+    let instance = bench.serve().await?;
+    let session = &bench.session;
     let before = errors_in_status(session, &admin_key).await?;
     bench.write_config("[server\nlisten = 7\nno_such_key = true\n")?;
     instance.signal(Signal::SIGHUP)?;
@@ -229,9 +228,9 @@ async fn dev_mode_stays_local(s: &Session<'_>) -> Probed {
     let mut command = bench.command(&args);
     command.env(
         "SEAWORTHY__SERVER__LISTEN",
-        format!("0.0.0.0:{}", bench.base.port),
+        format!("0.0.0.0:{}", bench.session.base().port),
     );
-    let (status, out, err) = bench.run(s, command, &args).await?;
+    let (status, out, err) = bench.run(command, &args).await?;
     let words = if err.trim().is_empty() { out } else { err };
     match status {
         Some(status) if !status.success() => {

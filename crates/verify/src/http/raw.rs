@@ -1,7 +1,7 @@
 //! Bytes that no proper client would send, and whatever comes back.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
@@ -67,13 +67,14 @@ pub(crate) async fn send_raw(
     let started = Instant::now();
     let (mut reader, mut writer) = split(connection);
     let sent = AtomicUsize::new(0);
+    let answered = AtomicBool::new(false);
 
     // A server that refuses early may reset the connection: a failed write is not an error here.
     let write = async {
         let mut alive = writer.write_all(&exchange.head).await.is_ok();
         if let Some(repeat) = &exchange.then {
             for _ in 0..repeat.times {
-                if !alive {
+                if !alive || answered.load(Ordering::Relaxed) {
                     break;
                 }
                 if !repeat.every.is_zero() {
@@ -103,7 +104,10 @@ pub(crate) async fn send_raw(
             match timeout(wait, reader.read(&mut buffer)).await {
                 Err(_silent) => return (received, false),
                 Ok(Ok(0) | Err(_)) => return (received, true),
-                Ok(Ok(n)) => received.extend_from_slice(&buffer[..n]),
+                Ok(Ok(n)) => {
+                    answered.store(true, Ordering::Relaxed);
+                    received.extend_from_slice(&buffer[..n]);
+                }
             }
             if received.len() > MAX_RECEIVED_BYTES {
                 return (received, false);
