@@ -4,10 +4,10 @@ use std::io;
 
 use rusqlite::{Connection, InterruptHandle};
 use seaworthy_core::store::Result;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::unavailable;
-use super::worker::Worker;
+use super::worker::{Queue, Worker};
 
 /// Reads that wait; further callers wait to get in.
 const QUEUE_CAPACITY: usize = 256;
@@ -23,8 +23,8 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn spawn(name: &str, connection: Connection) -> io::Result<Self> {
         let interrupt = connection.get_interrupt_handle();
-        let work = move |mut queue: mpsc::Receiver<Job>| {
-            while let Some(job) = queue.blocking_recv() {
+        let work = move |queue: Queue<Job>| {
+            while let Some(job) = queue.next() {
                 job(&connection);
             }
         };

@@ -1,15 +1,15 @@
 //! The one thread that writes: it takes whatever is queued into one transaction, so that the cost of
 //! a commit is shared, and answers each caller only after that commit.
 
-use std::io;
 use std::sync::Arc;
+use std::{io, iter};
 
 use rusqlite::{Connection, ffi};
 use seaworthy_core::store::{Error, Result};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::unavailable;
-use super::worker::Worker;
+use super::worker::{Queue, Worker};
 
 /// Jobs that wait. A full queue makes callers wait, which is how they learn that the disk is slow.
 const QUEUE_CAPACITY: usize = 1024;
@@ -38,10 +38,10 @@ impl Writer {
         connection: Connection,
         at_end: impl FnOnce(Connection) + Send + 'static,
     ) -> io::Result<Self> {
-        let work = move |mut queue: mpsc::Receiver<Job>| {
-            let mut group = Vec::with_capacity(GROUP_LIMIT);
-            while queue.blocking_recv_many(&mut group, GROUP_LIMIT) > 0 {
-                commit_group(&connection, group.drain(..));
+        let work = move |queue: Queue<Job>| {
+            while let Some(first) = queue.next() {
+                let others = queue.ready().take(GROUP_LIMIT - 1);
+                commit_group(&connection, iter::once(first).chain(others));
             }
             at_end(connection);
         };

@@ -21,6 +21,7 @@ macro_rules! conformance {
                 revoking_an_unknown_key_is_not_found,
                 rotating_adds_the_replacement_and_lets_the_old_key_expire,
                 rotating_keeps_an_earlier_expiry,
+                rotating_brings_a_later_expiry_forward,
                 rotating_an_unknown_key_is_not_found,
                 only_a_live_key_can_be_rotated,
                 a_key_that_is_revoked_in_the_future_can_be_rotated,

@@ -136,6 +136,17 @@ pub(crate) async fn rotating_keeps_an_earlier_expiry(stores: &Stores) {
     assert_eq!(found, Some(soon));
 }
 
+pub(crate) async fn rotating_brings_a_later_expiry_forward(stores: &Stores) {
+    let late = KeyRecord {
+        expires_at: Some(UnixMillis(600)),
+        ..key("old")
+    };
+    stores.keys.insert(late.clone()).await.unwrap();
+    rotate(stores, "key_old", &key("new"), 500).await.unwrap();
+    let found = stores.keys.find(&late.digest).await.unwrap();
+    assert_eq!(found.unwrap().expires_at, Some(UnixMillis(500)));
+}
+
 pub(crate) async fn rotating_an_unknown_key_is_not_found(stores: &Stores) {
     let result = rotate(stores, "key_nobody", &key("new"), 500).await;
     assert_not_found(&result.unwrap_err(), "key_nobody");
