@@ -123,12 +123,6 @@ fn json_string(text: &str) -> Cow<'static, str> {
 
 fn read(rules: &HeadRules, body: &Bytes) -> Result<Head, Fault> {
     let text = crate::json::text(body)?;
-    if depth::is_too_deep(body) {
-        return Err(Fault::whole(format!(
-            "the JSON is nested deeper than {} levels; flatten it",
-            depth::MAX_DEPTH
-        )));
-    }
     let fields = parse(rules, text)?;
     let model_raw = fields
         .model
@@ -167,7 +161,7 @@ fn parse<'a>(rules: &HeadRules, text: &'a str) -> Result<Fields<'a>, Fault> {
     if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
         return Err(Fault::whole("the body is empty; expected a JSON object"));
     }
-    let place = fields::Place::default();
+    let place = fields::Place::start_of(text);
     let mut json = serde_json::Deserializer::from_str(text);
     let fields = fields::Reader {
         rules,
@@ -175,10 +169,14 @@ fn parse<'a>(rules: &HeadRules, text: &'a str) -> Result<Fields<'a>, Fault> {
     }
     .deserialize(&mut json)
     .and_then(|fields| json.end().map(|()| fields));
-    fields.map_err(|error| match error.classify() {
+    let fields = fields.map_err(|error| match error.classify() {
         serde_json::error::Category::Data => place.fault(&error),
         _ => Fault::syntax(&error),
-    })
+    })?;
+    if place.depth.is_too_deep_at_end() {
+        return Err(Fault::whole(depth::TOO_DEEP));
+    }
+    Ok(fields)
 }
 
 fn model_name(raw: &RawValue) -> Result<String, Fault> {

@@ -1,7 +1,10 @@
 //! The top-level fields of a request, borrowed from the body in one validated pass.
 
 use super::{HeadRules, messages};
-use crate::fault::Fault;
+use crate::{
+    depth::{self, Watch},
+    fault::Fault,
+};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, cell::Cell, fmt};
@@ -19,14 +22,31 @@ pub(super) struct Fields<'a> {
 }
 
 /// Where the reader is, for the error message.
-#[derive(Default)]
-pub(super) struct Place {
+pub(super) struct Place<'a> {
+    pub depth: Watch<'a>,
     pub field: Cell<Option<&'static str>>,
     pub message: Cell<Option<usize>>,
     pub in_role: Cell<bool>,
 }
 
-impl Place {
+impl<'a> Place<'a> {
+    pub(super) fn start_of(json: &'a str) -> Self {
+        Self {
+            depth: Watch::new(json),
+            field: Cell::new(None),
+            message: Cell::new(None),
+            in_role: Cell::new(false),
+        }
+    }
+
+    /// Notes that a key of an object at this depth has been read.
+    pub(super) fn pass<E: serde::de::Error>(&self, key: &str, depth: usize) -> Result<(), E> {
+        if self.depth.is_too_deep_before(key, depth) {
+            return Err(E::custom(depth::TOO_DEEP));
+        }
+        Ok(())
+    }
+
     /// serde_json's complaint about a type, in our order of words, with the place it is about.
     pub(super) fn fault(&self, error: &serde_json::Error) -> Fault {
         let text = error.to_string();
@@ -61,7 +81,7 @@ impl Place {
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'r> {
     pub rules: &'r HeadRules,
-    pub place: &'r Place,
+    pub place: &'r Place<'r>,
 }
 
 impl<'de> DeserializeSeed<'de> for Reader<'_> {
@@ -83,6 +103,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut fields = Fields::default();
         while let Some(Key(key)) = map.next_key()? {
             self.place.field.set(None);
+            self.place.pass(&key, 1)?;
             if key == "messages" {
                 self.place.field.set(Some("messages"));
                 if std::mem::replace(&mut fields.messages_seen, true) {

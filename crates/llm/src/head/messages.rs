@@ -63,6 +63,7 @@ impl<'de> Visitor<'de> for Message<'_> {
         let Self(fields::Reader { rules, place }) = self;
         let mut role_seen = false;
         while let Some(Key(key)) = map.next_key()? {
+            place.pass(&key, 3)?;
             if key != "role" {
                 map.next_value::<IgnoredAny>()?;
                 continue;

@@ -31,10 +31,7 @@ impl Trail {
     pub(crate) fn root<'a>(&'a self, body: &'a [u8]) -> Result<Node<'a>, Fault> {
         let text = super::text(body)?;
         if crate::depth::is_too_deep(body) {
-            let limit = crate::depth::MAX_DEPTH;
-            return Err(Fault::whole(format!(
-                "the JSON is nested deeper than {limit} levels"
-            )));
+            return Err(Fault::whole(crate::depth::TOO_DEEP));
         }
         let raw: &RawValue = serde_json::from_str(text).map_err(|error| Fault::syntax(&error))?;
         Ok(Node {

@@ -159,3 +159,29 @@ fn only_counting_needs_no_bound() {
     assert!(head(Dialect::AnthropicMessages, &body).is_err());
     assert!(seaworthy_llm::count_tokens_head(Dialect::AnthropicMessages, &body).is_ok());
 }
+
+#[test]
+fn deep_nesting_is_refused_wherever_it_hides() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let shallow = r#"{"content":[{"x":["]"]}],"role":"user"},"#.repeat(100);
+    let is_refused = |body: String| {
+        let fault = head(Dialect::OpenAiChat, &Bytes::from(body)).err();
+        fault.is_some_and(|fault| fault.message.contains("deeper than 128"))
+    };
+    for (levels, refused) in [(125, false), (126, true)] {
+        let deep = deep(levels);
+        let message = format!(r#"{{"role":"user","content":{deep}}}"#);
+        let body = format!(r#"{{"model":"m","messages":[{shallow}{message}]}}"#);
+        assert_eq!(is_refused(body), refused, "in the last message");
+        let body = format!(r#"{{"messages":[{message},{shallow}{message}],"model":"m"}}"#);
+        assert_eq!(is_refused(body), refused, "in the first message");
+    }
+    for (levels, refused) in [(127, false), (128, true)] {
+        let deep = deep(levels);
+        let messages = format!(r#"[{shallow}{{"role":"user"}}]"#);
+        let body = format!(r#"{{"x":{deep},"model":"m","messages":{messages}}}"#);
+        assert_eq!(is_refused(body), refused, "at the start");
+        let body = format!(r#"{{"model":"m","messages":{messages},"\u0078":{deep}}}"#);
+        assert_eq!(is_refused(body), refused, "at the end");
+    }
+}
