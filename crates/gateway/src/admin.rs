@@ -41,7 +41,7 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
             "last_reload": last_reload,
         },
         "storage": {"backend": gateway.stores.backend, "status": store},
-        "requests_in_flight": gateway.metrics.in_flight.get(),
+        "requests_in_flight": gateway.running_calls(),
         "ledger": {
             "outstanding": gateway.ledger.outstanding(),
             "unwritten": gateway.ledger.unwritten(),
@@ -66,6 +66,8 @@ pub(crate) fn effective_config(snapshot: &Snapshot) -> Answer {
 pub(crate) fn metrics(gateway: &Gateway) -> String {
     let outstanding = i64::try_from(gateway.ledger.outstanding()).unwrap_or(i64::MAX);
     gateway.metrics.ledger_outstanding.set(outstanding);
+    let in_flight = i64::try_from(gateway.running_calls()).unwrap_or(i64::MAX);
+    gateway.metrics.in_flight.set(in_flight);
     let is_serving = gateway.health.lifecycle() == Lifecycle::Serving;
     gateway.metrics.ready.set(i64::from(is_serving));
     gateway.metrics.render()

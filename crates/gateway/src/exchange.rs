@@ -59,7 +59,6 @@ impl Exchange {
                 .get(name)
                 .and_then(|id| RequestId::accept(id.as_bytes()))
         };
-        gateway.metrics.in_flight.inc();
         Self {
             snapshot: gateway.snapshot(),
             worker,
@@ -120,6 +119,5 @@ impl Drop for Exchange {
             self.code = Some(Code::ClientClosed);
         }
         stage::settle::settle(self);
-        self.gateway.metrics.in_flight.dec();
     }
 }

@@ -81,7 +81,7 @@ pub struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     estimated_usage: Family<TargetLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
-    /// Requests whose answer is not complete.
+    /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
     pub config_current: Gauge,
@@ -159,7 +159,7 @@ impl Metrics {
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             in_flight: single!(
                 "requests_in_flight",
-                "Requests whose answer is not complete"
+                "Model calls whose answer is not complete"
             ),
             config_current: single!(
                 "config_last_reload_successful",

@@ -28,7 +28,7 @@ struct Arguments {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigArgument {
     /// The configuration file (TOML or YAML); without it, the built-in defaults.
-    #[arg(long, value_name = "FILE", env = "SEAWORTHY_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_CONFIG", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
 

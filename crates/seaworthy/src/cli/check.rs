@@ -121,7 +121,8 @@ fn options(arguments: &Arguments, url: String) -> Options {
     if arguments.allow_model_calls {
         options.model_calls = ModelCalls::Allow;
     }
-    if !arguments.no_scratch {
+    // A scratch instance says something about this program only, not about somebody else's.
+    if !arguments.no_scratch && is_local(&options.url) {
         options.local_binary = std::env::current_exe().ok();
     }
     options
