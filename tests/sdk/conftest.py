@@ -156,11 +156,13 @@ class Gateway:
         options = {"api_key": self.key, "max_retries": 0, "timeout": 30, **options}
         return anthropic.Anthropic(base_url=self.url, **options)
 
-    def requests_counted(self):
-        """The sum of `seaworthy_requests_total` over all its labels."""
+    def requests_counted(self, **labels):
+        """The sum of `seaworthy_requests_total` over calls of models, or those of them with these labels."""
         lines = self.http.get("/metrics").text.splitlines()
-        samples = [line for line in lines if line.startswith("seaworthy_requests_total")]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
+        samples = [line for line in lines if line.startswith("seaworthy_requests_total{")]
+        wanted = [f'{name}="{value}"' for name, value in labels.items()]
+        of_models = [line for line in samples if 'model=""' not in line and all(label in line for label in wanted)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in of_models)
 
     def resident_bytes(self):
         pages = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]
@@ -191,7 +193,7 @@ def gateway(fake_server, tmp_path_factory):
     config = folder / "seaworthy.toml"
     config.write_text(CONFIG.format(listen=listen, database=folder / "seaworthy.db", fake=fake_server.url))
     created = subprocess.run(
-        [BINARY, "keys", "create", "--config", config, "--name", "sdk", "--format", "json"],
+        [BINARY, "keys", "--config", config, "--format", "json", "create", "--name", "sdk"],
         capture_output=True,
         env=ENVIRONMENT,
         cwd=folder,

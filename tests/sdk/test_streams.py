@@ -1,5 +1,6 @@
 """Streams that break, and callers who leave: nobody waits, nothing is lost, nothing goes on unseen."""
 
+import contextlib
 import socket
 import time
 
@@ -45,9 +46,13 @@ def test_a_stream_that_breaks_raises_after_what_had_come(gateway, fake, directiv
     assert fake.stats()["in_flight"] == 0
 
 
-def test_a_stream_without_its_end_is_told_from_a_whole_one(gateway, fake):
-    with pytest.raises(anthropic.APIError):
-        list(message_stream(gateway, "missing_terminator"))
+@pytest.mark.parametrize("open_stream", [chat_stream, message_stream])
+def test_a_stream_that_ends_without_its_last_event_is_no_success(gateway, fake, open_stream):
+    counted, succeeded = gateway.requests_counted(), gateway.requests_counted(outcome="success")
+    with contextlib.suppress(openai.APIError, anthropic.APIError):
+        list(open_stream(gateway, "missing_terminator"))
+    until("the request is counted", lambda: gateway.requests_counted() == counted + 1)
+    assert gateway.requests_counted(outcome="success") == succeeded
 
 
 def test_text_flows_while_the_provider_is_still_speaking(gateway, fake):

@@ -142,10 +142,9 @@ impl Setup {
     }
 
     fn create_key(&self) -> anyhow::Result<String> {
-        let mut create = command(&self.seaworthy, &["keys", "create", "--config"]);
-        create
-            .arg(&self.config)
-            .args(["--name", "bench", "--format", "json"]);
+        let mut create = command(&self.seaworthy, &["keys", "--config"]);
+        create.arg(&self.config);
+        create.args(["--format", "json", "create", "--name", "bench"]);
         create.env("FAKE_OPENAI_KEY", "sk-upstream");
         let created: serde_json::Value = serde_json::from_str(&quiet(&mut create)?)?;
         Ok(created["key"]
