@@ -2,7 +2,7 @@
 
 use super::{reply, usage::UsageObject};
 use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream, usage::Reported};
-use seaworthy_core::call::{BlockOpening, Delta};
+use seaworthy_core::call::{BlockOpening, Delta, StopReason};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -12,6 +12,7 @@ pub(super) struct Decoder {
     reported: Reported,
     /// The open block has no canonical form; its pieces are left out until it closes.
     skipping: bool,
+    finished: bool,
 }
 
 /// Any event; which fields are there depends on its type.
@@ -119,6 +120,7 @@ impl DecodeStream for Decoder {
                 self.usage(frame.usage.as_ref(), out);
                 let stop = frame.delta.ok_or_else(|| lacks("message_delta", "delta"))?;
                 if let Some(word) = stop.stop_reason {
+                    self.finished = true;
                     out.push(Delta::Finish {
                         stop_reason: reply::stop_reason(&word),
                         stop_sequence: stop.stop_sequence.map(Cow::into_owned),
@@ -135,7 +137,12 @@ impl DecodeStream for Decoder {
                 });
             }
             "ping" => out.push(Delta::Ping),
-            // `message_stop` adds nothing; the API promises that new kinds of events may come.
+            // The proper end, even from servers that never say why the model stopped.
+            "message_stop" if !self.finished => out.push(Delta::Finish {
+                stop_reason: StopReason::EndTurn,
+                stop_sequence: None,
+            }),
+            // The API promises that new kinds of events may come.
             _ => {}
         }
         Ok(())

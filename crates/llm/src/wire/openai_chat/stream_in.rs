@@ -99,6 +99,10 @@ enum ErrorObject<'a> {
 impl DecodeStream for Decoder {
     fn event(&mut self, data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
         if data.trim_ascii() == b"[DONE]" {
+            // The proper end, even from servers that never say why the model stopped.
+            if self.started {
+                self.finish(None, out);
+            }
             return Ok(());
         }
         let chunk: Chunk<'_> = serde_json::from_slice(data)
@@ -157,16 +161,21 @@ impl Decoder {
         for piece in piece.tool_calls.unwrap_or_default() {
             self.tool(piece, out)?;
         }
-        if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
-            self.close(out);
-            self.finished = true;
-            let reason = reply::stop_reason(Some(&*reason), self.called_tool, self.declined);
-            out.push(Delta::Finish {
-                stop_reason: reason,
-                stop_sequence: None,
-            });
+        if let Some(reason) = choice.finish_reason {
+            self.finish(Some(&reason), out);
         }
         Ok(())
+    }
+
+    fn finish(&mut self, reason: Option<&str>, out: &mut Vec<Delta>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.close(out);
+        out.push(Delta::Finish {
+            stop_reason: reply::stop_reason(reason, self.called_tool, self.declined),
+            stop_sequence: None,
+        });
     }
 
     /// A call begins with its ID; pieces without one belong to the call that is open. Some servers
