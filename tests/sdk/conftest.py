@@ -15,7 +15,7 @@ import openai
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("SEAWORTHY_BIN", ROOT / "target/debug/seaworthy"))
+BINARY = pathlib.Path(os.environ.get("SEAWORTHY_BIN", ROOT / "target/debug/seaworthy")).resolve()
 OPENAI_SECRET = "sk-upstream-openai"
 ANTHROPIC_SECRET = "sk-upstream-anthropic"
 ENVIRONMENT = {
