@@ -1,14 +1,17 @@
 //! Detectors and the streaming guard engine: pure functions over bytes.
 
+pub mod code;
 pub mod cursor;
 pub mod detector;
 pub mod engine;
 pub mod finding;
 
+pub mod moderation;
 pub mod normalise;
 pub mod pii;
 pub mod policy;
 pub mod injection;
+pub mod input;
 pub mod linear;
 mod render;
 pub mod secrets;

@@ -80,10 +80,11 @@ impl LinearModel {
     }
 }
 
-/// The windows of a text of `blocks` blocks, as first and last block.
+/// The windows of a text of `blocks` blocks, as first and last block: each block, and each pair of
+/// neighbours.
 pub(crate) fn windows(blocks: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = blocks.saturating_sub(1).max(blocks.min(1));
-    (0..count).map(move |first| (first, (first + 1).min(blocks - 1)))
+    let singles = (0..blocks).map(|block| (block, block));
+    singles.chain((1..blocks).map(|block| (block - 1, block)))
 }
 
 /// The probability that log-odds stand for.

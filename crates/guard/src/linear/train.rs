@@ -78,6 +78,10 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
     let mut order: Vec<usize> = (0..examples.len()).collect();
     let mut dice = Dice::new(plan.seed);
     let mut steps = 0_u32;
+    let mut average = vec![0.0_f32; weights.raw.len()];
+    let mut average_bias = 0.0;
+    // The mean over the later passes generalises better than the last state.
+    let kept = (plan.epochs / 2).max(1);
     for epoch in 0..plan.epochs {
         for last in (1..order.len()).rev() {
             order.swap(last, dice.below(last + 1));
@@ -104,17 +108,22 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
                 weights.step(&blocks[*first..=*last], rate * example.weight * share * error);
             }
         }
+        if epoch >= plan.epochs - kept {
+            for (mean, raw) in average.iter_mut().zip(&weights.raw) {
+                *mean += raw * weights.factor / kept as f32;
+            }
+            average_bias += weights.bias / kept as f32;
+        }
     }
-    quantise(&weights)
+    quantise(&average, average_bias)
 }
 
 /// Eight bits a weight; the largest one in ten thousand is clipped.
-fn quantise(weights: &Weights) -> Result<LinearModel, ModelError> {
-    let values: Vec<f32> = weights.raw.iter().map(|raw| raw * weights.factor).collect();
+fn quantise(values: &[f32], bias: f32) -> Result<LinearModel, ModelError> {
     let mut sizes: Vec<f32> = values.iter().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
     sizes.sort_by(f32::total_cmp);
     let largest = sizes.get(sizes.len().saturating_sub(1 + sizes.len() / 10_000)).copied().unwrap_or(1.0);
     let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
     let eight = |value: &f32| (value / scale).round().clamp(-127.0, 127.0) as i8;
-    LinearModel::new(values.iter().map(eight).collect(), scale, weights.bias)
+    LinearModel::new(values.iter().map(eight).collect(), scale, bias)
 }

@@ -84,17 +84,22 @@ fn hexadecimal(run: &str) -> Option<String> {
 }
 
 /// Percent escapes (RFC 3986); `None` when fewer than three stand there.
-pub fn percent(text: &str) -> Option<String> {
+fn percent(text: &str) -> Option<String> {
+    let escapes = text.bytes().filter(|&byte| byte == b'%').count();
+    (escapes >= 3).then(|| percent_always(text)).flatten()
+}
+
+/// Percent escapes (RFC 3986), however few; `None` when what they stand for is not UTF-8.
+pub fn percent_always(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
-    let (mut at, mut escapes) = (0, 0);
+    let mut at = 0;
     while at < bytes.len() {
         let digit = |offset: usize| bytes.get(at + offset).and_then(|b| char::from(*b).to_digit(16));
         match (bytes[at], digit(1), digit(2)) {
             (b'%', Some(high), Some(low)) => {
                 out.push((high << 4 | low) as u8);
                 at += 3;
-                escapes += 1;
             }
             (byte, ..) => {
                 out.push(byte);
@@ -102,7 +107,7 @@ pub fn percent(text: &str) -> Option<String> {
             }
         }
     }
-    (escapes >= 3).then(|| String::from_utf8(out).ok()).flatten()
+    String::from_utf8(out).ok()
 }
 
 /// HTML's numeric references and the five named ones that every parser knows.

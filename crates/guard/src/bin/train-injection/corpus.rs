@@ -19,7 +19,12 @@ pub(crate) struct Text {
     pub(crate) weight: f32,
     /// The data set, or the kind of synthesis.
     pub(crate) group: String,
+    /// In cross-validation, texts that share words share a fold.
+    pub(crate) fold: usize,
 }
+
+/// The folds of the cross-validation.
+pub(crate) const FOLDS: usize = 5;
 
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -68,6 +73,11 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
         Reading::AsLabelled => row.label == 1,
         Reading::Harmless => false,
         Reading::Attack => true,
+        Reading::AfterToolCall => {
+            let call = text.lines().position(|line| line.ends_with(')') && !line.contains(' '))?;
+            text = text.lines().skip(call + 1).collect::<Vec<_>>().join("\n");
+            false
+        }
         Reading::Template => {
             for slot in ["[INSERT PROMPT HERE]", "<INSTRUCTION>"] {
                 text = text.replace(slot, "answer the question about my day");
@@ -91,11 +101,12 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
             true
         }
     };
-    Some(Text { text, attack, weight: set.weight, group: set.name.to_owned() })
+    let fold = shingles(&text, 3).into_iter().min().unwrap_or(0) as usize % FOLDS;
+    Some(Text { text, attack, weight: set.weight, group: set.name.to_owned(), fold })
 }
 
-/// The hashes of five words in a row.
-fn shingles(text: &str) -> Vec<u64> {
+/// The hashes of `length` words in a row.
+fn shingles(text: &str, length: usize) -> Vec<u64> {
     let words: Vec<String> = text
         .to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
@@ -109,8 +120,8 @@ fn shingles(text: &str) -> Vec<u64> {
     };
     match words.len() {
         0 => Vec::new(),
-        1..=5 => vec![hash(&words)],
-        _ => words.windows(5).map(hash).collect(),
+        count if count <= length => vec![hash(&words)],
+        _ => words.windows(length).map(hash).collect(),
     }
 }
 
@@ -120,7 +131,7 @@ fn test_shingles(folder: &Path) -> Result<HashSet<u64>> {
         let path = entry?.path();
         if path.extension().is_some_and(|kind| kind == "jsonl") {
             for row in parse(&std::fs::read_to_string(&path)?)? {
-                seen.extend(shingles(&row.text));
+                seen.extend(shingles(&row.text, 5));
             }
         }
     }
@@ -129,7 +140,7 @@ fn test_shingles(folder: &Path) -> Result<HashSet<u64>> {
 
 /// Whether at least half of a text's shingles are in the test sets.
 fn resembles(text: &str, seen: &HashSet<u64>) -> bool {
-    let own = shingles(text);
+    let own = shingles(text, 5);
     let shared = own.iter().filter(|shingle| seen.contains(shingle)).count();
     !own.is_empty() && shared * 2 >= own.len()
 }

@@ -17,14 +17,13 @@ use seaworthy_guard::linear::LinearModel;
 use seaworthy_guard::linear::train::{Example, Plan, train};
 use seaworthy_guard::normalise::normalise;
 
-use corpus::Text;
+use corpus::{FOLDS, Text};
 
 const SEED: u64 = 20_260_701;
-const FOLDS: usize = 5;
 
-/// The share of honest training texts that may be flagged, in cross-validation.
-const FLAG_FALSE_ALARMS: f32 = 0.005;
-/// The share of honest training texts that may be blocked, in cross-validation.
+/// The share of plain instructions that may be flagged, in cross-validation.
+const FLAG_FALSE_ALARMS: f32 = 0.003;
+/// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.0005;
 
 #[derive(Debug, Parser)]
@@ -41,19 +40,13 @@ struct Arguments {
 }
 
 fn plan() -> Plan {
-    Plan { bits: 18, epochs: 8, lambda: 2e-6, rate: 1.0, seed: SEED }
+    Plan { bits: 18, epochs: 8, lambda: 2e-6, rate: 3.0, seed: SEED }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let (mut texts, sources) = corpus::read_all(&arguments.corpora)?;
-    let harmless: Vec<String> = texts
-        .iter()
-        .filter(|text| !text.attack && text.text.len() < 200)
-        .map(|text| text.text.clone())
-        .collect();
-    let harmless: Vec<&str> = harmless.iter().map(String::as_str).collect();
-    texts.extend(synthesis::make(&harmless, SEED)?);
+    texts.extend(synthesis::make(&texts, SEED)?);
     let featuriser = Featuriser::built_in()?;
     let examples: Vec<Example> = texts
         .iter()
@@ -64,9 +57,10 @@ fn main() -> Result<()> {
         })
         .collect();
     println!("{} texts, {} of them attacks", texts.len(), texts.iter().filter(|text| text.attack).count());
-    let logits = cross_validate(&examples)?;
-    let flag_logit = threshold(&texts, &logits, FLAG_FALSE_ALARMS);
-    let block_logit = threshold(&texts, &logits, BLOCK_FALSE_ALARMS).max(flag_logit);
+    let logits = cross_validate(&texts, &examples)?;
+    let is_plain = |text: &Text| recipe::PLAIN.contains(&text.group.as_str());
+    let flag_logit = threshold(&texts, &logits, is_plain, FLAG_FALSE_ALARMS);
+    let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS).max(flag_logit);
     report(&texts, &logits, flag_logit, block_logit);
     if arguments.leave_one_out {
         leave_one_out(&texts, &examples, flag_logit)?;
@@ -92,41 +86,24 @@ fn main() -> Result<()> {
 }
 
 /// The log-odds of each text under a model that has not seen it.
-fn cross_validate(examples: &[Example]) -> Result<Vec<f32>> {
+fn cross_validate(texts: &[Text], examples: &[Example]) -> Result<Vec<f32>> {
     let mut logits = vec![0.0; examples.len()];
     for fold in 0..FOLDS {
-        let seen: Vec<Example> = examples
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| index % FOLDS != fold)
-            .map(|(_, example)| example.clone())
-            .collect();
-        let model: LinearModel = train(&seen, &plan())?;
-        for index in (fold..examples.len()).step_by(FOLDS) {
-            logits[index] = model.score(&examples[index].features).logit;
+        let others = texts.iter().zip(examples).filter(|(text, _)| text.fold != fold);
+        let model: LinearModel = train(&others.map(|(_, example)| example.clone()).collect::<Vec<_>>(), &plan())?;
+        for (index, example) in examples.iter().enumerate().filter(|(index, _)| texts[*index].fold == fold) {
+            logits[index] = model.score(&example.features).logit;
         }
     }
     Ok(logits)
 }
 
-/// The log-odds that the given share of honest texts exceed, each text counted by its weight.
-fn threshold(texts: &[Text], logits: &[f32], share: f32) -> f32 {
-    let mut honest: Vec<(f32, f32)> = texts
-        .iter()
-        .zip(logits)
-        .filter(|(text, _)| !text.attack)
-        .map(|(text, logit)| (*logit, text.weight))
-        .collect();
-    honest.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let total: f32 = honest.iter().map(|(_, weight)| weight).sum();
-    let mut above = 0.0;
-    for (logit, weight) in honest {
-        above += weight;
-        if above > share * total {
-            return logit;
-        }
-    }
-    0.0
+/// The log-odds that the given share of the honest texts among `wanted` exceed.
+fn threshold(texts: &[Text], logits: &[f32], wanted: impl Fn(&Text) -> bool, share: f32) -> f32 {
+    let honest = texts.iter().zip(logits).filter(|(text, _)| !text.attack && wanted(text));
+    let mut logits: Vec<f32> = honest.map(|(_, logit)| *logit).collect();
+    logits.sort_by(|a, b| b.total_cmp(a));
+    logits.get((logits.len() as f32 * share) as usize).copied().unwrap_or(0.0)
 }
 
 fn report(texts: &[Text], logits: &[f32], flag: f32, block: f32) {

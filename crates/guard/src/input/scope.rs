@@ -1,0 +1,99 @@
+//! Keeps a conversation to its topics and an agent to its tools.
+
+use serde::{Deserialize, Serialize};
+
+/// What may be talked about and which tools may be called. A denial wins over a permission.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scope {
+    /// If not empty, a text must name one of them.
+    pub allowed_topics: Vec<String>,
+    /// A text must name none of them.
+    pub denied_topics: Vec<String>,
+    /// If not empty, only these tools; `files.*` allows all whose names begin with `files.`.
+    pub allowed_tools: Vec<String>,
+    /// Never these tools; `*` as above.
+    pub denied_tools: Vec<String>,
+}
+
+/// Why something is out of scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutOfScope {
+    /// A denied topic was named.
+    #[error("the topic {0:?} is not to be talked about here")]
+    DeniedTopic(String),
+    /// No allowed topic was named.
+    #[error("this assistant talks about {0} only")]
+    NoAllowedTopic(String),
+    /// The tool is not among the allowed ones, or denied.
+    #[error("the tool {0:?} may not be called here; do not call it again")]
+    Tool(String),
+}
+
+impl Scope {
+    /// Checks the topics of a text. Words are compared without case, as whole words.
+    pub fn check_text(&self, text: &str) -> Result<(), OutOfScope> {
+        let text = words(text);
+        let names = |topic: &&String| text.contains(&words(topic));
+        if let Some(topic) = self.denied_topics.iter().find(names) {
+            return Err(OutOfScope::DeniedTopic(topic.clone()));
+        }
+        if !self.allowed_topics.is_empty() && !self.allowed_topics.iter().any(|topic| names(&topic)) {
+            return Err(OutOfScope::NoAllowedTopic(self.allowed_topics.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// Checks the name of a tool.
+    pub fn check_tool(&self, name: &str) -> Result<(), OutOfScope> {
+        let among = |list: &[String]| list.iter().any(|pattern| covers(pattern, name));
+        let allowed = self.allowed_tools.is_empty() || among(&self.allowed_tools);
+        if !allowed || among(&self.denied_tools) {
+            return Err(OutOfScope::Tool(name.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The words of a text between single spaces, in lower case.
+fn words(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(String::from(" "), |joined, word| joined + word + " ")
+}
+
+fn covers(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_whole_words_and_denial_wins() {
+        let scope = Scope {
+            allowed_topics: vec!["tax law".into(), "VAT".into()],
+            denied_topics: vec!["gambling".into()],
+            ..Scope::default()
+        };
+        assert_eq!(scope.check_text("How does Tax-Law treat gifts?"), Ok(()));
+        assert!(matches!(scope.check_text("private cars"), Err(OutOfScope::NoAllowedTopic(_))));
+        assert!(matches!(scope.check_text("VAT on gambling"), Err(OutOfScope::DeniedTopic(_))));
+    }
+
+    #[test]
+    fn tools_are_allowed_by_name_or_beginning() {
+        let scope = Scope {
+            allowed_tools: vec!["files.*".into(), "search".into()],
+            denied_tools: vec!["files.delete".into()],
+            ..Scope::default()
+        };
+        assert!(scope.check_tool("files.read").is_ok() && scope.check_tool("search").is_ok());
+        assert!(scope.check_tool("files.delete").is_err() && scope.check_tool("searching").is_err());
+        assert!(Scope::default().check_tool("anything").is_ok());
+    }
+}
