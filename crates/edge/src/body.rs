@@ -32,16 +32,59 @@ pub enum Error {
     Broken(#[source] hyper::Error),
 }
 
-/// Reads the whole body. A body that announces too much is refused before any of it is read.
-///
-/// # Errors
-/// When the body is too large, too slow, or breaks off.
-pub async fn read(mut body: Incoming, limits: Limits) -> Result<Bytes, Error> {
-    let result = read_whole(&mut body, limits).await;
-    if matches!(result, Err(Error::TooLarge { .. })) {
-        discard(body, limits);
+/// The body of a request that was not read yet. Dropped unread, it is read and forgotten in the
+/// background: a client that is still sending would otherwise see a broken connection instead of the
+/// answer.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Option<Incoming>,
+    limits: Limits,
+}
+
+impl RequestBody {
+    /// A body to be read within `limits`.
+    #[must_use]
+    pub fn new(incoming: Incoming, limits: Limits) -> Self {
+        Self { incoming: Some(incoming), limits }
     }
-    result
+
+    /// Reads the whole body. A body that announces too much is refused before any of it is read.
+    ///
+    /// # Errors
+    /// When the body is too large, too slow, or breaks off.
+    pub async fn read(mut self) -> Result<Bytes, Error> {
+        let Some(incoming) = &mut self.incoming else { return Ok(Bytes::new()) };
+        let result = read_whole(incoming, self.limits).await;
+        if !matches!(result, Err(Error::TooLarge { .. })) {
+            self.incoming = None;
+        }
+        result
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(incoming) = self.incoming.take()
+            && !incoming.is_end_stream()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            tokio::spawn(discard(incoming, self.limits));
+        }
+    }
+}
+
+/// Reads and forgets the rest of a body, up to four times what would have been accepted.
+async fn discard(mut body: Incoming, limits: Limits) {
+    let mut seen = 0;
+    let rest = async {
+        while seen <= limits.max_bytes.saturating_mul(4) {
+            match next_data(&mut body, limits).await {
+                Ok(Some(data)) => seen += data.len(),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    };
+    let _finished = tokio::time::timeout(limits.idle_timeout, rest).await;
 }
 
 async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error> {
@@ -70,26 +113,6 @@ async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error>
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
-}
-
-/// Reads and forgets the rest of a body in the background, within the limits. A client that is still
-/// sending would otherwise see a broken connection instead of the refusal.
-pub fn discard(mut body: Incoming, limits: Limits) {
-    if body.is_end_stream() {
-        return;
-    }
-    tokio::spawn(async move {
-        let mut seen = 0;
-        let rest = async {
-            while seen <= limits.max_bytes.saturating_mul(4) {
-                match next_data(&mut body, limits).await {
-                    Ok(Some(data)) => seen += data.len(),
-                    Ok(None) | Err(_) => break,
-                }
-            }
-        };
-        let _finished = tokio::time::timeout(limits.idle_timeout, rest).await;
-    });
 }
 
 async fn next_data(body: &mut Incoming, limits: Limits) -> Result<Option<Bytes>, Error> {

@@ -115,7 +115,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.outcome == Outcome::Cancelled {
+        if std::thread::panicking() {
+            self.fail(Code::Internal);
+        } else if self.outcome == Outcome::Cancelled {
             self.code = Some(Code::ClientClosed);
         }
         stage::settle::settle(self);

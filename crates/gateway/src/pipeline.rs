@@ -1,7 +1,7 @@
 //! The story of a model call.
 
 use http::HeaderMap;
-use hyper::body::Incoming;
+use seaworthy_edge::body::RequestBody;
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -51,5 +51,5 @@ pub(crate) async fn run(
 pub(crate) struct Caller {
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
-    pub(crate) body: Incoming,
+    pub(crate) body: RequestBody,
 }

@@ -9,7 +9,6 @@ use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::log::LogSink;
 
 use crate::exchange::Exchange;
-use crate::routes::Access;
 use crate::routes::Action;
 
 /// What lines look like.
@@ -69,14 +68,11 @@ impl RequestLog {
 
 /// Successful probes and scrapes come every few seconds and say nothing.
 fn is_probe(exchange: &Exchange) -> bool {
-    let public = exchange.action.is_some_and(|action| {
-        crate::routes::ROUTES
-            .iter()
-            .any(|route| route.action == action && route.access == Access::Public)
-    });
-    public
-        && exchange.status < 500
-        && matches!(exchange.action, Some(action) if !matches!(action, Action::Model(_)))
+    exchange.status < 500
+        && matches!(
+            exchange.action,
+            Some(Action::Health | Action::Live | Action::Ready | Action::Metrics)
+        )
 }
 
 fn level(exchange: &Exchange) -> &'static str {

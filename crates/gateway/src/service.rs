@@ -1,14 +1,17 @@
 //! The front of the data plane: request IDs, the route table, and answers that need no model.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::principal::{Principal, Role};
-use seaworthy_edge::{body, server};
+use seaworthy_edge::body::RequestBody;
+use seaworthy_edge::server;
 use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::exchange::Exchange;
@@ -56,19 +59,13 @@ impl DataPlane {
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
+        let body = RequestBody::new(body, exchange.snapshot.body_limits);
         let found = self.find(&head.method, head.uri.path());
         exchange.family = match &found {
             Ok((route, _)) => routes::family(Some(route), &head.headers),
             Err(_) => routes::family(None, &head.headers),
         };
-        let limits = exchange.snapshot.body_limits;
-        let (route, parameter) = match found {
-            Ok(found) => found,
-            Err(refusal) => {
-                body::discard(body, limits);
-                return Err(refusal);
-            }
-        };
+        let (route, parameter) = found?;
         exchange.action = Some(route.action);
         refuse_header_flood(exchange, &head.headers)?;
         if let Action::Model(operation) = route.action {
@@ -80,7 +77,7 @@ impl DataPlane {
             };
             return pipeline::run(exchange, operation, caller).await;
         }
-        body::discard(body, limits);
+        drop(body);
         match route.access {
             Access::Public => {}
             Access::AnyKey => drop(authenticate(exchange, &head.headers).await?),
@@ -191,6 +188,9 @@ fn health_answer(report: &health::Report) -> Answer {
     answer
 }
 
+const PANICKED: &str =
+    "Something broke inside the gateway. The log has the details under the request ID.";
+
 impl server::Service for DataPlane {
     type Body = ReplyBody;
 
@@ -198,20 +198,23 @@ impl server::Service for DataPlane {
         let is_head = request.method() == Method::HEAD;
         let gateway = Arc::clone(&self.gateway);
         let mut exchange = Box::new(Exchange::begin(gateway, self.worker, request.headers()));
-        let result = self.answer(&mut exchange, request).await;
+        let answering = AssertUnwindSafe(self.answer(&mut exchange, request)).catch_unwind();
+        // The panic hook has logged where it happened.
+        let result = answering.await.unwrap_or_else(|_panic| {
+            self.gateway.metrics.panics.inc();
+            Err(Refusal::new(Code::Internal, PANICKED))
+        });
         respond(exchange, result, is_head)
     }
 
-    /// The exchange was dropped by the panic, which settled and logged it; the panic hook has
-    /// logged where it happened.
+    /// A panic outside of what [`Self::call`] catches.
     fn panicked(&self) -> Response<ReplyBody> {
         self.gateway.metrics.panics.inc();
-        let message = "Something broke inside the gateway. The log has the details.";
         let view = ErrorView {
             status: Code::Internal.status(),
             kind: None,
             code: Some(Code::Internal.as_str()),
-            message,
+            message: PANICKED,
             param: None,
             request_id: None,
         };

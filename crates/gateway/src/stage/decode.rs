@@ -1,9 +1,8 @@
 //! What is asked for? The body is read within its limits and its head is understood.
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use seaworthy_core::code::Code;
-use seaworthy_edge::body;
+use seaworthy_edge::body::{Error, RequestBody};
 use seaworthy_llm::Head;
 
 use crate::exchange::Exchange;
@@ -23,11 +22,9 @@ pub(crate) struct Request {
 pub(crate) async fn decode(
     exchange: &mut Exchange,
     operation: Operation,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Request, Refusal> {
-    let limits = exchange.snapshot.body_limits;
-    let body = body::read(body, limits)
-        .await
+    let body = body.read().await
         .map_err(|error| unread(&error))?;
     let head = match operation {
         Operation::Chat(dialect) => seaworthy_llm::head(dialect, &body)?,
@@ -41,23 +38,23 @@ pub(crate) async fn decode(
     })
 }
 
-fn unread(error: &body::Error) -> Refusal {
+fn unread(error: &Error) -> Refusal {
     match error {
-        body::Error::TooLarge { max_bytes } => Refusal::new(
+        Error::TooLarge { max_bytes } => Refusal::new(
             Code::RequestTooLarge,
             format!(
                 "The request body is larger than the {max_bytes} bytes that are accepted. Send \
                  less, or have the operator raise `server.max_request_size`."
             ),
         ),
-        body::Error::TooSlow(pause) => Refusal::new(
+        Error::TooSlow(pause) => Refusal::new(
             Code::RequestTimeout,
             format!(
                 "No part of the request body came for {} seconds. Send it without pauses.",
                 pause.as_secs()
             ),
         ),
-        body::Error::Broken(source) => Refusal::new(
+        Error::Broken(source) => Refusal::new(
             Code::InvalidRequest,
             "The request body broke off before its announced end or is not framed correctly.",
         )
