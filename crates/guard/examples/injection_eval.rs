@@ -26,10 +26,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let verbose = std::env::args().nth(2);
     let judge = InjectionJudge::built_in()?;
-    println!("| set | point | attacks found | false alarms (Wilson 95 %) | precision | F1 |\n|---|---|---|---|---|---|");
+    println!(
+        "| set | point | attacks found | false alarms (Wilson 95 %) | precision | F1 |\n|---|---|---|---|---|---|"
+    );
     let mut plain = [[0_usize; 2]; 2];
     for (name, has_attacks) in SETS {
-        let file = Path::new(&folder).join("test").join(format!("{name}.jsonl"));
+        let file = Path::new(&folder)
+            .join("test")
+            .join(format!("{name}.jsonl"));
         let mut rows = Vec::new();
         for line in std::fs::read_to_string(file)?.lines() {
             let row: serde_json::Value = serde_json::from_str(line)?;
@@ -39,14 +43,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if has_attacks || !label {
                 let level = judge.assess(&text).level;
                 if verbose.as_deref() == Some(name) && (level >= Level::Flag) != label {
-                    println!("label {label}: {}", text.chars().take(200).collect::<String>().replace('\n', " "));
+                    println!(
+                        "label {label}: {}",
+                        text.chars()
+                            .take(200)
+                            .collect::<String>()
+                            .replace('\n', " ")
+                    );
                 }
                 rows.push((level, label));
             }
         }
         for (index, point) in [Level::Flag, Level::Block].into_iter().enumerate() {
             let count = |fired: bool, attack: bool| {
-                rows.iter().filter(|(level, label)| (*level >= point) == fired && *label == attack).count()
+                rows.iter()
+                    .filter(|(level, label)| (*level >= point) == fired && *label == attack)
+                    .count()
             };
             let (hits, misses) = (count(true, true), count(false, true));
             let (wrong, right) = (count(true, false), count(false, false));
@@ -58,12 +70,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     for (index, point) in [Level::Flag, Level::Block].into_iter().enumerate() {
-        print_row("plain instruction sets", point, (0, 0), (plain[index][0], plain[index][1]));
+        print_row(
+            "plain instruction sets",
+            point,
+            (0, 0),
+            (plain[index][0], plain[index][1]),
+        );
     }
     Ok(())
 }
 
-fn print_row(name: &str, point: Level, (hits, attacks): (usize, usize), (wrong, honest): (usize, usize)) {
+fn print_row(
+    name: &str,
+    point: Level,
+    (hits, attacks): (usize, usize),
+    (wrong, honest): (usize, usize),
+) {
     let precision = hits as f64 / (hits + wrong).max(1) as f64;
     let recall = hits as f64 / attacks.max(1) as f64;
     let f1 = 2.0 * precision * recall / (precision + recall).max(f64::EPSILON);
@@ -84,5 +106,8 @@ fn wilson(hits: usize, count: usize) -> (f64, f64) {
     let middle = share + z * z / (2.0 * n);
     let spread = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
     let whole = 1.0 + z * z / n;
-    (100.0 * ((middle - spread) / whole).max(0.0), 100.0 * (middle + spread) / whole)
+    (
+        100.0 * ((middle - spread) / whole).max(0.0),
+        100.0 * (middle + spread) / whole,
+    )
 }

@@ -91,16 +91,25 @@ pub fn blocks(text: &str) -> Vec<Block<'_>> {
         let next = at + line.len();
         match open {
             None => {
-                let fence = ["```", "~~~"].into_iter().find(|fence| trimmed.starts_with(fence));
+                let fence = ["```", "~~~"]
+                    .into_iter()
+                    .find(|fence| trimmed.starts_with(fence));
                 if let Some(fence) = fence {
-                    let name = trimmed.trim_start_matches(['`', '~']).split([' ', '{', ',']).next();
+                    let name = trimmed
+                        .trim_start_matches(['`', '~'])
+                        .split([' ', '{', ','])
+                        .next();
                     open = Some((fence, name.and_then(Language::of_fence), next));
                 }
             }
             Some((fence, language, begin)) if trimmed.starts_with(fence) => {
                 open = None;
                 if let Some(language) = language.filter(|_| found.len() < MAX_BLOCKS) {
-                    found.push(Block { language, source: &text[begin..at], begin });
+                    found.push(Block {
+                        language,
+                        source: &text[begin..at],
+                        begin,
+                    });
                 }
             }
             Some(_) => {}
@@ -108,7 +117,11 @@ pub fn blocks(text: &str) -> Vec<Block<'_>> {
         at = next;
     }
     if let Some((_, Some(language), begin)) = open.filter(|_| found.len() < MAX_BLOCKS) {
-        found.push(Block { language, source: &text[begin..], begin });
+        found.push(Block {
+            language,
+            source: &text[begin..],
+            begin,
+        });
     }
     found
 }
@@ -130,17 +143,23 @@ fn parses(language: Language, source: &str) -> bool {
         Language::Python => ruff_python_parser::parse_module(source).is_ok(),
         Language::JavaScript => {
             let arena = oxc_allocator::Allocator::default();
-            let parsed = oxc_parser::Parser::new(&arena, source, oxc_span::SourceType::tsx()).parse();
+            let parsed =
+                oxc_parser::Parser::new(&arena, source, oxc_span::SourceType::tsx()).parse();
             !parsed.panicked && parsed.diagnostics.is_empty()
         }
         Language::Shell => {
             let options = brush_parser::ParserOptions::default();
-            brush_parser::Parser::new(source.as_bytes(), &options).parse_program().is_ok()
+            brush_parser::Parser::new(source.as_bytes(), &options)
+                .parse_program()
+                .is_ok()
         }
         Language::Sql => {
             let dialect = sqlparser::dialect::GenericDialect {};
             let parser = sqlparser::parser::Parser::new(&dialect).with_recursion_limit(64);
-            parser.try_with_sql(source).and_then(|mut parser| parser.parse_statements()).is_ok()
+            parser
+                .try_with_sql(source)
+                .and_then(|mut parser| parser.parse_statements())
+                .is_ok()
         }
     }
 }
@@ -149,18 +168,34 @@ fn forbidden(language: Language, source: &str, policy: &CodePolicy) -> Vec<Probl
     match language {
         Language::Json => Vec::new(),
         Language::Python | Language::JavaScript => {
-            let names = policy.forbidden_names.iter().filter(|name| uses(source, name));
+            let names = policy
+                .forbidden_names
+                .iter()
+                .filter(|name| uses(source, name));
             names.map(|name| Problem::Forbidden(name.clone())).collect()
         }
         Language::Shell if policy.refuse_dangerous_shell => {
-            let worse = shell::dangers(source).into_iter().filter(|d| *d != shell::Danger::Composition);
-            worse.map(|danger| Problem::Forbidden(danger.as_str().to_owned())).collect()
+            let worse = shell::dangers(source)
+                .into_iter()
+                .filter(|d| *d != shell::Danger::Composition);
+            worse
+                .map(|danger| Problem::Forbidden(danger.as_str().to_owned()))
+                .collect()
         }
         Language::Shell => Vec::new(),
         Language::Sql => {
-            let firsts: Vec<&str> = source.split(';').filter_map(|s| s.split_whitespace().next()).collect();
-            let named = |word: &&String| firsts.iter().any(|first| first.eq_ignore_ascii_case(word));
-            policy.forbidden_sql.iter().filter(named).map(|word| Problem::Forbidden(word.clone())).collect()
+            let firsts: Vec<&str> = source
+                .split(';')
+                .filter_map(|s| s.split_whitespace().next())
+                .collect();
+            let named =
+                |word: &&String| firsts.iter().any(|first| first.eq_ignore_ascii_case(word));
+            policy
+                .forbidden_sql
+                .iter()
+                .filter(named)
+                .map(|word| Problem::Forbidden(word.clone()))
+                .collect()
         }
     }
 }
@@ -183,21 +218,50 @@ mod tests {
     #[test]
     fn blocks_are_taken_from_markdown() {
         let text = "Try:\n```python\nprint(1)\n```\nor\n```mermaid\nx\n```\n~~~sql\nSELECT 1";
-        let found: Vec<(Language, &str)> = blocks(text).iter().map(|b| (b.language, b.source)).collect();
-        assert_eq!(found, [(Language::Python, "print(1)\n"), (Language::Sql, "SELECT 1")]);
+        let found: Vec<(Language, &str)> = blocks(text)
+            .iter()
+            .map(|b| (b.language, b.source))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Language::Python, "print(1)\n"),
+                (Language::Sql, "SELECT 1")
+            ]
+        );
     }
 
     #[test]
     fn code_that_parses_has_no_problem_and_broken_code_has() {
         for (language, good, bad) in [
             (Language::Json, "{\"a\": [1, 2]}", "{a: 1}"),
-            (Language::Python, "def f(x):\n    return [y for y in x]\n", "def f(x:\n  return"),
-            (Language::JavaScript, "const f = async (x) => ({ ...x });", "const = ;"),
-            (Language::Shell, "for f in *.txt; do echo \"$f\"; done", "if true; then echo"),
-            (Language::Sql, "SELECT a, count(*) FROM t WHERE b = 1 GROUP BY a", "SELEC a FRM t"),
+            (
+                Language::Python,
+                "def f(x):\n    return [y for y in x]\n",
+                "def f(x:\n  return",
+            ),
+            (
+                Language::JavaScript,
+                "const f = async (x) => ({ ...x });",
+                "const = ;",
+            ),
+            (
+                Language::Shell,
+                "for f in *.txt; do echo \"$f\"; done",
+                "if true; then echo",
+            ),
+            (
+                Language::Sql,
+                "SELECT a, count(*) FROM t WHERE b = 1 GROUP BY a",
+                "SELEC a FRM t",
+            ),
         ] {
             assert_eq!(check(language, good, &CodePolicy::default()), [], "{good}");
-            assert_eq!(check(language, bad, &CodePolicy::default()), [Problem::DoesNotParse], "{bad}");
+            assert_eq!(
+                check(language, bad, &CodePolicy::default()),
+                [Problem::DoesNotParse],
+                "{bad}"
+            );
         }
     }
 
@@ -209,10 +273,22 @@ mod tests {
             forbidden_sql: vec!["DROP".into()],
         };
         let name = |text: &str| vec![Problem::Forbidden(text.to_owned())];
-        assert_eq!(check(Language::Python, "import os\nos.system('id')\n", &policy), name("os.system"));
-        assert_eq!(check(Language::JavaScript, "eval('1'); retrieval(2);", &policy), name("eval"));
-        assert_eq!(check(Language::Shell, "rm -rf /", &policy), name("destruction"));
-        assert_eq!(check(Language::Sql, "SELECT 1; drop table t", &policy), name("DROP"));
+        assert_eq!(
+            check(Language::Python, "import os\nos.system('id')\n", &policy),
+            name("os.system")
+        );
+        assert_eq!(
+            check(Language::JavaScript, "eval('1'); retrieval(2);", &policy),
+            name("eval")
+        );
+        assert_eq!(
+            check(Language::Shell, "rm -rf /", &policy),
+            name("destruction")
+        );
+        assert_eq!(
+            check(Language::Sql, "SELECT 1; drop table t", &policy),
+            name("DROP")
+        );
     }
 
     #[test]
@@ -229,7 +305,10 @@ mod tests {
             (Language::Sql, format!("SELECT {}1", deep("NOT ", 15_000))),
             (Language::Json, deep("[", 60_000)),
         ] {
-            assert!(check(language, &source, &CodePolicy::default()).contains(&Problem::TooComplex), "{language:?}");
+            assert!(
+                check(language, &source, &CodePolicy::default()).contains(&Problem::TooComplex),
+                "{language:?}"
+            );
         }
     }
 }

@@ -135,35 +135,45 @@ struct Reading<'r> {
 
 impl Notes for Reading<'_> {
     fn word(&mut self, hash: u32, new_sentence: bool) -> Option<u32> {
-        self.reader.word(hash, new_sentence).map(|phrase| match phrase {
-            Phrase::Override => 1,
-            Phrase::Dismiss => 2,
-            Phrase::Reveal => 3,
-            Phrase::Renew => 4,
-        })
+        self.reader
+            .word(hash, new_sentence)
+            .map(|phrase| match phrase {
+                Phrase::Override => 1,
+                Phrase::Dismiss => 2,
+                Phrase::Reveal => 3,
+                Phrase::Renew => 4,
+            })
     }
 
     fn mark_before(&mut self, offset: usize) -> Option<u32> {
-        self.marks.next_if(|(at, _)| *at < offset).map(|(_, mark)| match mark {
-            Mark::Template => 5,
-            Mark::Role => 6,
-            Mark::Delimiter => 7,
-            Mark::ExfilImage => 8,
-        })
+        self.marks
+            .next_if(|(at, _)| *at < offset)
+            .map(|(_, mark)| match mark {
+                Mark::Template => 5,
+                Mark::Role => 6,
+                Mark::Delimiter => 7,
+                Mark::ExfilImage => 8,
+            })
     }
 }
 
 impl Featuriser {
     /// The featuriser with the built-in words and marks.
     pub fn built_in() -> Result<Self, InjectionError> {
-        Ok(Self { words: Words::built_in()?, structure: Structure::built_in()? })
+        Ok(Self {
+            words: Words::built_in()?,
+            structure: Structure::built_in()?,
+        })
     }
 
     /// Reads a text that has been normalised.
     pub fn read(&self, text: &str) -> Featurised {
         let lower = lower_case(text);
         let marks = self.structure.read(&lower);
-        let mut reading = Reading { reader: self.words.reader(), marks: marks.iter().peekable() };
+        let mut reading = Reading {
+            reader: self.words.reader(),
+            marks: marks.iter().peekable(),
+        };
         let mut features = Features::default();
         linear::extract(&lower, &mut reading, &mut features);
         let phrases = reading.reader.phrases;
@@ -175,12 +185,20 @@ impl Featuriser {
             reveal_phrase: phrases.reveals > 0,
             ..Signals::default()
         };
-        Featurised { features, signals, turned: phrases.turned > 0 }
+        Featurised {
+            features,
+            signals,
+            turned: phrases.turned > 0,
+        }
     }
 }
 
 fn lower_case(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_lowercase()
+    }
 }
 
 /// Judges texts.
@@ -254,7 +272,15 @@ impl InjectionJudge {
             Level::Clear
         };
         let probability = linear::probability(logit);
-        (Assessment { level, probability, logit, signals: read.signals }, read.turned)
+        (
+            Assessment {
+                level,
+                probability,
+                logit,
+                signals: read.signals,
+            },
+            read.turned,
+        )
     }
 }
 

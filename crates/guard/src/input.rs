@@ -35,18 +35,30 @@ impl Lengths {
     /// Checks all messages together and the question alone, by their lengths in characters.
     pub fn check_request(&self, input_chars: usize, question_chars: usize) -> Result<(), TooLong> {
         within("max_input_length", self.max_input_length, input_chars)?;
-        within("max_question_length", self.max_question_length, question_chars)
+        within(
+            "max_question_length",
+            self.max_question_length,
+            question_chars,
+        )
     }
 
     /// Checks one argument of a tool.
     pub fn check_tool_param(&self, value: &str) -> Result<(), TooLong> {
-        within("max_tool_param_length", self.max_tool_param_length, value.chars().count())
+        within(
+            "max_tool_param_length",
+            self.max_tool_param_length,
+            value.chars().count(),
+        )
     }
 }
 
 fn within(setting: &'static str, allowed: Option<usize>, found: usize) -> Result<(), TooLong> {
     match allowed {
-        Some(allowed) if found > allowed => Err(TooLong { setting, allowed, found }),
+        Some(allowed) if found > allowed => Err(TooLong {
+            setting,
+            allowed,
+            found,
+        }),
         _ => Ok(()),
     }
 }
@@ -57,10 +69,20 @@ mod tests {
 
     #[test]
     fn each_length_has_its_own_limit() {
-        let lengths = Lengths { max_input_length: Some(10), max_question_length: Some(5), max_tool_param_length: Some(3) };
+        let lengths = Lengths {
+            max_input_length: Some(10),
+            max_question_length: Some(5),
+            max_tool_param_length: Some(3),
+        };
         assert_eq!(lengths.check_request(10, 5), Ok(()));
-        assert_eq!(lengths.check_request(11, 5).unwrap_err().setting, "max_input_length");
-        assert_eq!(lengths.check_request(9, 6).unwrap_err().setting, "max_question_length");
+        assert_eq!(
+            lengths.check_request(11, 5).unwrap_err().setting,
+            "max_input_length"
+        );
+        assert_eq!(
+            lengths.check_request(9, 6).unwrap_err().setting,
+            "max_question_length"
+        );
         assert_eq!(lengths.check_tool_param("äöü"), Ok(()));
         assert!(lengths.check_tool_param("abcd").is_err());
     }

@@ -6,13 +6,14 @@ pub mod detector;
 pub mod engine;
 pub mod finding;
 
+pub mod injection;
+pub mod input;
+pub mod leak;
+pub mod linear;
 pub mod moderation;
 pub mod normalise;
 pub mod pii;
 pub mod policy;
-pub mod injection;
-pub mod input;
-pub mod linear;
 mod render;
 pub mod secrets;
 pub mod stream;

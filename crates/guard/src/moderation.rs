@@ -90,10 +90,15 @@ impl Lexicon {
     /// too many things.
     pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
         let fits = |word: &&str| {
-            word.len() >= 3 && !word.contains(|c: char| !c.is_alphabetic()) && word.chars().count() >= 3
+            word.len() >= 3
+                && !word.contains(|c: char| !c.is_alphabetic())
+                && word.chars().count() >= 3
         };
-        let mut hashes: Vec<u32> =
-            words.into_iter().filter(fits).map(|word| linear::word_hash(&word.to_lowercase())).collect();
+        let mut hashes: Vec<u32> = words
+            .into_iter()
+            .filter(fits)
+            .map(|word| linear::word_hash(&word.to_lowercase()))
+            .collect();
         hashes.sort_unstable();
         hashes.dedup();
         Self(hashes)
@@ -158,12 +163,20 @@ impl ModerationJudge {
         let file: PhraseFile = toml::from_str(PHRASES).map_err(Box::new)?;
         let manifest: Manifest = serde_json::from_str(MANIFEST)?;
         let all = file.category.iter().enumerate();
-        let owned = all.flat_map(|(index, category)| category.phrases.iter().map(move |p| (p, index)));
+        let owned =
+            all.flat_map(|(index, category)| category.phrases.iter().map(move |p| (p, index)));
         let owners: Vec<(&String, usize)> = owned.collect();
         Ok(Self {
             phrases: Triggers::new(owners.iter().map(|(phrase, _)| phrase.as_str()))?,
-            owners: owners.iter().map(|(phrase, index)| (phrase.len(), *index)).collect(),
-            categories: file.category.iter().map(|c| (c.id.clone(), c.severity)).collect(),
+            owners: owners
+                .iter()
+                .map(|(phrase, index)| (phrase.len(), *index))
+                .collect(),
+            categories: file
+                .category
+                .iter()
+                .map(|c| (c.id.clone(), c.severity))
+                .collect(),
             lexicon: Lexicon::from_bytes(LEXICON),
             model: LinearModel::from_bytes(WEIGHTS, manifest.scale, manifest.bias)?,
             manifest,
@@ -179,10 +192,17 @@ impl ModerationJudge {
         self.phrases.scan(&window, |phrase, start| {
             let (length, category) = self.owners[phrase];
             let cursor = window.cursor(start);
-            let ends = !window.text.get(start + length).is_some_and(u8::is_ascii_alphanumeric);
+            let ends = !window
+                .text
+                .get(start + length)
+                .is_some_and(u8::is_ascii_alphanumeric);
             counts[category] += u32::from(ends && cursor.starts_token(start));
         });
-        let named = self.categories.iter().zip(counts).filter(|(_, count)| *count > 0);
+        let named = self
+            .categories
+            .iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0);
         let mut events: Vec<Event> = named
             .map(|((category, severity), count)| Event {
                 category: category.clone(),
@@ -193,14 +213,32 @@ impl ModerationJudge {
             .collect();
         let (features, hits) = featurise(&shown.text, &self.lexicon);
         if hits > 0 {
-            let severity = if hits > 2 { Severity::Medium } else { Severity::Low };
-            events.push(Event { category: "profanity".to_owned(), severity, count: hits, probability: None });
+            let severity = if hits > 2 {
+                Severity::Medium
+            } else {
+                Severity::Low
+            };
+            events.push(Event {
+                category: "profanity".to_owned(),
+                severity,
+                count: hits,
+                probability: None,
+            });
         }
         let logit = self.model.score(&features).logit;
         if logit >= self.manifest.flag_logit {
             let probability = linear::probability(logit);
-            let severity = if probability > 0.9 { Severity::High } else { Severity::Medium };
-            events.push(Event { category: "abuse".to_owned(), severity, count: 1, probability: Some(probability) });
+            let severity = if probability > 0.9 {
+                Severity::High
+            } else {
+                Severity::Medium
+            };
+            events.push(Event {
+                category: "abuse".to_owned(),
+                severity,
+                count: 1,
+                probability: Some(probability),
+            });
         }
         events
     }
@@ -211,7 +249,12 @@ mod tests {
     use super::*;
 
     fn categories(text: &str) -> Vec<String> {
-        ModerationJudge::built_in().unwrap().assess(text).into_iter().map(|event| event.category).collect()
+        ModerationJudge::built_in()
+            .unwrap()
+            .assess(text)
+            .into_iter()
+            .map(|event| event.category)
+            .collect()
     }
 
     #[test]
@@ -223,7 +266,12 @@ mod tests {
 
     #[test]
     fn ordinary_text_falls_into_no_category() {
-        for text in ["How do I kill a process?", "The bath bomb smells nice.", "Schreibe ein Gedicht über den Herbst.", ""] {
+        for text in [
+            "How do I kill a process?",
+            "The bath bomb smells nice.",
+            "Schreibe ein Gedicht über den Herbst.",
+            "",
+        ] {
             assert_eq!(categories(text), [""; 0], "{text}");
         }
     }

@@ -43,11 +43,19 @@ const SETS: [(&str, &str, &[u8], f32); 7] = [
     ("wildguard_benign", "MIT and ODC-BY", &[], 1.0),
     ("gpteacher_roleplay", "MIT", &[], 0.5),
     ("gpteacher_codegen", "MIT", &[], 0.5),
-    ("selfinstruct_user_oriented_instructions", "Apache-2.0", &[], 1.0),
+    (
+        "selfinstruct_user_oriented_instructions",
+        "Apache-2.0",
+        &[],
+        1.0,
+    ),
     ("deepset_train", "Apache-2.0", &[], 1.0),
 ];
 
-const LEXICONS: [(&str, &str); 2] = [("surge_profanity_en", "MIT"), ("ldnoobw_28lang", "CC BY 4.0")];
+const LEXICONS: [(&str, &str); 2] = [
+    ("surge_profanity_en", "MIT"),
+    ("ldnoobw_28lang", "CC BY 4.0"),
+];
 
 fn read(corpora: &Path, name: &str, licence: &str) -> Result<(Vec<Row>, Source)> {
     let path = corpora.join("train").join(format!("{name}.jsonl"));
@@ -61,7 +69,15 @@ fn read(corpora: &Path, name: &str, licence: &str) -> Result<(Vec<Row>, Source)>
         write!(sha256, "{byte:02x}")?;
     }
     let used = rows.len();
-    Ok((rows, Source { name: name.to_owned(), licence: licence.to_owned(), sha256, used }))
+    Ok((
+        rows,
+        Source {
+            name: name.to_owned(),
+            licence: licence.to_owned(),
+            sha256,
+            used,
+        },
+    ))
 }
 
 fn main() -> Result<()> {
@@ -83,25 +99,54 @@ fn main() -> Result<()> {
             weight,
         }));
     }
-    let plan = Plan { bits: 16, epochs: 6, lambda: 2e-6, rate: 1.0, seed: SEED };
+    let plan = Plan {
+        bits: 16,
+        epochs: 6,
+        lambda: 2e-6,
+        rate: 1.0,
+        seed: SEED,
+    };
     let mut logits: Vec<(bool, f32)> = Vec::new();
     for fold in 0..FOLDS {
-        let others = examples.iter().enumerate().filter(|(index, _)| index % FOLDS != fold);
-        let model = train(&others.map(|(_, example)| example.clone()).collect::<Vec<_>>(), &plan)?;
+        let others = examples
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| index % FOLDS != fold);
+        let model = train(
+            &others
+                .map(|(_, example)| example.clone())
+                .collect::<Vec<_>>(),
+            &plan,
+        )?;
         let own = examples.iter().skip(fold).step_by(FOLDS);
         logits.extend(own.map(|example| (example.label, model.score(&example.features).logit)));
     }
-    let mut harmless: Vec<f32> = logits.iter().filter(|(label, _)| !label).map(|(_, logit)| *logit).collect();
+    let mut harmless: Vec<f32> = logits
+        .iter()
+        .filter(|(label, _)| !label)
+        .map(|(_, logit)| *logit)
+        .collect();
     harmless.sort_by(|a, b| b.total_cmp(a));
-    let flag_logit = harmless.get((harmless.len() as f32 * FALSE_ALARMS) as usize).copied().unwrap_or(0.0);
-    let harm: Vec<f32> = logits.iter().filter(|(label, _)| *label).map(|(_, logit)| *logit).collect();
+    let flag_logit = harmless
+        .get((harmless.len() as f32 * FALSE_ALARMS) as usize)
+        .copied()
+        .unwrap_or(0.0);
+    let harm: Vec<f32> = logits
+        .iter()
+        .filter(|(label, _)| *label)
+        .map(|(_, logit)| *logit)
+        .collect();
     let found = harm.iter().filter(|logit| **logit >= flag_logit).count();
-    println!("cross-validated: {found} of {} harmful texts found at {FALSE_ALARMS} false alarms", harm.len());
+    println!(
+        "cross-validated: {found} of {} harmful texts found at {FALSE_ALARMS} false alarms",
+        harm.len()
+    );
     let model = train(&examples, &plan)?;
     let manifest = Manifest {
-        command: "cargo run --release -p seaworthy-guard --bin train-moderation -- --corpora DIR --out \
+        command:
+            "cargo run --release -p seaworthy-guard --bin train-moderation -- --corpora DIR --out \
                   crates/guard/data"
-            .to_owned(),
+                .to_owned(),
         seed: SEED,
         scale: model.scale,
         bias: model.bias,
@@ -114,5 +159,8 @@ fn main() -> Result<()> {
     };
     write("moderation.bin", &model.to_bytes())?;
     write("moderation-lexicon.bin", &lexicon.to_bytes())?;
-    write("moderation.json", (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())
+    write(
+        "moderation.json",
+        (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes(),
+    )
 }

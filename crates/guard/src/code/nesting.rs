@@ -11,8 +11,8 @@ const MAX_ELSES: u32 = 300;
 
 /// Words after which an expression or a statement begins one level deeper.
 const OPENERS: [&str; 20] = [
-    "not", "await", "lambda", "typeof", "void", "delete", "new", "yield", "if", "for", "while", "do", "case", "select", "then", "async",
-    "extends", "union", "throw", "return",
+    "not", "await", "lambda", "typeof", "void", "delete", "new", "yield", "if", "for", "while",
+    "do", "case", "select", "then", "async", "extends", "union", "throw", "return",
 ];
 
 /// Whether the code could make a parser recurse further than is safe.
@@ -35,7 +35,8 @@ pub(super) fn is_too_deep(source: &str) -> bool {
             b'(' | b'[' | b'{' => brackets += 1,
             b')' | b']' | b'}' => brackets = brackets.saturating_sub(1),
             b'`' => chain += 1,
-            b'-' | b'+' | b'!' | b'~' | b'*' | b'?' | b'<' | b'>' | b'=' | b'&' | b'|' | b'$' | b'@' => chain += 1,
+            b'-' | b'+' | b'!' | b'~' | b'*' | b'?' | b'<' | b'>' | b'=' | b'&' | b'|' | b'$'
+            | b'@' => chain += 1,
             b';' => chain = 0,
             b'\n' => {
                 // A line that begins in column one begins a statement.

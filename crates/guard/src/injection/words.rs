@@ -86,7 +86,12 @@ impl Words {
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
-        Reader { words: self, plain: Track::default(), turned: Track::default(), phrases: Phrases::default() }
+        Reader {
+            words: self,
+            plain: Track::default(),
+            turned: Track::default(),
+            phrases: Phrases::default(),
+        }
     }
 }
 
@@ -179,7 +184,11 @@ mod tests {
     fn phrases(text: &str) -> Phrases {
         let words = Words::built_in().unwrap();
         let mut reader = Read(words.reader());
-        linear::extract(&text.to_lowercase(), &mut reader, &mut linear::Features::default());
+        linear::extract(
+            &text.to_lowercase(),
+            &mut reader,
+            &mut linear::Features::default(),
+        );
         reader.0.phrases
     }
 
@@ -201,6 +210,9 @@ mod tests {
 
     #[test]
     fn words_of_different_sentences_do_not_add_up() {
-        assert_eq!(phrases("Do not ignore it. All previous instructions matter.").overrides, 0);
+        assert_eq!(
+            phrases("Do not ignore it. All previous instructions matter.").overrides,
+            0
+        );
     }
 }

@@ -3,11 +3,32 @@
 use html5gum::{Token, Tokenizer};
 
 /// Elements whose content is never shown.
-const UNSHOWN: [&[u8]; 6] = [b"script", b"style", b"template", b"noscript", b"iframe", b"object"];
+const UNSHOWN: [&[u8]; 6] = [
+    b"script",
+    b"style",
+    b"template",
+    b"noscript",
+    b"iframe",
+    b"object",
+];
 
 /// Elements that stand on lines of their own.
-const BLOCKS: [&[u8]; 14] =
-    [b"p", b"div", b"br", b"li", b"tr", b"h1", b"h2", b"h3", b"h4", b"table", b"ul", b"ol", b"section", b"blockquote"];
+const BLOCKS: [&[u8]; 14] = [
+    b"p",
+    b"div",
+    b"br",
+    b"li",
+    b"tr",
+    b"h1",
+    b"h2",
+    b"h3",
+    b"h4",
+    b"table",
+    b"ul",
+    b"ol",
+    b"section",
+    b"blockquote",
+];
 
 /// The text that a browser would show: no tags, no comments, no scripts; references are decoded.
 ///
@@ -52,8 +73,14 @@ mod tests {
     fn only_what_is_shown_remains() {
         let page = "<h1>News</h1><p onclick=\"x('>')\">A &amp; B<!-- hidden --></p><script>alert('<b>')</script>end";
         assert_eq!(strip(page), "News\nA & Bend");
-        assert_eq!(strip("<style>p{}</style><img src=x onerror=alert(1)>ok"), "ok");
-        assert_eq!(strip("<scr<script>ipt>alert(1)</script>safe"), "ipt>alert(1)safe");
+        assert_eq!(
+            strip("<style>p{}</style><img src=x onerror=alert(1)>ok"),
+            "ok"
+        );
+        assert_eq!(
+            strip("<scr<script>ipt>alert(1)</script>safe"),
+            "ipt>alert(1)safe"
+        );
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl FilePolicy {
         if plain.chars().any(char::is_control) {
             return Err(PathError::Control);
         }
-        let drive = plain.len() >= 2 && plain.as_bytes()[1] == b':' && plain.as_bytes()[0].is_ascii_alphabetic();
+        let drive = plain.len() >= 2
+            && plain.as_bytes()[1] == b':'
+            && plain.as_bytes()[0].is_ascii_alphabetic();
         let scheme = plain.contains("://");
         if plain.starts_with(['/', '~']) || drive || scheme {
             return Err(PathError::Absolute);
@@ -75,7 +77,11 @@ impl FilePolicy {
     }
 
     /// As [`FilePolicy::check`], and then with its symbolic links resolved.
-    pub fn check_resolved(&self, reference: &str, links: &dyn ResolveLinks) -> Result<PathBuf, PathError> {
+    pub fn check_resolved(
+        &self,
+        reference: &str,
+        links: &dyn ResolveLinks,
+    ) -> Result<PathBuf, PathError> {
         let resolved = links.resolve(&self.check(reference)?)?;
         let root = links.resolve(&self.root)?;
         if !resolved.starts_with(&root) {
@@ -86,10 +92,16 @@ impl FilePolicy {
     }
 
     fn check_extension(&self, path: &Path) -> Result<(), PathError> {
-        let extension = path.extension().map(|kind| kind.to_string_lossy().to_ascii_lowercase());
+        let extension = path
+            .extension()
+            .map(|kind| kind.to_string_lossy().to_ascii_lowercase());
         let allowed = self.allowed_extensions.is_empty()
             || extension.is_some_and(|kind| self.allowed_extensions.contains(&kind));
-        if allowed { Ok(()) } else { Err(PathError::Extension(self.allowed_extensions.join(", "))) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(PathError::Extension(self.allowed_extensions.join(", ")))
+        }
     }
 }
 
@@ -108,8 +120,24 @@ fn decode_fully(reference: &str) -> Result<String, PathError> {
 }
 
 const ROOTS: [&str; 18] = [
-    "/home/", "/root/", "/etc/", "/usr/", "/var/", "/opt/", "/tmp/", "/proc/", "/sys/", "/dev/", "/mnt/", "/srv/", "/users/",
-    "/app/", "/workspace/", "/private/", ":\\", ":/",
+    "/home/",
+    "/root/",
+    "/etc/",
+    "/usr/",
+    "/var/",
+    "/opt/",
+    "/tmp/",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/mnt/",
+    "/srv/",
+    "/users/",
+    "/app/",
+    "/workspace/",
+    "/private/",
+    ":\\",
+    ":/",
 ];
 
 const MAX_PATH: usize = 512;
@@ -125,25 +153,42 @@ impl AbsolutePaths {
     /// The detector.
     pub fn built_in() -> Result<Self, TriggerError> {
         Ok(Self {
-            rules: vec![Rule::new("absolute_path", Category::Path, Severity::Low, MAX_PATH)],
+            rules: vec![Rule::new(
+                "absolute_path",
+                Category::Path,
+                Severity::Low,
+                MAX_PATH,
+            )],
             triggers: Triggers::new(ROOTS)?,
         })
     }
 
     fn read(cursor: &mut Cursor<'_>, start: usize, root: &str) -> Option<usize> {
         let is_drive = root.starts_with(':');
-        let begin = if is_drive { start.checked_sub(1)? } else { start };
+        let begin = if is_drive {
+            start.checked_sub(1)?
+        } else {
+            start
+        };
         let before = cursor.byte_before(begin);
         // `https://host/home/x` is a URL, `a/b/home/x` a relative path.
-        if before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b'>' | b'<')) {
+        if before.is_some_and(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b'>' | b'<')
+        }) {
             return None;
         }
-        if is_drive && !cursor.byte_before(start).is_some_and(|b| b.is_ascii_alphabetic()) {
+        if is_drive
+            && !cursor
+                .byte_before(start)
+                .is_some_and(|b| b.is_ascii_alphabetic())
+        {
             return None;
         }
         cursor.advance(root.len());
         let rest = cursor.eat_while(MAX_PATH - root.len() - 2, |b| {
-            b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b'+' | b'@' | b'~')
+            b.is_ascii_alphanumeric()
+                || b >= 0x80
+                || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b'+' | b'@' | b'~')
         });
         (rest > 0).then_some(begin)
     }
@@ -161,14 +206,23 @@ impl Detector for AbsolutePaths {
                 return;
             };
             if begin >= window.from {
-                let dots = cursor.since(begin).iter().rev().take_while(|b| **b == b'.').count();
+                let dots = cursor
+                    .since(begin)
+                    .iter()
+                    .rev()
+                    .take_while(|b| **b == b'.')
+                    .count();
                 let found = self.rules[0].at(begin..cursor.position() - dots);
                 scan.settle(begin, &cursor, Some(found));
             }
         });
         // A drive's letter stands before the literal that announces it.
         let letter = window.text.last().is_some_and(u8::is_ascii_alphabetic);
-        let open = if open == window.text.len() && letter { open - 1 } else { open };
+        let open = if open == window.text.len() && letter {
+            open - 1
+        } else {
+            open
+        };
         let drive = open > window.from && window.text.get(open) == Some(&b':');
         if !window.complete && open < window.text.len() {
             scan.open(if drive { open - 1 } else { open }.max(window.from));
@@ -181,21 +235,46 @@ mod tests {
     use super::*;
 
     fn policy() -> FilePolicy {
-        FilePolicy { root: "/srv/project".into(), allowed_extensions: vec!["md".into(), "rs".into()] }
+        FilePolicy {
+            root: "/srv/project".into(),
+            allowed_extensions: vec!["md".into(), "rs".into()],
+        }
     }
 
     #[test]
     fn references_inside_the_folder_are_allowed() {
-        for (reference, path) in [("a.md", "a.md"), ("src/./lib.rs", "src/lib.rs"), ("x/../b.md", "b.md"), ("caf%C3%A9.md", "café.md")] {
-            assert_eq!(policy().check(reference).unwrap(), Path::new("/srv/project").join(path));
+        for (reference, path) in [
+            ("a.md", "a.md"),
+            ("src/./lib.rs", "src/lib.rs"),
+            ("x/../b.md", "b.md"),
+            ("caf%C3%A9.md", "café.md"),
+        ] {
+            assert_eq!(
+                policy().check(reference).unwrap(),
+                Path::new("/srv/project").join(path)
+            );
         }
     }
 
     #[test]
     fn every_way_out_is_closed() {
         for reference in [
-            "../x.md", "a/../../x.md", "..%2fx.md", "%2e%2e/x.md", "%252e%252e%252fx.md", "..\\x.md", "．．/x.md", "/etc/x.md",
-            "C:\\x.md", "~/x.md", "file:///x.md", "a.md%00.rs", "a.exe", "noextension", "%25252525252e.md", "..%c0%af.md",
+            "../x.md",
+            "a/../../x.md",
+            "..%2fx.md",
+            "%2e%2e/x.md",
+            "%252e%252e%252fx.md",
+            "..\\x.md",
+            "．．/x.md",
+            "/etc/x.md",
+            "C:\\x.md",
+            "~/x.md",
+            "file:///x.md",
+            "a.md%00.rs",
+            "a.exe",
+            "noextension",
+            "%25252525252e.md",
+            "..%c0%af.md",
         ] {
             assert!(policy().check(reference).is_err(), "{reference}");
         }
@@ -207,10 +286,17 @@ mod tests {
         impl ResolveLinks for Links {
             fn resolve(&self, path: &Path) -> std::io::Result<PathBuf> {
                 let leads_out = path.ends_with("link.md");
-                Ok(if leads_out { "/etc/shadow.md".into() } else { path.to_owned() })
+                Ok(if leads_out {
+                    "/etc/shadow.md".into()
+                } else {
+                    path.to_owned()
+                })
             }
         }
-        assert!(matches!(policy().check_resolved("link.md", &Links), Err(PathError::Outside)));
+        assert!(matches!(
+            policy().check_resolved("link.md", &Links),
+            Err(PathError::Outside)
+        ));
         assert!(policy().check_resolved("good.md", &Links).is_ok());
     }
 
@@ -220,10 +306,16 @@ mod tests {
         let found = |text: &str| {
             let mut scan = Scan::default();
             detector.scan(Window::whole(text), &mut scan);
-            scan.findings.iter().map(|f| text[f.span.clone()].to_owned()).collect::<Vec<_>>()
+            scan.findings
+                .iter()
+                .map(|f| text[f.span.clone()].to_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(found("see /home/ann/notes.txt."), ["/home/ann/notes.txt"]);
-        assert_eq!(found("in C:\\Users\\ann\\x.log now"), ["C:\\Users\\ann\\x.log"]);
+        assert_eq!(
+            found("in C:\\Users\\ann\\x.log now"),
+            ["C:\\Users\\ann\\x.log"]
+        );
         assert!(found("https://example.org/home/x and src/usr/x and 10:/3").is_empty());
     }
 }

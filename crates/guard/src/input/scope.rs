@@ -38,7 +38,8 @@ impl Scope {
         if let Some(topic) = self.denied_topics.iter().find(names) {
             return Err(OutOfScope::DeniedTopic(topic.clone()));
         }
-        if !self.allowed_topics.is_empty() && !self.allowed_topics.iter().any(|topic| names(&topic)) {
+        if !self.allowed_topics.is_empty() && !self.allowed_topics.iter().any(|topic| names(&topic))
+        {
             return Err(OutOfScope::NoAllowedTopic(self.allowed_topics.join(", ")));
         }
         Ok(())
@@ -58,7 +59,9 @@ impl Scope {
 /// The words of a text between single spaces, in lower case.
 fn words(text: &str) -> String {
     let lower = text.to_lowercase();
-    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
     words.fold(String::from(" "), |joined, word| joined + word + " ")
 }
 
@@ -81,8 +84,14 @@ mod tests {
             ..Scope::default()
         };
         assert_eq!(scope.check_text("How does Tax-Law treat gifts?"), Ok(()));
-        assert!(matches!(scope.check_text("private cars"), Err(OutOfScope::NoAllowedTopic(_))));
-        assert!(matches!(scope.check_text("VAT on gambling"), Err(OutOfScope::DeniedTopic(_))));
+        assert!(matches!(
+            scope.check_text("private cars"),
+            Err(OutOfScope::NoAllowedTopic(_))
+        ));
+        assert!(matches!(
+            scope.check_text("VAT on gambling"),
+            Err(OutOfScope::DeniedTopic(_))
+        ));
     }
 
     #[test]
@@ -93,7 +102,9 @@ mod tests {
             ..Scope::default()
         };
         assert!(scope.check_tool("files.read").is_ok() && scope.check_tool("search").is_ok());
-        assert!(scope.check_tool("files.delete").is_err() && scope.check_tool("searching").is_err());
+        assert!(
+            scope.check_tool("files.delete").is_err() && scope.check_tool("searching").is_err()
+        );
         assert!(Scope::default().check_tool("anything").is_ok());
     }
 }

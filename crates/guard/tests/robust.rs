@@ -1,0 +1,103 @@
+//! Nothing panics, whatever the bytes, and cost grows no faster than the text.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use seaworthy_guard::code::{self, CodePolicy, Language};
+use seaworthy_guard::detector::{Detector, Scan, Window};
+use seaworthy_guard::injection::InjectionJudge;
+use seaworthy_guard::input::path::{AbsolutePaths, FilePolicy};
+use seaworthy_guard::input::{html, shell};
+use seaworthy_guard::moderation::ModerationJudge;
+use seaworthy_guard::pii::Pii;
+use seaworthy_guard::secrets::Secrets;
+
+fn detectors() -> Vec<Box<dyn Detector>> {
+    vec![
+        Box::new(Secrets::built_in().unwrap()),
+        Box::new(Pii::built_in().unwrap()),
+        Box::new(AbsolutePaths::built_in().unwrap()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn detectors_survive_any_bytes_from_any_offset(bytes in proptest::collection::vec(any::<u8>(), 0..400), from in 0_usize..400, complete: bool) {
+        let window = Window { text: &bytes, from: from.min(bytes.len()), complete };
+        for detector in detectors() {
+            let mut scan = Scan::default();
+            detector.scan(window, &mut scan);
+            for finding in &scan.findings {
+                prop_assert!(finding.span.start < finding.span.end && finding.span.end <= bytes.len());
+                prop_assert!(finding.span.start >= window.from);
+            }
+        }
+    }
+
+    #[test]
+    fn judges_and_parsers_survive_any_text(text in "(\\PC{0,60}|[<>&;{}()\\[\\]\"'`$|#%=:/\\\\a-z0-9 \n]{0,120}){0,4}") {
+        InjectionJudge::built_in().unwrap().assess(&text);
+        ModerationJudge::built_in().unwrap().assess(&text);
+        html::strip(&text);
+        shell::dangers(&text);
+        let _ = shell::quote(&text);
+        let _ = FilePolicy::default().check(&text);
+        for language in [Language::Json, Language::Python, Language::JavaScript, Language::Shell, Language::Sql] {
+            code::check(language, &text, &CodePolicy::default());
+        }
+        code::blocks(&text);
+    }
+}
+
+/// The time that `run` takes, the least of three tries.
+fn least(mut run: impl FnMut()) -> Duration {
+    let time = |run: &mut dyn FnMut()| {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    };
+    (0..3).map(|_| time(&mut run)).min().unwrap()
+}
+
+#[test]
+fn hostile_texts_cost_no_more_than_linear_time() {
+    let detectors = detectors();
+    let judge = InjectionJudge::built_in().unwrap();
+    for piece in [
+        "a@",
+        "1 ",
+        "1-",
+        "token=",
+        "eyJ",
+        "eyJaaaaaaaaaaaa.",
+        "+1 (",
+        "GB82 WEST 1234 ",
+        "-----BEGIN PRIVATE KEY-----",
+        "https://a:",
+        "born on ",
+        "<a ",
+        "%25",
+        "&#1",
+        "1:",
+        "A",
+        "12 Aaa ",
+    ] {
+        let cost = |length: usize| {
+            let text = piece.repeat(length / piece.len());
+            least(|| {
+                for detector in &detectors {
+                    detector.scan(Window::whole(&text), &mut Scan::default());
+                }
+                judge.assess(&text);
+            })
+        };
+        let (small, large) = (cost(20_000), cost(160_000));
+        // Eight times the text; twice as much again for noise.
+        assert!(
+            large < small * 16 + Duration::from_millis(20),
+            "{piece:?}: {small:?} then {large:?}"
+        );
+    }
+}
