@@ -12,7 +12,7 @@ use super::contender::{Contender, Fake, LOAD_CORE, Process, Setup, pinned};
 use crate::command::{quiet, say};
 
 /// A measurement is repeated when other programs used more of the machine than this.
-const MOST_FOREIGN: f64 = 0.05;
+pub(crate) const MOST_FOREIGN: f64 = 0.05;
 const ATTEMPTS: usize = 4;
 const STREAM_CHUNKS: &str = "chunks=200";
 

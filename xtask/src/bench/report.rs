@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::contender::Contender;
 use super::machine;
-use super::measure::Visit;
+use super::measure::{MOST_FOREIGN, Visit};
 
 /// Medians over the visits to one contender.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +75,11 @@ pub(crate) fn render(
         "- other programs used at most {:.1} % of the machine",
         disturbed * 100.0
     );
+    if disturbed > MOST_FOREIGN {
+        text.push_str(
+            "- **disturbed run**: measure again on a quiet machine before quoting any of this\n",
+        );
+    }
     let ours = contenders
         .iter()
         .any(|contender| contender.name == "seaworthy");
