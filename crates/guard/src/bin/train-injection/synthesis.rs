@@ -11,6 +11,7 @@ use crate::corpus::{FOLDS, Text};
 #[serde(deny_unknown_fields)]
 struct Sentences {
     mentions: Vec<String>,
+    followups: Vec<String>,
     words: Vec<String>,
     topics: Vec<String>,
     plain_mentions: Vec<String>,
@@ -22,7 +23,8 @@ struct Sentences {
 
 /// How many texts of each kind are made.
 const MENTIONS: usize = 2500;
-const ATTACKS: usize = 1200;
+const FOLLOWUPS: usize = 1000;
+const ATTACKS: usize = 1600;
 const JOINED: usize = 800;
 const CARRIED: usize = 600;
 
@@ -57,10 +59,15 @@ pub(crate) fn make(texts: &[Text], seed: u64) -> Result<Vec<Text>> {
             });
         };
         for _ in 0..MENTIONS / FOLDS {
-            add("own_mentions", false, 1.0, mention(&sentences, &mut dice));
+            add("own_mentions", false, 0.4, mention(&sentences, &mut dice));
+        }
+        for _ in 0..FOLLOWUPS / FOLDS {
+            let topic = choose(&sentences.topics, &mut dice);
+            let text = choose(&sentences.followups, &mut dice).replace("{t}", topic);
+            add("own_followups", false, 0.5, text);
         }
         for plain in sentences.plain_mentions.iter().skip(fold).step_by(FOLDS) {
-            add("own_mentions", false, 4.0, plain.clone());
+            add("own_mentions", false, 2.0, plain.clone());
         }
         for _ in 0..ATTACKS / FOLDS {
             add("own_attacks", true, 0.7, parts.bare_or_joined(&mut dice));
