@@ -1,5 +1,6 @@
 //! What the ledger keeps of each exchange: who called what, how it ended and what it used.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub enum Outcome {
     Failure,
     /// The caller left before the answer was complete.
     Cancelled,
+    /// The gateway was killed before the call ended; the usage is the worst case.
+    Interrupted,
 }
 
 impl Outcome {
@@ -27,6 +30,7 @@ impl Outcome {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -35,10 +39,87 @@ impl std::str::FromStr for Outcome {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Success, Self::Failure, Self::Cancelled]
+        [Self::Success, Self::Failure, Self::Cancelled, Self::Interrupted]
             .into_iter()
             .find(|outcome| outcome.as_str() == text)
             .ok_or_else(|| format!("expected an outcome, found {text:?}"))
+    }
+}
+
+/// A model call that is about to leave. It is recorded before it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// The gateway's own ID of the call.
+    pub call_id: String,
+    /// The request ID that the caller sees.
+    pub request_id: String,
+    /// When it was recorded.
+    pub opened_at: UnixMillis,
+    /// The key that was used.
+    pub key_id: Arc<str>,
+    /// The user it is accounted to.
+    pub user_id: Arc<str>,
+    /// The class of work, for example `chat`.
+    pub operation: Cow<'static, str>,
+    /// The model that the caller asked for.
+    pub model: Arc<str>,
+    /// The target that is to answer, `provider/model`.
+    pub target: Arc<str>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// The most that the call can use. It is what counts when the gateway is killed before the call
+    /// ends.
+    pub worst_case: Usage,
+}
+
+/// How a recorded call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// When.
+    pub settled_at: UnixMillis,
+    /// From the first byte of the request to the end of the answer.
+    pub duration_ms: u64,
+    /// How.
+    pub outcome: Outcome,
+    /// The HTTP status that the caller saw.
+    pub status: u16,
+    /// What was used.
+    pub usage: Usage,
+}
+
+impl Intent {
+    /// The settlement of a call that ended.
+    #[must_use]
+    pub fn settled(self, ending: Ending) -> Settlement {
+        let Ending { settled_at, duration_ms, outcome, status, usage } = ending;
+        Settlement {
+            call_id: self.call_id,
+            request_id: self.request_id,
+            settled_at,
+            duration_ms,
+            key_id: self.key_id,
+            user_id: self.user_id,
+            operation: self.operation,
+            model: self.model,
+            target: self.target,
+            stream: self.stream,
+            outcome,
+            status,
+            usage,
+        }
+    }
+
+    /// The settlement of a call whose end nobody saw: it counts in full, flagged as an estimate.
+    #[must_use]
+    pub fn interrupted(self) -> Settlement {
+        let ending = Ending {
+            settled_at: self.opened_at,
+            duration_ms: 0,
+            outcome: Outcome::Interrupted,
+            status: 0,
+            usage: Usage { estimated: true, ..self.worst_case },
+        };
+        self.settled(ending)
     }
 }
 
@@ -58,7 +139,7 @@ pub struct Settlement {
     /// The user it is accounted to.
     pub user_id: Arc<str>,
     /// The class of work, for example `chat`.
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
     /// The model that the caller asked for.
     pub model: Arc<str>,
     /// The target that answered, `provider/model`.

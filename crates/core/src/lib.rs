@@ -3,12 +3,17 @@
 //! Nothing here opens a socket or a file. Time comes in through [`clock::Clock`]; [`clock`], [`key`]
 //! and [`trace`] are the only places of the workspace that read the wall clock or draw randomness.
 
+pub mod budget;
 pub mod call;
 pub mod clock;
 pub mod code;
+pub mod counters;
 pub mod dialect;
 pub mod key;
 pub mod ledger;
+pub mod limit;
+pub mod money;
+pub mod price;
 pub mod principal;
 pub mod store;
 pub mod trace;

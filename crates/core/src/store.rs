@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::clock::UnixMillis;
 use crate::key::{KeyDigest, KeyRecord};
-use crate::ledger::{GroupBy, Settlement, UsageTotal};
+use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
 
 pub mod memory;
 
@@ -95,6 +95,37 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
 
     /// Sums, largest number of tokens first, then by group name.
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>>;
+}
+
+/// Calls that have left and are not in the ledger yet, kept where a killed process finds them again.
+///
+/// Recording is synchronous and quick: it happens in the path of every request, before the call
+/// leaves. What it returns has survived the end of the process, though not the loss of power.
+pub trait Journal: Send + Sync + std::fmt::Debug {
+    /// Records a call that is about to leave. `lane` is the worker thread, so that threads do not
+    /// wait for each other.
+    ///
+    /// # Errors
+    /// When nothing could be recorded: the call must not leave then.
+    fn record(&self, lane: usize, intent: &Intent) -> std::io::Result<Box<dyn JournalEntry>>;
+}
+
+/// One recorded call.
+pub trait JournalEntry: Send + Sync + std::fmt::Debug {
+    /// Records how the call ended; the last ending counts.
+    ///
+    /// # Errors
+    /// When it could not be recorded. The ledger still gets it, unless the process is killed first.
+    fn end(&self, ending: &Ending) -> std::io::Result<()>;
+
+    /// Records that the call never left.
+    ///
+    /// # Errors
+    /// As [`JournalEntry::end`].
+    fn void(&self) -> std::io::Result<()>;
+
+    /// Forgets the call: it is in the ledger, or it never left.
+    fn forget(self: Box<Self>);
 }
 
 /// The end of a back end.

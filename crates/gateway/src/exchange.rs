@@ -15,11 +15,11 @@ use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
 
 use crate::gateway::Gateway;
+use crate::open_call::OpenCall;
 use crate::routes::{Action, Operation};
 use crate::snapshot::{Model, Snapshot, Target};
 use crate::stage;
 use crate::stage::admit::Permit;
-use crate::stage::reserve::OpenCall;
 
 /// One request and everything that is learned about it on the way.
 #[derive(Debug)]
@@ -104,6 +104,14 @@ impl Exchange {
     /// What the call has used so far, if one was dispatched.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.call.as_ref().and_then(OpenCall::usage)
+    }
+
+    /// Notes that the provider's answer is complete and what it used, before its end is sent on.
+    pub(crate) fn note_complete(&mut self, usage: Usage) {
+        let now = self.gateway.clock.now();
+        if let Some(call) = &mut self.call {
+            call.note_complete(usage, now);
+        }
     }
 
     /// Notes that the request failed for this reason.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::clock::{SharedClock, UnixMillis};
-use seaworthy_core::store::Stores;
+use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
 
 use crate::health::Health;
@@ -24,6 +24,8 @@ pub struct Dependencies {
     pub clock: SharedClock,
     /// Durable state.
     pub stores: Stores,
+    /// Where calls are recorded before they leave.
+    pub journal: Arc<dyn Journal>,
     /// Values of secrets.
     pub secrets: Box<dyn SecretSource>,
     /// Metrics.
@@ -44,6 +46,7 @@ pub struct Gateway {
     pub(crate) stores: Stores,
     pub(crate) keys: KeyRing,
     pub(crate) ledger: LedgerQueue,
+    pub(crate) journal: Arc<dyn Journal>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
     pub(crate) log: RequestLog,
@@ -85,6 +88,7 @@ impl Gateway {
         let Dependencies {
             clock,
             stores,
+            journal,
             secrets,
             metrics,
             log,
@@ -105,6 +109,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
             ledger: LedgerQueue::default(),
+            journal,
             health: Health::default(),
             concurrent: Arc::default(),
             started_at: now,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use seaworthy_core::ledger::Settlement;
-use seaworthy_core::store::Ledger;
+use seaworthy_core::store::{JournalEntry, Ledger};
 use tokio::sync::Notify;
 
 /// Most calls that may be open or wait to be written.
@@ -25,10 +25,17 @@ pub struct LedgerQueue(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    settled: Mutex<Vec<Settlement>>,
+    settled: Mutex<Vec<Pending>>,
     /// Slots that are taken: open calls and settlements that are not written yet.
     outstanding: AtomicUsize,
     work: Notify,
+}
+
+/// A settlement that waits to be written, and its journal entry, which is forgotten then.
+#[derive(Debug)]
+struct Pending {
+    settlement: Settlement,
+    entry: Box<dyn JournalEntry>,
 }
 
 /// Room in the ledger for one settlement.
@@ -114,43 +121,46 @@ impl LedgerQueue {
 struct Batch<'a> {
     queue: &'a LedgerQueue,
     settlements: Arc<Vec<Settlement>>,
+    entries: Vec<Box<dyn JournalEntry>>,
 }
 
 impl<'a> Batch<'a> {
     fn take(queue: &'a LedgerQueue) -> Self {
         let mut settled = queue.0.settled.lock();
         let count = settled.len().min(MAX_BATCH);
-        Self {
-            queue,
-            settlements: Arc::new(settled.drain(..count).collect()),
-        }
+        let taken = settled.drain(..count).map(|pending| (pending.settlement, pending.entry));
+        let (settlements, entries) = taken.unzip();
+        Self { queue, settlements: Arc::new(settlements), entries }
     }
 
     fn written(mut self) {
-        let count = std::mem::take(&mut self.settlements).len();
-        self.queue.0.outstanding.fetch_sub(count, Ordering::Relaxed);
+        let entries = std::mem::take(&mut self.entries);
+        self.queue.0.outstanding.fetch_sub(entries.len(), Ordering::Relaxed);
+        for entry in entries {
+            entry.forget();
+        }
     }
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.queue
-            .0
-            .settled
-            .lock()
-            .splice(..0, self.settlements.iter().cloned());
+        // Empty once the batch was written.
+        let entries = std::mem::take(&mut self.entries);
+        let again = self.settlements.iter().cloned().zip(entries);
+        let again = again.map(|(settlement, entry)| Pending { settlement, entry });
+        self.queue.0.settled.lock().splice(..0, again);
     }
 }
 
 impl Slot {
     /// Hands over the settlement that the room was taken for.
-    pub(crate) fn fill(mut self, settlement: Settlement) {
+    pub(crate) fn fill(mut self, settlement: Settlement, entry: Box<dyn JournalEntry>) {
         let Some(queue) = self.queue.take() else {
             return;
         };
         let mut settled = queue.0.settled.lock();
         let is_first = settled.is_empty();
-        settled.push(settlement);
+        settled.push(Pending { settlement, entry });
         drop(settled);
         if is_first {
             queue.0.work.notify_one();

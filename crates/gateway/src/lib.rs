@@ -15,6 +15,7 @@ mod keyring;
 mod ledger_queue;
 mod metrics;
 mod models;
+mod open_call;
 mod pipeline;
 mod provider;
 mod refusal;

@@ -34,7 +34,7 @@ pub(crate) async fn run(
         return Ok(answer);
     }
     let plan = plan(exchange, &request)?;
-    let reservation = reserve(exchange, &plan, &request)?;
+    let reservation = reserve(exchange, &principal, &plan, &request)?;
     let reply = dispatch(
         exchange,
         &plan,

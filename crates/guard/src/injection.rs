@@ -235,9 +235,11 @@ impl InjectionJudge {
         let shown = normalise::normalise(&text);
         let (mut worst, turned) = self.assess_plain(&shown.text);
         let mut disguised: Vec<String> = decode::hidden_texts(&shown.text);
-        let leet = normalise::fold_leetspeak(&shown.text);
-        if leet != *shown.text && self.featuriser.read(&leet).signals.override_phrase {
-            disguised.push(leet);
+        if normalise::may_be_leetspeak(&shown.text) {
+            let leet = normalise::fold_leetspeak(&shown.text);
+            if leet != *shown.text && self.featuriser.read(&leet).signals.override_phrase {
+                disguised.push(leet);
+            }
         }
         if turned {
             disguised.push(decode::rot13(&shown.text));

@@ -126,6 +126,8 @@ struct Count<'l> {
 }
 
 impl Notes for Count<'_> {
+    const CHARACTERS: bool = false;
+
     fn word(&mut self, hash: u32, _: bool) -> Option<u32> {
         let hit = self.lexicon.holds(hash);
         self.hits += u32::from(hit);

@@ -51,6 +51,33 @@ const RULES: [(&str, Severity, usize); 14] = [
     ("person_name", Severity::Low, 160),
 ];
 
+/// What a byte may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Other,
+    Letter,
+    Digit,
+    Underscore,
+    /// `+` and `(`, which may open a telephone number.
+    Opener,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'_' => Class::Underscore,
+            b'+' | b'(' => Class::Opener,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// Finds data about people.
 #[derive(Debug)]
 pub struct Pii {
@@ -101,13 +128,11 @@ impl Detector for Pii {
         let text = window.text;
         let mut at = window.from;
         while let Some(&byte) = text.get(at) {
-            if byte.is_ascii_alphabetic() {
-                at = self.scan_word(&window, at, scan);
-            } else if byte.is_ascii_digit() || matches!(byte, b'+' | b'(') {
-                at = self.scan_number(&window, at, scan);
-            } else {
-                at += 1;
-            }
+            at = match CLASSES[usize::from(byte)] {
+                Class::Letter => self.scan_word(&window, at, scan),
+                Class::Digit | Class::Opener => self.scan_number(&window, at, scan),
+                Class::Other | Class::Underscore => at + 1,
+            };
         }
         let open = self.announcements.scan(&window, |literal, start| {
             let (text, announced) = context::ANNOUNCEMENTS[literal];
@@ -130,12 +155,20 @@ impl Pii {
     /// A run of letters and digits that begins with a letter: identifiers are told by their digits.
     fn scan_word(&self, window: &Window<'_>, at: usize, scan: &mut Scan) -> usize {
         let text = window.text;
-        let length = text[at..].iter().take_while(|&&byte| is_word(byte)).count();
-        let end = at + length;
+        let mut end = at;
+        let mut has_digit = false;
+        while let Some(&byte) = text.get(end) {
+            match CLASSES[usize::from(byte)] {
+                Class::Letter | Class::Underscore => {}
+                Class::Digit => has_digit = true,
+                Class::Opener | Class::Other => break,
+            }
+            end += 1;
+        }
+        let length = end - at;
         if length > token::MAX_LEN || window.cursor(at).after_word(at) {
             return end;
         }
-        let has_digit = text[at..end].iter().any(u8::is_ascii_digit);
         let unfinished = end == text.len() && !window.complete;
         let may_be_address = length <= 4 && text.get(end) == Some(&b':');
         let may_be_insurance = length == 2

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use seaworthy_config::{Loaded, LocalSecrets, LogLevel, Overrides};
 use seaworthy_core::clock::{SharedClock, SystemClock};
-use seaworthy_core::store::Stores;
+use seaworthy_core::store::memory::NoJournal;
+use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Network;
 use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
+use seaworthy_store::FileJournal;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
 
 use crate::exit::{self, Failure};
@@ -40,6 +42,30 @@ pub(crate) fn open_stores(loaded: &Loaded) -> Result<Stores, Failure> {
     seaworthy_store::open(&url).map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
 }
 
+/// Opens the journal of calls and settles what an earlier process left in it.
+pub(crate) async fn open_journal(
+    loaded: &Loaded,
+    stores: &Stores,
+    workers: usize,
+) -> Result<Arc<dyn Journal>, Failure> {
+    let url = loaded.config.storage.url.to_string();
+    let Some(folder) = seaworthy_store::journal_folder(&url) else {
+        return Ok(Arc::new(NoJournal));
+    };
+    let (journal, recovery) = FileJournal::open(&folder, workers)
+        .map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
+    let settlements = recovery.settlements();
+    if !settlements.is_empty() {
+        let (calls, interrupted) = (settlements.len(), recovery.interrupted());
+        let settled = stores.ledger.settle(Arc::new(settlements)).await;
+        settled.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
+        let damaged_records = recovery.damaged_records();
+        tracing::warn!(calls, interrupted, damaged_records, "settled the calls that a killed process left open");
+    }
+    recovery.finish()?;
+    Ok(Arc::new(journal))
+}
+
 /// The wall clock.
 pub(crate) fn clock() -> SharedClock {
     Arc::new(SystemClock)
@@ -48,7 +74,7 @@ pub(crate) fn clock() -> SharedClock {
 /// Builds the data plane.
 pub(crate) fn build_gateway(
     loaded: Loaded,
-    stores: Stores,
+    (stores, journal): (Stores, Arc<dyn Journal>),
     sink: LogSink,
     workers: usize,
 ) -> Result<Arc<Gateway>, Failure> {
@@ -56,6 +82,7 @@ pub(crate) fn build_gateway(
     let deps = Dependencies {
         clock: clock(),
         stores,
+        journal,
         secrets: Box::new(LocalSecrets(|name: &str| std::env::var(name).ok())),
         metrics: Metrics::new(),
         log,

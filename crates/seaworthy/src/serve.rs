@@ -105,10 +105,11 @@ impl Running {
             None => None,
         };
         let stores = app::open_stores(&loaded)?;
+        let journal = app::open_journal(&loaded, &stores, workers).await?;
         let drain_timeout = loaded.config.server.drain_timeout.into();
         let drain_delay = loaded.config.server.drain_delay.into();
         let first_model = loaded.config.models.keys().next().cloned();
-        let gateway = app::build_gateway(loaded, stores.clone(), telemetry.sink.clone(), workers)?;
+        let gateway = app::build_gateway(loaded, (stores.clone(), journal), telemetry.sink.clone(), workers)?;
         let address = listener.local_addr()?;
         let plane = if admin.is_some() {
             Plane::Data

@@ -4,7 +4,9 @@
 //! that one conformance suite (`tests/it/suite`) can hold every back end to the meaning that the
 //! memory store of the core gives them.
 
+mod journal;
 mod open;
 mod sqlite;
 
+pub use journal::{FileJournal, JournalError, Recovery, journal_folder};
 pub use open::{OpenError, open};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Error, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery};
+use super::{Error, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery};
 use crate::clock::UnixMillis;
 use crate::key::{KeyDigest, KeyRecord, KeyState};
-use crate::ledger::{GroupBy, Settlement, UsageTotal};
+use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
 
 /// A fresh in-memory store.
 #[must_use]
@@ -167,7 +167,7 @@ impl Ledger for MemoryLedger {
             let group = match query.by {
                 GroupBy::User => &*settlement.user_id,
                 GroupBy::Model => &*settlement.model,
-                GroupBy::Operation => settlement.operation,
+                GroupBy::Operation => &settlement.operation,
                 GroupBy::Key => &*settlement.key_id,
             };
             totals.entry(group).or_default().add(settlement);
@@ -182,4 +182,26 @@ impl Ledger for MemoryLedger {
         totals.sort_by_key(|total| std::cmp::Reverse(total.tokens()));
         Ok(totals)
     }
+}
+
+/// A journal that keeps nothing, for a store that keeps nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoJournal;
+
+impl Journal for NoJournal {
+    fn record(&self, _lane: usize, _intent: &Intent) -> std::io::Result<Box<dyn JournalEntry>> {
+        Ok(Box::new(NoJournal))
+    }
+}
+
+impl JournalEntry for NoJournal {
+    fn end(&self, _ending: &Ending) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn void(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn forget(self: Box<Self>) {}
 }

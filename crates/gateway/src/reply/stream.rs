@@ -17,6 +17,7 @@ use seaworthy_llm::usage::{Seen, UsageMeter};
 use seaworthy_llm::{ErrorView, encode_stream_error};
 
 use crate::exchange::Exchange;
+use crate::open_call::OpenCall;
 use crate::refusal::Refusal;
 use crate::stage::relay::broke_off;
 
@@ -69,7 +70,12 @@ impl StreamRelay {
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
-                    match self.whole_events(data) {
+                    let events = self.whole_events(data);
+                    if self.meter.terminal_seen() {
+                        // Before the caller sees the end.
+                        self.note_complete(exchange);
+                    }
+                    match events {
                         Ok(events) if events.is_empty() => {}
                         Ok(events) => return Poll::Ready(Some(events)),
                         Err(error) => {
@@ -181,6 +187,11 @@ impl StreamRelay {
         let mut event = Vec::new();
         encode_stream_error(self.dialect, &view, &mut event);
         event.into()
+    }
+
+    fn note_complete(&self, exchange: &mut Exchange) {
+        let input_bytes = exchange.call.as_ref().map_or(0, OpenCall::input_bytes);
+        exchange.note_complete(self.meter.usage_or_estimate(input_bytes));
     }
 
     /// Tells the exchange what was used, whether or not the stream came to its end.

@@ -8,12 +8,13 @@ use seaworthy_core::dialect::{Dialect, Family};
 use crate::exchange::Exchange;
 use crate::provider::Backend;
 use crate::refusal::Refusal;
-use crate::snapshot::{Snapshot, Target};
+use crate::snapshot::{Model, Snapshot, Target};
 use crate::stage::screen::Screened;
 
 /// What is going to be tried.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) model: Arc<Model>,
     pub(crate) target: Arc<Target>,
 }
 
@@ -29,10 +30,8 @@ pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, 
         Backend::Echo => true,
         Backend::Remote(remote) => remote.dialect == dialect,
     };
-    match model.targets.iter().find(speaks) {
-        Some(target) => Ok(Plan {
-            target: Arc::clone(target),
-        }),
+    match model.targets.iter().find(speaks).cloned() {
+        Some(target) => Ok(Plan { model, target }),
         None => Err(other_dialect(wanted, dialect)),
     }
 }

@@ -11,6 +11,7 @@ use seaworthy_llm::usage;
 
 use crate::echo::EchoReply;
 use crate::exchange::Exchange;
+use crate::open_call::OpenCall;
 use crate::headers;
 use crate::refusal::Refusal;
 use crate::reply::stream::StreamRelay;
@@ -121,10 +122,8 @@ async fn relay_whole(
                 ),
             ));
         }
-        if let Some(call) = &mut exchange.call {
-            let used = used.unwrap_or_else(|| usage::estimate(call.input_bytes(), text.len()));
-            call.note_usage(used);
-        }
+        let input_bytes = exchange.call.as_ref().map_or(0, OpenCall::input_bytes);
+        exchange.note_complete(used.unwrap_or_else(|| usage::estimate(input_bytes, text.len())));
     }
     Ok(Answer {
         status: 200,

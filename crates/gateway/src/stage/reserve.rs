@@ -2,14 +2,18 @@
 //!
 //! Budgets belong here: the plan's worst case is reserved against each that applies.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seaworthy_core::code::Code;
+use seaworthy_core::ledger::Intent;
+use seaworthy_core::principal::Principal;
+use seaworthy_core::trace::RequestId;
 use seaworthy_core::usage::Usage;
 
 use crate::exchange::Exchange;
-use crate::ledger_queue::Slot;
+use crate::open_call::OpenCall;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::plan::Plan;
@@ -20,77 +24,57 @@ use crate::stage::screen::Screened;
 #[derive(Debug)]
 pub(crate) struct Reservation(());
 
-/// A call from its reservation to its settlement.
-#[derive(Debug)]
-pub(crate) struct OpenCall {
-    pub(crate) target: Arc<crate::snapshot::Target>,
-    pub(crate) operation: Operation,
-    pub(crate) slot: Option<Slot>,
-    /// Size of the request, to estimate its tokens should the provider not say.
-    input_bytes: usize,
-    /// Whether the provider may have seen the request.
-    dispatched: bool,
-    used: Option<Usage>,
-}
+/// Most output that is assumed of a call whose caller sets no bound.
+const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
 
-impl OpenCall {
-    /// Notes that the request may have reached the provider from now on.
-    pub(crate) fn mark_dispatched(&mut self) {
-        self.dispatched = true;
-    }
-
-    /// Notes that the request certainly did not leave.
-    pub(crate) fn mark_undispatched(&mut self) {
-        self.dispatched = false;
-    }
-
-    /// Notes what the call has used as far as is known.
-    pub(crate) fn note_usage(&mut self, usage: Usage) {
-        self.used = Some(usage);
-    }
-
-    /// Notes that the provider refused the call, which costs nothing.
-    pub(crate) fn note_refused(&mut self) {
-        self.used = Some(Usage::default());
-    }
-
-    pub(crate) fn input_bytes(&self) -> usize {
-        self.input_bytes
-    }
-
-    /// What the call used: as reported, or an estimate for a call that may have reached the
-    /// provider and of which nothing came back. `None` if it never left.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        let unknown = || match self.operation {
-            // Counting tokens is free of charge.
-            Operation::CountTokens => Usage::default(),
-            Operation::Chat(_) => seaworthy_llm::usage::estimate(self.input_bytes, 0),
-        };
-        self.dispatched.then(|| self.used.unwrap_or_else(unknown))
-    }
-}
-
-/// Takes a place in the ledger for the planned call.
+/// Takes a place in the ledger for the planned call and records its intent.
 pub(crate) fn reserve(
     exchange: &mut Exchange,
+    caller: &Principal,
     plan: &Plan,
     request: &Screened,
 ) -> Result<Reservation, Refusal> {
     let Some(slot) = exchange.gateway.ledger.reserve() else {
-        return Err(Refusal::new(
-            Code::StoreUnavailable,
-            "The ledger cannot take another call now because too many settlements wait to be \
-             written. Try again shortly.",
-        )
-        .retry_after(Duration::from_secs(2)));
+        return Err(cannot_record("too many settlements wait to be written"));
     };
-    exchange.call = Some(OpenCall {
-        target: Arc::clone(&plan.target),
-        operation: request.operation,
-        slot: Some(slot),
-        input_bytes: request.head.input_bytes,
-        dispatched: false,
-        used: None,
-    });
+    let intent = Intent {
+        call_id: RequestId::generate().as_str().to_owned(),
+        request_id: exchange.request_id.as_str().to_owned(),
+        opened_at: exchange.gateway.clock.now(),
+        key_id: Arc::clone(&caller.key_id),
+        user_id: Arc::clone(&caller.user_id),
+        operation: Cow::Borrowed(request.operation.as_str()),
+        model: Arc::clone(&plan.model.name),
+        target: Arc::clone(&plan.target.id),
+        stream: exchange.stream,
+        worst_case: worst_case(request),
+    };
+    let recorded = exchange.gateway.journal.record(exchange.worker, &intent);
+    let entry = recorded
+        .map_err(|error| cannot_record("the journal cannot be written").because(&error))?;
+    exchange.call = Some(OpenCall::new(
+        Arc::clone(&plan.target),
+        request.operation,
+        (request.head.input_bytes, exchange.started),
+        (intent, slot, entry),
+    ));
     Ok(Reservation(()))
+}
+
+/// What the call uses at most: no tokenizer makes more tokens of a text than it has bytes.
+fn worst_case(request: &Screened) -> Usage {
+    let most_output = request.head.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
+    match request.operation {
+        Operation::Chat(_) => Usage {
+            input_tokens: request.head.input_bytes as u64,
+            output_tokens: most_output.saturating_mul(request.head.choices),
+            ..Usage::default()
+        },
+        _ => Usage::default(),
+    }
+}
+
+fn cannot_record(why: &str) -> Refusal {
+    let message = format!("The ledger cannot take another call now because {why}. Try again shortly.");
+    Refusal::new(Code::StoreUnavailable, message).retry_after(Duration::from_secs(2))
 }

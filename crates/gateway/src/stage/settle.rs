@@ -1,49 +1,19 @@
 //! How did it end? Runs exactly once for each exchange, when it is dropped: records the usage,
 //! counts, and writes the one line of the log.
 
-use std::sync::Arc;
-
-use seaworthy_core::clock::{UnixMillis, micros_since};
-use seaworthy_core::ledger::{Outcome, Settlement};
+use seaworthy_core::ledger::Outcome;
 
 use crate::exchange::Exchange;
-use crate::stage::reserve::OpenCall;
+use crate::open_call::OpenCall;
 
 /// Settles an exchange that has ended.
 pub(crate) fn settle(exchange: &mut Exchange) {
     let finished_at = exchange.gateway.clock.now();
     count(exchange);
     exchange.gateway.log.write(exchange, finished_at);
-    record(exchange, finished_at);
-}
-
-fn record(exchange: &mut Exchange, settled_at: UnixMillis) {
-    let Some(mut call) = exchange.call.take() else {
-        return;
-    };
-    let (Some(usage), Some(slot)) = (call.usage(), call.slot.take()) else {
-        return;
-    };
-    let (Some(principal), Some(model)) = (&exchange.principal, &exchange.model) else {
-        return;
-    };
-    slot.fill(Settlement {
-        call_id: seaworthy_core::trace::RequestId::generate()
-            .as_str()
-            .to_owned(),
-        request_id: exchange.request_id.as_str().to_owned(),
-        settled_at,
-        duration_ms: micros_since(exchange.started) / 1000,
-        key_id: Arc::clone(&principal.key_id),
-        user_id: Arc::clone(&principal.user_id),
-        operation: call.operation.as_str(),
-        model: Arc::clone(&model.name),
-        target: Arc::clone(&call.target.id),
-        stream: exchange.stream,
-        outcome: exchange.outcome,
-        status: exchange.status,
-        usage,
-    });
+    if let Some(call) = exchange.call.take() {
+        call.settle(exchange.outcome, exchange.status, finished_at);
+    }
 }
 
 fn count(exchange: &Exchange) {

@@ -71,6 +71,9 @@ fn is_word_byte(byte: u8) -> bool {
 
 /// What [`extract`] adds to the hashed text.
 pub trait Notes {
+    /// Whether the characters of words are hashed too, or only the words.
+    const CHARACTERS: bool = true;
+
     /// Called for each word; `new_sentence` says that the word begins one. A name that is returned
     /// becomes a feature of the block.
     fn word(&mut self, hash: u32, new_sentence: bool) -> Option<u32>;
@@ -97,7 +100,10 @@ impl Notes for NoNotes {
 const NAMED_COPIES: usize = 6;
 
 /// Hashes a text, which should be in lower case.
-pub fn extract(text: &str, notes: &mut impl Notes, features: &mut Features) {
+pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
+    features
+        .hashes
+        .reserve(text.len() * if N::CHARACTERS { 3 } else { 1 });
     let bytes = text.as_bytes();
     let mut at = 0;
     let (mut last, mut before_last) = (0_u32, 0_u32);
@@ -132,7 +138,9 @@ pub fn extract(text: &str, notes: &mut impl Notes, features: &mut Features) {
         }
         new_sentence = false;
         add_words(hash, last, before_last, &mut features.hashes);
-        add_characters(word, &mut features.hashes);
+        if N::CHARACTERS {
+            add_characters(word, &mut features.hashes);
+        }
         (before_last, last) = (last, hash);
         at += length;
     }
@@ -149,22 +157,15 @@ fn add_words(hash: u32, last: u32, before_last: u32, hashes: &mut Vec<u32>) {
 
 /// The 3- to 5-grams of ` word `.
 fn add_characters(word: &[u8], hashes: &mut Vec<u32>) {
-    let at = |index: usize| match index {
-        0 => b' ',
-        _ => word.get(index - 1).copied().unwrap_or(b' '),
-    };
+    let mut padded = [b' '; MAX_WORD_BYTES + 2];
     let length = word.len() + 2;
-    for begin in 0..length.saturating_sub(2) {
-        let mut hash = mix(
-            mix(
-                mix(0xC2B2_AE35, u32::from(at(begin))),
-                u32::from(at(begin + 1)),
-            ),
-            u32::from(at(begin + 2)),
-        );
+    padded[1..=word.len()].copy_from_slice(word);
+    for (begin, three) in padded[..length].windows(3).enumerate() {
+        let [a, b, c] = [three[0], three[1], three[2]].map(u32::from);
+        let mut hash = (a | b << 8 | c << 16).wrapping_mul(0xC2B2_AE35);
         hashes.push(finish(hash));
-        for end in begin + 3..(begin + 5).min(length) {
-            hash = mix(hash, u32::from(at(end)));
+        for &byte in &padded[begin + 3..length.min(begin + 5)] {
+            hash = mix(hash, u32::from(byte));
             hashes.push(finish(hash));
         }
     }

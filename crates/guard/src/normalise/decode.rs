@@ -47,12 +47,13 @@ fn decode_layer(text: &str, budget: &mut usize) -> Vec<String> {
             found.push(decoded);
         }
     };
-    for run in text
-        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')))
-    {
-        if run.len() >= MIN_RUN {
-            keep(hexadecimal(run).or_else(|| base_64(run)), run);
-        }
+    let is_inner = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
+    };
+    let runs = text.as_bytes().split(|byte| !is_inner(byte));
+    for run in runs.filter(|run| run.len() >= MIN_RUN) {
+        let run = std::str::from_utf8(run).unwrap_or_default();
+        keep(hexadecimal(run).or_else(|| base_64(run)), run);
     }
     if text.contains('%') {
         keep(percent(text), text);

@@ -96,6 +96,15 @@ pub fn fold_leetspeak(text: &str) -> String {
     out
 }
 
+/// Whether a text has a digit or sign beside a letter, as leetspeak must.
+pub fn may_be_leetspeak(text: &str) -> bool {
+    let sign = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'@' | b'$');
+    text.as_bytes().windows(2).any(|pair| {
+        (pair[0].is_ascii_alphabetic() && sign(pair[1]))
+            || ((sign(pair[0]) || pair[0] == b'!') && pair[1].is_ascii_alphabetic())
+    })
+}
+
 fn leet(character: char) -> Option<char> {
     Some(match character {
         '0' => 'o',

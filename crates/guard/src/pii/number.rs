@@ -52,6 +52,9 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     if let [.., b'0'..=b'9', b'.' | b'-' | b'/' | b':'] = before {
         return None;
     }
+    if is_short(cursor) {
+        return None;
+    }
     let mut ahead = cursor.clone();
     let run = read_run(&mut ahead);
     let after = read_word_after(&mut ahead);
@@ -66,6 +69,21 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
         cursor.advance(part.ends[count - 1] - start);
         Some(kind)
     })
+}
+
+/// Whether what begins here is an ordinary small number or a bracket: nothing to look at closely.
+fn is_short(cursor: &mut Cursor<'_>) -> bool {
+    let mut ahead = cursor.clone();
+    ahead.eat(b'+');
+    ahead.eat(b'(');
+    let digits = ahead.eat_while(8, |b| b.is_ascii_digit());
+    let more = ahead.peek().is_some_and(is_separator)
+        && (1..=3).any(|n| ahead.peek_at(n).is_some_and(|b| b.is_ascii_digit()));
+    if ahead.starved() {
+        cursor.peek_at(usize::MAX / 2);
+        return true;
+    }
+    digits == 0 || (digits < 7 && !more)
 }
 
 fn read_run(cursor: &mut Cursor<'_>) -> Run {

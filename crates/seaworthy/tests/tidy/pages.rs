@@ -197,6 +197,28 @@ fn the_reference_of_logs_lists_every_field_of_a_request() {
     );
 }
 
+#[test]
+fn the_pages_on_accounting_and_metrics_name_every_outcome() {
+    let source = read("crates/core/src/ledger.rs");
+    let names = source
+        .split_once("impl Outcome")
+        .and_then(|(_, rest)| rest.split_once("impl "));
+    let names: Vec<&str> = literals_after(names.expect("the outcomes").0, " => ").collect();
+    assert!(names.len() >= 3, "the outcomes were not found: {names:?}");
+    let mut broken = Vec::new();
+    for page in ["docs/reference/accounting.md", "docs/reference/metrics.md"] {
+        let unnamed = names
+            .iter()
+            .filter(|name| !read(page).contains(&format!("`{name}`")));
+        broken.extend(unnamed.map(|name| format!("{page} does not mention `{name}`")));
+    }
+    verdict(
+        "Calls end in ways that the pages do not know:",
+        "say when a call is recorded like that, and what usage it gets",
+        broken,
+    );
+}
+
 fn compare(page: &str, source: &str, documented: &[&str], existing: &[String]) {
     let missing = existing
         .iter()

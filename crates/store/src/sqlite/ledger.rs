@@ -50,7 +50,7 @@ fn insert(db: &Connection, batch: &[Settlement]) -> rusqlite::Result<()> {
             stored(settlement.duration_ms),
             settlement.key_id,
             settlement.user_id,
-            settlement.operation,
+            &*settlement.operation,
             settlement.model,
             settlement.target,
             settlement.stream,

@@ -153,7 +153,7 @@ prop_compose! {
             user_id,
             model,
             key_id,
-            operation,
+            operation: operation.into(),
             outcome,
             usage: Usage {
                 input_tokens: counts[0],

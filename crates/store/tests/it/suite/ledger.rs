@@ -103,7 +103,7 @@ pub(crate) async fn usage_is_grouped_by_each_dimension(stores: &Stores) {
         [Settlement {
             user_id: Arc::from("a user"),
             model: Arc::from("a model"),
-            operation: "an operation",
+            operation: "an operation".into(),
             key_id: Arc::from("a key"),
             ..settlement("a")
         }],

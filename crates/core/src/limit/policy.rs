@@ -1,0 +1,424 @@
+//! All limits and budgets of a configuration, compiled: who is calling goes in, the claim that the
+//! request has to make comes out.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::headers::Shown;
+use super::{Quota, Standing, Unit};
+use crate::budget::watch::Share;
+use crate::budget::{self, Amount, Calendar, WindowKind};
+use crate::clock::UnixMillis;
+use crate::counters::{BudgetClaim, Claim, Key, RateClaim, SlotClaim};
+use crate::money::Micros;
+
+/// What a limit is kept apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Nothing: everybody together.
+    Global,
+    /// The API key.
+    Key,
+    /// The user that the key belongs to.
+    User,
+    /// The team that the user belongs to.
+    Team,
+    /// The model that was asked for.
+    Model,
+    /// The agent that calls.
+    Agent,
+    /// The session of an agent.
+    Session,
+    /// The address that the request came from.
+    Ip,
+    /// The class of the operation.
+    Operation,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 9] = [
+        Self::Global,
+        Self::Key,
+        Self::User,
+        Self::Team,
+        Self::Model,
+        Self::Agent,
+        Self::Session,
+        Self::Ip,
+        Self::Operation,
+    ];
+
+    /// The name in the configuration, keys and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Key => "key",
+            Self::User => "user",
+            Self::Team => "team",
+            Self::Model => "model",
+            Self::Agent => "agent",
+            Self::Session => "session",
+            Self::Ip => "ip",
+            Self::Operation => "operation",
+        }
+    }
+}
+
+/// What is known of a caller and its request. A limit whose scope is not known does not apply.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Attributes<'a> {
+    /// The ID of the API key.
+    pub key: Option<&'a str>,
+    /// The user that the key belongs to.
+    pub user: Option<&'a str>,
+    /// The team that the user belongs to.
+    pub team: Option<&'a str>,
+    /// The configured name of the model, never what the caller wrote.
+    pub model: Option<&'a str>,
+    /// The agent that calls.
+    pub agent: Option<&'a str>,
+    /// The session of an agent.
+    pub session: Option<&'a str>,
+    /// The address that the request came from.
+    pub ip: Option<&'a str>,
+    /// The class of the operation.
+    pub operation: Option<&'a str>,
+}
+
+impl<'a> Attributes<'a> {
+    /// Whom a limit of this scope counts this request for.
+    #[must_use]
+    pub fn subject(&self, scope: Scope) -> Option<&'a str> {
+        match scope {
+            Scope::Global => Some("all"),
+            Scope::Key => self.key,
+            Scope::User => self.user,
+            Scope::Team => self.team,
+            Scope::Model => self.model,
+            Scope::Agent => self.agent,
+            Scope::Session => self.session,
+            Scope::Ip => self.ip,
+            Scope::Operation => self.operation,
+        }
+    }
+}
+
+/// Whom a rule is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subjects {
+    /// What it is kept apart by.
+    pub scope: Scope,
+    /// Only these subjects; empty for all of them.
+    pub only: Vec<String>,
+}
+
+impl Subjects {
+    /// Every subject of the scope.
+    #[must_use]
+    pub fn all(scope: Scope) -> Self {
+        Self {
+            scope,
+            only: Vec::new(),
+        }
+    }
+
+    fn subject<'a>(&self, attributes: &Attributes<'a>) -> Option<&'a str> {
+        let listed = |subject: &&str| self.only.is_empty() || self.only.iter().any(|s| s == subject);
+        attributes.subject(self.scope).filter(listed)
+    }
+}
+
+/// A rate limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateRule {
+    /// Its name, unique among rate limits; part of the key and of the headers.
+    pub name: Arc<str>,
+    /// Whom it is for.
+    pub subjects: Subjects,
+    /// What it counts.
+    pub unit: Unit,
+    /// How much may pass.
+    pub quota: Quota,
+}
+
+/// A limit of requests at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotRule {
+    /// Its name, unique among its kind.
+    pub name: Arc<str>,
+    /// Whom it is for.
+    pub subjects: Subjects,
+    /// How many may run.
+    pub max: u64,
+}
+
+/// A budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetRule {
+    /// Its name, unique among budgets; part of the key.
+    pub name: Arc<str>,
+    /// Whom it is for.
+    pub subjects: Subjects,
+    /// What it counts.
+    pub unit: budget::Unit,
+    /// When it is given anew.
+    pub window: WindowKind,
+    /// What may be spent in a window.
+    pub limit: u64,
+    /// What is told of as soon as it is spent.
+    pub thresholds: Vec<Share>,
+}
+
+/// What one request may use at most. These need no state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Tokens in.
+    pub max_input_tokens: Option<u64>,
+    /// Tokens out.
+    pub max_output_tokens: Option<u64>,
+    /// Tokens in and out.
+    pub max_total_tokens: Option<u64>,
+    /// Money.
+    pub max_cost: Option<Micros>,
+}
+
+/// A cap that a request exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverCap {
+    /// The name of the cap, as in the configuration.
+    pub cap: &'static str,
+    /// What it allows.
+    pub allowed: u64,
+    /// What the request needs.
+    pub needed: u64,
+}
+
+impl Caps {
+    /// The narrower of both, cap by cap.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        fn narrower<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+            match (a, b) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            }
+        }
+        Self {
+            max_input_tokens: narrower(self.max_input_tokens, other.max_input_tokens),
+            max_output_tokens: narrower(self.max_output_tokens, other.max_output_tokens),
+            max_total_tokens: narrower(self.max_total_tokens, other.max_total_tokens),
+            max_cost: narrower(self.max_cost, other.max_cost),
+        }
+    }
+
+    /// The most that a request with this input may generate; `None` without a cap.
+    #[must_use]
+    pub fn output_allowance(&self, input_tokens: u64) -> Option<u64> {
+        let of_total = self
+            .max_total_tokens
+            .map(|total| total.saturating_sub(input_tokens));
+        match (self.max_output_tokens, of_total) {
+            (Some(output), Some(rest)) => Some(output.min(rest)),
+            (output, rest) => output.or(rest),
+        }
+    }
+
+    /// Whether a request may use this much.
+    pub fn check(&self, input_tokens: u64, output_tokens: u64, cost: Micros) -> Result<(), OverCap> {
+        let total = input_tokens.saturating_add(output_tokens);
+        let checks = [
+            ("max_input_tokens", self.max_input_tokens, input_tokens),
+            ("max_output_tokens", self.max_output_tokens, output_tokens),
+            ("max_total_tokens", self.max_total_tokens, total),
+            ("max_cost_usd", self.max_cost.map(|max| max.0), cost.0),
+        ];
+        for (cap, allowed, needed) in checks {
+            if let Some(allowed) = allowed.filter(|allowed| needed > *allowed) {
+                return Err(OverCap {
+                    cap,
+                    allowed,
+                    needed,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All limits and budgets of a configuration.
+#[derive(Debug)]
+pub struct Policy {
+    /// Names the deployment in keys, so that several can share one Redis.
+    pub deployment: String,
+    /// Rate limits.
+    pub rates: Vec<RateRule>,
+    /// Limits of requests at the same time.
+    pub slots: Vec<SlotRule>,
+    /// Budgets.
+    pub budgets: Vec<BudgetRule>,
+    /// What any request may use.
+    pub caps: Caps,
+    /// What a request of an operation class may use, beside that.
+    pub operation_caps: Vec<(String, Caps)>,
+    /// Where days and months begin.
+    pub calendar: Calendar,
+}
+
+/// What a request may cost at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// What is reserved of budgets.
+    pub amount: Amount,
+    /// What is counted under limits of tokens a time.
+    pub rate_tokens: u64,
+}
+
+/// The rules that apply to a caller, with their keys: as long as the policy and the attributes are
+/// the same it can be kept and used for any number of requests.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    policy: Arc<Policy>,
+    rates: Vec<(usize, Key)>,
+    slots: Vec<(usize, Key)>,
+    budgets: Vec<(usize, Key)>,
+}
+
+impl Policy {
+    /// What a request of this operation class may use.
+    #[must_use]
+    pub fn caps(&self, operation: Option<&str>) -> Caps {
+        let of_class = self
+            .operation_caps
+            .iter()
+            .find(|(class, _)| Some(class.as_str()) == operation);
+        of_class.map_or(self.caps, |(_, caps)| self.caps.and(*caps))
+    }
+
+    /// The rules that apply to this caller.
+    #[must_use]
+    pub fn bind(self: &Arc<Self>, attributes: &Attributes<'_>) -> Bound {
+        let mut text = String::with_capacity(96);
+        let mut key = |kind: &str, name: &str, subject: &str| {
+            text.clear();
+            let _ = write!(text, "sw:{{{}}}:{kind}:{name}:{subject}", self.deployment);
+            Key::new(&text)
+        };
+        let rates = self.rates.iter().enumerate();
+        let rates = rates.filter_map(|(index, rule)| {
+            let subject = rule.subjects.subject(attributes)?;
+            Some((index, key("rate", &rule.name, subject)))
+        });
+        let rates = rates.collect();
+        let slots = self.slots.iter().enumerate();
+        let slots = slots.filter_map(|(index, rule)| {
+            let subject = rule.subjects.subject(attributes)?;
+            Some((index, key("slot", &rule.name, subject)))
+        });
+        let slots = slots.collect();
+        let budgets = self.budgets.iter().enumerate();
+        let budgets = budgets.filter_map(|(index, rule)| {
+            let subject = rule.subjects.subject(attributes)?;
+            Some((index, key("budget", &rule.name, subject)))
+        });
+        Bound {
+            policy: Arc::clone(self),
+            rates,
+            slots,
+            budgets: budgets.collect(),
+        }
+    }
+
+    /// The budget whose accounts lie under this key.
+    #[must_use]
+    pub fn budget_of(&self, key: &Key) -> Option<(&BudgetRule, String)> {
+        let prefix = format!("sw:{{{}}}:budget:", self.deployment);
+        let (name, subject) = key.as_str().strip_prefix(&prefix)?.split_once(':')?;
+        let rule = self.budgets.iter().find(|rule| *rule.name == *name)?;
+        Some((rule, subject.to_owned()))
+    }
+}
+
+impl Bound {
+    /// The claim of one request. Without any rule it is empty: [`Claim::is_empty`].
+    #[must_use]
+    pub fn claim(&self, id: Arc<str>, at: UnixMillis, expires_at: UnixMillis, demand: Demand) -> Claim {
+        let rate = |(rule, key): (&RateRule, &Key)| RateClaim {
+            key: key.clone(),
+            quota: rule.quota,
+            unit: rule.unit,
+            cost: match rule.unit {
+                Unit::Requests => 1,
+                Unit::Tokens => demand.rate_tokens,
+            },
+        };
+        let slot = |(rule, key): (&SlotRule, &Key)| SlotClaim {
+            key: key.clone(),
+            max: rule.max,
+        };
+        let budget = |(rule, key): (&BudgetRule, &Key)| BudgetClaim {
+            key: key.clone(),
+            window: self.policy.calendar.window(rule.window, at),
+            limit: rule.limit,
+            unit: rule.unit,
+            amount: demand.amount.in_unit(rule.unit),
+        };
+        Claim {
+            id,
+            at,
+            expires_at,
+            rates: self.rates().map(rate).collect(),
+            slots: self.slots().map(slot).collect(),
+            budgets: self.budgets().map(budget).collect(),
+        }
+    }
+
+    /// The rate limits, in the order of [`Claim::rates`].
+    pub fn rates(&self) -> impl Iterator<Item = (&RateRule, &Key)> {
+        of(&self.policy.rates, &self.rates)
+    }
+
+    /// The limits of requests at the same time, in the order of [`Claim::slots`].
+    pub fn slots(&self) -> impl Iterator<Item = (&SlotRule, &Key)> {
+        of(&self.policy.slots, &self.slots)
+    }
+
+    /// The budgets, in the order of [`Claim::budgets`].
+    pub fn budgets(&self) -> impl Iterator<Item = (&BudgetRule, &Key)> {
+        of(&self.policy.budgets, &self.budgets)
+    }
+
+    /// Whether the request draws on a budget of money.
+    #[must_use]
+    pub fn draws_on_money(&self) -> bool {
+        self.budgets()
+            .any(|(rule, _)| rule.unit == budget::Unit::Micros)
+    }
+
+    /// What the answer's headers say, from the standings of an outcome.
+    #[must_use]
+    pub fn shown(&self, standings: &[Standing]) -> Vec<Shown<'_>> {
+        self.rates()
+            .zip(standings)
+            .map(|((rule, _), standing)| Shown {
+                rule: &rule.name,
+                unit: rule.unit,
+                quota: rule.quota,
+                standing: *standing,
+            })
+            .collect()
+    }
+}
+
+fn of<'a, R>(
+    rules: &'a [R],
+    bound: &'a [(usize, Key)],
+) -> impl Iterator<Item = (&'a R, &'a Key)> {
+    bound
+        .iter()
+        .filter_map(|(index, key)| Some((rules.get(*index)?, key)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Answers that are not what a provider's API promises.
+
+use bytes::Bytes;
+use seaworthy_core::dialect::Dialect;
+use seaworthy_core::ledger::Outcome;
+
+use crate::support::app::TestApp;
+use crate::support::client::code_of;
+use crate::support::upstream::Step;
+use crate::support::wire::{
+    DIALECTS, ask, chunk, events, http, last_chunk, ok, openai_usage_event, path, stream,
+    stream_head,
+};
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_no_http_or_no_answer_at_all_are_502() {
+    for dialect in DIALECTS {
+        for bytes in ["", "\x16\x03\x01\x02\x00", "SSH-2.0-OpenSSH_9.9\r\n"] {
+            let app = TestApp::start().await;
+            app.upstream
+                .will([Step::Send(bytes.into()), Step::HangUp]);
+            let answer = app
+                .post(path(dialect), ask(dialect, false))
+                .send()
+                .await;
+            answer.assert_error(dialect.family(), 502, "upstream_unreachable");
+            assert_eq!(app.upstream.requests(), 1, "a call is never sent twice");
+            assert!(app.only_settlement().await.usage.estimated);
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_not_json_or_not_announced_as_such_is_502() {
+    for dialect in DIALECTS {
+        for (kind, body) in [
+            ("application/json", "not json"),
+            ("application/json", "{\"id\":\"cut"),
+            ("text/html", "<html>hello</html>"),
+            ("application/octet-stream", "{}"),
+        ] {
+            let app = TestApp::start().await;
+            app.upstream
+                .will_send(http(200, &[("content-type", kind)], body));
+            let answer = app
+                .post(path(dialect), ask(dialect, false))
+                .send()
+                .await;
+            answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+            let settled = app.only_settlement().await;
+            assert_eq!(settled.outcome, Outcome::Failure);
+            assert!(settled.usage.total() > 0);
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_breaks_off_is_502() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let whole = ok(dialect);
+        app.upstream
+            .will([Step::Send(whole.slice(..whole.len() - 1)), Step::HangUp]);
+        let answer = app
+            .post(path(dialect), ask(dialect, false))
+            .send()
+            .await;
+        answer.assert_error(dialect.family(), 502, "upstream_unreachable");
+        assert!(app.only_settlement().await.usage.total() > 0);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_over_the_limit_is_502_and_not_read_to_its_end() {
+    for dialect in DIALECTS {
+        let app = TestApp::builder()
+            .server("max_response_size = \"100KB\"")
+            .start()
+            .await;
+        let piece = Bytes::from(vec![b' '; 10_000]);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20000000\r\n\r\n";
+        let mut script = vec![Step::Send(head.into())];
+        script.extend(std::iter::repeat_n(Step::Send(piece), 2_000));
+        app.upstream.will(script);
+        let answer = app
+            .post(path(dialect), ask(dialect, false))
+            .send()
+            .await;
+        answer.assert_error(dialect.family(), 502, "upstream_response_too_large");
+        assert_eq!(app.upstream.left_early(), 1);
+        app.finish().await;
+    }
+}
+
+/// A stream that begins well and then breaks off has to end like this.
+async fn assert_ends_with_error(app: TestApp, dialect: Dialect, begun: &str, code: &str) {
+    let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.whole, "the framing ends properly");
+    let text = answer.text();
+    let error = text.strip_prefix(begun).unwrap_or_else(|| panic!("{text:?}"));
+    assert_eq!(error.matches("data: ").count(), 1, "{error:?}");
+    assert_eq!(code_of(&answer.last_event(), dialect.family()), code);
+    let settled = app.only_settlement().await;
+    assert_eq!(settled.outcome, Outcome::Failure);
+    assert!(settled.usage.total() > 0);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_cut_ends_with_whole_events_and_one_error_event() {
+    for dialect in DIALECTS {
+        for in_an_event in [false, true] {
+            let app = TestApp::start().await;
+            let events = events(dialect, false);
+            let begun = events[..3].concat();
+            let torn = if in_an_event { &events[3][..30] } else { "" };
+            app.upstream.will([
+                stream_head(),
+                chunk(format!("{begun}{torn}")),
+                Step::HangUp,
+            ]);
+            assert_ends_with_error(app, dialect, &begun, "upstream_unreachable").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_before_the_model_has_stopped_ends_with_one_error_event() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let begun = events(dialect, false)[..3].concat();
+        app.upstream.will(stream(&begun));
+        assert_ends_with_error(app, dialect, &begun, "upstream_unreachable").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_only_lacks_its_terminator_is_complete() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let mut events = events(dialect, false);
+        events.pop();
+        app.upstream.will(stream(events.concat()));
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        assert_eq!(
+            answer.text(),
+            events.concat().replace(&openai_usage_event(), "")
+        );
+        assert_eq!(app.only_settlement().await.outcome, Outcome::Success);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_garbage_ends_with_one_error_event() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        app.upstream
+            .will(stream([0xff, 0x00, b'{', b'\n', 0xfe, b'a']));
+        assert_ends_with_error(app, dialect, "", "upstream_unreachable").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_event_is_given_up() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let piece = "data: ".to_owned() + &"x".repeat(50_000);
+        let mut script = vec![stream_head()];
+        script.extend(std::iter::repeat_n(chunk(piece), 200));
+        script.push(last_chunk());
+        app.upstream.will(script);
+        assert_ends_with_error(app, dialect, "", "upstream_invalid_response").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_providers_own_error_event_is_passed_on_as_it_is_and_ends_the_stream() {
+    for dialect in DIALECTS {
+        for hangs_up in [false, true] {
+            let app = TestApp::start().await;
+            let begun = events(dialect, false)[..4].concat();
+            let error = match dialect {
+                Dialect::OpenAiChat => {
+                    "data: {\"error\":{\"message\":\"Overloaded\",\"type\":\"server_error\"}}\n\n"
+                }
+                Dialect::AnthropicMessages => {
+                    "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
+                }
+            };
+            let text = format!("{begun}{error}");
+            let end = if hangs_up { Step::HangUp } else { last_chunk() };
+            app.upstream.will([stream_head(), chunk(&text), end]);
+            let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+            assert_eq!(answer.text(), text);
+            assert!(answer.whole);
+            let settled = app.only_settlement().await;
+            assert_eq!(settled.outcome, Outcome::Failure);
+            assert!(settled.usage.total() > 0);
+            let log = app.finish().await;
+            assert!(log.contains("\"error_code\":\"upstream_error\""), "{log}");
+        }
+    }
+}

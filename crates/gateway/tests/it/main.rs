@@ -1,0 +1,20 @@
+//! The pipeline on connections in memory: a client in front, a scripted provider behind, a clock
+//! that moves only when told to, and nothing may be left over.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod access;
+mod broken_answers;
+mod confidential;
+mod crowd;
+mod faithful;
+mod leaving;
+mod lifecycle;
+mod metering;
+mod provider_errors;
+mod requests;
+mod support;
+mod timeouts;

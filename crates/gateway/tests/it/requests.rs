@@ -1,0 +1,190 @@
+//! Requests that cannot be answered: a 4xx in the caller's words with a sentence that helps.
+
+use std::time::Duration;
+
+use http::Method;
+use seaworthy_core::dialect::{Dialect, Family};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::app::TestApp;
+use crate::support::wire::{DIALECTS, FAMILIES, ask, path, request};
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_does_not_exist_is_404_with_the_names_that_do() {
+    let app = TestApp::start().await;
+    for dialect in DIALECTS {
+        let body = request(dialect, true, &json!({"model": "gpt-9"}));
+        let answer = app.post(path(dialect), body).send().await;
+        answer.assert_error(dialect.family(), 404, "model_not_found");
+        for name in ["gpt-9", "claude", "echo", "gpt"] {
+            assert!(answer.text().contains(name), "{}", answer.text());
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alias_is_a_name() {
+    let app = TestApp::start().await;
+    app.upstream
+        .will_send(crate::support::wire::ok(Dialect::OpenAiChat));
+    let body = request(Dialect::OpenAiChat, false, &json!({"model": "gpt-alias"}));
+    let answer = app.post("/v1/chat/completions", body).send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(&*app.only_settlement().await.model, "gpt");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_speaks_another_dialect_is_400_and_the_path_to_use_is_named() {
+    let app = TestApp::start().await;
+    let cases = [
+        (Dialect::OpenAiChat, "claude", "/v1/messages"),
+        (Dialect::AnthropicMessages, "gpt", "/v1/chat/completions"),
+    ];
+    for (dialect, model, right_path) in cases {
+        let body = request(dialect, false, &json!({"model": model}));
+        let answer = app.post(path(dialect), body).send().await;
+        answer.assert_error(dialect.family(), 400, "dialect_mismatch");
+        assert!(answer.text().contains(right_path), "{}", answer.text());
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_are_no_request_are_400_and_never_reach_a_provider() {
+    let app = TestApp::start().await;
+    let deep = "[".repeat(100_000);
+    let bodies: &[&[u8]] = &[
+        b"",
+        b"null",
+        b"[]",
+        b"{\"model\":",
+        b"{\"model\": 7, \"messages\": []}",
+        b"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}",
+        b"{\"model\": \"gpt\"}",
+        b"{\"model\": \"gpt\", \"messages\": \"x\"}",
+        b"{\"model\": \"gpt\", \"messages\": [], \"stream\": \"yes\"}",
+        b"\xff\xfe{\"model\": \"gpt\"}",
+        b"{\"model\": \"\xff\", \"messages\": []}",
+        deep.as_bytes(),
+    ];
+    for dialect in DIALECTS {
+        for body in bodies {
+            let answer = app.post(path(dialect), body.to_vec()).send().await;
+            answer.assert_error(dialect.family(), 400, "invalid_request");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_over_the_limit_is_413_also_when_its_length_is_not_announced() {
+    let app = TestApp::builder()
+        .server("max_request_size = \"10KB\"")
+        .start()
+        .await;
+    for dialect in DIALECTS {
+        let text = "x".repeat(200_000);
+        let more = json!({"messages": [{"role": "user", "content": text}]});
+        let body = request(dialect, false, &more);
+        let answer = app.post(path(dialect), body.clone()).send().await;
+        answer.assert_error(dialect.family(), 413, "request_too_large");
+        assert!(answer.text().contains("max_request_size"));
+        let mut io = app.connect();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n",
+            path(dialect),
+            app.user_key,
+            body.len(),
+        );
+        io.write_all(head.as_bytes()).await.unwrap();
+        io.write_all(&body).await.unwrap();
+        io.write_all(b"\r\n0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        io.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_408() {
+    let app = TestApp::builder()
+        .server("body_timeout = \"3s\"")
+        .start()
+        .await;
+    let mut io = app.connect();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\ncontent-length: 99\r\n\r\n{{",
+        app.user_key
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    let started = tokio::time::Instant::now();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"timeout_error\""), "{answer}");
+    assert!(started.elapsed() < Duration::from_secs(4));
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_callers_words() {
+    let app = TestApp::start().await;
+    for family in FAMILIES {
+        let with_version = |call: crate::support::client::Call| match family {
+            Family::Anthropic => call.header("anthropic-version", "2023-06-01"),
+            Family::OpenAi => call,
+        };
+        let missing = with_version(app.get("/v1/assistants")).send().await;
+        missing.assert_error(family, 404, "not_found");
+        let wrong = with_version(app.call(Method::DELETE, "/v1/models")).send().await;
+        wrong.assert_error(family, 405, "method_not_allowed");
+        assert_eq!(wrong.header("allow"), "GET, HEAD");
+    }
+    let wrong = app.get("/v1/messages").send().await;
+    wrong.assert_error(Family::Anthropic, 405, "method_not_allowed");
+    assert_eq!(wrong.header("allow"), "POST");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_headers_than_are_accepted_are_431() {
+    let app = TestApp::builder().server("max_headers = 20").start().await;
+    let mut call = app.post("/v1/messages", ask(Dialect::AnthropicMessages, false));
+    for number in 0..20 {
+        call = call.header(&format!("x-{number}"), "flood");
+    }
+    let answer = call.send().await;
+    answer.assert_error(Family::Anthropic, 431, "invalid_request");
+    assert!(answer.text().contains("at most 20"), "{}", answer.text());
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_are_listed_in_the_words_of_either_family() {
+    let app = TestApp::start().await;
+    let list = app.get("/v1/models").key(&app.user_key).send().await.json();
+    let ids = |list: &serde_json::Value| -> Vec<String> {
+        let models = list["data"].as_array().unwrap().iter();
+        models.map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(list["object"], "list");
+    assert_eq!(ids(&list), ["claude", "echo", "gpt"]);
+    let list = app
+        .get("/v1/models")
+        .header("x-api-key", &app.user_key)
+        .header("anthropic-version", "2023-06-01")
+        .send()
+        .await
+        .json();
+    assert_eq!(list["has_more"], false);
+    assert_eq!(ids(&list), ["claude", "echo", "gpt"]);
+    let one = app.get("/v1/models/gpt").key(&app.user_key).send().await;
+    assert_eq!(one.json()["id"], "gpt");
+    let none = app.get("/v1/models/nope").key(&app.user_key).send().await;
+    none.assert_error(Family::OpenAi, 404, "model_not_found");
+    app.finish().await;
+}

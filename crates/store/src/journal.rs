@@ -1,0 +1,170 @@
+//! The journal of calls: append-only files that a killed process leaves for the next one to settle.
+//!
+//! Each worker thread appends to a file of its own, one `write` a record, so that recording a call
+//! costs about as much as sending a small packet. A file that has grown is left behind and deleted
+//! when the ledger holds everything in it. What a killed process leaves is read at the next start:
+//! calls with an ending are settled as they ended, calls without one at their worst case, flagged.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use seaworthy_core::ledger::{Ending, Intent};
+use seaworthy_core::store::{Journal, JournalEntry};
+
+mod record;
+mod recovery;
+
+pub use recovery::Recovery;
+
+/// A file is left behind when it has grown to this size.
+const MAX_SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+const EXTENSION: &str = "calls";
+const LOCK_FILE: &str = "lock";
+
+/// Why the journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process has it.
+    #[error("another process uses the journal {0:?}: one gateway works with one database file")]
+    InUse(PathBuf),
+    /// The folder or a file in it cannot be used.
+    #[error("expected to be able to write the journal {folder:?}: let this user write it")]
+    Io {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The folder of the journal that belongs to a store URL; `None` if the store keeps nothing.
+#[must_use]
+pub fn journal_folder(store_url: &str) -> Option<PathBuf> {
+    store_url.strip_prefix("sqlite:").map(|path| PathBuf::from(format!("{path}-calls")))
+}
+
+/// A journal in a folder.
+#[derive(Debug)]
+pub struct FileJournal {
+    folder: PathBuf,
+    lanes: Vec<Mutex<Arc<Segment>>>,
+    next_number: AtomicU64,
+    /// Held as long as the journal is open.
+    _lock: File,
+}
+
+/// One file of the journal. It is deleted with the last entry that needs it.
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    file: File,
+    bytes: AtomicU64,
+    /// Calls that the ledger does not hold yet.
+    unsettled: AtomicUsize,
+}
+
+impl FileJournal {
+    /// Opens the journal for `lanes` threads and returns what an earlier process left behind.
+    ///
+    /// # Errors
+    /// When another process has it or the folder cannot be used.
+    pub fn open(folder: &Path, lanes: usize) -> Result<(Self, Recovery), JournalError> {
+        let failed = |source| JournalError::Io { folder: folder.to_owned(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(LOCK_FILE))
+            .map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => JournalError::InUse(folder.to_owned()),
+            fs::TryLockError::Error(source) => failed(source),
+        })?;
+        let recovery = Recovery::read(folder).map_err(failed)?;
+        let first_number = recovery.last_number() + 1;
+        let journal = Self {
+            folder: folder.to_owned(),
+            lanes: Vec::new(),
+            next_number: AtomicU64::new(first_number),
+            _lock: lock,
+        };
+        let segments = (0..lanes.max(1)).map(|_| journal.new_segment().map(Mutex::new));
+        let lanes = segments.collect::<io::Result<_>>().map_err(failed)?;
+        Ok((Self { lanes, ..journal }, recovery))
+    }
+
+    fn new_segment(&self) -> io::Result<Arc<Segment>> {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!("{number:020}.{EXTENSION}"));
+        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let (bytes, unsettled) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Ok(Arc::new(Segment { path, file, bytes, unsettled }))
+    }
+}
+
+impl Journal for FileJournal {
+    fn record(&self, lane: usize, intent: &Intent) -> io::Result<Box<dyn JournalEntry>> {
+        let line = record::intent(intent);
+        let mut current = self.lanes[lane % self.lanes.len()].lock();
+        if current.bytes.load(Ordering::Relaxed) >= MAX_SEGMENT_BYTES {
+            *current = self.new_segment()?;
+        }
+        let segment = Arc::clone(&current);
+        segment.unsettled.fetch_add(1, Ordering::Relaxed);
+        let written = segment.append(&line);
+        drop(current);
+        if let Err(error) = written {
+            segment.unsettled.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        Ok(Box::new(Entry { call_id: intent.call_id.clone(), segment }))
+    }
+}
+
+impl Segment {
+    /// One `write` in append mode: records of several threads do not mix.
+    fn append(&self, line: &[u8]) -> io::Result<()> {
+        self.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
+        (&self.file).write_all(line)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if *self.unsettled.get_mut() == 0
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(%error, path = %self.path.display(), "a journal file could not be deleted");
+        }
+    }
+}
+
+/// A call in the journal.
+#[derive(Debug)]
+struct Entry {
+    call_id: String,
+    segment: Arc<Segment>,
+}
+
+impl JournalEntry for Entry {
+    fn end(&self, ending: &Ending) -> io::Result<()> {
+        self.segment.append(&record::ending(&self.call_id, ending))
+    }
+
+    fn void(&self) -> io::Result<()> {
+        self.segment.append(&record::void(&self.call_id))
+    }
+
+    fn forget(self: Box<Self>) {
+        self.segment.unsettled.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;
