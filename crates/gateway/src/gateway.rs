@@ -167,6 +167,12 @@ impl Gateway {
         });
     }
 
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<seaworthy_config::Config> {
+        Arc::clone(&self.snapshot().loaded.config)
+    }
+
     /// The hash of the configuration in force.
     #[must_use]
     pub fn config_hash(&self) -> String {

@@ -246,6 +246,7 @@ fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
             let logging = loaded.config.logging.clone();
             let style = app::request_style(&loaded);
             let hash = loaded.hash.clone();
+            warn_of_restarts(&gateway.config(), &loaded);
             match gateway.reload(loaded) {
                 Ok(()) => {
                     telemetry.apply(logging.level, logging.format);
@@ -263,6 +264,31 @@ fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
                 "the configuration was not reloaded; the old one stays in force"
             );
             gateway.note_reload(Some(problems));
+        }
+    }
+}
+
+/// What is read once, at the start.
+const NEEDS_RESTART: [&str; 12] = [
+    "server.listen",
+    "server.workers",
+    "server.max_header_size",
+    "server.header_timeout",
+    "server.keep_alive_timeout",
+    "server.write_timeout",
+    "server.max_connections",
+    "server.drain_delay",
+    "server.drain_timeout",
+    "admin.listen",
+    "storage.url",
+    "shared_state.url",
+];
+
+/// Says which changes wait for a restart: everything else is in force at once.
+fn warn_of_restarts(current: &seaworthy_config::Config, loaded: &Loaded) {
+    for change in seaworthy_config::diff(current, &loaded.config) {
+        if NEEDS_RESTART.contains(&change.key.as_str()) {
+            tracing::warn!(key = change.key, "this change takes effect after a restart");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn settlement(call_id: &str) -> Settlement {
         duration_ms: 250,
         key_id: Arc::from("key_1"),
         user_id: Arc::from("ada"),
-        operation: "chat",
+        operation: "chat".into(),
         model: Arc::from("gpt-5"),
         target: Arc::from("openai/gpt-5"),
         stream: true,
