@@ -127,6 +127,9 @@ mod tests {
         assert_eq!(baseline(&hours), Some(100));
         assert!(!is_unusual(200, &hours, 2));
         assert!(is_unusual(201, &hours, 2));
-        assert!(!is_unusual(1_000_000, &[100, 100], 2), "too little is known");
+        assert!(
+            !is_unusual(1_000_000, &[100, 100], 2),
+            "too little is known"
+        );
     }
 }

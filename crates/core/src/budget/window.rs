@@ -143,7 +143,12 @@ fn hour(local: &Zoned) -> Option<(Timestamp, Timestamp)> {
         .checked_add(jiff::SignedDuration::from_hours(1))
         .ok()?;
     let zone = local.time_zone();
-    let before = zone.preceding(local.timestamp().checked_add(jiff::SignedDuration::from_nanos(1)).ok()?);
+    let before = zone.preceding(
+        local
+            .timestamp()
+            .checked_add(jiff::SignedDuration::from_nanos(1))
+            .ok()?,
+    );
     let after = zone.following(local.timestamp());
     let changed = before.map(|change| change.timestamp()).next();
     let changes = after.map(|change| change.timestamp()).next();

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    AccountKey, BudgetClaim, Change, Claim, Close, Counters, HELD_RETRY_MS, Key, Outcome, RateClaim,
-    Reason, Refusal, Settled, SlotClaim,
+    AccountKey, BudgetClaim, Change, Claim, Close, Counters, HELD_RETRY_MS, Key, Outcome,
+    RateClaim, Reason, Refusal, Settled, SlotClaim,
 };
 use crate::budget::{self, Account, Window};
 use crate::clock::UnixMillis;

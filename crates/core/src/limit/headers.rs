@@ -210,7 +210,9 @@ mod tests {
             shown("tokens", Unit::Tokens, 9000, 9000, 0),
         ];
         let text = |headers: Headers| {
-            let lines = headers.iter().map(|(name, value)| format!("{name}={value}"));
+            let lines = headers
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
             lines.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(

@@ -125,7 +125,8 @@ impl Subjects {
     }
 
     fn subject<'a>(&self, attributes: &Attributes<'a>) -> Option<&'a str> {
-        let listed = |subject: &&str| self.only.is_empty() || self.only.iter().any(|s| s == subject);
+        let listed =
+            |subject: &&str| self.only.is_empty() || self.only.iter().any(|s| s == subject);
         attributes.subject(self.scope).filter(listed)
     }
 }
@@ -226,7 +227,12 @@ impl Caps {
     }
 
     /// Whether a request may use this much.
-    pub fn check(&self, input_tokens: u64, output_tokens: u64, cost: Micros) -> Result<(), OverCap> {
+    pub fn check(
+        &self,
+        input_tokens: u64,
+        output_tokens: u64,
+        cost: Micros,
+    ) -> Result<(), OverCap> {
         let total = input_tokens.saturating_add(output_tokens);
         let checks = [
             ("max_input_tokens", self.max_input_tokens, input_tokens),
@@ -343,7 +349,13 @@ impl Policy {
 impl Bound {
     /// The claim of one request. Without any rule it is empty: [`Claim::is_empty`].
     #[must_use]
-    pub fn claim(&self, id: Arc<str>, at: UnixMillis, expires_at: UnixMillis, demand: Demand) -> Claim {
+    pub fn claim(
+        &self,
+        id: Arc<str>,
+        at: UnixMillis,
+        expires_at: UnixMillis,
+        demand: Demand,
+    ) -> Claim {
         let rate = |(rule, key): (&RateRule, &Key)| RateClaim {
             key: key.clone(),
             quota: rule.quota,
@@ -411,10 +423,7 @@ impl Bound {
     }
 }
 
-fn of<'a, R>(
-    rules: &'a [R],
-    bound: &'a [(usize, Key)],
-) -> impl Iterator<Item = (&'a R, &'a Key)> {
+fn of<'a, R>(rules: &'a [R], bound: &'a [(usize, Key)]) -> impl Iterator<Item = (&'a R, &'a Key)> {
     bound
         .iter()
         .filter_map(|(index, key)| Some((rules.get(*index)?, key)))

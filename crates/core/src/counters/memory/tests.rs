@@ -1,0 +1,1 @@
+//! What a claim means, statement by statement.
