@@ -3,97 +3,102 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers of one connection (RFC 9110, 7.6.1) and of the framing, which is done anew.
-const CONNECTION: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+fn is_of_the_connection(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "content-length"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Headers of a request that are for this gateway only: the caller's credentials first of all.
-const FOR_US: [&str; 14] = [
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "cookie",
-    "host",
-    "content-length",
-    "expect",
-    // Compressed answers could not be metered.
-    "accept-encoding",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-correlation-id",
-];
+fn is_for_us(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "x-api-key"
+            | "api-key"
+            | "cookie"
+            | "host"
+            | "expect"
+            // Compressed answers could not be metered.
+            | "accept-encoding"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+            | "x-correlation-id"
+    )
+}
 
 /// Headers of an answer that say something about the provider's connection or our account there.
-const FROM_THEM: [&str; 9] = [
-    "content-length",
-    "set-cookie",
-    "server",
-    "alt-svc",
-    "strict-transport-security",
-    "openai-organization",
-    "openai-project",
-    "anthropic-organization-id",
-    "via",
-];
+fn is_theirs(name: &str) -> bool {
+    matches!(
+        name,
+        "set-cookie"
+            | "server"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "openai-organization"
+            | "openai-project"
+            | "anthropic-organization-id"
+            | "via"
+    )
+}
 
-const OURS: &str = "x-seaworthy-";
+fn is_ours(name: &str) -> bool {
+    name.starts_with("x-seaworthy-")
+}
 
 /// Removes what must not reach the provider. Everything else passes, known or not.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
-    remove_listed_by_connection(headers);
-    for name in CONNECTION.iter().chain(&FOR_US) {
-        headers.remove(*name);
-    }
-    remove_ours(headers);
+    keep_only(headers, |name| !is_for_us(name));
 }
 
 /// Removes what must not reach the caller, and returns the provider's own request ID.
 pub(crate) fn strip_response(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    remove_listed_by_connection(headers);
-    for name in CONNECTION.iter().chain(&FROM_THEM) {
-        headers.remove(*name);
-    }
-    remove_ours(headers);
+    keep_only(headers, |name| !is_theirs(name));
     let request_id = headers.remove("x-request-id");
     headers.remove("request-id").or(request_id)
 }
 
-fn remove_listed_by_connection(headers: &mut HeaderMap) {
-    let Some(listed) = headers
+/// Keeps the headers that belong to the message and that `passes` lets through. One pass over what
+/// is there: looking up each name that could be there costs more.
+fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
+    let listed: Option<String> = headers
         .get("connection")
         .and_then(|value| value.to_str().ok())
-    else {
-        return;
+        .map(str::to_ascii_lowercase);
+    let is_listed = |name: &str| {
+        listed
+            .as_deref()
+            .is_some_and(|listed| listed.split(',').any(|listed| listed.trim() == name))
     };
-    let listed: Vec<HeaderName> = listed
-        .split(',')
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in listed {
-        headers.remove(name);
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    let mut last_passes = false;
+    let mut last_name: Option<HeaderName> = None;
+    for (name, value) in headers.drain() {
+        // Further values of a name come without it.
+        if let Some(name) = name {
+            let text = name.as_str();
+            last_passes =
+                passes(text) && !is_of_the_connection(text) && !is_ours(text) && !is_listed(text);
+            last_name = Some(name);
+        }
+        if last_passes && let Some(name) = &last_name {
+            kept.append(name.clone(), value);
+        }
     }
-}
-
-fn remove_ours(headers: &mut HeaderMap) {
-    let ours: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(OURS))
-        .cloned()
-        .collect();
-    for name in ours {
-        headers.remove(name);
-    }
+    *headers = kept;
 }
 
 /// The key that a caller presents: `Authorization: Bearer`, or Anthropic's `x-api-key`.
@@ -130,14 +135,17 @@ mod tests {
             ("connection", "close, x-hop"),
             ("x-hop", "1"),
             ("x-seaworthy-user", "ada"),
+            ("accept", "text/plain"),
             ("anthropic-beta", "a,b"),
             ("x-stainless-lang", "python"),
             ("content-type", "application/json"),
         ]);
+        headers.append("accept", HeaderValue::from_static("application/json"));
         strip_request(&mut headers);
+        assert_eq!(headers.get_all("accept").iter().count(), 2);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["anthropic-beta", "content-type", "x-stainless-lang"]);
+        assert_eq!(left, ["accept", "anthropic-beta", "content-type", "x-stainless-lang"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Fault;
@@ -83,97 +84,103 @@ fn level(exchange: &Exchange) -> &'static str {
     }
 }
 
-/// Writing to memory cannot fail; `write!` says it could.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => { let _infallible = write!($out, $($arg)*); };
+/// A line under construction. Every request writes one, so that nothing is formatted twice.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Line<'_> {
+    /// A member whose value needs no escaping: names of ours, identifiers that were checked.
+    fn plain(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push(b'"');
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        // Serialising a string into memory cannot fail.
+        let _infallible = serde_json::to_writer(&mut *self.0, value);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    fn millis(&mut self, name: &str, value: Duration) {
+        self.number(name, u64::try_from(value.as_millis()).unwrap_or(u64::MAX));
+        let micros = value.subsec_micros() % 1000;
+        self.0.push(b'.');
+        for digit in [micros / 100, micros / 10 % 10, micros % 10] {
+            self.0.push(b'0' + u8::try_from(digit).unwrap_or(0));
+        }
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.0.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
 }
 
 fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
-    let duration = exchange.started.elapsed();
-    put!(
-        out,
-        "{{\"timestamp\":\"{finished_at}\",\"level\":\"{}\"",
-        level(exchange)
-    );
-    put!(
-        out,
-        ",\"message\":\"request finished\",\"request_id\":\"{}\"",
-        exchange.request_id
-    );
-    let correlation_id = exchange
-        .correlation_id
-        .as_ref()
-        .unwrap_or(&exchange.request_id);
-    put!(
-        out,
-        ",\"correlation_id\":\"{correlation_id}\",\"trace_id\":\""
-    );
-    out.extend_from_slice(&exchange.trace.trace_id());
-    put!(out, "\",\"action\":\"{}\"", exchange.action_name());
+    // Writing to memory cannot fail.
+    let _infallible = write!(out, "{{\"timestamp\":\"{finished_at}\"");
+    let mut line = Line(out);
+    line.plain("level", level(exchange));
+    line.plain("message", "request finished");
+    line.plain("request_id", exchange.request_id.as_str());
+    let correlation_id = exchange.correlation_id.as_ref().unwrap_or(&exchange.request_id);
+    line.plain("correlation_id", correlation_id.as_str());
+    line.plain("trace_id", std::str::from_utf8(&exchange.trace.trace_id()).unwrap_or_default());
+    line.plain("action", exchange.action_name());
     if let Some(principal) = &exchange.principal {
-        field(out, "user_id", &principal.user_id);
-        field(out, "key_id", &principal.key_id);
+        line.text("user_id", &principal.user_id);
+        line.text("key_id", &principal.key_id);
     }
     if let Some(model) = &exchange.model {
-        field(out, "model", &model.name);
+        line.text("model", &model.name);
     }
     if let Some(target) = exchange.target() {
-        field(out, "target", &target.id);
+        line.text("target", &target.id);
     }
     if exchange.operation().is_some() {
-        put!(out, ",\"stream\":{}", exchange.stream);
+        line.flag("stream", exchange.stream);
     }
-    let status = if exchange.outcome == Outcome::Success {
-        "success"
-    } else {
-        "failure"
-    };
-    put!(
-        out,
-        ",\"status\":\"{status}\",\"http_status\":{}",
-        exchange.status
-    );
-    put!(
-        out,
-        ",\"duration_ms\":{}.{:03}",
-        duration.as_millis(),
-        duration.subsec_micros() % 1000
-    );
+    let succeeded = exchange.outcome == Outcome::Success;
+    line.plain("status", if succeeded { "success" } else { "failure" });
+    line.number("http_status", u64::from(exchange.status));
+    line.millis("duration_ms", exchange.started.elapsed());
     if let Some(first_byte) = exchange.first_byte {
-        put!(
-            out,
-            ",\"first_byte_ms\":{}.{:03}",
-            first_byte.as_millis(),
-            first_byte.subsec_micros() % 1000
-        );
+        line.millis("first_byte_ms", first_byte);
     }
     if let Some(usage) = exchange.usage() {
-        put!(
-            out,
-            ",\"token_count\":{},\"input_tokens\":{}",
-            usage.total(),
-            usage.total_input()
-        );
-        put!(out, ",\"cached_tokens\":{}", usage.cached_read_tokens);
-        put!(out, ",\"output_tokens\":{}", usage.output_tokens);
-        put!(out, ",\"usage_estimated\":{}", usage.estimated);
+        line.number("token_count", usage.total());
+        line.number("input_tokens", usage.total_input());
+        line.number("cached_tokens", usage.cached_read_tokens);
+        line.number("output_tokens", usage.output_tokens);
+        line.flag("usage_estimated", usage.estimated);
     }
     if let Some(code) = exchange.code {
-        put!(out, ",\"error_code\":\"{}\"", code.as_str());
+        line.plain("error_code", code.as_str());
     }
     if let Some(id) = &exchange.upstream_request_id {
-        field(out, "upstream_request_id", id);
+        line.text("upstream_request_id", id);
     }
     if let Some(detail) = &exchange.detail {
-        field(out, "error", detail);
+        line.text("error", detail);
     }
     out.extend_from_slice(b"}\n");
 }
 
-fn field(out: &mut Vec<u8>, name: &str, value: &str) {
-    put!(out, ",\"{name}\":");
-    // Serialising a string into memory cannot fail.
-    let _infallible = serde_json::to_writer(&mut *out, value);
+/// Writing to memory cannot fail; `write!` says it could.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _infallible = write!($out, $($arg)*); };
 }
 
 fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
