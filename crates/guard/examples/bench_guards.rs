@@ -36,15 +36,25 @@ fn nanoseconds(runs: u32, mut run: impl FnMut()) -> f64 {
     rounds[rounds.len() / 2]
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
+    prompt()?;
+    throughput()?;
+    stream()
+}
+
+fn scan(detector: &dyn Detector, text: &str) {
+    let mut scan = Scan::default();
+    detector.scan(Window::whole(text), &mut scan);
+    black_box(scan);
+}
+
+/// What a whole prompt costs.
+fn prompt() -> Outcome {
     let prompt: String = PROSE.repeat(12).chars().take(4096).collect();
     let (secrets, pii) = (Secrets::built_in()?, Pii::built_in()?);
     let (injection, moderation) = (InjectionJudge::built_in()?, ModerationJudge::built_in()?);
-    let scan = |detector: &dyn Detector, text: &str| {
-        let mut scan = Scan::default();
-        detector.scan(Window::whole(text), &mut scan);
-        black_box(scan);
-    };
     println!("| what, on a prompt of 4 KB | microseconds |\n|---|---|");
     let row = |name: &str, time: f64| println!("| {name} | {:.1} |", time / 1000.0);
     row("secrets", nanoseconds(200, || scan(&secrets, &prompt)));
@@ -69,6 +79,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     row("all", nanoseconds(200, all));
 
+    Ok(())
+}
+
+/// How fast long texts are scanned.
+fn throughput() -> Outcome {
+    let (secrets, pii) = (Secrets::built_in()?, Pii::built_in()?);
     println!("\n| scan of 1 MB | MB/s |\n|---|---|");
     for (name, text) in [("prose", PROSE), ("code", CODE)] {
         let long = text.repeat(1_000_000 / text.len());
@@ -100,6 +116,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("| {name}, multi-pattern scan alone | {:.0} |", speed(time));
     }
 
+    Ok(())
+}
+
+/// What the pieces of a stream cost and how long they wait.
+fn stream() -> Outcome {
     println!(
         "\n| stream of 20-byte pieces | microseconds a piece | bytes held, mean | bytes held, most |\n|---|---|---|---|"
     );

@@ -106,6 +106,33 @@ fn main() -> Result<()> {
         rate: 1.0,
         seed: SEED,
     };
+    let flag_logit = flagging_point(&examples, &plan)?;
+    let model = train(&examples, &plan)?;
+    let manifest = Manifest {
+        command:
+            "cargo run --release -p seaworthy-guard --bin train-moderation -- --corpora DIR --out \
+                  crates/guard/data"
+                .to_owned(),
+        seed: SEED,
+        scale: model.scale,
+        bias: model.bias,
+        flag_logit,
+        sources,
+    };
+    let write = |name: &str, bytes: &[u8]| {
+        let path = arguments.out.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write("moderation.bin", &model.to_bytes())?;
+    write("moderation-lexicon.bin", &lexicon.to_bytes())?;
+    write(
+        "moderation.json",
+        (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes(),
+    )
+}
+
+/// Where the flagging point lies, by the log-odds of texts under models that have not seen them.
+fn flagging_point(examples: &[Example], plan: &Plan) -> Result<f32> {
     let mut logits: Vec<(bool, f32)> = Vec::new();
     for fold in 0..FOLDS {
         let others = examples
@@ -116,7 +143,7 @@ fn main() -> Result<()> {
             &others
                 .map(|(_, example)| example.clone())
                 .collect::<Vec<_>>(),
-            &plan,
+            plan,
         )?;
         let own = examples.iter().skip(fold).step_by(FOLDS);
         logits.extend(own.map(|example| (example.label, model.score(&example.features).logit)));
@@ -141,26 +168,5 @@ fn main() -> Result<()> {
         "cross-validated: {found} of {} harmful texts found at {FALSE_ALARMS} false alarms",
         harm.len()
     );
-    let model = train(&examples, &plan)?;
-    let manifest = Manifest {
-        command:
-            "cargo run --release -p seaworthy-guard --bin train-moderation -- --corpora DIR --out \
-                  crates/guard/data"
-                .to_owned(),
-        seed: SEED,
-        scale: model.scale,
-        bias: model.bias,
-        flag_logit,
-        sources,
-    };
-    let write = |name: &str, bytes: &[u8]| {
-        let path = arguments.out.join(name);
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
-    write("moderation.bin", &model.to_bytes())?;
-    write("moderation-lexicon.bin", &lexicon.to_bytes())?;
-    write(
-        "moderation.json",
-        (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes(),
-    )
+    Ok(flag_logit)
 }

@@ -51,98 +51,117 @@ pub fn quote(argument: &str) -> Cow<'_, str> {
     quoted.into()
 }
 
-/// What makes a command dangerous, each reason once, the mildest first.
-pub fn dangers(command: &str) -> Vec<Danger> {
-    let flat = command
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_ascii_lowercase();
-    let words: Vec<&str> = flat
-        .split([' ', ';', '|', '&', '(', ')', '`', '"', '\''])
-        .filter(|w| !w.is_empty())
-        .collect();
-    let runs = |name: &str| {
-        words
+/// A command in lower case, with single spaces, and its words.
+struct Command {
+    flat: String,
+    words: Vec<String>,
+}
+
+impl Command {
+    fn read(command: &str) -> Self {
+        let flat = command
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_ascii_lowercase();
+        let borders = [' ', ';', '|', '&', '(', ')', '`', '"', '\''];
+        let words = flat
+            .split(borders)
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Self { flat, words }
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        self.words
             .iter()
             .any(|word| word.rsplit('/').next() == Some(name))
-    };
-    let holds = |part: &str| flat.contains(part);
-    let flagged = |flags: &[char]| {
-        words
+    }
+
+    fn runs_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.runs(name))
+    }
+
+    fn holds_any(&self, parts: &[&str]) -> bool {
+        parts.iter().any(|part| self.flat.contains(part))
+    }
+
+    fn has_flag(&self, letters: &[char]) -> bool {
+        let short = |word: &&String| word.starts_with('-') && !word.starts_with("--");
+        self.words
             .iter()
-            .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(flags))
-    };
-    let shell = [
-        "sh", "bash", "zsh", "dash", "python", "python3", "perl", "ruby", "node",
+            .filter(short)
+            .any(|word| word.contains(letters))
+    }
+
+    fn destroys(&self) -> bool {
+        let removes =
+            self.has_flag(&['r', 'f']) || self.holds_any(&["--recursive", "--no-preserve-root"]);
+        (self.runs("rm") && removes)
+            || self.words.iter().any(|word| word.starts_with("mkfs"))
+            || (self.runs("dd") && self.holds_any(&["of="]))
+            || (self.runs("find") && self.holds_any(&["-delete"]))
+            || self.runs("shred")
+            || self.holds_any(&["> /dev/sd", ":(){", "drop table", "git push --force"])
+    }
+
+    fn runs_remote_code(&self) -> bool {
+        let shell = self.runs_any(&[
+            "sh", "bash", "zsh", "dash", "python", "python3", "perl", "ruby", "node",
+        ]);
+        let fetches = self.runs_any(&["curl", "wget"]);
+        (fetches && shell && self.holds_any(&["|"]))
+            || (fetches && self.holds_any(&["$("]))
+            || (self.holds_any(&["base64"]) && shell)
+            || self.runs("eval")
+            || self.holds_any(&["-c exec("])
+    }
+
+    fn exfiltrates(&self) -> bool {
+        let uploads = [
+            " -d ",
+            "--data",
+            " -f ",
+            "--upload-file",
+            " -t ",
+            "--post-file",
+        ];
+        self.holds_any(&["/dev/tcp/"])
+            || (self.runs_any(&["nc", "ncat", "socat"]) && self.words.len() > 1)
+            || (self.runs_any(&["curl", "wget"]) && self.holds_any(&uploads))
+            || (self.runs("scp") && self.holds_any(&[":"]))
+    }
+
+    fn raises_privileges(&self) -> bool {
+        self.runs_any(&["sudo", "su", "doas", "nsenter"])
+            || (self.runs("chmod") && self.holds_any(&["777", "+s"]))
+            || self.holds_any(&[
+                "/etc/shadow",
+                "/etc/sudoers",
+                "authorized_keys",
+                "ld_preload=",
+            ])
+    }
+}
+
+/// What makes a command dangerous, each reason once, the mildest first.
+pub fn dangers(command: &str) -> Vec<Danger> {
+    let read = Command::read(command);
+    let joins = [";", "&&", "|", "`", "$(", "<(", "\0"];
+    [
+        (
+            Danger::Composition,
+            read.holds_any(&joins) || command.trim().contains('\n'),
+        ),
+        (Danger::Destruction, read.destroys()),
+        (Danger::RemoteCode, read.runs_remote_code()),
+        (Danger::Exfiltration, read.exfiltrates()),
+        (Danger::Privilege, read.raises_privileges()),
     ]
-    .iter()
-    .any(|name| runs(name));
-    let fetch = runs("curl") || runs("wget");
-    let mut found = Vec::new();
-    let mut note = |danger: Danger, there: bool| {
-        if there {
-            found.push(danger);
-        }
-    };
-    note(
-        Danger::Composition,
-        [";", "&&", "|", "`", "$(", "<(", "\u{0}"]
-            .iter()
-            .any(|part| holds(part))
-            || command.trim().contains('\n'),
-    );
-    note(
-        Danger::Destruction,
-        (runs("rm")
-            && (flagged(&['r', 'f']) || holds("--recursive") || holds("--no-preserve-root")))
-            || words.iter().any(|word| word.starts_with("mkfs"))
-            || (runs("dd") && holds("of="))
-            || runs("shred")
-            || holds("> /dev/sd")
-            || holds(":(){")
-            || (runs("find") && holds("-delete"))
-            || holds("drop table")
-            || holds("git push --force"),
-    );
-    note(
-        Danger::RemoteCode,
-        (fetch && shell && holds("|"))
-            || (fetch && holds("$("))
-            || (holds("base64") && shell)
-            || runs("eval")
-            || holds("-c exec("),
-    );
-    note(
-        Danger::Exfiltration,
-        holds("/dev/tcp/")
-            || ((runs("nc") || runs("ncat") || runs("socat")) && words.len() > 1)
-            || (fetch
-                && [
-                    " -d ",
-                    "--data",
-                    " -f ",
-                    "--upload-file",
-                    " -t ",
-                    "--post-file",
-                ]
-                .iter()
-                .any(|flag| holds(flag)))
-            || (runs("scp") && holds(":")),
-    );
-    note(
-        Danger::Privilege,
-        runs("sudo")
-            || runs("su")
-            || runs("doas")
-            || (runs("chmod") && (holds("777") || holds("+s")))
-            || holds("/etc/shadow")
-            || holds("/etc/sudoers")
-            || holds("authorized_keys")
-            || runs("nsenter")
-            || holds("ld_preload="),
-    );
-    found
+    .into_iter()
+    .filter_map(|(danger, there)| there.then_some(danger))
+    .collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
             (_, doubled) => doubled / 10 + doubled % 10,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Whether the first digits belong to a card scheme that issues numbers of this length.
@@ -146,7 +146,7 @@ fn is_dutch(d: &[u8]) -> bool {
 }
 
 fn is_australian(d: &[u8]) -> bool {
-    d.len() == 9 && weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 == 0
+    d.len() == 9 && weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11)
 }
 
 fn is_nhs(d: &[u8]) -> bool {

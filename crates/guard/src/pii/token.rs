@@ -88,12 +88,14 @@ fn iban_length(country: [u8; 2]) -> Option<usize> {
 }
 
 fn read_iban(cursor: &mut Cursor<'_>) -> Option<Kind> {
-    let country = [
-        cursor.peek()?.to_ascii_uppercase(),
-        cursor.peek_at(1)?.to_ascii_uppercase(),
-    ];
-    let checked = cursor.peek_at(2)?.is_ascii_digit() && cursor.peek_at(3)?.is_ascii_digit();
-    let length = iban_length(country).filter(|_| checked)?;
+    let letters = [cursor.peek()?, cursor.peek_at(1)?];
+    let shaped = letters.iter().all(u8::is_ascii_alphabetic)
+        && cursor.peek_at(2)?.is_ascii_digit()
+        && cursor.peek_at(3)?.is_ascii_digit();
+    if !shaped {
+        return None;
+    }
+    let length = iban_length(letters.map(|letter| letter.to_ascii_uppercase()))?;
     let mut characters = Vec::with_capacity(length);
     while characters.len() < length {
         let byte = cursor.peek()?;
