@@ -171,16 +171,19 @@ fn the_reference_of_logs_lists_every_field_of_a_request() {
         .split_once("fn json_line")
         .and_then(|(_, rest)| rest.split_once("\n}\n"));
     let json = json.expect("the JSON line").0;
-    let quoted = json.split("\\\"").skip(1).step_by(2).collect::<Vec<_>>();
-    let named = literals_after(json, "field(out, ");
-    let mut fields: Vec<String> = quoted
-        .into_iter()
-        .chain(named)
-        .filter(|name| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-        })
-        .map(str::to_owned)
-        .collect();
+    // The first member is written with the brace, the others by calls of `line`.
+    let first = json
+        .split("{{\\\"")
+        .nth(1)
+        .and_then(|rest| rest.split('\\').next());
+    let others = json.split("line.").skip(1).filter_map(|call| {
+        let (method, rest) = call.split_once("(\"")?;
+        method
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase())
+            .then(|| rest.split('"').next())?
+    });
+    let mut fields: Vec<String> = first.into_iter().chain(others).map(str::to_owned).collect();
     fields.sort();
     fields.dedup();
     assert!(fields.len() > 15, "the fields were not found: {fields:?}");
