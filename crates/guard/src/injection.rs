@@ -168,7 +168,7 @@ impl Featuriser {
 
     /// Reads a text that has been normalised.
     pub fn read(&self, text: &str) -> Featurised {
-        let lower = lower_case(text);
+        let lower = linear::lower_case(text);
         let marks = self.structure.read(&lower);
         let mut reading = Reading {
             reader: self.words.reader(),
@@ -190,14 +190,6 @@ impl Featuriser {
             signals,
             turned: phrases.turned > 0,
         }
-    }
-}
-
-fn lower_case(text: &str) -> String {
-    if text.is_ascii() {
-        text.to_ascii_lowercase()
-    } else {
-        text.to_lowercase()
     }
 }
 

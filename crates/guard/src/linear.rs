@@ -4,10 +4,12 @@
 //! a text is that of its worst window, so an instruction cannot hide in a long document.
 
 mod features;
+mod filter;
 pub mod train;
 
 pub(crate) use features::word_hash;
 pub use features::{Features, NoNotes, Notes, extract};
+pub(crate) use filter::WordFilter;
 
 /// Weights of eight bits and what turns their sum into a probability.
 #[derive(Debug, Clone)]
@@ -112,6 +114,15 @@ impl LinearModel {
 pub(crate) fn windows(blocks: usize) -> impl Iterator<Item = (usize, usize)> {
     let singles = (0..blocks).map(|block| (block, block));
     singles.chain((1..blocks).map(|block| (block - 1, block)))
+}
+
+/// A text in lower case.
+pub(crate) fn lower_case(text: &str) -> String {
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_lowercase()
+    }
 }
 
 /// The probability that log-odds stand for.

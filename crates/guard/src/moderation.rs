@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::detector::Window;
 use crate::finding::Severity;
 use crate::injection::Source;
-use crate::linear::{self, Features, LinearModel, Notes};
+use crate::linear::{self, Features, LinearModel, Notes, WordFilter};
 use crate::normalise;
 use crate::trigger::{TriggerError, Triggers};
 
@@ -82,8 +82,11 @@ pub enum ModerationError {
 }
 
 /// Words that are reported, by the hash that [`linear::extract`] gives them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lexicon(Vec<u32>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lexicon {
+    hashes: Vec<u32>,
+    filter: WordFilter,
+}
 
 impl Lexicon {
     /// A lexicon of single words. Words of fewer than three bytes and numbers are left out: they mean
@@ -101,22 +104,32 @@ impl Lexicon {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        Self(hashes)
+        Self::from_sorted(hashes)
+    }
+
+    fn from_sorted(hashes: Vec<u32>) -> Self {
+        Self {
+            filter: WordFilter::new(hashes.iter().copied()),
+            hashes,
+        }
     }
 
     /// Reads a lexicon as it lies in a data file: four bytes a word, in order.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let (words, _) = bytes.as_chunks::<4>();
-        Self(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+        Self::from_sorted(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
     }
 
     /// The lexicon as it lies in a data file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|hash| hash.to_le_bytes()).collect()
+        self.hashes
+            .iter()
+            .flat_map(|hash| hash.to_le_bytes())
+            .collect()
     }
 
     fn holds(&self, hash: u32) -> bool {
-        self.0.binary_search(&hash).is_ok()
+        self.filter.may_hold(hash) && self.hashes.binary_search(&hash).is_ok()
     }
 }
 
@@ -143,7 +156,7 @@ impl Notes for Count<'_> {
 pub fn featurise(text: &str, lexicon: &Lexicon) -> (Features, u32) {
     let mut features = Features::default();
     let mut count = Count { lexicon, hits: 0 };
-    linear::extract(&text.to_lowercase(), &mut count, &mut features);
+    linear::extract(&linear::lower_case(text), &mut count, &mut features);
     (features, count.hits)
 }
 

