@@ -3,7 +3,7 @@
 use super::number::Run;
 use crate::cursor::contains_word;
 
-const BEFORE: [&str; 26] = [
+const BEFORE: [&str; 24] = [
     "phone",
     "telephone",
     "tel",
@@ -17,9 +17,7 @@ const BEFORE: [&str; 26] = [
     "dial",
     "contact",
     "reach",
-    "answering",
     "number is",
-    "messages to",
     "handy",
     "telefon",
     "téléphone",
