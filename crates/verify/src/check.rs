@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::Probed;
 use crate::session::Session;
@@ -63,7 +63,7 @@ pub enum Kind {
 }
 
 /// How much a failure matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Do not serve users like this.
@@ -93,7 +93,7 @@ impl Severity {
 }
 
 /// A part of readiness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Area {
     /// Who may do what, and what must stay secret.
@@ -106,9 +106,30 @@ pub enum Area {
     Compatibility,
     /// Starting, changing and stopping it.
     Operations,
+    /// Code, dependencies, tests and behaviour.
+    Quality,
+    /// Speed and capacity.
+    Performance,
+    /// Money.
+    Cost,
+    /// Law and contracts.
+    Compliance,
 }
 
 impl Area {
+    /// Every area, in the order of reports.
+    pub const ALL: [Self; 9] = [
+        Self::Security,
+        Self::Reliability,
+        Self::Observability,
+        Self::Compatibility,
+        Self::Operations,
+        Self::Quality,
+        Self::Performance,
+        Self::Cost,
+        Self::Compliance,
+    ];
+
     /// Its heading in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -118,6 +139,10 @@ impl Area {
             Self::Observability => "Observability",
             Self::Compatibility => "Compatibility",
             Self::Operations => "Operations",
+            Self::Quality => "Quality",
+            Self::Performance => "Performance",
+            Self::Cost => "Cost",
+            Self::Compliance => "Compliance",
         }
     }
 }

@@ -4,10 +4,15 @@
 //! data only, rendered by [`report::pretty`] or [`report::json`]. The crate depends on none of the
 //! gateway's own crates, so it can judge any deployment; it prints nothing.
 //!
+//! [`checklist`] judges anybody's Markdown checklist by such a report and by people's
+//! [`decisions`]; [`requirement`] says what its items can ask for.
+//!
 //! Reading order: [`check`] (what a check is), one file of probes such as `check/auth.rs`, `session`
 //! (what a probe may do), [`run`](mod@run), [`report`].
 
 pub mod check;
+pub mod checklist;
+pub mod decisions;
 pub mod evidence;
 mod facts;
 mod http;
@@ -15,6 +20,7 @@ mod metrics;
 pub mod options;
 pub mod outcome;
 pub mod report;
+pub mod requirement;
 pub mod run;
 mod scratch;
 mod secrets;
@@ -26,4 +32,5 @@ pub use evidence::{Action, Evidence, Observed};
 pub use options::{ModelCalls, Options};
 pub use outcome::{Outcome, Status};
 pub use report::{CheckResult, FailOn, Report, Verdict};
+pub use requirement::{EvidenceKind, Requirement, Requirements};
 pub use run::{Progress, RunError, exit_code, run};

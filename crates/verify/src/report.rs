@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::check::{Check, Severity};
+use crate::checklist::Judged;
 use crate::evidence::Evidence;
 use crate::outcome::{Outcome, Status};
 use crate::session::millis;
@@ -28,6 +29,8 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// One result a check, in the order of the catalogue.
     pub results: Vec<CheckResult>,
+    /// The checklists that were judged by these results.
+    pub checklists: Vec<Judged>,
 }
 
 /// What was judged, as far as it introduced itself.
@@ -57,7 +60,7 @@ pub struct CheckResult {
 }
 
 /// The verdict on a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every critical and high check passed or does not apply, and nothing else failed.
@@ -124,6 +127,7 @@ impl Report {
             verdict,
             reasons,
             results,
+            checklists: Vec::new(),
         }
     }
 
@@ -139,17 +143,25 @@ impl Report {
         count(self.results.iter().filter(|r| r.check.severity == severity))
     }
 
-    /// Whether the gate holds.
+    /// Whether the gate holds, for every check and for everything that the checklists ask.
     #[must_use]
     pub fn meets(&self, gate: FailOn) -> bool {
-        !self
+        let results = self
             .results
             .iter()
-            .any(|result| match (gate, result.outcome.status()) {
+            .map(|r| (r.check.severity, r.outcome.status()));
+        let answers = self
+            .checklists
+            .iter()
+            .flat_map(Judged::answers)
+            .map(|answer| (answer.severity, answer.status.as_outcome()));
+        !results
+            .chain(answers)
+            .any(|(severity, status)| match (gate, status) {
                 (_, Status::Pass | Status::NotApplicable) => false,
                 (FailOn::Any, _) => true,
-                (FailOn::High, Status::Fail) => result.check.severity <= Severity::High,
-                (FailOn::High | FailOn::Critical, _) => result.check.severity == Severity::Critical,
+                (FailOn::High, Status::Fail) => severity <= Severity::High,
+                (FailOn::High | FailOn::Critical, _) => severity == Severity::Critical,
             })
     }
 }

@@ -1,10 +1,13 @@
 //! The report as JSON, for machines and for later comparison.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{CheckResult, Counts, Report, Subject, Verdict};
 use crate::check::{Area, Need, Severity};
+use crate::checklist::{ItemStatus, Judged, JudgedItem, JudgedLine};
 use crate::evidence::Evidence;
 use crate::outcome::{Outcome, Status};
 
@@ -24,6 +27,7 @@ struct Document<'a> {
     counts: Counts,
     counts_by_severity: BySeverity,
     results: Vec<Item<'a>>,
+    checklists: Vec<Checklist<'a>>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +60,33 @@ struct Item<'a> {
     evidence: &'a [Evidence],
 }
 
+/// A checklist that was judged.
+#[derive(Serialize)]
+struct Checklist<'a> {
+    name: &'a str,
+    verdict: Verdict,
+    matched: usize,
+    counts: BTreeMap<String, usize>,
+    items: &'a [JudgedItem],
+    lines: &'a [JudgedLine],
+}
+
+fn checklist(judged: &Judged) -> Checklist<'_> {
+    let name = |status: ItemStatus| status.name().replace(' ', "_");
+    Checklist {
+        name: &judged.name,
+        verdict: judged.verdict,
+        matched: judged.matched(),
+        counts: judged
+            .counts()
+            .into_iter()
+            .map(|(status, n)| (name(status), n))
+            .collect(),
+        items: &judged.items,
+        lines: &judged.lines,
+    }
+}
+
 /// The report as a JSON document of the format [`SCHEMA`].
 #[must_use]
 pub fn render(report: &Report) -> String {
@@ -76,6 +107,7 @@ pub fn render(report: &Report) -> String {
             low: report.counts_of(Severity::Low),
         },
         results: report.results.iter().map(item).collect(),
+        checklists: report.checklists.iter().map(checklist).collect(),
     };
     // Every field is a plain value with text keys, which always serialises.
     let value = serde_json::to_value(&document).unwrap_or(Value::Null);

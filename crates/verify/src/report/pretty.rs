@@ -7,6 +7,8 @@ use crate::check::{Area, Severity};
 use crate::evidence::{Action, Evidence};
 use crate::outcome::{Outcome, Status};
 
+mod checklist;
+
 /// How the report looks; whether colours are welcome is for the caller to know.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
@@ -15,14 +17,6 @@ pub struct Style {
     /// Show what was found and the evidence for every check, not only for failed ones.
     pub details: bool,
 }
-
-const AREAS: [Area; 5] = [
-    Area::Security,
-    Area::Reliability,
-    Area::Observability,
-    Area::Compatibility,
-    Area::Operations,
-];
 
 /// The report as text.
 #[must_use]
@@ -34,7 +28,7 @@ pub fn render(report: &Report, style: Style) -> String {
         &mut out,
         &format!("Readiness of {} ({version})", subject.url),
     );
-    for area in AREAS {
+    for area in Area::ALL {
         let results = report
             .results
             .iter()
@@ -52,6 +46,9 @@ pub fn render(report: &Report, style: Style) -> String {
         }
     }
     out.push_str(&summary(report, style));
+    for judged in &report.checklists {
+        out.push_str(&checklist::render(judged, style));
+    }
     out
 }
 

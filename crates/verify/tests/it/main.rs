@@ -7,6 +7,7 @@
     reason = "tests stop at the first surprise and print their counts"
 )]
 
+mod checklists;
 mod reports;
 mod sabotage;
 mod scratch;

@@ -1,0 +1,319 @@
+//! A checklist in Markdown as lines and items: read without loss, so that it can be written back.
+
+use super::text::repaired;
+
+mod cells;
+mod marks;
+
+use cells::Table;
+use marks::{Bullet, bullet, inline_boxes};
+
+/// Ends every line that the writer adds, so that the next run can take it out again.
+pub(super) const MARK: &str = "<!-- seaworthy -->";
+/// Begins the part that the writer adds at the end.
+pub(super) const BEGIN: &str = "<!-- seaworthy:begin -->";
+/// Ends it.
+pub(super) const END: &str = "<!-- seaworthy:end -->";
+
+/// The longest file that is read, in bytes.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A checklist, line by line, and what it asks.
+#[derive(Debug)]
+pub struct Document {
+    /// Its lines, without what an earlier run added.
+    pub lines: Vec<String>,
+    /// What it asks, in order.
+    pub items: Vec<Item>,
+    /// Lines that are no items but may state a requirement, such as a setting in a code block.
+    pub others: Vec<Other>,
+}
+
+/// One thing that a checklist asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its line, from 1.
+    pub line: usize,
+    /// The line after which evidence can stand.
+    pub end: usize,
+    /// The headings above it, the nearest last.
+    pub sections: Vec<String>,
+    /// The item it is nested in.
+    pub parent: Option<String>,
+    /// Its words as written, on one line.
+    pub text: String,
+    /// Columns to indent evidence by.
+    pub(super) indent: usize,
+    /// Where its box is.
+    pub(super) mark: Option<Mark>,
+    /// It is a row of a table.
+    pub row: bool,
+}
+
+/// The box of an item: bytes of its line, and whether it is ticked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) ticked: bool,
+}
+
+impl Item {
+    /// The nearest heading.
+    #[must_use]
+    pub fn section(&self) -> &str {
+        self.sections.last().map_or("", String::as_str)
+    }
+
+    /// Whether somebody ticked it by hand.
+    #[must_use]
+    pub fn ticked(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.ticked)
+    }
+}
+
+/// A line that is not an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its line, from 1.
+    pub line: usize,
+    /// The nearest heading.
+    pub section: String,
+    /// Its words as written.
+    pub text: String,
+    /// The boxes in it.
+    pub(super) boxes: Vec<Mark>,
+}
+
+impl From<Item> for Other {
+    fn from(item: Item) -> Self {
+        Self {
+            line: item.line,
+            section: item.section().to_owned(),
+            text: item.text,
+            boxes: Vec::new(),
+        }
+    }
+}
+
+impl Document {
+    /// Reads a checklist. Any text is one, perhaps without items.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let lines = without_earlier_run(text);
+        let mut reader = Reader::default();
+        for (index, line) in lines.iter().enumerate() {
+            let next = lines.get(index + 1).map(String::as_str);
+            reader.take(index + 1, line, next);
+        }
+        let has_boxes = reader
+            .items
+            .iter()
+            .any(|item| item.mark.is_some() || item.row);
+        // A list without boxes is a list of demands; beside boxes, bullets explain.
+        let asks = |item: &Item| !has_boxes || item.mark.is_some() || item.row;
+        let (items, bullets): (Vec<_>, Vec<_>) = reader.items.into_iter().partition(asks);
+        let mut others = reader.others;
+        others.extend(bullets.into_iter().map(Other::from));
+        others.sort_by_key(|other| other.line);
+        Self {
+            lines,
+            items,
+            others,
+        }
+    }
+}
+
+fn without_earlier_run(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut added = false;
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        match line.trim() {
+            BEGIN => added = true,
+            END if added => added = false,
+            trimmed if added || trimmed.ends_with(MARK) => {}
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    while lines.last().is_some_and(|line| line.trim().is_empty()) {
+        lines.pop();
+    }
+    lines
+}
+
+#[derive(Default)]
+struct Reader {
+    headings: Vec<(usize, String)>,
+    fence: Option<Fence>,
+    table: Option<Table>,
+    items: Vec<Item>,
+    others: Vec<Other>,
+    /// The list item that the next indented line continues.
+    open: bool,
+    previous: String,
+}
+
+struct Fence {
+    marker: String,
+    markdown: bool,
+}
+
+impl Reader {
+    fn take(&mut self, number: usize, line: &str, next: Option<&str>) {
+        let text = repaired(line);
+        let trimmed = text.trim();
+        if self.fence_changes(trimmed) {
+            self.open = false;
+        } else if let Some(found) = bullet(line).filter(|b| b.mark.is_some() || self.reads_text()) {
+            self.table = None;
+            self.add_bullet(number, found);
+        } else if self.reads_text() && self.heading(trimmed, next) {
+            (self.open, self.table) = (false, None);
+        } else if self.reads_text() && self.table_row(number, line, next) {
+            self.open = false;
+        } else if self.continues(line, trimmed) {
+            if let Some(item) = self.items.last_mut() {
+                item.text.push(' ');
+                item.text.push_str(trimmed);
+                item.end = number;
+            }
+        } else {
+            self.open = false;
+            self.table = None;
+        }
+        if !trimmed.is_empty() && self.items.last().is_none_or(|item| item.line != number) {
+            self.others.push(Other {
+                line: number,
+                section: self.section(),
+                text: text.clone(),
+                boxes: inline_boxes(line),
+            });
+        }
+        text.trim().clone_into(&mut self.previous);
+    }
+
+    fn section(&self) -> String {
+        self.headings
+            .last()
+            .map(|(_, text)| text.clone())
+            .unwrap_or_default()
+    }
+
+    /// Code is not prose, except a block that says it is Markdown.
+    fn reads_text(&self) -> bool {
+        self.fence.as_ref().is_none_or(|fence| fence.markdown)
+    }
+
+    fn fence_changes(&mut self, trimmed: &str) -> bool {
+        let marker: String = trimmed
+            .chars()
+            .take_while(|c| *c == '`' || *c == '~')
+            .collect();
+        if marker.len() < 3 {
+            return false;
+        }
+        match &self.fence {
+            None => {
+                let language = trimmed.trim_start_matches(['`', '~']).trim();
+                let markdown = matches!(language, "markdown" | "md");
+                self.fence = Some(Fence { marker, markdown });
+            }
+            Some(open) if trimmed == marker && marker.starts_with(&open.marker) => {
+                self.fence = None;
+            }
+            Some(_) => {}
+        }
+        true
+    }
+
+    fn heading(&mut self, trimmed: &str, next: Option<&str>) -> bool {
+        let hashes = trimmed.chars().take_while(|c| *c == '#').count();
+        let (level, text) = if (1..=6).contains(&hashes) && trimmed.chars().nth(hashes) == Some(' ')
+        {
+            (hashes, trimmed.trim_matches('#'))
+        } else if underlined(trimmed, next) {
+            (2, trimmed)
+        } else if let Some(bold) = bold_line(trimmed) {
+            (7, bold)
+        } else {
+            return false;
+        };
+        self.headings.retain(|(other, _)| *other < level);
+        self.headings.push((level, text.trim().to_owned()));
+        true
+    }
+
+    fn add_bullet(&mut self, number: usize, found: Bullet) {
+        let sections = self.sections();
+        let around = |item: &&Item| item.indent <= found.column && item.sections == sections;
+        let parent = self.items.iter().rev().find(around);
+        let parent = parent.map(|item| item.text.clone());
+        self.items.push(Item {
+            line: number,
+            end: number,
+            sections,
+            parent,
+            text: repaired(&found.text).trim().to_owned(),
+            indent: found.column + 2,
+            mark: found.mark,
+            row: false,
+        });
+        self.open = true;
+    }
+
+    fn sections(&self) -> Vec<String> {
+        self.headings.iter().map(|(_, text)| text.clone()).collect()
+    }
+
+    fn continues(&self, line: &str, trimmed: &str) -> bool {
+        let indent = line.len() - line.trim_start().len();
+        let deep = self.items.last().is_some_and(|item| indent >= item.indent);
+        self.open && deep && !trimmed.is_empty() && self.fence.is_none()
+    }
+
+    fn table_row(&mut self, number: usize, line: &str, next: Option<&str>) -> bool {
+        if !line.contains('|') {
+            return false;
+        }
+        let Some(table) = &mut self.table else {
+            self.table = Table::begin(line, next);
+            return self.table.is_some();
+        };
+        if let Some(row) = table.row(line) {
+            let first = table.first_item.get_or_insert(self.items.len());
+            for item in self.items.iter_mut().skip(*first) {
+                item.end = number;
+            }
+            self.items.push(Item {
+                line: number,
+                end: number,
+                sections: self.headings.iter().map(|(_, text)| text.clone()).collect(),
+                parent: None,
+                text: repaired(&row.text).trim().to_owned(),
+                indent: 0,
+                mark: row.mark,
+                row: true,
+            });
+        }
+        true
+    }
+}
+
+fn underlined(trimmed: &str, next: Option<&str>) -> bool {
+    let Some(next) = next.map(str::trim) else {
+        return false;
+    };
+    let line =
+        next.len() >= 3 && (next.bytes().all(|b| b == b'=') || next.bytes().all(|b| b == b'-'));
+    line && trimmed.chars().any(char::is_alphanumeric) && !trimmed.contains('|')
+}
+
+/// A line that is bold as a whole serves as a heading.
+fn bold_line(trimmed: &str) -> Option<&str> {
+    let inner = trimmed.strip_prefix("**")?.trim_end_matches(':');
+    let inner = inner.strip_suffix("**")?;
+    (!inner.contains("**") && !inner.is_empty()).then(|| inner.trim_end_matches(':'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Tables: which column asks, and which holds the box.
+
+use super::Mark;
+use super::marks::inline_boxes;
+
+/// A table whose header has been read.
+pub(super) struct Table {
+    asking: Option<usize>,
+    /// The index of its first item.
+    pub(super) first_item: Option<usize>,
+}
+
+pub(super) struct Row {
+    pub(super) text: String,
+    pub(super) mark: Option<Mark>,
+}
+
+const ASKING: [&str; 9] = [
+    "check",
+    "item",
+    "requirement",
+    "control",
+    "task",
+    "question",
+    "criterion",
+    "criteria",
+    "description",
+];
+
+impl Table {
+    /// Begins a table at a header that a rule follows.
+    pub(super) fn begin(header: &str, next: Option<&str>) -> Option<Self> {
+        let rule = next.filter(|next| is_rule(next));
+        rule?;
+        let asking = cells(header).iter().position(|(_, name)| {
+            let name = name.to_lowercase();
+            ASKING.iter().any(|word| name.contains(word))
+        });
+        Some(Self {
+            asking,
+            first_item: None,
+        })
+    }
+
+    /// Reads a row: an item when its table asks or when it has a box.
+    pub(super) fn row(&self, line: &str) -> Option<Row> {
+        if is_rule(line) {
+            return None;
+        }
+        let cells = cells(line);
+        let mark = cells
+            .iter()
+            .find_map(|(at, cell)| match inline_boxes(cell).as_slice() {
+                [one] if cell.len() == one.len => Some(Mark {
+                    start: at + one.start,
+                    ..one.clone()
+                }),
+                _ => None,
+            });
+        if mark.is_none() && self.asking.is_none() {
+            return None;
+        }
+        let asked = self.asking.and_then(|column| cells.get(column));
+        let longest = || cells.iter().rev().max_by_key(|(_, cell)| cell.len());
+        let (_, text) = asked.or_else(longest)?;
+        let says_something = text.chars().any(char::is_alphabetic);
+        says_something.then(|| Row {
+            text: (*text).to_owned(),
+            mark,
+        })
+    }
+}
+
+/// The cells of a row with the byte at which each begins.
+fn cells(line: &str) -> Vec<(usize, &str)> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for part in line.split('|') {
+        let cell = part.trim();
+        let lead = part.len() - part.trim_start().len();
+        if !(cell.is_empty() && (start == 0 || start + part.len() == line.len())) {
+            out.push((start + lead, cell));
+        }
+        start += part.len() + 1;
+    }
+    out
+}
+
+fn is_rule(line: &str) -> bool {
+    let line = line.trim();
+    line.contains('-') && line.bytes().all(|b| matches!(b, b'|' | b'-' | b':' | b' '))
+}

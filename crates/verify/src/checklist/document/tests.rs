@@ -1,0 +1,91 @@
+use super::Document;
+
+fn texts(markdown: &str) -> Vec<String> {
+    let document = Document::read(markdown);
+    document.items.into_iter().map(|item| item.text).collect()
+}
+
+#[test]
+fn reads_boxes_of_every_kind_and_skips_explanations() {
+    let text = "# List\n- [ ] one thing\n  - because of this\n* ☐ two things\n1. [x] three things\n\n> [ ] four things\n";
+    assert_eq!(
+        texts(text),
+        ["one thing", "two things", "three things", "four things"]
+    );
+}
+
+#[test]
+fn takes_bullets_when_there_are_no_boxes() {
+    assert_eq!(
+        texts("## A\n- backups run\n- names:\n- logs kept\n"),
+        ["backups run", "logs kept"]
+    );
+}
+
+#[test]
+fn joins_wrapped_lines_and_knows_headings_and_parents() {
+    let text = "Top\n===\n\n**Part**\n\n- [ ] outer item\n  that goes on\n  - [x] inner\n";
+    let document = Document::read(text);
+    let [outer, inner] = document.items.as_slice() else {
+        panic!("two items: {:?}", document.items);
+    };
+    assert_eq!(outer.text, "outer item that goes on");
+    assert_eq!((outer.line, outer.end), (6, 7));
+    assert_eq!(outer.sections, ["Top", "Part"]);
+    assert_eq!(inner.parent.as_deref(), Some("outer item that goes on"));
+    assert!(inner.ticked() && !outer.ticked());
+}
+
+#[test]
+fn reads_boxes_in_a_fenced_checklist_but_not_bullets_in_code() {
+    let text = "```markdown\n### Go\n- [ ] in a fence\n```\n```yaml\n- key: value\n```\n";
+    let document = Document::read(text);
+    assert_eq!(document.items.len(), 1);
+    assert_eq!(document.items.first().map(|i| i.section()), Some("Go"));
+}
+
+#[test]
+fn reads_rows_of_tables_that_ask() {
+    let text = "| Check | Done |\n|---|---|\n| Backups tested | [ ] |\n| Logs kept | ☐ |\n\ntail\n";
+    let document = Document::read(text);
+    assert_eq!(texts(text), ["Backups tested", "Logs kept"]);
+    assert!(
+        document
+            .items
+            .iter()
+            .all(|item| item.end == 4 && item.mark.is_some())
+    );
+    assert!(texts("| Name | Age |\n|---|---|\n| Ada | 36 |\n").is_empty());
+}
+
+#[test]
+fn a_line_with_several_boxes_is_a_choice_and_no_item() {
+    let document = Document::read("**Status:** [ ] No | [ ] Yes\n");
+    assert!(document.items.is_empty());
+    assert_eq!(document.others.first().map(|o| o.boxes.len()), Some(2));
+}
+
+#[test]
+fn forgets_what_an_earlier_run_wrote() {
+    let text = "- [ ] one thing\n  > pass <!-- seaworthy -->\n\n<!-- seaworthy:begin -->\n- [ ] more\n<!-- seaworthy:end -->\n";
+    assert_eq!(Document::read(text).lines, ["- [ ] one thing"]);
+}
+
+#[test]
+fn survives_odd_input() {
+    for text in [
+        "",
+        "|",
+        "|||\n---",
+        "```",
+        "- [ ]",
+        "[ ] ",
+        "\u{feff}- [ ] a b",
+        "# ",
+        "**",
+        "> > -",
+        "- [ ] é[ ]",
+    ] {
+        let _read = Document::read(text);
+    }
+}

@@ -1,0 +1,284 @@
+//! From what an item means to whether it holds: results of checks first, people's words after.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::document::{Document, Item};
+use super::known::Known;
+use super::matching::Matcher;
+use super::text::{hash_in, normalise};
+use super::{Answer, ItemStatus, Judged, JudgedItem, JudgedLine, Meaning};
+use crate::check::Severity;
+use crate::decisions::Decisions;
+use crate::outcome::Outcome;
+use crate::report::{CheckResult, Report, Verdict};
+use crate::requirement::{EvidenceKind, Requirement, Requirements};
+
+mod derived;
+
+/// Understands checklists and judges them by a run.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    requirements: &'a Requirements,
+    known: Known,
+    matcher: Matcher,
+}
+
+/// What a checklist is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// The run's results.
+    pub report: &'a Report,
+    /// What people decided.
+    pub decisions: &'a Decisions,
+    /// The day, in UTC.
+    pub today: Date,
+}
+
+impl<'a> Judge<'a> {
+    /// Prepares the matcher.
+    #[must_use]
+    pub fn new(requirements: &'a Requirements) -> Self {
+        Self {
+            requirements,
+            known: Known::new(),
+            matcher: Matcher::new(requirements),
+        }
+    }
+
+    /// Says which requirements an item means.
+    #[must_use]
+    pub fn understand(&self, item: &Item) -> Meaning {
+        if let Some(ids) = self.known.find(item.section(), &item.text) {
+            return Meaning::Exact { ids };
+        }
+        let context: Vec<&str> = item
+            .parent
+            .as_deref()
+            .into_iter()
+            .chain(Some(item.section()))
+            .collect();
+        match self.matcher.find(&item.text, &context) {
+            Some(guess) => Meaning::Similar {
+                id: guess.id,
+                score: guess.score,
+            },
+            None => Meaning::Unknown,
+        }
+    }
+
+    /// Judges every item of a checklist.
+    #[must_use]
+    pub fn judge(&self, name: &str, document: Document, basis: Basis<'_>) -> Judged {
+        let mut items: Vec<JudgedItem> = document
+            .items
+            .iter()
+            .map(|item| self.item(item, basis))
+            .collect();
+        let mut lines: Vec<JudgedLine> = document
+            .others
+            .iter()
+            .filter_map(|other| {
+                let ids = self.known.find_line(&other.section, &other.text)?;
+                let answers = self.answers(&ids, basis);
+                Some(JudgedLine {
+                    line: other.line,
+                    section: other.section.clone(),
+                    status: combined(&answers),
+                    answers,
+                })
+            })
+            .collect();
+        let verdict = derived::settle(&mut items, &mut lines);
+        Judged {
+            name: name.to_owned(),
+            document,
+            items,
+            lines,
+            verdict,
+        }
+    }
+
+    fn item(&self, item: &Item, basis: Basis<'_>) -> JudgedItem {
+        let meaning = self.understand(item);
+        let hash = hash_in(item.section(), &item.text);
+        let mut answers = match &meaning {
+            Meaning::Exact { ids } => self.answers(ids, basis),
+            Meaning::Similar { id, .. } => self.answers(std::slice::from_ref(id), basis),
+            Meaning::Unknown => vec![needs_a_person(&hash)],
+        };
+        for answer in &mut answers {
+            answer.decided_by(&hash, basis);
+        }
+        JudgedItem {
+            line: item.line,
+            section: item.section().to_owned(),
+            sections: item.sections.clone(),
+            text: item.text.clone(),
+            hash,
+            status: combined(&answers),
+            meaning,
+            answers,
+        }
+    }
+
+    fn answers(&self, ids: &[String], basis: Basis<'_>) -> Vec<Answer> {
+        ids.iter()
+            .filter_map(|id| Some((id, self.requirements.get(id)?)))
+            .map(|(id, requirement)| {
+                let mut answer = from_results(id, requirement, basis.report);
+                answer.decided_by(id, basis);
+                answer
+            })
+            .collect()
+    }
+}
+
+/// What the run's results say about a requirement.
+fn from_results(id: &str, requirement: &Requirement, report: &Report) -> Answer {
+    let by_id: BTreeMap<&str, &CheckResult> =
+        report.results.iter().map(|r| (r.check.id, r)).collect();
+    let (mut status, mut words, mut seen) = (ItemStatus::Pass, Vec::new(), Vec::new());
+    let mut all_idle = !requirement.probes.is_empty();
+    for probe in &requirement.probes {
+        let Some(result) = by_id.get(probe.as_str()) else {
+            (all_idle, status) = (false, status.max(ItemStatus::NotVerified));
+            words.push(format!("needs a run that includes {probe}"));
+            continue;
+        };
+        let (each, text) = match &result.outcome {
+            Outcome::Pass { found } => (ItemStatus::Pass, found.clone()),
+            Outcome::Fail { expected, found } => (
+                ItemStatus::Fail,
+                format!("expected {expected}; found {found}"),
+            ),
+            Outcome::NotApplicable { why } => (ItemStatus::NotApplicable, why.clone()),
+            Outcome::NotVerified { missing } => {
+                (ItemStatus::NotVerified, format!("needs {missing}"))
+            }
+        };
+        all_idle &= each == ItemStatus::NotApplicable;
+        // A part that does not apply leaves the judgement to the other parts.
+        if each != ItemStatus::NotApplicable {
+            status = status.max(each);
+        }
+        words.push(text);
+        seen.push(probe.clone());
+    }
+    if requirement.probes.is_empty() {
+        status = ItemStatus::NotVerified;
+        words.push(missing(id, requirement));
+    } else if all_idle {
+        status = ItemStatus::NotApplicable;
+    }
+    Answer {
+        id: id.to_owned(),
+        severity: requirement.severity,
+        kind: requirement.kind,
+        status,
+        words: words.join("; "),
+        checks: seen,
+    }
+}
+
+/// What would have to exist for a verification.
+fn missing(id: &str, requirement: &Requirement) -> String {
+    let how = &requirement.verified_by;
+    match requirement.kind {
+        EvidenceKind::Person => {
+            format!("needs a person's word: seaworthy attest {id} --by NAME --until DATE")
+        }
+        EvidenceKind::Cloud => {
+            format!("needs an export of the cloud's settings and a check: {how}")
+        }
+        EvidenceKind::Drill => format!("needs a drill: {how}"),
+        EvidenceKind::Derived => "needs the other results".to_owned(),
+        EvidenceKind::Live | EvidenceKind::Configuration | EvidenceKind::Repository => {
+            format!("needs a check that does not exist yet: {how}")
+        }
+    }
+}
+
+fn needs_a_person(hash: &str) -> Answer {
+    Answer {
+        id: String::new(),
+        severity: Severity::Medium,
+        kind: EvidenceKind::Person,
+        status: ItemStatus::NotVerified,
+        words: format!("needs a person: seaworthy attest {hash} --by NAME --until DATE"),
+        checks: Vec::new(),
+    }
+}
+
+impl Answer {
+    /// Lets a person's decision count: a waiver for what does not hold, a word for what nothing
+    /// verified. A word never outweighs a check that failed.
+    fn decided_by(&mut self, item: &str, basis: Basis<'_>) {
+        let undecided = matches!(self.status, ItemStatus::Fail | ItemStatus::NotVerified);
+        if !undecided {
+            return;
+        }
+        let found = self.status;
+        if let Some(waiver) = basis.decisions.waiver_of(item, self.severity, basis.today) {
+            self.status = ItemStatus::Waived;
+            self.words = format!(
+                "waived by {} until {} because {} ({}: {})",
+                waiver.by,
+                waiver.until,
+                waiver.reason,
+                found.name(),
+                self.words
+            );
+        } else if let Some((by, until, evidence)) = basis.decisions.word_for(item, basis.today) {
+            let evidence = evidence.map(|e| format!(" ({e})")).unwrap_or_default();
+            if found == ItemStatus::Fail {
+                self.words = format!(
+                    "{}; {by} says otherwise, but a check outweighs a word",
+                    self.words
+                );
+            } else {
+                self.status = ItemStatus::Attested;
+                self.words = format!("attested by {by} until {until}{evidence}");
+            }
+        }
+    }
+}
+
+/// An item holds when everything it asks for holds; otherwise the worst part speaks for it.
+pub(super) fn combined(answers: &[Answer]) -> ItemStatus {
+    let judged = answers.iter().map(|answer| answer.status);
+    // What does not apply says nothing beside what does.
+    let applicable = judged
+        .clone()
+        .filter(|s| *s != ItemStatus::NotApplicable)
+        .max();
+    applicable
+        .or_else(|| judged.max())
+        .unwrap_or(ItemStatus::NotVerified)
+}
+
+/// The rule of [`Verdict`] over the items of a checklist.
+pub(super) fn verdict<'a>(answers: impl Iterator<Item = &'a Answer>) -> Verdict {
+    let weight = |answer: &Answer| match (answer.severity, answer.status) {
+        (_, ItemStatus::Pass | ItemStatus::NotApplicable) => Verdict::Ready,
+        (Severity::Critical, ItemStatus::Fail | ItemStatus::NotVerified)
+        | (Severity::High, ItemStatus::Fail) => Verdict::NotReady,
+        (Severity::Critical | Severity::High, ItemStatus::Attested) => {
+            // A person's word is all there is for some requirements, and a risk for the others.
+            if answer.kind == EvidenceKind::Person {
+                Verdict::Ready
+            } else {
+                Verdict::ReadyWithRisks
+            }
+        }
+        (Severity::Critical | Severity::High, _) | (_, ItemStatus::Fail) => Verdict::ReadyWithRisks,
+        _ => Verdict::Ready,
+    };
+    answers.map(weight).max().unwrap_or(Verdict::NotReady)
+}
+
+/// Whether a heading names the same part as a row of an overview does.
+pub(super) fn same_part(heading: &str, row: &str) -> bool {
+    normalise(heading) == normalise(row)
+}

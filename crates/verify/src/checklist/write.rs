@@ -1,0 +1,208 @@
+//! The same document again, with boxes ticked or not and the evidence beneath.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::document::{BEGIN, Document, END, MARK, Mark};
+use super::text::normalise;
+use super::{Answer, ItemStatus, Judged, JudgedItem, Meaning};
+
+/// The longest line of evidence, in characters.
+const LONGEST: usize = 300;
+
+/// Renders a judged checklist as Markdown. Rendering what it wrote changes nothing.
+#[must_use]
+pub fn write_back(judged: &Judged) -> String {
+    let Document {
+        lines,
+        items,
+        others,
+    } = &judged.document;
+    let mut lines = lines.clone();
+    let mut beneath: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (item, result) in items.iter().zip(&judged.items) {
+        if let (Some(mark), Some(line)) = (&item.mark, lines.get_mut(item.line - 1)) {
+            // What nobody understood keeps the tick that a person gave it.
+            let ticked = match result.meaning {
+                Meaning::Unknown if result.status == ItemStatus::NotVerified => mark.ticked,
+                _ => result.status.is_satisfied(),
+            };
+            tick(line, mark, ticked);
+        }
+        let indent = " ".repeat(if item.row { 0 } else { item.indent });
+        let about = if item.row {
+            format!("line {}: ", item.line)
+        } else {
+            String::new()
+        };
+        let note = evidence(result, item.ticked());
+        beneath
+            .entry(item.end)
+            .or_default()
+            .push(format!("{indent}> {about}{note} {MARK}"));
+    }
+    for other in others.iter().filter(|other| other.boxes.len() == 3) {
+        if let Some(line) = lines.get_mut(other.line - 1) {
+            choose_verdict(line, &other.boxes, judged);
+        }
+    }
+    let mut out = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        out.push_str(line);
+        out.push('\n');
+        let added = beneath
+            .get(&(index + 1))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        if added
+            .first()
+            .is_some_and(|first| first.starts_with("> line"))
+        {
+            // Something must stand between a table and a quotation.
+            let _ = writeln!(out, "{MARK}");
+        }
+        for note in added {
+            let _ = writeln!(out, "{note}");
+        }
+    }
+    let _ = write!(out, "\n{BEGIN}\n{}{END}\n", summary(judged));
+    out
+}
+
+fn tick(line: &mut String, mark: &Mark, ticked: bool) {
+    let Some(old) = line.get(mark.start..mark.start + mark.len) else {
+        return;
+    };
+    let new = match (old.starts_with('['), ticked) {
+        (true, true) => "[x]",
+        (true, false) => "[ ]",
+        (false, true) => "☑",
+        (false, false) => "☐",
+    };
+    // The column stays as it was when nothing changes.
+    if ticked != mark.ticked {
+        line.replace_range(mark.start..mark.start + mark.len, new);
+    }
+}
+
+/// Three boxes in a line that name the three verdicts: ticks the one that holds.
+fn choose_verdict(line: &mut String, boxes: &[Mark], judged: &Judged) {
+    let ends = boxes.iter().skip(1).map(|b| b.start).chain([line.len()]);
+    let labels: Vec<String> = boxes
+        .iter()
+        .zip(ends)
+        .map(|(b, end)| normalise(line.get(b.start + b.len..end).unwrap_or_default()))
+        .collect();
+    let verdict = normalise(judged.verdict.words());
+    if !labels.contains(&verdict) {
+        return;
+    }
+    for (mark, label) in boxes.iter().zip(&labels).rev() {
+        tick(line, mark, *label == verdict);
+    }
+}
+
+/// What was found about an item, on one line.
+fn evidence(item: &JudgedItem, was_ticked: bool) -> String {
+    let mut words = match &item.meaning {
+        Meaning::Exact { .. } => format!("**{}** (known item)", item.status.name()),
+        Meaning::Similar { score, .. } => {
+            format!(
+                "**{}** (matched, {:.0} % sure)",
+                item.status.name(),
+                confidence(*score)
+            )
+        }
+        Meaning::Unknown => format!("**{}** (not matched)", item.status.name()),
+    };
+    for answer in &item.answers {
+        let _ = write!(words, " · {}", about(answer));
+    }
+    if was_ticked && !item.status.is_satisfied() {
+        words.push_str(" · its box was ticked");
+    }
+    one_line(&words)
+}
+
+/// How sure a match is, in percent: the threshold counts as 80, a score of one as 100.
+pub(crate) fn confidence(score: f64) -> f64 {
+    80.0 + (score.min(1.0) - 0.24) / 0.76 * 20.0
+}
+
+fn about(answer: &Answer) -> String {
+    if answer.id.is_empty() {
+        return answer.words.clone();
+    }
+    format!("`{}` {}: {}", answer.id, answer.status.name(), answer.words)
+}
+
+/// Evidence comes from outside: it must not break the document it is written into.
+fn one_line(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let clean = clean.replace("<!--", "<! --");
+    let mut out: String = clean.chars().take(LONGEST).collect();
+    if clean.chars().count() > LONGEST {
+        out.push('…');
+    }
+    out
+}
+
+fn summary(judged: &Judged) -> String {
+    let mut out = String::from("\n## What was verified\n\n");
+    let _ = writeln!(
+        out,
+        "**{}**: {} of {} items understood.\n",
+        judged.verdict.words(),
+        judged.matched(),
+        judged.items.len()
+    );
+    out.push_str("| status | items |\n|---|---|\n");
+    for (status, n) in judged.counts() {
+        let _ = writeln!(out, "| {} | {n} |", status.name());
+    }
+    let people: Vec<&JudgedItem> = judged.items.iter().filter(|i| needs_person(i)).collect();
+    if !people.is_empty() {
+        out.push_str("\n### Needs a person\n\n");
+        for item in people {
+            let what = item
+                .answers
+                .first()
+                .map(|a| a.id.as_str())
+                .filter(|id| !id.is_empty());
+            let name = what.unwrap_or(&item.hash);
+            let _ = writeln!(
+                out,
+                "- line {}: {} (`{name}`)",
+                item.line,
+                one_line(&item.text)
+            );
+        }
+    }
+    if !judged.lines.is_empty() {
+        out.push_str("\n### Requirements in other lines\n\n| line | status | requirements |\n|---|---|---|\n");
+        for line in &judged.lines {
+            let ids: Vec<String> = line.answers.iter().map(|a| format!("`{}`", a.id)).collect();
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} |",
+                line.line,
+                line.status.name(),
+                ids.join(" ")
+            );
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// Whether only a person can settle an item.
+pub(crate) fn needs_person(item: &JudgedItem) -> bool {
+    use crate::requirement::EvidenceKind;
+    item.status == ItemStatus::NotVerified
+        && item.answers.iter().any(|answer| {
+            answer.status == ItemStatus::NotVerified && answer.kind == EvidenceKind::Person
+        })
+}
