@@ -45,7 +45,10 @@ impl RequestBody {
     /// A body to be read within `limits`.
     #[must_use]
     pub fn new(incoming: Incoming, limits: Limits) -> Self {
-        Self { incoming: Some(incoming), limits }
+        Self {
+            incoming: Some(incoming),
+            limits,
+        }
     }
 
     /// Reads the whole body. A body that announces too much is refused before any of it is read.
@@ -53,7 +56,9 @@ impl RequestBody {
     /// # Errors
     /// When the body is too large, too slow, or breaks off.
     pub async fn read(mut self) -> Result<Bytes, Error> {
-        let Some(incoming) = &mut self.incoming else { return Ok(Bytes::new()) };
+        let Some(incoming) = &mut self.incoming else {
+            return Ok(Bytes::new());
+        };
         let result = read_whole(incoming, self.limits).await;
         if !matches!(result, Err(Error::TooLarge { .. })) {
             self.incoming = None;

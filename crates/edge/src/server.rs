@@ -7,16 +7,14 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http::{Request, Response, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,9 +26,11 @@ use tokio::task::JoinSet;
 
 use crate::BoxError;
 
+mod in_flight;
 mod io;
 
-use io::{InFlight, InFlightGuard, ServerIo};
+use in_flight::{Counted, InFlight};
+use io::ServerIo;
 pub use io::{RenderRefusal, Timeouts};
 
 /// Answers requests. One clone serves one worker thread.
@@ -293,15 +293,15 @@ async fn serve_connection<S: Service>(
     service: S,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let in_flight = Arc::new(InFlight::default());
+    let in_flight = InFlight::new();
     let io = ServerIo::new(
         stream,
         options.timeouts,
         Arc::clone(&in_flight),
         options.render_refusal,
     );
-    let handler = service_fn(move |request| {
-        let guard = in_flight.enter();
+    let handler = service_fn(move |request: Request<Incoming>| {
+        let guard = in_flight.enter(request.version() == Version::HTTP_2);
         let service = service.clone();
         async move {
             let response = match AssertUnwindSafe(service.call(request, peer))
@@ -311,10 +311,7 @@ async fn serve_connection<S: Service>(
                 Ok(response) => response,
                 Err(_) => service.panicked(),
             };
-            Ok::<_, Infallible>(response.map(|body| Counted {
-                body,
-                _guard: guard,
-            }))
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, guard)))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -339,31 +336,5 @@ async fn serve_connection<S: Service>(
     if let Err(error) = result {
         // Clients that hang up and requests that cannot be parsed: nothing for an operator to do.
         tracing::debug!(error, %peer, "a connection ended early");
-    }
-}
-
-/// An answer's body that counts as in flight until it is sent or dropped.
-struct Counted<B> {
-    body: B,
-    _guard: InFlightGuard,
-}
-
-impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -4,12 +4,13 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+
+use super::in_flight::InFlight;
 
 /// Time limits of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -24,31 +25,6 @@ pub struct Timeouts {
 
 /// Renders the whole HTTP/1.1 response for a request that could not be parsed.
 pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
-
-/// Requests that are being answered on one connection.
-#[derive(Debug, Default)]
-pub(super) struct InFlight(AtomicU32);
-
-impl InFlight {
-    pub(super) fn enter(self: &Arc<Self>) -> InFlightGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(Arc::clone(self))
-    }
-
-    fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-    }
-}
-
-/// Counts one request until it is dropped.
-#[derive(Debug)]
-pub(super) struct InFlightGuard(Arc<InFlight>);
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// What the read side waits for.
 #[derive(Debug, Clone, Copy)]
@@ -107,27 +83,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             return;
         }
         let is_http2 = *self.is_http2.get_or_insert(received.starts_with(b"PRI "));
-        self.phase = match self.phase {
-            _ if !self.in_flight.is_idle() => Phase::Busy,
-            // HTTP/2 control frames are not the start of a request.
-            _ if is_http2 => Phase::Idle(Instant::now()),
-            Phase::Header(since) => Phase::Header(since),
-            Phase::Busy | Phase::Idle(_) => Phase::Header(Instant::now()),
+        self.phase = match (self.in_flight.idle_since(), self.phase) {
+            (None, _) => Phase::Busy,
+            // HTTP/2 control frames, answered pings for example, are not the start of a request.
+            (Some(since), _) if is_http2 => Phase::Idle(since),
+            (Some(ended), Phase::Header(since)) if since >= ended => Phase::Header(since),
+            (Some(_), _) => Phase::Header(Instant::now()),
         };
     }
 
     /// Pending until the phase lasts too long. The timer is re-armed only when it fires or would
-    /// fire too late, so that a busy connection does not touch it.
+    /// fire too late, so that a busy connection does not touch it. It is armed while an answer is
+    /// sent as well, because nothing polls the read side when that ends.
     fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Phase> {
-        if !self.in_flight.is_idle() {
-            self.phase = Phase::Busy;
-            return Poll::Pending;
-        }
-        if matches!(self.phase, Phase::Busy) {
-            self.phase = Phase::Idle(Instant::now());
-        }
+        self.phase = match (self.in_flight.idle_since(), self.phase) {
+            (None, _) => Phase::Busy,
+            (Some(ended), Phase::Busy) => Phase::Idle(ended),
+            // Requests that came together are answered without another look at the socket.
+            (Some(ended), Phase::Header(since)) if since < ended => Phase::Idle(ended),
+            (Some(_), phase) => phase,
+        };
         let deadline = match self.phase {
-            Phase::Busy => return Poll::Pending,
+            Phase::Busy if self.in_flight.is_unread_for(self.timeouts.write) => {
+                return Poll::Ready(self.phase);
+            }
+            Phase::Busy => Instant::now() + self.timeouts.keep_alive.min(self.timeouts.write),
             Phase::Idle(since) => since + self.timeouts.keep_alive,
             Phase::Header(since) => since + self.timeouts.header,
         };

@@ -1,0 +1,137 @@
+//! The requests that are being answered on one connection, as far as its timeouts need to know.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::BoxError;
+
+/// Requests that are being answered on one connection.
+#[derive(Debug)]
+pub(super) struct InFlight(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    count: usize,
+    /// When the last of them ended.
+    idle_since: Instant,
+    next_stream: u64,
+    /// Streams of HTTP/2 whose last piece was taken and that were not asked for another since: their
+    /// client does not read. Over HTTP/1.1 the socket itself tells.
+    unread: BTreeMap<u64, Instant>,
+}
+
+impl InFlight {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            count: 0,
+            idle_since: Instant::now(),
+            next_stream: 0,
+            unread: BTreeMap::new(),
+        })))
+    }
+
+    pub(super) fn enter(self: &Arc<Self>, is_http2: bool) -> InFlightGuard {
+        let mut state = self.0.lock();
+        state.count += 1;
+        let stream = is_http2.then_some(state.next_stream);
+        state.next_stream += 1;
+        InFlightGuard {
+            in_flight: Arc::clone(self),
+            stream,
+        }
+    }
+
+    /// Since when nothing has been answered; `None` while something is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.0.lock();
+        (state.count == 0).then_some(state.idle_since)
+    }
+
+    /// Whether a client has left an answer unread for so long.
+    pub(super) fn is_unread_for(&self, timeout: Duration) -> bool {
+        let state = self.0.lock();
+        let mut since = state.unread.values();
+        since.any(|since| since.elapsed() >= timeout)
+    }
+}
+
+/// Counts one request until it is dropped.
+#[derive(Debug)]
+pub(super) struct InFlightGuard {
+    in_flight: Arc<InFlight>,
+    /// The number of the stream; `None` over HTTP/1.1.
+    stream: Option<u64>,
+}
+
+impl InFlightGuard {
+    /// hyper asked for the next piece: there is room for it.
+    fn note_asked(&self) {
+        if let Some(stream) = self.stream {
+            self.in_flight.0.lock().unread.remove(&stream);
+        }
+    }
+
+    /// hyper took what there was.
+    fn note_taken(&self) {
+        if let Some(stream) = self.stream {
+            let mut state = self.in_flight.0.lock();
+            state.unread.insert(stream, Instant::now());
+        }
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        let mut state = self.in_flight.0.lock();
+        state.count -= 1;
+        if state.count == 0 {
+            state.idle_since = Instant::now();
+        }
+        if let Some(stream) = self.stream {
+            state.unread.remove(&stream);
+        }
+    }
+}
+
+/// An answer's body that counts as in flight until it is sent or dropped.
+pub(super) struct Counted<B> {
+    body: B,
+    guard: InFlightGuard,
+}
+
+impl<B> Counted<B> {
+    pub(super) fn new(body: B, guard: InFlightGuard) -> Self {
+        Self { body, guard }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.guard.note_asked();
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.guard.note_taken();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
