@@ -10,6 +10,7 @@ use crate::output;
 
 mod check;
 mod config;
+mod decide;
 mod fake_provider;
 mod health;
 mod init;
@@ -47,6 +48,12 @@ enum Command {
     /// Judge a running instance, with evidence. Exits with 0 (ready), 1 (not ready) or 2 (could
     /// not run).
     Check(check::Arguments),
+    /// Say by name, until a day, that something holds which no check can see.
+    Attest(decide::Attest),
+    /// Accept by name, until a day, that something does not hold.
+    Waive(decide::Waive),
+    /// Sign for a role.
+    Sign(decide::Sign),
     /// Validate, show, compare and describe configurations.
     #[command(subcommand)]
     Config(config::Command),
@@ -83,6 +90,9 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Serve { config, listen } => crate::serve::run(config.config, listen)?,
         Command::Init(arguments) => init::run(&arguments)?,
         Command::Check(arguments) => return check::run(arguments),
+        Command::Attest(arguments) => decide::attest(arguments)?,
+        Command::Waive(arguments) => decide::waive(arguments)?,
+        Command::Sign(arguments) => decide::sign(arguments)?,
         Command::Config(command) => config::run(command)?,
         Command::Keys(arguments) => keys::run(arguments)?,
         Command::Usage(arguments) => usage::run(&arguments)?,

@@ -8,10 +8,12 @@ use seaworthy_core::store::Stores;
 use seaworthy_verify::report::{json, pretty};
 use seaworthy_verify::{FailOn, ModelCalls, Options, Report, RunError, exit_code};
 
-use super::{ConfigArgument, keys};
+use super::{ConfigArgument, decide, keys};
 use crate::app;
 use crate::exit::{self, Failure};
 use crate::output::{self, Format};
+
+mod checklists;
 
 /// How long the key works that is made for a check of an instance on this machine.
 const KEY_LIFETIME: Duration = Duration::from_secs(600);
@@ -48,6 +50,18 @@ pub(super) struct Arguments {
     /// Show the evidence of every check.
     #[arg(long)]
     details: bool,
+    /// A checklist in Markdown to judge as well; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    checklist: Vec<PathBuf>,
+    /// Write the judged checklist to this file.
+    #[arg(long, value_name = "FILE", requires = "checklist", conflicts_with = "write")]
+    output: Option<PathBuf>,
+    /// Write each judged checklist back to its own file.
+    #[arg(long, requires = "checklist")]
+    write: bool,
+    /// The file of attestations, waivers and signatures.
+    #[arg(long, value_name = "FILE", default_value = seaworthy_verify::decisions::FILE)]
+    decisions: PathBuf,
     /// Leave out the checks that start an instance of their own.
     #[arg(long)]
     no_scratch: bool,
@@ -71,6 +85,8 @@ impl From<Gate> for FailOn {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let lists = checklists::read(&arguments.checklist, arguments.output.as_deref())?;
+    let decisions = decide::read(&arguments.decisions)?;
     let loaded = app::load(arguments.config.config.as_deref(), &app::environment())
         .map_err(|failure| Failure::new(exit::USAGE, failure.message))?;
     let configured = format!("http://{}", loaded.config.server.listen);
@@ -102,9 +118,21 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
         }
         Ok(outcome)
     })?;
+    let outcome = match outcome {
+        Ok(mut report) => {
+            checklists::judge(lists, &mut report, &decisions)?;
+            Ok(report)
+        }
+        Err(error) => Err(error),
+    };
     let code = exit_code(&outcome, arguments.fail_on.into());
     match outcome {
-        Ok(report) => show(&report, &arguments)?,
+        Ok(report) => {
+            if arguments.write || arguments.output.is_some() {
+                checklists::write(&report, &arguments.checklist, arguments.output.as_deref())?;
+            }
+            show(&report, &arguments)?;
+        }
         Err(error) => return Err(Failure::of(exit::USAGE, &error)),
     }
     Ok(code)
