@@ -119,8 +119,8 @@ impl Account {
         }
     }
 
-    /// The account after it has become known that at least `spent` was spent. What is known never
-    /// becomes less, so restoring twice is harmless.
+    /// The account after it has become known that at least `spent` was spent. Doing so twice changes
+    /// nothing.
     #[must_use]
     pub fn restore(self, spent: u64) -> Self {
         Self {

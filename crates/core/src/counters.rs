@@ -215,8 +215,10 @@ pub trait Counters: Send + Sync + std::fmt::Debug {
     /// The accounts, for reports; [`Account::default`] for one that nobody has claimed from.
     async fn snapshot(&self, accounts: &[AccountKey]) -> Result<Vec<Account>>;
 
-    /// Raises accounts to what the ledger knows was spent. It never lowers one: restoring twice, or
-    /// while others settle, does not count anything twice.
+    /// Raises accounts to what the ledger knows was spent, open calls at their worst case. For a
+    /// store that starts, or that has lost what it knew: before it takes the first claim, and as
+    /// often as there are replicas that notice. Not for a store that works: a call that is settled
+    /// in the ledger and not yet here would be counted twice.
     async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()>;
 
     /// These counters without the detour of a future, if they are in this process.

@@ -6,6 +6,7 @@
 //! burst. All numbers are integers below 2^53 and nothing is ever rounded, so that the same sums
 //! come out here, in Lua and in SQL.
 
+pub mod caps;
 pub mod headers;
 pub mod policy;
 mod text;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limit::Period;
+use crate::money::Micros;
 
 fn policy() -> Arc<Policy> {
     let rate = |name: &str, scope, unit| RateRule {

@@ -1,0 +1,6 @@
+//! Limits, budgets and the ledger as a whole.
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod speed;
