@@ -62,7 +62,9 @@ async fn no_guarded_route_opens_without_a_live_key() {
             call().header("x-api-key", ""),
         ];
         for call in invalid {
-            call.send().await.assert_error(family, 401, "invalid_api_key");
+            call.send()
+                .await
+                .assert_error(family, 401, "invalid_api_key");
         }
     }
     app.finish().await;
@@ -152,11 +154,7 @@ async fn a_revoked_key_stops_working_at_the_next_look_at_the_store() {
     let (key, id) = app.create_key(Role::User, None).await;
     app.keys_noticed().await;
     assert_eq!(list_models(&app, &key).await.status, 200);
-    app.stores
-        .keys
-        .revoke(&id, app.clock.now())
-        .await
-        .unwrap();
+    app.stores.keys.revoke(&id, app.clock.now()).await.unwrap();
     app.keys_noticed().await;
     let answer = list_models(&app, &key).await;
     answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
@@ -224,7 +222,10 @@ async fn a_flood_of_the_same_keys_does_not_reach_the_store() {
     let before = app.lookups.load(Ordering::SeqCst);
     for _ in 0..50 {
         assert_eq!(list_models(&app, unknown.expose()).await.status, 401);
-        assert_eq!(list_models(&app, "swk_not-even-well-formed").await.status, 401);
+        assert_eq!(
+            list_models(&app, "swk_not-even-well-formed").await.status,
+            401
+        );
         assert_eq!(list_models(&app, &app.user_key).await.status, 200);
     }
     assert_eq!(app.lookups.load(Ordering::SeqCst) - before, 2);

@@ -17,12 +17,8 @@ async fn bytes_that_are_no_http_or_no_answer_at_all_are_502() {
     for dialect in DIALECTS {
         for bytes in ["", "\x16\x03\x01\x02\x00", "SSH-2.0-OpenSSH_9.9\r\n"] {
             let app = TestApp::start().await;
-            app.upstream
-                .will([Step::Send(bytes.into()), Step::HangUp]);
-            let answer = app
-                .post(path(dialect), ask(dialect, false))
-                .send()
-                .await;
+            app.upstream.will([Step::Send(bytes.into()), Step::HangUp]);
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
             answer.assert_error(dialect.family(), 502, "upstream_unreachable");
             assert_eq!(app.upstream.requests(), 1, "a call is never sent twice");
             assert!(app.only_settlement().await.usage.estimated);
@@ -43,10 +39,7 @@ async fn a_body_that_is_not_json_or_not_announced_as_such_is_502() {
             let app = TestApp::start().await;
             app.upstream
                 .will_send(http(200, &[("content-type", kind)], body));
-            let answer = app
-                .post(path(dialect), ask(dialect, false))
-                .send()
-                .await;
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
             answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
             let settled = app.only_settlement().await;
             assert_eq!(settled.outcome, Outcome::Failure);
@@ -63,10 +56,7 @@ async fn a_whole_answer_that_breaks_off_is_502() {
         let whole = ok(dialect);
         app.upstream
             .will([Step::Send(whole.slice(..whole.len() - 1)), Step::HangUp]);
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 502, "upstream_unreachable");
         assert!(app.only_settlement().await.usage.total() > 0);
         app.finish().await;
@@ -81,14 +71,12 @@ async fn an_answer_over_the_limit_is_502_and_not_read_to_its_end() {
             .start()
             .await;
         let piece = Bytes::from(vec![b' '; 10_000]);
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20000000\r\n\r\n";
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20000000\r\n\r\n";
         let mut script = vec![Step::Send(head.into())];
         script.extend(std::iter::repeat_n(Step::Send(piece), 2_000));
         app.upstream.will(script);
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 502, "upstream_response_too_large");
         assert_eq!(app.upstream.left_early(), 1);
         app.finish().await;
@@ -101,7 +89,9 @@ async fn assert_ends_with_error(app: TestApp, dialect: Dialect, begun: &str, cod
     assert_eq!(answer.status, 200);
     assert!(answer.whole, "the framing ends properly");
     let text = answer.text();
-    let error = text.strip_prefix(begun).unwrap_or_else(|| panic!("{text:?}"));
+    let error = text
+        .strip_prefix(begun)
+        .unwrap_or_else(|| panic!("{text:?}"));
     assert_eq!(error.matches("data: ").count(), 1, "{error:?}");
     assert_eq!(code_of(&answer.last_event(), dialect.family()), code);
     let settled = app.only_settlement().await;
@@ -118,11 +108,8 @@ async fn a_stream_that_is_cut_ends_with_whole_events_and_one_error_event() {
             let events = events(dialect, false);
             let begun = events[..3].concat();
             let torn = if in_an_event { &events[3][..30] } else { "" };
-            app.upstream.will([
-                stream_head(),
-                chunk(format!("{begun}{torn}")),
-                Step::HangUp,
-            ]);
+            app.upstream
+                .will([stream_head(), chunk(format!("{begun}{torn}")), Step::HangUp]);
             assert_ends_with_error(app, dialect, &begun, "upstream_unreachable").await;
         }
     }

@@ -34,8 +34,10 @@ async fn contents_and_credentials_appear_in_no_log_no_metric_no_admin_answer_and
         let kind = [("content-type", "application/json")];
         app.upstream.will_send(http(200, &kind, whole));
         app.upstream.will(stream(&streamed));
-        app.upstream.will_send(http(401, &kind, format!("{{\"error\":\"{CANARY}\"}}")));
-        app.upstream.will_send(http(200, &kind, format!("{CANARY} is no JSON")));
+        app.upstream
+            .will_send(http(401, &kind, format!("{{\"error\":\"{CANARY}\"}}")));
+        app.upstream
+            .will_send(http(200, &kind, format!("{CANARY} is no JSON")));
         app.upstream
             .will_send(http(500, &[("content-type", "text/html")], CANARY));
         app.upstream.will([
@@ -43,8 +45,10 @@ async fn contents_and_credentials_appear_in_no_log_no_metric_no_admin_answer_and
             chunk(format!("{}data: {CANARY}", events(dialect, true)[0])),
             Step::HangUp,
         ]);
-        app.upstream
-            .will([Step::Send(format!("{CANARY} is no HTTP\r\n\r\n").into()), Step::HangUp]);
+        app.upstream.will([
+            Step::Send(format!("{CANARY} is no HTTP\r\n\r\n").into()),
+            Step::HangUp,
+        ]);
         for number in 0..7 {
             let is_stream = [1, 5].contains(&number);
             let body = request(dialect, is_stream, &secret_words);
@@ -62,11 +66,16 @@ async fn contents_and_credentials_appear_in_no_log_no_metric_no_admin_answer_and
         app.upstream.dial_will(DialFault::Refuse);
         let refused = app.post(path(dialect), request(dialect, false, &secret_words));
         shown.push_str(&refused.send().await.text());
-        // What cannot be decoded, and credentials that are wrong.
-        let odd = format!("{{\"model\": \"gpt\", \"messages\": \"{CANARY}\"}}");
-        shown.push_str(&app.post(path(dialect), odd).send().await.text());
-        let odd = format!("{{\"model\": \"gpt\", \"stream\": \"{CANARY}\"");
-        shown.push_str(&app.post(path(dialect), odd).send().await.text());
+        // What cannot be decoded may come back to its sender, who reads what was wrong with it, and
+        // to nobody else.
+        for odd in [
+            format!("{{\"model\": \"gpt\", \"messages\": \"{CANARY}\"}}"),
+            format!("{{\"model\": \"gpt\", \"stream\": \"{CANARY}\""),
+            format!("{{\"model\": \"{CANARY}\", \"messages\": [], \"max_tokens\": 1}}"),
+        ] {
+            let answer = app.post(path(dialect), odd).send().await;
+            assert!((400..500).contains(&answer.status));
+        }
         let stranger = app.call(http::Method::POST, path(dialect)).key(CANARY);
         shown.push_str(&stranger.send().await.text());
     }

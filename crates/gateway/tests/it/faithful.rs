@@ -19,7 +19,12 @@ const ODD_ANTHROPIC: &str = "{ \"max_tokens\":64, \"messages\" :[{\"role\":\"use
 #[tokio::test(start_paused = true)]
 async fn a_body_reaches_the_provider_byte_for_byte_except_for_the_models_name() {
     let cases = [
-        (Dialect::OpenAiChat, ODD_OPENAI, "\"model\":\"gpt\"", "\"model\":\"gpt-real\""),
+        (
+            Dialect::OpenAiChat,
+            ODD_OPENAI,
+            "\"model\":\"gpt\"",
+            "\"model\":\"gpt-real\"",
+        ),
         (
             Dialect::AnthropicMessages,
             ODD_ANTHROPIC,
@@ -44,7 +49,9 @@ async fn a_body_reaches_the_provider_byte_for_byte_except_for_the_models_name() 
 async fn a_whole_answer_reaches_the_caller_byte_for_byte() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;
-        let odd = reply(dialect, true, &usage_object(dialect)).to_string().replace(',', " ,\n");
+        let odd = reply(dialect, true, &usage_object(dialect))
+            .to_string()
+            .replace(',', " ,\n");
         app.upstream
             .will_send(http(200, &[("content-type", "application/json")], &odd));
         let answer = app.post(path(dialect), ask(dialect, false)).send().await;
@@ -59,11 +66,16 @@ async fn calls_go_to_the_providers_own_path_with_the_callers_query() {
     let claude = ask(Dialect::AnthropicMessages, false);
     app.upstream.will_send(ok(Dialect::OpenAiChat));
     app.upstream.will_send(ok(Dialect::AnthropicMessages));
-    app.upstream
-        .will_send(http(200, &[("content-type", "application/json")], "{\"input_tokens\":7}"));
+    app.upstream.will_send(http(
+        200,
+        &[("content-type", "application/json")],
+        "{\"input_tokens\":7}",
+    ));
     let gpt = ask(Dialect::OpenAiChat, false);
     app.post("/v1/chat/completions?a=b%20c", gpt).send().await;
-    app.post("/v1/messages?beta=true", claude.clone()).send().await;
+    app.post("/v1/messages?beta=true", claude.clone())
+        .send()
+        .await;
     let counted = app.post("/v1/messages/count_tokens", claude).send().await;
     assert_eq!(counted.json()["input_tokens"], 7);
     let seen: Vec<(String, String)> = app
@@ -104,11 +116,17 @@ async fn headers_of_betas_and_unknown_headers_pass_in_both_directions() {
         .send()
         .await;
     let seen = app.upstream.only_request();
-    assert_eq!(seen.header("anthropic-beta"), "context-1m,interleaved-thinking");
+    assert_eq!(
+        seen.header("anthropic-beta"),
+        "context-1m,interleaved-thinking"
+    );
     assert_eq!(seen.header("anthropic-version"), "2023-06-01");
     assert_eq!(seen.header("x-stainless-lang"), "python");
     assert_eq!(seen.header("x-some-future-header"), "kept");
-    assert_eq!(answer.header("anthropic-ratelimit-requests-remaining"), "41");
+    assert_eq!(
+        answer.header("anthropic-ratelimit-requests-remaining"),
+        "41"
+    );
     assert_eq!(answer.header("x-anything"), "else");
     assert_eq!(
         answer.header("x-seaworthy-upstream-request-id"),
@@ -235,9 +253,11 @@ async fn streams_cut_at_every_byte_arrive_with_the_same_bytes_and_the_same_usage
     }
     let settlements = app.settlements().await;
     assert_eq!(settlements.len(), app.upstream.requests());
-    assert!(settlements.iter().all(|settlement| {
-        settlement.usage.output_tokens == 9 && !settlement.usage.estimated
-    }));
+    assert!(
+        settlements.iter().all(|settlement| {
+            settlement.usage.output_tokens == 9 && !settlement.usage.estimated
+        })
+    );
     app.finish().await;
 }
 

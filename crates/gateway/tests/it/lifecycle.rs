@@ -8,7 +8,7 @@ use seaworthy_gateway::Lifecycle;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::support::app::{TestApp, eventually};
+use crate::support::app::TestApp;
 use crate::support::client::Open;
 use crate::support::upstream::{DialFault, Step};
 use crate::support::wire::{
@@ -47,10 +47,7 @@ async fn a_replica_that_stops_refuses_new_calls_and_finishes_those_that_run() {
     let (open, go_on) = begin_stream(&app).await;
     app.gateway.health.set(Lifecycle::Stopping);
     for dialect in DIALECTS {
-        let refused = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let refused = app.post(path(dialect), ask(dialect, false)).send().await;
         refused.assert_error(dialect.family(), 503, "shutting_down");
         assert!(!refused.header("retry-after").is_empty());
         assert_eq!(refused.header("connection"), "close");
@@ -109,7 +106,10 @@ async fn more_calls_than_may_run_are_refused_with_503_until_one_ends() {
         refused.assert_error(dialect.family(), 503, "overloaded");
         assert!(!refused.header("retry-after").is_empty());
     }
-    assert_eq!(app.get("/v1/models").key(&app.user_key).send().await.status, 200);
+    assert_eq!(
+        app.get("/v1/models").key(&app.user_key).send().await.status,
+        200
+    );
     let [first, second] = running;
     assert_completes(first.0, &first.1).await;
     app.upstream.will_send(ok(CHAT));
@@ -126,10 +126,7 @@ async fn a_panic_costs_one_request_and_says_so() {
     for dialect in DIALECTS {
         // The idle connection would be used instead of dialling.
         app.upstream.dial_will(DialFault::Panic);
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 500, "internal_error");
     }
     assert_completes(open, &go_on).await;
@@ -180,7 +177,8 @@ async fn a_provider_that_moves_is_dialled_anew_and_one_that_stays_keeps_its_conn
     app.reload("[models.claude]", "[models.other]").unwrap();
     assert_eq!(ask_once().await, "openai.test");
     assert_eq!(app.upstream.dialled(), 1);
-    app.reload("http://openai.test/v1", "http://moved.test/v1").unwrap();
+    app.reload("http://openai.test/v1", "http://moved.test/v1")
+        .unwrap();
     assert_eq!(ask_once().await, "moved.test");
     assert_eq!(app.upstream.dialled(), 2);
     app.finish().await;

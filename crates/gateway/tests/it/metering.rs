@@ -1,17 +1,21 @@
 //! What is recorded is what the provider counted, and an estimate says that it is one.
 
+use std::sync::atomic::Ordering;
+
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_core::usage::Usage;
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, eventually};
+use crate::support::upstream::{DialFault, Step};
 use crate::support::wire::{
     DIALECTS, ask, events, json_response, path, reply, request, stream, usage_object, used,
 };
 
 #[tokio::test(start_paused = true)]
-async fn recorded_usage_is_the_providers_in_every_dialect_whole_or_streamed_with_tools_or_without() {
+async fn recorded_usage_is_the_providers_in_every_dialect_whole_or_streamed_with_tools_or_without()
+{
     for dialect in DIALECTS {
         for is_stream in [false, true] {
             for tools in [false, true] {
@@ -69,11 +73,14 @@ async fn usage_that_a_whole_answer_leaves_out_is_estimated_and_flagged() {
         app.post(path(dialect), ask(dialect, false)).send().await;
         let usage = app.only_settlement().await.usage;
         assert!(usage.estimated, "{usage:?}");
-        assert!(usage.input_tokens > 10 && usage.output_tokens > 10, "{usage:?}");
+        assert!(
+            usage.input_tokens > 10 && usage.output_tokens > 10,
+            "{usage:?}"
+        );
         let metrics = app.metrics().await;
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("seaworthy_usage_estimated_total") && line.ends_with(" 1"));
+        let line = metrics.lines().find(|line| {
+            line.starts_with("seaworthy_usage_estimated_total") && line.ends_with(" 1")
+        });
         assert!(line.is_some(), "{metrics}");
         app.finish().await;
     }
@@ -163,10 +170,48 @@ async fn settlements_wait_out_a_ledger_that_fails_and_none_is_lost_or_written_tw
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_call_leaves_before_its_intent_is_recorded() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        app.journal.outage.set(true);
+        let refused = app.post(path(dialect), ask(dialect, true)).send().await;
+        refused.assert_error(dialect.family(), 503, "store_unavailable");
+        assert_eq!(
+            (app.upstream.dialled(), app.settlements().await.len()),
+            (0, 0)
+        );
+        app.journal.outage.set(false);
+        app.upstream.will([Step::Silence]);
+        let client = tokio::spawn(app.post(path(dialect), ask(dialect, false)).send());
+        eventually("the provider is asked", || app.upstream.requests() == 1).await;
+        assert_eq!(app.journal.recorded.load(Ordering::SeqCst), 1);
+        client.abort();
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ending_is_in_the_journal_before_the_caller_sees_the_end() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        app.ledger.outage.set(true);
+        app.upstream.will(stream(events(dialect, false).concat()));
+        let mut open = app.post(path(dialect), ask(dialect, true)).open().await;
+        open.next().await.unwrap();
+        let endings = app.journal.endings.lock().clone();
+        assert_eq!(endings.len(), 1, "{endings:?}");
+        assert_eq!(endings[0].usage, used(dialect));
+        assert_eq!(endings[0].outcome, Outcome::Success);
+        drop(open);
+        app.ledger.outage.set(false);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_never_left_is_not_recorded() {
     let app = TestApp::start().await;
-    app.upstream
-        .dial_will(crate::support::upstream::DialFault::Refuse);
+    app.upstream.dial_will(DialFault::Refuse);
     let body = ask(Dialect::OpenAiChat, false);
     let answer = app.post("/v1/chat/completions", body).send().await;
     assert_eq!(answer.status, 502);

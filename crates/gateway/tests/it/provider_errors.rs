@@ -32,17 +32,17 @@ async fn errors_keep_their_status_their_body_and_their_advice_on_when_to_retry()
                 ("x-ratelimit-remaining-tokens", "0"),
             ];
             app.upstream.will_send(http(status, &headers, &body));
-            let answer = app
-                .post(path(dialect), ask(dialect, false))
-                .send()
-                .await;
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
             assert_eq!((answer.status, answer.text()), (status, body));
             for (name, value) in &headers[1..] {
                 assert_eq!(answer.header(name), *value);
             }
             let settled = app.only_settlement().await;
             assert_eq!(settled.usage, Usage::default(), "a refusal costs nothing");
-            assert_eq!((settled.outcome, settled.status), (Outcome::Failure, status));
+            assert_eq!(
+                (settled.outcome, settled.status),
+                (Outcome::Failure, status)
+            );
             app.finish().await;
         }
     }
@@ -68,10 +68,7 @@ async fn an_error_page_of_a_proxy_becomes_an_error_that_clients_can_read() {
         let headers = [("content-type", "text/html"), ("retry-after", "5")];
         let page = "<html>secret-of-the-proxy</html>";
         app.upstream.will_send(http(502, &headers, page));
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 502, "upstream_error");
         assert_eq!(answer.header("retry-after"), "5");
         assert!(!answer.text().contains("secret-of-the-proxy"));
@@ -81,14 +78,14 @@ async fn an_error_page_of_a_proxy_becomes_an_error_that_clients_can_read() {
 
 #[tokio::test(start_paused = true)]
 async fn overload_that_only_anthropics_clients_know_is_told_to_others_in_their_way() {
-    for (dialect, status) in [(Dialect::OpenAiChat, 503), (Dialect::AnthropicMessages, 529)] {
+    for (dialect, status) in [
+        (Dialect::OpenAiChat, 503),
+        (Dialect::AnthropicMessages, 529),
+    ] {
         let app = TestApp::start().await;
         app.upstream
             .will_send(http(529, &[("content-type", "text/plain")], "busy"));
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), status, "upstream_error");
         app.finish().await;
     }
@@ -102,10 +99,7 @@ async fn refused_credentials_are_the_operators_business_and_never_blamed_on_the_
             let body = error_body(dialect, "Incorrect API key provided: sk-leaked").to_string();
             app.upstream
                 .will_send(http(status, &[("content-type", "application/json")], body));
-            let answer = app
-                .post(path(dialect), ask(dialect, false))
-                .send()
-                .await;
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
             answer.assert_error(dialect.family(), 502, "upstream_authentication_failed");
             assert!(!format!("{answer:?}").contains("sk-leaked"));
             assert_eq!(app.only_settlement().await.usage, Usage::default());

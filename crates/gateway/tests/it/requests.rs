@@ -100,8 +100,8 @@ async fn a_body_over_the_limit_is_413_also_when_its_length_is_not_announced() {
             body.len(),
         );
         io.write_all(head.as_bytes()).await.unwrap();
-        io.write_all(&body).await.unwrap();
-        io.write_all(b"\r\n0\r\n\r\n").await.unwrap();
+        // The gateway does not listen to the end of it.
+        let _cut_short = io.write_all(&body).await;
         let mut answer = String::new();
         io.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
@@ -140,12 +140,14 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_callers_words() {
         };
         let missing = with_version(app.get("/v1/assistants")).send().await;
         missing.assert_error(family, 404, "not_found");
-        let wrong = with_version(app.call(Method::DELETE, "/v1/models")).send().await;
+        let wrong = with_version(app.call(Method::DELETE, "/v1/models"))
+            .send()
+            .await;
         wrong.assert_error(family, 405, "method_not_allowed");
         assert_eq!(wrong.header("allow"), "GET, HEAD");
     }
-    let wrong = app.get("/v1/messages").send().await;
-    wrong.assert_error(Family::Anthropic, 405, "method_not_allowed");
+    let wrong = app.get("/v1/chat/completions").send().await;
+    wrong.assert_error(Family::OpenAi, 405, "method_not_allowed");
     assert_eq!(wrong.header("allow"), "POST");
     app.finish().await;
 }
@@ -169,7 +171,9 @@ async fn models_are_listed_in_the_words_of_either_family() {
     let list = app.get("/v1/models").key(&app.user_key).send().await.json();
     let ids = |list: &serde_json::Value| -> Vec<String> {
         let models = list["data"].as_array().unwrap().iter();
-        models.map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+        models
+            .map(|model| model["id"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(list["object"], "list");
     assert_eq!(ids(&list), ["claude", "echo", "gpt"]);

@@ -28,10 +28,7 @@ async fn a_connection_that_does_not_open_is_504_and_was_never_used() {
     for dialect in DIALECTS {
         let app = app().await;
         app.upstream.dial_will(DialFault::Hang);
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 504, "upstream_timeout");
         assert_about(answer.took, 2);
         assert!(app.settlements().await.is_empty());
@@ -67,10 +64,7 @@ async fn a_whole_answer_that_stalls_is_504() {
         let whole = ok(dialect);
         app.upstream
             .will([Step::Send(whole.slice(..whole.len() - 5)), Step::Silence]);
-        let answer = app
-            .post(path(dialect), ask(dialect, false))
-            .send()
-            .await;
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 504, "upstream_timeout");
         assert_about(answer.took, 20);
         app.finish().await;

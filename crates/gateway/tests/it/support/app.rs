@@ -24,7 +24,7 @@ use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 
 use super::client::Call;
-use super::stores::{Keys, Outage, Recorder};
+use super::stores::{Keys, Logbook, Outage, Recorder};
 use super::upstream::Upstream;
 
 /// The gateway's own credentials at the providers.
@@ -36,7 +36,6 @@ pub(crate) const ANTHROPIC_SECRET: &str = "sk-ant-5ecret-of-the-gateway";
 pub(crate) struct Builder {
     server: String,
     timeouts: String,
-    models: String,
     is_shared: bool,
     plane: Option<Plane>,
 }
@@ -52,12 +51,6 @@ impl Builder {
     /// Sets the timeouts of both providers.
     pub(crate) fn timeouts(mut self, table: &str) -> Self {
         table.clone_into(&mut self.timeouts);
-        self
-    }
-
-    /// Adds tables of models.
-    pub(crate) fn models(mut self, tables: &str) -> Self {
-        table_end(&mut self.models, tables);
         self
     }
 
@@ -102,10 +95,8 @@ impl Builder {
             targets = ["anthropic/claude-real"]
             [models.echo]
             targets = ["echo/echo"]
-            {models}
             "#,
             server = self.server,
-            models = self.models,
         )
     }
 
@@ -114,6 +105,7 @@ impl Builder {
         let upstream = Upstream::default();
         let (keys_outage, lookups) = (Outage::default(), Arc::default());
         let ledger = Arc::new(Recorder::default());
+        let journal = Logbook::default();
         let inner = memory::open();
         let stores = Stores {
             is_shared: self.is_shared,
@@ -135,6 +127,7 @@ impl Builder {
         let deps = Dependencies {
             clock: Arc::clone(&clock) as seaworthy_core::clock::SharedClock,
             stores: stores.clone(),
+            journal: Arc::new(journal.clone()),
             secrets: Box::new(LocalSecrets(secret)),
             metrics: Metrics::new(),
             log: RequestLog::new(sink, Style::Json),
@@ -154,6 +147,7 @@ impl Builder {
             keys_outage,
             lookups,
             ledger,
+            journal,
             stores,
             config,
             user_key: String::new(),
@@ -172,11 +166,6 @@ impl Builder {
     }
 }
 
-fn table_end(text: &mut String, tables: &str) {
-    text.push_str(tables);
-    text.push('\n');
-}
-
 fn load(text: &str) -> Loaded {
     load_str(text, Format::Toml, "test.toml", &Overrides::default())
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
@@ -190,6 +179,7 @@ pub(crate) struct TestApp {
     pub(crate) keys_outage: Outage,
     pub(crate) lookups: Arc<AtomicUsize>,
     pub(crate) ledger: Arc<Recorder>,
+    pub(crate) journal: Logbook,
     pub(crate) stores: Stores,
     pub(crate) user_key: String,
     pub(crate) admin_key: String,
@@ -303,12 +293,9 @@ impl TestApp {
         settlements[0].clone()
     }
 
-    /// Waits until no exchange is open.
+    /// Waits until no model call is worked on.
     pub(crate) async fn idle(&self) {
-        eventually("the last exchange ends", || {
-            self.gateway.metrics.in_flight.get() == 0
-        })
-        .await;
+        eventually("the last call ends", || self.gateway.running_calls() == 0).await;
     }
 
     /// What Prometheus would see.
@@ -326,11 +313,20 @@ impl TestApp {
         self.is_finished = true;
         self.idle().await;
         self.gateway.flush(Duration::from_secs(5)).await;
-        assert_eq!(self.gateway.running_calls(), 0, "permits are left");
         let metrics = self.metrics().await;
-        let outstanding = "seaworthy_ledger_outstanding 0\n";
-        assert!(metrics.contains(outstanding), "slots are left:\n{metrics}");
-        eventually("the last connection closes", || self.open_connections() == 0).await;
+        for gauge in ["ledger_outstanding", "requests_in_flight"] {
+            let zero = format!("seaworthy_{gauge} 0\n");
+            assert!(metrics.contains(&zero), "something is left:\n{metrics}");
+        }
+        assert_eq!(
+            self.journal.open.load(Ordering::SeqCst),
+            0,
+            "calls are left in the journal"
+        );
+        eventually("the last connection closes", || {
+            self.open_connections() == 0
+        })
+        .await;
         let leftovers = self.upstream.leftovers();
         assert!(leftovers.is_empty(), "{leftovers:?}");
         drop(self.writer.take());

@@ -1,4 +1,5 @@
-//! The in-memory store with a switch that takes it away, and a ledger that shows every settlement.
+//! The in-memory store with a switch that takes it away, and a ledger and a journal that show what
+//! they were told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,8 +8,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
-use seaworthy_core::ledger::{Settlement, UsageTotal};
-use seaworthy_core::store::{Error, KeyStore, Ledger, Result, UsageQuery};
+use seaworthy_core::ledger::{Ending, Intent, Settlement, UsageTotal};
+use seaworthy_core::store::{Error, Journal, JournalEntry, KeyStore, Ledger, Result, UsageQuery};
 
 /// Whether a store answers.
 #[derive(Debug, Clone, Default)]
@@ -94,5 +95,41 @@ impl Ledger for Recorder {
 
     async fn usage(&self, _query: UsageQuery) -> Result<Vec<UsageTotal>> {
         Ok(Vec::new())
+    }
+}
+
+/// A journal that knows which calls it was not told to forget.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Logbook {
+    pub(crate) outage: Outage,
+    /// Calls that were recorded.
+    pub(crate) recorded: Arc<AtomicUsize>,
+    /// Calls that were recorded and not forgotten.
+    pub(crate) open: Arc<AtomicUsize>,
+    /// The endings, in order.
+    pub(crate) endings: Arc<Mutex<Vec<Ending>>>,
+}
+
+impl Journal for Logbook {
+    fn record(&self, _lane: usize, _intent: &Intent) -> std::io::Result<Box<dyn JournalEntry>> {
+        self.outage.check().map_err(std::io::Error::other)?;
+        self.recorded.fetch_add(1, Ordering::SeqCst);
+        self.open.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl JournalEntry for Logbook {
+    fn end(&self, ending: &Ending) -> std::io::Result<()> {
+        self.endings.lock().push(*ending);
+        Ok(())
+    }
+
+    fn void(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn forget(self: Box<Self>) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -60,8 +60,6 @@ pub(crate) struct Upstream(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     scripts: VecDeque<Vec<Step>>,
-    /// What to do when there is no script: answering at all is a mistake of the test otherwise.
-    always: Option<Vec<Step>>,
     dial_faults: VecDeque<DialFault>,
     received: Vec<Received>,
     unexpected: usize,
@@ -73,17 +71,15 @@ struct State {
 impl Upstream {
     /// Adds the answer to the next request that has none yet.
     pub(crate) fn will(&self, script: impl IntoIterator<Item = Step>) {
-        self.0.lock().scripts.push_back(script.into_iter().collect());
+        self.0
+            .lock()
+            .scripts
+            .push_back(script.into_iter().collect());
     }
 
     /// Sends one answer in a piece.
     pub(crate) fn will_send(&self, response: impl Into<Bytes>) {
         self.will([Step::Send(response.into())]);
-    }
-
-    /// Answers every request the same way.
-    pub(crate) fn always(&self, script: impl IntoIterator<Item = Step>) {
-        self.0.lock().always = Some(script.into_iter().collect());
     }
 
     pub(crate) fn dial_will(&self, fault: DialFault) {
@@ -163,9 +159,6 @@ impl Upstream {
         state.received.push(request);
         if let Some(script) = state.scripts.pop_front() {
             return script;
-        }
-        if let Some(script) = &state.always {
-            return script.clone();
         }
         state.unexpected += 1;
         vec![Step::HangUp]

@@ -200,7 +200,10 @@ fn openai_events(tools: bool) -> Vec<String> {
         format!("data: {chunk}\n\n")
     };
     let call = |function: Value| json!({"tool_calls": [{"index": 0, "function": function}]});
-    let mut events = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
+    let mut events = vec![chunk(
+        json!({"role": "assistant", "content": ""}),
+        Value::Null,
+    )];
     if tools {
         events.push(chunk(
             call(json!({"name": "sound", "arguments": ""})),
@@ -211,7 +214,10 @@ fn openai_events(tools: bool) -> Vec<String> {
         events.push(chunk(json!({}), json!("tool_calls")));
     } else {
         events.push(chunk(json!({"content": "Aye, "}), Value::Null));
-        events.push(chunk(json!({"content": "tight as a drum \u{2693}"}), Value::Null));
+        events.push(chunk(
+            json!({"content": "tight as a drum \u{2693}"}),
+            Value::Null,
+        ));
         events.push(chunk(json!({}), json!("stop")));
     }
     events.push(openai_usage_event());
@@ -229,7 +235,8 @@ fn anthropic_events(tools: bool) -> Vec<String> {
     let (block, deltas, stop) = if tools {
         (
             json!({"type": "tool_use", "id": "toolu_1", "name": "sound", "input": {}}),
-            ["{\"well\"", ":1}"].map(|part| json!({"type": "input_json_delta", "partial_json": part})),
+            ["{\"well\"", ":1}"]
+                .map(|part| json!({"type": "input_json_delta", "partial_json": part})),
             "tool_use",
         )
     } else {
@@ -241,9 +248,11 @@ fn anthropic_events(tools: bool) -> Vec<String> {
         )
     };
     let mut events = vec![
-        event(json!({"type": "message_start", "message": {"id": "msg_1", "type": "message",
+        event(
+            json!({"type": "message_start", "message": {"id": "msg_1", "type": "message",
             "role": "assistant", "model": "claude-real", "content": [], "stop_reason": null,
-            "usage": start}})),
+            "usage": start}}),
+        ),
         event(json!({"type": "content_block_start", "index": 0, "content_block": block})),
         event(json!({"type": "ping"})),
     ];
