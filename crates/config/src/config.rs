@@ -123,8 +123,6 @@ pub struct Logging {
     pub level: LogLevel,
     /// `json`, `pretty`, or `auto`: pretty on a terminal and JSON elsewhere.
     pub format: LogFormat,
-    /// Whether prompts and answers are written at level `debug`. Never turn this on in production.
-    pub content: bool,
 }
 
 impl Default for Logging {
@@ -132,7 +130,6 @@ impl Default for Logging {
         Self {
             level: LogLevel::Info,
             format: LogFormat::Auto,
-            content: false,
         }
     }
 }

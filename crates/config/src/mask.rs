@@ -16,6 +16,8 @@ const SECRET_NAMES: [&str; 8] = [
     "cookie",
     "privatekey",
 ];
+/// Names that only look as if they held secrets.
+const PUBLIC_NAMES: [&str; 1] = ["perkey"];
 /// How well-known keys begin.
 const KEY_PREFIXES: [&str; 18] = [
     "sk-",
@@ -57,6 +59,9 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         "credential",
         "cookie",
     ];
+    if PUBLIC_NAMES.contains(&name.as_str()) {
+        return false;
+    }
     name.ends_with("key")
         || name.ends_with("token")
         || contains.iter().any(|part| name.contains(part))

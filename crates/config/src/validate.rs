@@ -95,15 +95,12 @@ impl Check<'_> {
                 "the usual size is 64KiB",
             );
         }
-        if server.max_headers.get() > 1000 {
-            let message = format!(
-                "expected at most 1000 headers, found {}",
-                server.max_headers
-            );
+        if server.max_headers.get() > 100 {
+            let message = format!("expected at most 100 headers, found {}", server.max_headers);
             self.error(
                 &["server", "max_headers"],
                 message,
-                "the usual number is 128",
+                "the usual number is 100",
             );
         }
         if let Some(workers) = server.workers.filter(|workers| workers.get() > 1024) {

@@ -2,8 +2,10 @@
 
 mod address;
 mod duration;
+mod number;
 mod size;
 mod target;
+mod zone;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,8 +14,10 @@ use serde::de::{Error, Unexpected, Visitor};
 
 pub use self::address::{BaseUrl, Listen, SharedStateUrl, StorageUrl};
 pub use self::duration::Duration;
+pub use self::number::{Count, Factor, Share, Usd};
 pub use self::size::ByteSize;
 pub use self::target::Target;
+pub use self::zone::TimeZone;
 
 /// A value that is written as a text and shown in one canonical way.
 pub(crate) trait Text: Sized + fmt::Display {
@@ -27,6 +31,11 @@ pub(crate) trait Text: Sized + fmt::Display {
 
     /// Reads a bare number, where that means something.
     fn from_number(_number: u64) -> Result<Self, Refusal> {
+        Err(Refusal::Unlike)
+    }
+
+    /// Reads a number with decimals, where that means something.
+    fn from_decimal(_number: f64) -> Result<Self, Refusal> {
         Err(Refusal::Unlike)
     }
 }
@@ -71,6 +80,10 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
         T::from_number(number).map_err(Refusal::into_error::<T, E>)
     }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        T::from_decimal(number).map_err(Refusal::into_error::<T, E>)
+    }
 }
 
 /// Decodes, encodes and describes a [`Text`] as serde and schemars want it.
@@ -95,8 +108,13 @@ macro_rules! text_value {
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 use $crate::value::Text;
-                let number = <$name as Text>::from_number(1).is_ok();
-                let types: &[&str] = if number { &["string", "integer"] } else { &["string"] };
+                let types: &[&str] = if <$name as Text>::from_decimal(0.5).is_ok() {
+                    &["string", "number"]
+                } else if <$name as Text>::from_number(1).is_ok() {
+                    &["string", "integer"]
+                } else {
+                    &["string"]
+                };
                 schemars::json_schema!({
                     "title": <$name as Text>::KIND,
                     "description": <$name as Text>::EXPECTED,

@@ -73,6 +73,14 @@ codes! {
     RequestTimeout = "request_timeout", 408, Caller;
     /// The request body is larger than `server.max_request_size`.
     RequestTooLarge = "request_too_large", 413, Caller;
+    /// The request can use more than a single request may.
+    RequestOverCap = "request_over_cap", 400, Caller;
+    /// A limit of requests, of tokens or of requests at the same time is reached.
+    RateLimited = "rate_limited", 429, Caller;
+    /// A budget is used up, or has less left than the request can use.
+    BudgetExceeded = "budget_exceeded", 429, Caller;
+    /// A budget of money applies and the price of the model is not known.
+    PriceUnknown = "price_unknown", 403, Operator;
     /// The client went away before the answer was complete.
     ClientClosed = "client_closed", 499, Caller;
     /// Something broke inside the gateway; the log has the details under the request ID.
@@ -91,8 +99,6 @@ codes! {
     UpstreamTooLarge = "upstream_response_too_large", 502, Upstream;
     /// The provider refused the gateway's own credentials.
     UpstreamAuth = "upstream_authentication_failed", 502, Operator;
-    /// The provider's credentials could not be read from where the configuration points.
-    SecretUnavailable = "secret_unavailable", 503, Operator;
     /// The provider did not answer within the target's timeouts.
     UpstreamTimeout = "upstream_timeout", 504, Upstream;
     /// The gateway has more work than it may take on.
@@ -131,6 +137,5 @@ mod tests {
     #[test]
     fn what_we_cannot_verify_is_never_blamed_on_the_key() {
         assert_eq!(Code::StoreUnavailable.status(), 503);
-        assert_eq!(Code::SecretUnavailable.status(), 503);
     }
 }

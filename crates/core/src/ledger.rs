@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMillis;
+use crate::money::Micros;
 use crate::usage::Usage;
 
 /// How an exchange ended.
@@ -39,10 +40,15 @@ impl std::str::FromStr for Outcome {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Success, Self::Failure, Self::Cancelled, Self::Interrupted]
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
-            .ok_or_else(|| format!("expected an outcome, found {text:?}"))
+        [
+            Self::Success,
+            Self::Failure,
+            Self::Cancelled,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|outcome| outcome.as_str() == text)
+        .ok_or_else(|| format!("expected an outcome, found {text:?}"))
     }
 }
 
@@ -70,6 +76,8 @@ pub struct Intent {
     /// The most that the call can use. It is what counts when the gateway is killed before the call
     /// ends.
     pub worst_case: Usage,
+    /// What that would cost.
+    pub worst_case_cost: Micros,
 }
 
 /// How a recorded call ended.
@@ -85,13 +93,22 @@ pub struct Ending {
     pub status: u16,
     /// What was used.
     pub usage: Usage,
+    /// What it cost.
+    pub cost: Micros,
 }
 
 impl Intent {
     /// The settlement of a call that ended.
     #[must_use]
     pub fn settled(self, ending: Ending) -> Settlement {
-        let Ending { settled_at, duration_ms, outcome, status, usage } = ending;
+        let Ending {
+            settled_at,
+            duration_ms,
+            outcome,
+            status,
+            usage,
+            cost,
+        } = ending;
         Settlement {
             call_id: self.call_id,
             request_id: self.request_id,
@@ -106,6 +123,7 @@ impl Intent {
             outcome,
             status,
             usage,
+            cost,
         }
     }
 
@@ -117,7 +135,11 @@ impl Intent {
             duration_ms: 0,
             outcome: Outcome::Interrupted,
             status: 0,
-            usage: Usage { estimated: true, ..self.worst_case },
+            usage: Usage {
+                estimated: true,
+                ..self.worst_case
+            },
+            cost: self.worst_case_cost,
         };
         self.settled(ending)
     }
@@ -152,6 +174,8 @@ pub struct Settlement {
     pub status: u16,
     /// What was used; never zero because a client left.
     pub usage: Usage,
+    /// What it cost. Zero for a model without a price.
+    pub cost: Micros,
 }
 
 /// A dimension that usage can be summed by.
@@ -189,6 +213,8 @@ pub struct UsageTotal {
     pub output_tokens: u64,
     /// The part of the output that was reasoning.
     pub reasoning_tokens: u64,
+    /// What all of it cost.
+    pub cost: Micros,
 }
 
 impl UsageTotal {
@@ -203,12 +229,12 @@ impl UsageTotal {
 
     /// Adds one settlement to the sum.
     pub fn add(&mut self, settlement: &Settlement) {
-        self.add_call(settlement.outcome, &settlement.usage);
+        self.add_call(settlement.outcome, &settlement.usage, settlement.cost);
     }
 
     /// Adds what a settlement says of one call. Sums saturate: a provider that reports an absurd
     /// count must not take the report down.
-    pub fn add_call(&mut self, outcome: Outcome, usage: &Usage) {
+    pub fn add_call(&mut self, outcome: Outcome, usage: &Usage, cost: Micros) {
         let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
         add(&mut self.calls, 1);
         add(
@@ -222,5 +248,6 @@ impl UsageTotal {
         add(&mut self.cache_write_tokens, usage.cache_write_1h_tokens);
         add(&mut self.output_tokens, usage.output_tokens);
         add(&mut self.reasoning_tokens, usage.reasoning_tokens);
+        self.cost = self.cost.plus(cost);
     }
 }

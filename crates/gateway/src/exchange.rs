@@ -48,6 +48,8 @@ pub(crate) struct Exchange {
     /// For the log only.
     pub(crate) detail: Option<String>,
     pub(crate) upstream_request_id: Option<String>,
+    /// How the caller stands under its limits.
+    pub(crate) limit_headers: HeaderMap,
     pub(crate) permit: Option<Permit>,
     pub(crate) call: Option<OpenCall>,
 }
@@ -79,6 +81,7 @@ impl Exchange {
             code: None,
             detail: None,
             upstream_request_id: None,
+            limit_headers: HeaderMap::new(),
             permit: None,
             call: None,
             gateway,

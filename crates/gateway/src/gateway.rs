@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::clock::{SharedClock, UnixMillis};
+use seaworthy_core::counters::Counters;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
 
@@ -24,6 +25,8 @@ pub struct Dependencies {
     pub clock: SharedClock,
     /// Durable state.
     pub stores: Stores,
+    /// Limits and budgets in use.
+    pub counters: Arc<dyn Counters>,
     /// Where calls are recorded before they leave.
     pub journal: Arc<dyn Journal>,
     /// Values of secrets.
@@ -46,6 +49,7 @@ pub struct Gateway {
     pub(crate) stores: Stores,
     pub(crate) keys: KeyRing,
     pub(crate) ledger: LedgerQueue,
+    pub(crate) counters: Arc<dyn Counters>,
     pub(crate) journal: Arc<dyn Journal>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
@@ -88,6 +92,7 @@ impl Gateway {
         let Dependencies {
             clock,
             stores,
+            counters,
             journal,
             secrets,
             metrics,
@@ -109,6 +114,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
             ledger: LedgerQueue::default(),
+            counters,
             journal,
             health: Health::default(),
             concurrent: Arc::default(),

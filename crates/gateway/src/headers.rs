@@ -145,7 +145,15 @@ mod tests {
         assert_eq!(headers.get_all("accept").iter().count(), 2);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["accept", "anthropic-beta", "content-type", "x-stainless-lang"]);
+        assert_eq!(
+            left,
+            [
+                "accept",
+                "anthropic-beta",
+                "content-type",
+                "x-stainless-lang"
+            ]
+        );
     }
 
     #[test]

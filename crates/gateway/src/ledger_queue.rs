@@ -128,14 +128,23 @@ impl<'a> Batch<'a> {
     fn take(queue: &'a LedgerQueue) -> Self {
         let mut settled = queue.0.settled.lock();
         let count = settled.len().min(MAX_BATCH);
-        let taken = settled.drain(..count).map(|pending| (pending.settlement, pending.entry));
+        let taken = settled
+            .drain(..count)
+            .map(|pending| (pending.settlement, pending.entry));
         let (settlements, entries) = taken.unzip();
-        Self { queue, settlements: Arc::new(settlements), entries }
+        Self {
+            queue,
+            settlements: Arc::new(settlements),
+            entries,
+        }
     }
 
     fn written(mut self) {
         let entries = std::mem::take(&mut self.entries);
-        self.queue.0.outstanding.fetch_sub(entries.len(), Ordering::Relaxed);
+        self.queue
+            .0
+            .outstanding
+            .fetch_sub(entries.len(), Ordering::Relaxed);
         for entry in entries {
             entry.forget();
         }

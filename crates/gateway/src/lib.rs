@@ -13,6 +13,7 @@ mod headers;
 mod health;
 mod keyring;
 mod ledger_queue;
+mod limits;
 mod metrics;
 mod models;
 mod open_call;

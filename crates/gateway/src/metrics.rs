@@ -2,6 +2,8 @@
 //!
 //! Labels are bounded: configured names, statuses and codes, never what a caller sent.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
+use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
 
 /// From a local answer to a long chain of thought, with the limits of the readiness checklists
@@ -58,9 +61,20 @@ struct TargetLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelTargetLabels {
+    model: String,
+    target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProviderStatusLabels {
     target: String,
     status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -80,7 +94,9 @@ pub struct Metrics {
     provider_responses: Family<ProviderStatusLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     estimated_usage: Family<TargetLabels, Counter>,
+    cost_usd: Family<ModelTargetLabels, Counter<f64, AtomicU64>>,
     reloads: Family<ReloadLabels, Counter>,
+    limits: Family<LimitLabels, Counter>,
     /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
@@ -156,6 +172,11 @@ impl Metrics {
                 "usage_estimated",
                 "Calls whose usage the provider did not report"
             ),
+            cost_usd: family!("cost_usd", "What calls cost, in US dollars"),
+            limits: family!(
+                "rate_limit_exceeded",
+                "Requests refused by a limit or a budget, by its name in the configuration"
+            ),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             in_flight: single!(
                 "requests_in_flight",
@@ -211,6 +232,12 @@ impl Metrics {
     pub fn note_dropped_log_lines(&self, total: u64) {
         let counted = self.log_lines_dropped.get();
         self.log_lines_dropped.inc_by(total.saturating_sub(counted));
+    }
+
+    /// Counts a request that a limit or a budget refused.
+    pub(crate) fn count_limit(&self, name: &str) {
+        let limit = name.to_owned();
+        self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
     /// Counts a request that ended.
@@ -269,6 +296,7 @@ pub(crate) struct CallMetrics {
     output: Counter,
     reasoning: Counter,
     estimated: Counter,
+    cost_usd: Counter<f64, AtomicU64>,
 }
 
 impl CallMetrics {
@@ -308,6 +336,10 @@ impl CallMetrics {
             cache_write: tokens("cache_write"),
             output: tokens("output"),
             reasoning: tokens("reasoning"),
+            cost_usd: metrics.cost_usd.get_or_create_owned(&ModelTargetLabels {
+                model: model.to_owned(),
+                target: target.to_owned(),
+            }),
             estimated: metrics.estimated_usage.get_or_create_owned(&at_target),
         }
     }
@@ -326,7 +358,10 @@ impl CallMetrics {
         self.provider_responses.get_or_create(&labels).inc();
     }
 
-    pub(crate) fn count_usage(&self, usage: &Usage) {
+    pub(crate) fn count_usage(&self, usage: &Usage, cost: Micros) {
+        if cost > Micros::ZERO {
+            self.cost_usd.inc_by(dollars(cost));
+        }
         let count = |counter: &Counter, tokens: u64| {
             if tokens > 0 {
                 counter.inc_by(tokens);
@@ -342,4 +377,10 @@ impl CallMetrics {
         count(&self.reasoning, usage.reasoning_tokens);
         count(&self.estimated, u64::from(usage.estimated));
     }
+}
+
+/// For graphs only: accounts are kept in whole micro-dollars.
+fn dollars(cost: Micros) -> f64 {
+    let micros = u32::try_from(cost.0).unwrap_or(u32::MAX);
+    f64::from(micros) / 1_000_000.0
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seaworthy_core::clock::{UnixMillis, micros_since};
+use seaworthy_core::counters::{Close, Counters};
 use seaworthy_core::ledger::{Ending, Intent, Outcome};
+use seaworthy_core::money::Micros;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
 
 use crate::ledger_queue::Slot;
+use crate::limits::{Charge, demand};
 use crate::routes::Operation;
 use crate::snapshot::Target;
 
@@ -20,6 +23,7 @@ pub(crate) struct OpenCall {
     /// Size of the request, to estimate its tokens should the provider not say.
     input_bytes: usize,
     started: Instant,
+    charge: Charge,
     recorded: Option<Recorded>,
     /// Whether the provider may have seen the request.
     dispatched: bool,
@@ -30,25 +34,56 @@ pub(crate) struct OpenCall {
 
 /// Where the call is written down.
 #[derive(Debug)]
-struct Recorded {
-    intent: Intent,
-    slot: Slot,
-    entry: Box<dyn JournalEntry>,
+pub(crate) struct Recorded {
+    pub(crate) intent: Intent,
+    pub(crate) slot: Slot,
+    pub(crate) entry: Box<dyn JournalEntry>,
+    pub(crate) claimed: Option<Claimed>,
+}
+
+/// What the call has taken of limits and budgets. Dropped, it gives back what was not used.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) id: Arc<str>,
+    pub(crate) counters: Arc<dyn Counters>,
+}
+
+impl Claimed {
+    /// Turns what was reserved into what was used.
+    fn close(&self, now: UnixMillis, close: Close) {
+        match self.counters.local() {
+            Some(local) => drop(local.settle_now(&self.id, now, close)),
+            None => {
+                let (counters, id) = (Arc::clone(&self.counters), Arc::clone(&self.id));
+                tokio::spawn(async move {
+                    if let Err(error) = counters.settle(&id, now, close).await {
+                        let cause = crate::refusal::chain(&error);
+                        tracing::error!(
+                            cause,
+                            "a claim could not be settled; it expires by itself"
+                        );
+                    }
+                });
+            }
+        }
+    }
 }
 
 impl OpenCall {
     pub(crate) fn new(
         target: Arc<Target>,
         operation: Operation,
+        charge: Charge,
         (input_bytes, started): (usize, Instant),
-        (intent, slot, entry): (Intent, Slot, Box<dyn JournalEntry>),
+        recorded: Recorded,
     ) -> Self {
         Self {
             target,
             operation,
             input_bytes,
             started,
-            recorded: Some(Recorded { intent, slot, entry }),
+            charge,
+            recorded: Some(recorded),
             dispatched: false,
             used: None,
             told: None,
@@ -97,19 +132,49 @@ impl OpenCall {
         self.dispatched.then(|| self.used.unwrap_or_else(unknown))
     }
 
+    /// What the call has cost so far, if it left.
+    pub(crate) fn cost_so_far(&self) -> Option<Micros> {
+        self.usage().map(|usage| self.cost(&usage))
+    }
+
+    fn cost(&self, usage: &Usage) -> Micros {
+        self.charge.cost(usage)
+    }
+
     /// Ends the call: on to the ledger, or forgotten if it never left.
     pub(crate) fn settle(mut self, outcome: Outcome, status: u16, now: UnixMillis) {
         if self.usage().is_some() {
             self.tell_journal(outcome, status, now);
         }
-        let (usage, Some(recorded)) = (self.usage(), self.recorded.take()) else { return };
-        let Recorded { intent, slot, entry } = recorded;
+        let (usage, Some(recorded)) = (self.usage(), self.recorded.take()) else {
+            return;
+        };
+        let Recorded {
+            intent,
+            slot,
+            entry,
+            claimed,
+        } = recorded;
         match usage {
             Some(usage) => {
                 let ending = self.ending(outcome, status, usage, now);
+                if let Some(claimed) = claimed {
+                    let used = demand(&usage, ending.cost);
+                    let (amount, rate_tokens) = (used.amount, used.rate_tokens);
+                    claimed.close(
+                        now,
+                        Close::Used {
+                            amount,
+                            rate_tokens,
+                        },
+                    );
+                }
                 slot.fill(intent.settled(ending), entry);
             }
             None => {
+                if let Some(claimed) = claimed {
+                    claimed.close(now, Close::Unused);
+                }
                 if let Err(error) = entry.void() {
                     tracing::error!(%error, "the journal could not be written");
                 }
@@ -120,7 +185,15 @@ impl OpenCall {
 
     fn ending(&self, outcome: Outcome, status: u16, usage: Usage, now: UnixMillis) -> Ending {
         let duration_ms = micros_since(self.started) / 1000;
-        Ending { settled_at: now, duration_ms, outcome, status, usage }
+        let cost = self.charge.cost(&usage);
+        Ending {
+            settled_at: now,
+            duration_ms,
+            outcome,
+            status,
+            usage,
+            cost,
+        }
     }
 
     fn tell_journal(&mut self, outcome: Outcome, status: u16, now: UnixMillis) {

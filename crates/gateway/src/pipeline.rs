@@ -34,7 +34,7 @@ pub(crate) async fn run(
         return Ok(answer);
     }
     let plan = plan(exchange, &request)?;
-    let reservation = reserve(exchange, &principal, &plan, &request)?;
+    let reservation = reserve(exchange, &principal, &plan, &request).await?;
     let reply = dispatch(
         exchange,
         &plan,

@@ -100,6 +100,11 @@ impl Provider {
         })
     }
 
+    /// The kind of API, as in the configuration.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.config.kind.as_str()
+    }
+
     /// Whether a provider of this configuration would be the same, secrets aside.
     pub(crate) fn is_built_from(&self, config: &ProviderConfig) -> bool {
         self.config == *config
@@ -179,7 +184,9 @@ fn headers(
             source,
         })?;
         let (header, value) = match dialect {
-            Dialect::OpenAiChat => (AUTHORIZATION, format!("Bearer {}", secret.expose())),
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+                (AUTHORIZATION, format!("Bearer {}", secret.expose()))
+            }
             Dialect::AnthropicMessages => (
                 HeaderName::from_static("x-api-key"),
                 secret.expose().to_owned(),

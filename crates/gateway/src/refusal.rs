@@ -23,6 +23,8 @@ pub(crate) struct Details {
     pub(crate) detail: Option<String>,
     /// Another status than the code's own: a provider's, passed on.
     pub(crate) status: Option<u16>,
+    /// Another class of error than the dialect's usual one for the status.
+    pub(crate) kind: Option<&'static str>,
     /// Headers to send along.
     pub(crate) headers: HeaderMap,
     /// Methods that the path knows, with [`Code::MethodNotAllowed`].
@@ -38,6 +40,7 @@ impl Refusal {
             retry_after: None,
             detail: None,
             status: None,
+            kind: None,
             headers: HeaderMap::new(),
             allow: None,
         }))

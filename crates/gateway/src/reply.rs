@@ -85,7 +85,7 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
     let status = seaworthy_llm::error_status(exchange.family, known);
     let view = ErrorView {
         status,
-        kind: None,
+        kind: refusal.kind,
         code: Some(refusal.code.as_str()),
         message: &refusal.message,
         param: refusal.param.as_deref(),
@@ -122,8 +122,15 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     if let Ok(trace) = HeaderValue::from_bytes(&exchange.trace.traceparent()) {
         headers.insert("traceparent", trace);
     }
+    headers.extend(exchange.limit_headers.clone());
     if let Some(call) = &exchange.call {
         headers.insert("x-seaworthy-target", call.target.header.clone());
+        if !matches!(content, Content::Stream(_) | Content::Echo(_))
+            && let Some(cost) = call.cost_so_far()
+            && let Ok(cost) = HeaderValue::from_str(&cost.to_string())
+        {
+            headers.insert("x-seaworthy-cost-usd", cost);
+        }
     }
     if let Some(id) = &exchange.upstream_request_id
         && let Ok(id) = HeaderValue::from_str(id)

@@ -104,7 +104,8 @@ impl Line<'_> {
 
     fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.0
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn millis(&mut self, name: &str, value: Duration) {
@@ -118,7 +119,8 @@ impl Line<'_> {
 
     fn flag(&mut self, name: &str, value: bool) {
         self.name(name);
-        self.0.extend_from_slice(if value { b"true" } else { b"false" });
+        self.0
+            .extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn name(&mut self, name: &str) {
@@ -135,9 +137,14 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     line.plain("level", level(exchange));
     line.plain("message", "request finished");
     line.plain("request_id", exchange.request_id.as_str());
-    let correlation_id = exchange.correlation_id.as_ref().unwrap_or(&exchange.request_id);
+    let correlation_id = exchange
+        .correlation_id
+        .as_ref()
+        .unwrap_or(&exchange.request_id);
     line.plain("correlation_id", correlation_id.as_str());
-    line.plain("trace_id", std::str::from_utf8(&exchange.trace.trace_id()).unwrap_or_default());
+    let trace_id = exchange.trace.trace_id();
+    let trace_id = std::str::from_utf8(&trace_id).unwrap_or_default();
+    line.plain("trace_id", trace_id);
     line.plain("action", exchange.action_name());
     if let Some(principal) = &exchange.principal {
         line.text("user_id", &principal.user_id);

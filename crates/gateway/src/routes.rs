@@ -46,6 +46,7 @@ impl Operation {
     pub(crate) fn upstream_path(self) -> &'static str {
         match self {
             Self::Chat(Dialect::OpenAiChat) => "/chat/completions",
+            Self::Chat(Dialect::OpenAiResponses) => "/responses",
             Self::Chat(Dialect::AnthropicMessages) => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
         }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use http::HeaderValue;
 use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::limit::policy::Policy;
+use seaworthy_core::price::{Price, PriceList, UnknownPrice};
 use seaworthy_edge::body;
 use seaworthy_edge::client::Dial;
 
+use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Provider};
 use crate::routes::Operation;
@@ -31,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) header: HeaderValue,
     /// The provider's name of the model.
     pub(crate) model: String,
+    /// What it costs, if that is known.
+    pub(crate) price: Option<Price>,
     chat: CallMetrics,
     count_tokens: CallMetrics,
 }
@@ -57,6 +62,7 @@ pub struct Snapshot {
     pub(crate) max_concurrent_requests: usize,
     pub(crate) max_headers: usize,
     pub(crate) auth_enabled: bool,
+    pub(crate) limits: Arc<Limits>,
 }
 
 /// Why a configuration cannot be put in force.
@@ -92,6 +98,7 @@ impl Snapshot {
             };
             providers.push(Arc::new(provider));
         }
+        let prices = PriceList::built_in();
         let mut models = Vec::new();
         let mut by_name = HashMap::new();
         for (name, wanted) in &config.models {
@@ -100,12 +107,14 @@ impl Snapshot {
                     .iter()
                     .find(|known| known.name == target.provider)?;
                 let id = target.to_string();
+                let kind = provider.kind();
                 let metrics = |operation: Operation| {
                     CallMetrics::new(tools.metrics, operation.as_str(), name, &id)
                 };
                 Some(Arc::new(Target {
                     provider: Arc::clone(provider),
                     header: HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("")),
+                    price: prices.find(&target.provider, kind, &target.model).cloned(),
                     model: target.model.clone(),
                     chat: metrics(Operation::ALL[0]),
                     count_tokens: metrics(Operation::CountTokens),
@@ -122,6 +131,7 @@ impl Snapshot {
             }
             models.push(model);
         }
+        let limits = Limits::new(Policy::default(), UnknownPrice::default());
         let server = &config.server;
         Ok(Self {
             body_limits: body::Limits {
@@ -132,6 +142,7 @@ impl Snapshot {
             max_concurrent_requests: server.max_concurrent_requests.get(),
             max_headers: server.max_headers.get(),
             auth_enabled: config.auth.enabled,
+            limits: Arc::new(limits),
             loaded,
             loaded_at: tools.now,
             providers,

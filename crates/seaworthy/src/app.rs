@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use seaworthy_config::{Loaded, LocalSecrets, LogLevel, Overrides};
 use seaworthy_core::clock::{SharedClock, SystemClock};
+use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::store::memory::NoJournal;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Network;
 use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
-use seaworthy_store::FileJournal;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
+use seaworthy_store::FileJournal;
 
 use crate::exit::{self, Failure};
 use crate::output;
@@ -60,7 +61,12 @@ pub(crate) async fn open_journal(
         let settled = stores.ledger.settle(Arc::new(settlements)).await;
         settled.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
         let damaged_records = recovery.damaged_records();
-        tracing::warn!(calls, interrupted, damaged_records, "settled the calls that a killed process left open");
+        tracing::warn!(
+            calls,
+            interrupted,
+            damaged_records,
+            "settled the calls that a killed process left open"
+        );
     }
     recovery.finish()?;
     Ok(Arc::new(journal))
@@ -82,6 +88,7 @@ pub(crate) fn build_gateway(
     let deps = Dependencies {
         clock: clock(),
         stores,
+        counters: Arc::new(MemoryCounters::default()),
         journal,
         secrets: Box::new(LocalSecrets(|name: &str| std::env::var(name).ok())),
         metrics: Metrics::new(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use seaworthy_config::{Fingerprint, Loaded, Overrides};
+use seaworthy_config::{Fingerprint, Listen, Loaded, Overrides};
 use seaworthy_edge::server::{Listener, Server};
 use seaworthy_gateway::{DataPlane, Gateway, Lifecycle, Plane};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,6 +36,7 @@ pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(),
     if !loaded.warnings.is_empty() {
         output::note(loaded.warnings.render(output::colour()));
     }
+    let is_public = !public_listeners(&loaded).is_empty();
     let logging = &loaded.config.logging;
     let telemetry = Telemetry::start(logging.level, logging.format)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -46,20 +47,26 @@ pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(),
         let source = Source {
             path: config,
             overrides,
+            is_public,
         };
         server.serve_until_told(&source, &telemetry).await
     })
 }
 
-/// Without a configuration there is no TLS and a key on the screen: not for a network.
-fn refuse_public_dev_mode(loaded: &Loaded) -> Result<(), Failure> {
+/// The configured addresses that other machines can reach.
+fn public_listeners(loaded: &Loaded) -> Vec<Listen> {
     let config = &loaded.config;
     let listeners = [Some(config.server.listen), config.admin.listen];
-    match listeners
+    listeners
         .into_iter()
         .flatten()
-        .find(|listen| !listen.is_loopback())
-    {
+        .filter(|listen| !listen.is_loopback())
+        .collect()
+}
+
+/// Without a configuration there is no TLS and a key on the screen: not for a network.
+fn refuse_public_dev_mode(loaded: &Loaded) -> Result<(), Failure> {
+    match public_listeners(loaded).first() {
         None => Ok(()),
         Some(listen) => Err(Failure::new(
             exit::CONFIG,
@@ -76,6 +83,9 @@ fn refuse_public_dev_mode(loaded: &Loaded) -> Result<(), Failure> {
 struct Source {
     path: Option<PathBuf>,
     overrides: Overrides,
+    /// Whether a listener that is bound can be reached from other machines. It stays bound whatever
+    /// a reload says.
+    is_public: bool,
 }
 
 /// A started server.
@@ -109,7 +119,12 @@ impl Running {
         let drain_timeout = loaded.config.server.drain_timeout.into();
         let drain_delay = loaded.config.server.drain_delay.into();
         let first_model = loaded.config.models.keys().next().cloned();
-        let gateway = app::build_gateway(loaded, (stores.clone(), journal), telemetry.sink.clone(), workers)?;
+        let gateway = app::build_gateway(
+            loaded,
+            (stores.clone(), journal),
+            telemetry.sink.clone(),
+            workers,
+        )?;
         let address = listener.local_addr()?;
         let plane = if admin.is_some() {
             Plane::Data
@@ -241,7 +256,7 @@ fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
         tracing::warn!("there is no configuration file to reload");
         return;
     };
-    match load_for_reload(path, &source.overrides) {
+    match load_for_reload(path, source) {
         Ok(loaded) => {
             let logging = loaded.config.logging.clone();
             let style = app::request_style(&loaded);
@@ -293,8 +308,17 @@ fn warn_of_restarts(current: &seaworthy_config::Config, loaded: &Loaded) {
     }
 }
 
-fn load_for_reload(path: &Path, overrides: &Overrides) -> Result<Loaded, String> {
-    seaworthy_config::load(path, overrides).map_err(|problems| problems.render(false))
+fn load_for_reload(path: &Path, source: &Source) -> Result<Loaded, String> {
+    let loaded = seaworthy_config::load(path, &source.overrides)
+        .map_err(|problems| problems.render(false))?;
+    if source.is_public && !loaded.config.auth.enabled {
+        return Err(
+            "`auth.enabled`: expected true, because the gateway is bound to an address that \
+                    other machines can reach and stays so until it is restarted"
+                .to_owned(),
+        );
+    }
+    Ok(loaded)
 }
 
 fn announce(

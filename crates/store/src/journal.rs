@@ -45,7 +45,9 @@ pub enum JournalError {
 /// The folder of the journal that belongs to a store URL; `None` if the store keeps nothing.
 #[must_use]
 pub fn journal_folder(store_url: &str) -> Option<PathBuf> {
-    store_url.strip_prefix("sqlite:").map(|path| PathBuf::from(format!("{path}-calls")))
+    store_url
+        .strip_prefix("sqlite:")
+        .map(|path| PathBuf::from(format!("{path}-calls")))
 }
 
 /// A journal in a folder.
@@ -74,7 +76,10 @@ impl FileJournal {
     /// # Errors
     /// When another process has it or the folder cannot be used.
     pub fn open(folder: &Path, lanes: usize) -> Result<(Self, Recovery), JournalError> {
-        let failed = |source| JournalError::Io { folder: folder.to_owned(), source };
+        let failed = |source| JournalError::Io {
+            folder: folder.to_owned(),
+            source,
+        };
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = OpenOptions::new()
             .write(true)
@@ -102,9 +107,17 @@ impl FileJournal {
     fn new_segment(&self) -> io::Result<Arc<Segment>> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number:020}.{EXTENSION}"));
-        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)?;
         let (bytes, unsettled) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Ok(Arc::new(Segment { path, file, bytes, unsettled }))
+        Ok(Arc::new(Segment {
+            path,
+            file,
+            bytes,
+            unsettled,
+        }))
     }
 }
 
@@ -123,7 +136,10 @@ impl Journal for FileJournal {
             segment.unsettled.fetch_sub(1, Ordering::Relaxed);
             return Err(error);
         }
-        Ok(Box::new(Entry { call_id: intent.call_id.clone(), segment }))
+        Ok(Box::new(Entry {
+            call_id: intent.call_id.clone(),
+            segment,
+        }))
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Server {
     pub max_response_size: ByteSize,
     /// The largest request line and headers together. From 8KiB to 1MiB.
     pub max_header_size: ByteSize,
-    /// The largest number of headers in a request. At most 1000.
+    /// The largest number of headers in a request. At most 100.
     pub max_headers: NonZeroUsize,
     /// How long a client may take to send the headers of a request.
     pub header_timeout: Duration,
@@ -51,7 +51,7 @@ impl Default for Server {
             max_request_size: ByteSize::new(10_000_000),
             max_response_size: ByteSize::new(64_000_000),
             max_header_size: ByteSize::new(64 * 1024),
-            max_headers: count(128),
+            max_headers: count(100),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(75),

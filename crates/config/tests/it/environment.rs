@@ -27,7 +27,7 @@ fn variables_set_options_of_every_type() {
     let loaded = with(&[
         ("SEAWORTHY__SERVER__LISTEN", "0.0.0.0:9000"),
         ("SEAWORTHY__SERVER__WORKERS", "3"),
-        ("SEAWORTHY__LOGGING__CONTENT", "true"),
+        ("SEAWORTHY__AUTH__ENABLED", "true"),
         ("SEAWORTHY__PROVIDERS__OPEN_AI__API_KEY", "secret://env/NEW"),
         ("SEAWORTHY__MODELS__GPT_5_1__ALIASES", "[gpt, smart]"),
         ("SEAWORTHY_LOG", "unrelated"),
@@ -37,7 +37,7 @@ fn variables_set_options_of_every_type() {
     let config = &loaded.config;
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:9000");
     assert_eq!(config.server.workers.unwrap().get(), 3);
-    assert!(config.logging.content);
+    assert!(config.auth.enabled);
     assert_eq!(
         config.providers["open-ai"]
             .api_key

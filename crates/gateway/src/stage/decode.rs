@@ -24,8 +24,7 @@ pub(crate) async fn decode(
     operation: Operation,
     body: RequestBody,
 ) -> Result<Request, Refusal> {
-    let body = body.read().await
-        .map_err(|error| unread(&error))?;
+    let body = body.read().await.map_err(|error| unread(&error))?;
     let head = match operation {
         Operation::Chat(dialect) => seaworthy_llm::head(dialect, &body)?,
         Operation::CountTokens => seaworthy_llm::count_tokens_head(operation.dialect(), &body)?,

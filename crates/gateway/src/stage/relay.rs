@@ -11,8 +11,8 @@ use seaworthy_llm::usage;
 
 use crate::echo::EchoReply;
 use crate::exchange::Exchange;
-use crate::open_call::OpenCall;
 use crate::headers;
+use crate::open_call::OpenCall;
 use crate::refusal::Refusal;
 use crate::reply::stream::StreamRelay;
 use crate::reply::{Answer, Content};

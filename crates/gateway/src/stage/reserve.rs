@@ -1,19 +1,26 @@
-//! Can it be accounted for? Nothing leaves before its place in the ledger is taken.
-//!
-//! Budgets belong here: the plan's worst case is reserved against each that applies.
+//! Can it be paid and accounted for? Nothing leaves before its worst case is reserved against every
+//! limit and budget that applies, and its intent is recorded.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seaworthy_core::budget;
+use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Code;
+use seaworthy_core::counters::{self, Outcome, Reason};
+use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Intent;
+use seaworthy_core::limit::headers as limit_headers;
+use seaworthy_core::limit::policy::Bound;
 use seaworthy_core::principal::Principal;
 use seaworthy_core::trace::RequestId;
 use seaworthy_core::usage::Usage;
+use tokio::time::Instant;
 
 use crate::exchange::Exchange;
-use crate::open_call::OpenCall;
+use crate::limits::demand;
+use crate::open_call::{Claimed, OpenCall, Recorded};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::plan::Plan;
@@ -24,16 +31,37 @@ use crate::stage::screen::Screened;
 #[derive(Debug)]
 pub(crate) struct Reservation(());
 
-/// Most output that is assumed of a call whose caller sets no bound.
-const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
+/// Most output that is assumed of a call that neither its caller nor a cap bounds.
+pub(crate) const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
+/// How long a call waits for money that calls in flight hold and may give back.
+const HELD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks whether they have.
+const HELD_POLL: Duration = Duration::from_millis(20);
 
-/// Takes a place in the ledger for the planned call and records its intent.
-pub(crate) fn reserve(
+/// Reserves the worst case of the planned call and records its intent.
+pub(crate) async fn reserve(
     exchange: &mut Exchange,
     caller: &Principal,
     plan: &Plan,
     request: &Screened,
 ) -> Result<Reservation, Refusal> {
+    let operation = request.operation.as_str();
+    let limits = Arc::clone(&exchange.snapshot.limits);
+    let bound = limits.bind(caller, &plan.model.name, operation);
+    let Some(charge) = limits.charge(plan.target.price.as_ref(), &bound) else {
+        return Err(unpriced(&plan.target.id));
+    };
+    let worst_case = worst_case(&limits.policy.caps(Some(operation)), request);
+    let worst_case_cost = charge.worst_case(&worst_case);
+    limits
+        .policy
+        .caps(Some(operation))
+        .check(
+            worst_case.total_input(),
+            worst_case.output_tokens,
+            worst_case_cost,
+        )
+        .map_err(over_cap)?;
     let Some(slot) = exchange.gateway.ledger.reserve() else {
         return Err(cannot_record("too many settlements wait to be written"));
     };
@@ -43,38 +71,247 @@ pub(crate) fn reserve(
         opened_at: exchange.gateway.clock.now(),
         key_id: Arc::clone(&caller.key_id),
         user_id: Arc::clone(&caller.user_id),
-        operation: Cow::Borrowed(request.operation.as_str()),
+        operation: Cow::Borrowed(operation),
         model: Arc::clone(&plan.model.name),
         target: Arc::clone(&plan.target.id),
         stream: exchange.stream,
-        worst_case: worst_case(request),
+        worst_case,
+        worst_case_cost,
     };
+    let claimed = claim(exchange, &bound, &intent).await?;
     let recorded = exchange.gateway.journal.record(exchange.worker, &intent);
-    let entry = recorded
-        .map_err(|error| cannot_record("the journal cannot be written").because(&error))?;
+    let entry =
+        recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))?;
     exchange.call = Some(OpenCall::new(
         Arc::clone(&plan.target),
         request.operation,
+        charge,
         (request.head.input_bytes, exchange.started),
-        (intent, slot, entry),
+        Recorded {
+            intent,
+            slot,
+            entry,
+            claimed,
+        },
     ));
     Ok(Reservation(()))
 }
 
 /// What the call uses at most: no tokenizer makes more tokens of a text than it has bytes.
-fn worst_case(request: &Screened) -> Usage {
-    let most_output = request.head.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
-    match request.operation {
-        Operation::Chat(_) => Usage {
-            input_tokens: request.head.input_bytes as u64,
-            output_tokens: most_output.saturating_mul(request.head.choices),
-            ..Usage::default()
-        },
-        _ => Usage::default(),
+fn worst_case(caps: &seaworthy_core::limit::caps::Caps, request: &Screened) -> Usage {
+    let Operation::Chat(_) = request.operation else {
+        return Usage::default();
+    };
+    let input_tokens = estimated_input(request);
+    let allowed = caps
+        .output_allowance(input_tokens)
+        .unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
+    let most_output = request.head.max_output_tokens.unwrap_or(allowed);
+    Usage {
+        input_tokens,
+        output_tokens: most_output.saturating_mul(request.head.choices),
+        ..Usage::default()
     }
 }
 
+fn estimated_input(request: &Screened) -> u64 {
+    request.head.input_bytes as u64
+}
+
+/// Takes what the call needs of every limit and budget that applies, or nothing.
+async fn claim(
+    exchange: &mut Exchange,
+    bound: &Bound,
+    intent: &Intent,
+) -> Result<Option<Claimed>, Refusal> {
+    let needed = demand(&intent.worst_case, intent.worst_case_cost);
+    let id: Arc<str> = Arc::from(intent.call_id.as_str());
+    let gives_up_at = Instant::now() + HELD_TIMEOUT;
+    loop {
+        let now = exchange.gateway.clock.now();
+        let claim = bound.claim(Arc::clone(&id), now, now.plus(CLAIM_LIFETIME), needed);
+        if claim.is_empty() {
+            return Ok(None);
+        }
+        let windows: Vec<_> = claim.budgets.iter().map(|budget| budget.window).collect();
+        let counters = &exchange.gateway.counters;
+        let outcome = match counters.local() {
+            Some(local) => local.take_now(claim),
+            None => counters.take(claim).await.map_err(|error| {
+                cannot_record("the shared counters do not answer").because(&error)
+            })?,
+        };
+        match outcome {
+            Outcome::Taken(standings) => {
+                show(exchange, bound, &standings, now);
+                let counters = Arc::clone(&exchange.gateway.counters);
+                return Ok(Some(Claimed { id, counters }));
+            }
+            Outcome::Refused(refusal, standings) => {
+                let is_held = matches!(
+                    refusal.reason,
+                    Reason::Budget {
+                        refusal: budget::Refusal::Held,
+                        ..
+                    }
+                );
+                if is_held && Instant::now() < gives_up_at {
+                    // Calls in flight usually use less than they reserve.
+                    tokio::time::sleep(HELD_POLL).await;
+                    continue;
+                }
+                show(exchange, bound, &standings, now);
+                return Err(refused(exchange, bound, refusal, &windows, now));
+            }
+        }
+    }
+}
+
+/// A claim whose owner is gone counts as abandoned after this time.
+const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
+
+/// Tells the caller how it stands, in the words of its dialect and of the IETF draft.
+fn show(
+    exchange: &mut Exchange,
+    bound: &Bound,
+    standings: &[seaworthy_core::limit::Standing],
+    now: UnixMillis,
+) {
+    let shown = bound.shown(standings);
+    if shown.is_empty() {
+        return;
+    }
+    let mut headers = match exchange.family {
+        Family::Anthropic => limit_headers::anthropic(&shown, now),
+        _ => limit_headers::openai(&shown),
+    };
+    headers.extend(limit_headers::policy(&shown).map(|value| ("ratelimit-policy", value)));
+    headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));
+    exchange.limit_headers = headers
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some((http::HeaderName::from_static(name), value.parse().ok()?))
+        })
+        .collect();
+}
+
+fn refused(
+    exchange: &Exchange,
+    bound: &Bound,
+    refusal: counters::Refusal,
+    windows: &[budget::Window],
+    now: UnixMillis,
+) -> Refusal {
+    let wait = refusal.retry_after_ms.map(Duration::from_millis);
+    let limited = |name: &str, what: &str| {
+        exchange.gateway.metrics.count_limit(name);
+        let seconds = wait.map_or(1, |wait| wait.as_millis().div_ceil(1000));
+        Refusal::new(
+            Code::RateLimited,
+            format!("The limit `{name}` of {what} is reached. Try again in {seconds} s."),
+        )
+        .retry_after(wait.unwrap_or(Duration::from_secs(1)))
+    };
+    match refusal.reason {
+        Reason::Rate(index) => match bound.rates().nth(index) {
+            Some((rule, _)) => limited(
+                &rule.name,
+                &format!("{} {}", rule.quota.limit(), rule.unit.as_str()),
+            ),
+            None => limited("rate", "requests"),
+        },
+        Reason::Slot(index) => match bound.slots().nth(index) {
+            Some((rule, _)) => limited(&rule.name, &format!("{} concurrent requests", rule.max)),
+            None => limited("concurrency", "requests"),
+        },
+        Reason::Budget {
+            index,
+            refusal: why,
+            remaining,
+        } => {
+            let name = bound
+                .budgets()
+                .nth(index)
+                .map_or("budget", |(rule, _)| &rule.name);
+            exchange.gateway.metrics.count_limit(name);
+            out_of_budget(name, why, remaining, windows.get(index), now)
+        }
+    }
+}
+
+/// Official clients stop at once instead of trying again: money does not come back in seconds.
+fn out_of_budget(
+    name: &str,
+    why: budget::Refusal,
+    remaining: u64,
+    window: Option<&budget::Window>,
+    now: UnixMillis,
+) -> Refusal {
+    let reset = window.filter(|window| window.end.0 < i64::MAX);
+    let mut refusal = match (why, reset) {
+        (budget::Refusal::Held, _) => {
+            let message = format!(
+                "Calls in flight hold what is left of the budget `{name}`. Try again shortly."
+            );
+            return Refusal::new(Code::RateLimited, message).retry_after(Duration::from_secs(1));
+        }
+        (budget::Refusal::NeverFits, _) => Refusal::new(
+            Code::BudgetExceeded,
+            format!(
+                "This call could use more than the whole budget `{name}`. Ask for less with \
+                 `max_tokens`."
+            ),
+        ),
+        (budget::Refusal::Exhausted, Some(window)) => Refusal::new(
+            Code::BudgetExceeded,
+            format!(
+                "The budget `{name}` has {remaining} left, which is less than this call can use. \
+                 It is renewed at {}.",
+                window.end
+            ),
+        ),
+        (budget::Refusal::Exhausted, None) => Refusal::new(
+            Code::BudgetExceeded,
+            format!(
+                "The budget `{name}` has {remaining} left, which is less than this call can use."
+            ),
+        ),
+    };
+    refusal.kind = Some("insufficient_quota");
+    refusal
+        .headers
+        .insert("x-should-retry", http::HeaderValue::from_static("false"));
+    if let (budget::Refusal::Exhausted, Some(window)) = (why, reset) {
+        if let Ok(value) = window.end.to_string().parse() {
+            refusal.headers.insert("x-seaworthy-budget-reset", value);
+        }
+        return refusal.retry_after(window.end.since(now));
+    }
+    refusal
+}
+
+fn over_cap(over: seaworthy_core::limit::caps::OverCap) -> Refusal {
+    Refusal::new(
+        Code::RequestOverCap,
+        format!(
+            "The request can use {} where `{}` allows {}. Send less, or ask for less with \
+             `max_tokens`.",
+            over.needed, over.cap, over.allowed
+        ),
+    )
+}
+
+fn unpriced(target: &str) -> Refusal {
+    Refusal::new(
+        Code::PriceUnknown,
+        format!(
+            "A budget of money applies and the price of `{target}` is not known. The operator has \
+             to set it under `prices`, or choose another `unknown_price` policy."
+        ),
+    )
+}
+
 fn cannot_record(why: &str) -> Refusal {
-    let message = format!("The ledger cannot take another call now because {why}. Try again shortly.");
+    let message = format!("The call cannot be accounted for now because {why}. Try again shortly.");
     Refusal::new(Code::StoreUnavailable, message).retry_after(Duration::from_secs(2))
 }

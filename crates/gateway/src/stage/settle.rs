@@ -50,6 +50,9 @@ fn count(exchange: &Exchange) {
 
 fn count_tokens(call: &OpenCall) {
     if let Some(usage) = call.usage() {
-        call.target.metrics(call.operation).count_usage(&usage);
+        let cost = call.cost_so_far().unwrap_or_default();
+        call.target
+            .metrics(call.operation)
+            .count_usage(&usage, cost);
     }
 }

@@ -54,7 +54,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     checklist: Vec<PathBuf>,
     /// Write the judged checklist to this file.
-    #[arg(long, value_name = "FILE", requires = "checklist", conflicts_with = "write")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "checklist",
+        conflicts_with = "write"
+    )]
     output: Option<PathBuf>,
     /// Write each judged checklist back to its own file.
     #[arg(long, requires = "checklist")]

@@ -131,7 +131,9 @@ pub(super) fn requirements() -> Result<Requirements, Failure> {
 
 /// Today in UTC, in which every decision ends.
 pub(super) fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+    jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date()
 }
 
 fn change(
@@ -156,5 +158,8 @@ fn refused(path: &Path, error: &DecisionError) -> Failure {
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(exit::USAGE, format!("cannot {what} {}: {error}", path.display()))
+    Failure::new(
+        exit::USAGE,
+        format!("cannot {what} {}: {error}", path.display()),
+    )
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{Ending, Intent, Outcome};
+use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,7 @@ enum Line<'a> {
         target: Cow<'a, str>,
         stream: bool,
         worst_case: Usage,
+        worst_case_cost: Micros,
     },
     Ending {
         call_id: Cow<'a, str>,
@@ -40,6 +42,7 @@ enum Line<'a> {
         outcome: Outcome,
         status: u16,
         usage: Usage,
+        cost: Micros,
     },
     Void {
         call_id: Cow<'a, str>,
@@ -58,17 +61,35 @@ pub(super) fn intent(intent: &Intent) -> Vec<u8> {
         target: Cow::Borrowed(&intent.target),
         stream: intent.stream,
         worst_case: intent.worst_case,
+        worst_case_cost: intent.worst_case_cost,
     })
 }
 
 pub(super) fn ending(call_id: &str, ending: &Ending) -> Vec<u8> {
-    let Ending { settled_at, duration_ms, outcome, status, usage } = *ending;
+    let Ending {
+        settled_at,
+        duration_ms,
+        outcome,
+        status,
+        usage,
+        cost,
+    } = *ending;
     let call_id = Cow::Borrowed(call_id);
-    render(&Line::Ending { call_id, settled_at, duration_ms, outcome, status, usage })
+    render(&Line::Ending {
+        call_id,
+        settled_at,
+        duration_ms,
+        outcome,
+        status,
+        usage,
+        cost,
+    })
 }
 
 pub(super) fn void(call_id: &str) -> Vec<u8> {
-    render(&Line::Void { call_id: Cow::Borrowed(call_id) })
+    render(&Line::Void {
+        call_id: Cow::Borrowed(call_id),
+    })
 }
 
 fn render(line: &Line<'_>) -> Vec<u8> {
@@ -102,6 +123,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
             target,
             stream,
             worst_case,
+            worst_case_cost,
         } => Record::Intent(Intent {
             call_id: call_id.into_owned(),
             request_id: request_id.into_owned(),
@@ -113,9 +135,25 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
             target: shared(&target),
             stream,
             worst_case,
+            worst_case_cost,
         }),
-        Line::Ending { call_id, settled_at, duration_ms, outcome, status, usage } => {
-            let ending = Ending { settled_at, duration_ms, outcome, status, usage };
+        Line::Ending {
+            call_id,
+            settled_at,
+            duration_ms,
+            outcome,
+            status,
+            usage,
+            cost,
+        } => {
+            let ending = Ending {
+                settled_at,
+                duration_ms,
+                outcome,
+                status,
+                usage,
+                cost,
+            };
             Record::Ending(call_id.into_owned(), ending)
         }
         Line::Void { call_id } => Record::Void(call_id.into_owned()),

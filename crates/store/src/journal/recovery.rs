@@ -65,7 +65,10 @@ impl Recovery {
     /// Calls whose end nobody saw.
     #[must_use]
     pub fn interrupted(&self) -> usize {
-        self.open.values().filter(|(_, ending)| ending.is_none()).count()
+        self.open
+            .values()
+            .filter(|(_, ending)| ending.is_none())
+            .count()
     }
 
     /// Records that a crash cut off or a disk garbled.

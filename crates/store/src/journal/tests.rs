@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::Outcome;
+use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
 
 use super::*;
@@ -19,7 +20,12 @@ fn intent(call_id: &str) -> Intent {
         model: "smart".into(),
         target: "openai/gpt".into(),
         stream: true,
-        worst_case: Usage { input_tokens: 10, output_tokens: 90, ..Usage::default() },
+        worst_case: Usage {
+            input_tokens: 10,
+            output_tokens: 90,
+            ..Usage::default()
+        },
+        worst_case_cost: Micros(77),
     }
 }
 
@@ -29,7 +35,12 @@ fn ending() -> Ending {
         duration_ms: 2,
         outcome: Outcome::Success,
         status: 200,
-        usage: Usage { input_tokens: 4, output_tokens: 5, ..Usage::default() },
+        usage: Usage {
+            input_tokens: 4,
+            output_tokens: 5,
+            ..Usage::default()
+        },
+        cost: Micros(9),
     }
 }
 
@@ -56,7 +67,13 @@ fn a_killed_process_leaves_open_calls_at_worst_case_and_ended_ones_exact() {
     assert_eq!(recovery.interrupted(), 1);
     let mut settled = recovery.settlements();
     settled.sort_by(|a, b| a.call_id.cmp(&b.call_id));
-    assert_eq!(settled, [intent("ended").settled(ending()), intent("open").interrupted()]);
+    assert_eq!(
+        settled,
+        [
+            intent("ended").settled(ending()),
+            intent("open").interrupted()
+        ]
+    );
     assert!(settled[1].usage.estimated && settled[1].usage.output_tokens == 90);
     recovery.finish().unwrap();
 }
@@ -86,7 +103,10 @@ fn a_clean_end_leaves_nothing_but_the_lock() {
     entry.end(&ending()).unwrap();
     entry.forget();
     drop(journal);
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left, [LOCK_FILE]);
 }
 
@@ -95,11 +115,18 @@ fn a_file_goes_when_it_has_grown_and_its_last_call_is_in_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = FileJournal::open(folder.path(), 1).unwrap();
     let first = journal.record(0, &intent("first")).unwrap();
-    journal.lanes[0].lock().bytes.store(MAX_SEGMENT_BYTES, Ordering::Relaxed);
+    journal.lanes[0]
+        .lock()
+        .bytes
+        .store(MAX_SEGMENT_BYTES, Ordering::Relaxed);
     let second = journal.record(0, &intent("second")).unwrap();
     let files = || {
         let is_segment = |name: &std::ffi::OsString| name != LOCK_FILE;
-        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).filter(is_segment).count()
+        fs::read_dir(folder.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .filter(is_segment)
+            .count()
     };
     assert_eq!(files(), 2);
     first.forget();
@@ -119,7 +146,13 @@ fn a_torn_or_garbled_record_costs_only_itself() {
     text.extend_from_slice(&record::ending("whole", &ending()));
     let torn = record::intent(&intent("torn"));
     text.extend_from_slice(&torn[..torn.len() / 2]);
-    fs::write(folder.path().join(format!("00000000000000000001.{EXTENSION}")), text).unwrap();
+    fs::write(
+        folder
+            .path()
+            .join(format!("00000000000000000001.{EXTENSION}")),
+        text,
+    )
+    .unwrap();
     let (_journal, recovery) = FileJournal::open(folder.path(), 1).unwrap();
     assert_eq!(recovery.settlements(), [intent("whole").settled(ending())]);
     assert_eq!(recovery.damaged_records(), 2);

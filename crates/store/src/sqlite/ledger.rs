@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{GroupBy, Outcome, Settlement, UsageTotal};
+use seaworthy_core::money::Micros;
 use seaworthy_core::store::{Ledger, Result, UsageQuery};
 use seaworthy_core::usage::Usage;
 
@@ -17,9 +18,9 @@ const INSERT: &str = "
         call_id, request_id, settled_at, duration_ms, key_id, user_id, operation, model, target,
         stream, outcome, status, input_tokens, cached_read_tokens, cache_write_5m_tokens,
         cache_write_1h_tokens, output_tokens, reasoning_tokens, audio_input_tokens,
-        audio_output_tokens, estimated)
+        audio_output_tokens, estimated, cost_micros)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-            ?20, ?21)
+            ?20, ?21, ?22)
     ON CONFLICT (call_id) DO NOTHING";
 
 /// A ledger in a SQLite database.
@@ -65,6 +66,7 @@ fn insert(db: &Connection, batch: &[Settlement]) -> rusqlite::Result<()> {
             stored(usage.audio_input_tokens),
             stored(usage.audio_output_tokens),
             usage.estimated,
+            stored(settlement.cost.0),
         ])?;
     }
     Ok(())
@@ -87,22 +89,22 @@ fn sum(db: &Connection, query: UsageQuery) -> rusqlite::Result<Vec<UsageTotal>> 
     let mut select = db.prepare_cached(&format!(
         "SELECT {group}, outcome, input_tokens, cached_read_tokens, cache_write_5m_tokens,
                 cache_write_1h_tokens, output_tokens, reasoning_tokens, audio_input_tokens,
-                audio_output_tokens, estimated
+                audio_output_tokens, estimated, cost_micros
          FROM settlements WHERE settled_at BETWEEN ?1 AND ?2",
         group = column(query.by),
     ))?;
     let mut rows = select.query([first, last])?;
     while let Some(row) = rows.next()? {
         let group = row.get_ref(0)?.as_str()?;
-        let (outcome, usage) = call(row)?;
+        let (outcome, usage, cost) = call(row)?;
         match totals.get_mut(group) {
-            Some(total) => total.add_call(outcome, &usage),
+            Some(total) => total.add_call(outcome, &usage, cost),
             None => {
                 let mut total = UsageTotal {
                     group: group.to_owned(),
                     ..UsageTotal::default()
                 };
-                total.add_call(outcome, &usage);
+                total.add_call(outcome, &usage, cost);
                 totals.insert(group.to_owned(), total);
             }
         }
@@ -122,7 +124,7 @@ fn column(by: GroupBy) -> &'static str {
 }
 
 /// The columns after the group.
-fn call(row: &Row<'_>) -> rusqlite::Result<(Outcome, Usage)> {
+fn call(row: &Row<'_>) -> rusqlite::Result<(Outcome, Usage, Micros)> {
     let count = |column| {
         row.get(column)
             .map(|count: i64| count.max(0).cast_unsigned())
@@ -142,5 +144,5 @@ fn call(row: &Row<'_>) -> rusqlite::Result<(Outcome, Usage)> {
         audio_output_tokens: count(9)?,
         estimated: row.get(10)?,
     };
-    Ok((outcome, usage))
+    Ok((outcome, usage, Micros(count(11)?)))
 }

@@ -26,7 +26,8 @@ macro_rules! migrations {
 }
 
 /// All steps, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = migrations!["0001_keys", "0002_settlements"];
+pub(super) const MIGRATIONS: &[Migration] =
+    migrations!["0001_keys", "0002_settlements", "0003_cost"];
 
 const CREATE_RECORD: &str = "
     CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
 use seaworthy_core::ledger::{GroupBy, Outcome, Settlement};
+use seaworthy_core::money::Micros;
 use seaworthy_core::principal::Role;
 use seaworthy_core::store::UsageQuery;
 use seaworthy_core::usage::Usage;
@@ -40,6 +41,7 @@ pub(crate) fn settlement(call_id: &str) -> Settlement {
         stream: true,
         outcome: Outcome::Success,
         status: 200,
+        cost: Micros(1_250),
         usage: Usage {
             input_tokens: 1,
             output_tokens: 10,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
 use seaworthy_core::ledger::{GroupBy, Outcome, Settlement};
+use seaworthy_core::money::Micros;
 use seaworthy_core::principal::Role;
 use seaworthy_core::store::{Error, Stores, UsageQuery};
 use seaworthy_core::usage::Usage;
@@ -155,6 +156,7 @@ prop_compose! {
             key_id,
             operation: operation.into(),
             outcome,
+            cost: Micros(counts[7]),
             usage: Usage {
                 input_tokens: counts[0],
                 cached_read_tokens: counts[1],

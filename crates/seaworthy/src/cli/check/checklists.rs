@@ -31,14 +31,20 @@ pub(super) fn read(paths: &[PathBuf], output: Option<&Path>) -> Result<Vec<Check
 fn read_one(path: &Path) -> Result<Checklist, Failure> {
     let name = path.display().to_string();
     let wrong = |why: String| Failure::new(exit::USAGE, format!("{name}: {why}"));
-    let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| wrong(error.to_string()))?
+        .len();
     if size > MAX_BYTES as u64 {
-        return Err(wrong(format!("{size} bytes are more than the {MAX_BYTES} that are read")));
+        return Err(wrong(format!(
+            "{size} bytes are more than the {MAX_BYTES} that are read"
+        )));
     }
     let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let document = Document::read(&String::from_utf8_lossy(&bytes));
     if document.items.is_empty() {
-        return Err(wrong("no items; expected a list or a table in Markdown".to_owned()));
+        return Err(wrong(
+            "no items; expected a list or a table in Markdown".to_owned(),
+        ));
     }
     Ok(Checklist { name, document })
 }
@@ -70,11 +76,18 @@ pub(super) fn judge(
 }
 
 /// Writes each judged checklist to its own file, or the only one to `output`.
-pub(super) fn write(report: &Report, paths: &[PathBuf], output: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn write(
+    report: &Report,
+    paths: &[PathBuf],
+    output: Option<&Path>,
+) -> Result<(), Failure> {
     for (judged, path) in report.checklists.iter().zip(paths) {
         let path = output.unwrap_or(path);
         std::fs::write(path, write_back(judged)).map_err(|error| {
-            Failure::new(exit::USAGE, format!("{} cannot be written: {error}", path.display()))
+            Failure::new(
+                exit::USAGE,
+                format!("{} cannot be written: {error}", path.display()),
+            )
         })?;
     }
     Ok(())
