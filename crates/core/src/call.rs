@@ -8,7 +8,7 @@ mod block;
 mod delta;
 mod reply;
 
-pub use block::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role};
+pub use block::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role, Sealed};
 pub use delta::{BlockOpening, Delta};
 pub use reply::{Reply, StopReason};
 
@@ -51,6 +51,12 @@ pub struct Call {
     pub stream: bool,
     /// Whether the caller asked for usage within the stream.
     pub include_usage: bool,
+    /// The stored answer that this call continues, by its ID. Whoever has the store puts the
+    /// conversation in its place; a provider that does not know the ID cannot answer.
+    pub previous_response_id: Option<String>,
+    /// Fields that only their own dialect knows and without which the question is another one.
+    /// `kind` is the name of the field, `json` its value.
+    pub native_fields: Vec<Native>,
     /// Paths (of the request as it came) of fields that were present and that this type has no
     /// place for, so that a translation can say what it dropped.
     pub unknown_fields: Vec<String>,

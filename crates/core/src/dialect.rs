@@ -8,16 +8,34 @@ use serde::{Deserialize, Serialize};
 pub enum Dialect {
     /// OpenAI chat completions, `POST /v1/chat/completions`.
     OpenAiChat,
+    /// OpenAI Responses, `POST /v1/responses`.
+    OpenAiResponses,
     /// Anthropic messages, `POST /v1/messages`.
     AnthropicMessages,
 }
 
 impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 3] = [
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::AnthropicMessages,
+    ];
+
+    /// The dialect that [`Dialect::as_str`] names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.as_str() == name)
+    }
+
     /// The name in logs, metrics and errors.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -26,7 +44,7 @@ impl Dialect {
     #[must_use]
     pub fn family(self) -> Family {
         match self {
-            Self::OpenAiChat => Family::OpenAi,
+            Self::OpenAiChat | Self::OpenAiResponses => Family::OpenAi,
             Self::AnthropicMessages => Family::Anthropic,
         }
     }

@@ -4,7 +4,10 @@ mod decode;
 
 pub use decode::{ProviderError, decode_error};
 
-use crate::json;
+use crate::{
+    json::{self, Members},
+    wire,
+};
 use seaworthy_core::dialect::{Dialect, Family};
 
 /// An error to be told to a caller.
@@ -34,11 +37,32 @@ pub fn encode_error(family: Family, error: &ErrorView<'_>) -> Vec<u8> {
 
 /// Appends an error as the last event of a stream that has begun.
 pub fn encode_stream_error(dialect: Dialect, error: &ErrorView<'_>, out: &mut Vec<u8>) {
-    match dialect.family() {
-        Family::OpenAi => out.extend_from_slice(b"data: "),
-        Family::Anthropic => out.extend_from_slice(b"event: error\ndata: "),
+    wire::of(dialect).stream_error(error, 0, out);
+}
+
+/// Appends one server-sent event with a name and a JSON object.
+pub(crate) fn sse_event(name: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut Members<'_>)) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    json::object(out, fill);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Appends an error in the words of a family as a server-sent event.
+pub(crate) fn sse_error(
+    name: Option<&str>,
+    family: Family,
+    error: &ErrorView<'_>,
+    out: &mut Vec<u8>,
+) {
+    if let Some(name) = name {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'\n');
     }
-    write(dialect.family(), error, out);
+    out.extend_from_slice(b"data: ");
+    write(family, error, out);
     out.extend_from_slice(b"\n\n");
 }
 

@@ -5,6 +5,7 @@
 
 mod fields;
 mod messages;
+mod settings;
 
 use crate::{depth, fault::Fault, wire};
 use bytes::Bytes;
@@ -14,11 +15,16 @@ use serde::de::DeserializeSeed as _;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, ops::Range};
 
-/// What a dialect's requests must look like at their top level.
+/// What a dialect's requests must look like at their top level. Several names of one field are the
+/// spellings that the API takes.
 #[derive(Debug)]
 pub(crate) struct HeadRules {
-    /// The roles a message may have.
-    pub roles: &'static [&'static str],
+    /// Where the model is named.
+    pub model: ModelPlace,
+    /// What the request is about.
+    pub conversation: Conversation,
+    /// The object that holds the bounds of the output; empty: the top level.
+    pub settings: &'static [&'static str],
     /// The fields that bound the output; the largest one counts.
     pub max_tokens: &'static [&'static str],
     /// Whether one of them has to be there.
@@ -26,9 +32,58 @@ pub(crate) struct HeadRules {
     /// The least they may be.
     pub max_tokens_least: u64,
     /// The field that multiplies the output.
-    pub choices: Option<&'static str>,
+    pub choices: &'static [&'static str],
+    /// Whether the API keeps answers for later requests.
+    pub keeps_answers: bool,
     /// Whether usage is streamed only if `stream_options.include_usage` asks for it.
     pub usage_on_request: bool,
+}
+
+/// Where a request names its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModelPlace {
+    /// In the body, as `model`.
+    Body,
+    /// In the body; without it the API takes this one.
+    BodyOr(&'static str),
+    /// In the path, where it also stands whether to stream.
+    Path,
+}
+
+/// The field with the conversation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conversation {
+    /// Its name.
+    pub field: &'static str,
+    /// Whether it has to be there.
+    pub is_required: bool,
+    /// What it looks like.
+    pub shape: Shape,
+}
+
+/// What a conversation looks like, as far as the head is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shape {
+    /// A non-empty array of objects.
+    Messages {
+        /// The roles a message may have.
+        roles: &'static [&'static str],
+        /// Whether every message has to have one.
+        role_required: bool,
+        /// Whether a string will do as well.
+        or_text: bool,
+    },
+    /// Any value.
+    Anything,
+}
+
+/// What the path of a request says, in dialects that do not say it in the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InPath<'a> {
+    /// The model that is asked for.
+    pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
 }
 
 /// What a request says at its top level.
@@ -47,8 +102,14 @@ pub struct Head {
     /// Size of the body. No tokenizer makes more tokens of it than it has bytes, media given by
     /// URL or file ID aside.
     pub input_bytes: usize,
-    /// Where the value of `model` stands in the body, quotes included.
-    model_at: Range<usize>,
+    /// The stored answer that the request continues.
+    pub previous_response_id: Option<String>,
+    /// Whether the answer should be kept for later requests; `None` where that is the default.
+    pub store: Option<bool>,
+    /// Whether the caller wants to fetch the answer later.
+    pub background: bool,
+    /// Where the value of `model` stands in the body, quotes included. `None`: not in the body.
+    model_at: Option<Range<usize>>,
     /// What to change so that the provider reports usage within the stream.
     usage_edit: Option<Edit>,
 }
@@ -65,7 +126,15 @@ struct Edit {
 /// # Errors
 /// A sentence for the caller, when the body is not a request of this dialect.
 pub fn head(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> {
-    read(wire::of(dialect).head_rules(), body)
+    read(wire::of(dialect).head_rules(), None, body)
+}
+
+/// As [`head`], for dialects where the path says part of it; in the others the body counts.
+///
+/// # Errors
+/// As [`head`].
+pub fn head_in_path(dialect: Dialect, path: InPath<'_>, body: &Bytes) -> Result<Head, Fault> {
+    read(wire::of(dialect).head_rules(), Some(path), body)
 }
 
 /// Reads the head of a request that only counts tokens: no bound of the output is needed.
@@ -77,7 +146,7 @@ pub fn count_tokens_head(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> 
         max_tokens_required: false,
         ..*wire::of(dialect).head_rules()
     };
-    read(&rules, body)
+    read(&rules, None, body)
 }
 
 /// The body with another model and, if asked for, with usage in the stream switched on.
@@ -92,7 +161,8 @@ pub fn splice(
 ) -> Bytes {
     let model = new_model
         .filter(|name| *name != head.model)
-        .map(|name| (head.model_at.clone(), json_string(name)));
+        .zip(head.model_at.clone())
+        .map(|(name, at)| (at, json_string(name)));
     let usage = head
         .usage_edit
         .as_ref()
@@ -121,20 +191,30 @@ fn json_string(text: &str) -> Cow<'static, str> {
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
-fn read(rules: &HeadRules, body: &Bytes) -> Result<Head, Fault> {
+pub(crate) fn read(
+    rules: &HeadRules,
+    path: Option<InPath<'_>>,
+    body: &Bytes,
+) -> Result<Head, Fault> {
     let text = crate::json::text(body)?;
     let fields = parse(rules, text)?;
-    let model_raw = fields
-        .model
-        .ok_or_else(|| Fault::at("model", "missing; expected the name of a model"))?;
-    if !fields.messages_seen {
+    let (model, model_at) = model(rules, path, &fields, text)?;
+    let conversation = &rules.conversation;
+    if conversation.is_required && !fields.conversation_seen {
         return Err(Fault::at(
-            "messages",
+            conversation.field,
             "missing; expected a non-empty array of messages",
         ));
     }
     let max_output_tokens = max_output_tokens(rules, &fields)?;
-    let stream = optional_bool("stream", fields.stream)?;
+    let stream = match (rules.model, path) {
+        (ModelPlace::Path, path) => path.is_some_and(|path| path.stream),
+        _ => optional_bool("stream", fields.stream)?,
+    };
+    let previous = present(fields.previous_response_id);
+    let previous = previous.map(|raw| {
+        serde_json::from_str(raw.get()).map_err(|_| wrong("previous_response_id", "a string", raw))
+    });
     let usage = match fields.stream_options {
         Some(options) if rules.usage_on_request => usage_in_options(text, options)?,
         _ => Usage {
@@ -146,13 +226,19 @@ fn read(rules: &HeadRules, body: &Bytes) -> Result<Head, Fault> {
         },
     };
     Ok(Head {
-        model: model_name(model_raw)?,
+        model,
         stream,
         include_usage: usage.asked,
         max_output_tokens,
         choices: choices(rules, &fields)?,
         input_bytes: body.len(),
-        model_at: range_in(text, model_raw.get()),
+        previous_response_id: previous.transpose()?,
+        store: match present(fields.store) {
+            Some(raw) => Some(optional_bool("store", Some(raw))?),
+            None => None,
+        },
+        background: optional_bool("background", fields.background)?,
+        model_at,
         usage_edit: (stream && !usage.asked).then_some(usage.edit),
     })
 }
@@ -177,6 +263,30 @@ fn parse<'a>(rules: &HeadRules, text: &'a str) -> Result<Fields<'a>, Fault> {
         return Err(Fault::whole(depth::TOO_DEEP));
     }
     Ok(fields)
+}
+
+/// The model's name, and where it stands in the body.
+fn model(
+    rules: &HeadRules,
+    path: Option<InPath<'_>>,
+    fields: &Fields<'_>,
+    text: &str,
+) -> Result<(String, Option<Range<usize>>), Fault> {
+    let raw = match (rules.model, fields.model) {
+        (ModelPlace::Path, _) => {
+            let name = path.map(|path| path.model).filter(|name| !name.is_empty());
+            let name = name.ok_or_else(|| {
+                Fault::at("model", "missing; expected the name of a model in the path")
+            })?;
+            return Ok((name.to_owned(), None));
+        }
+        (ModelPlace::BodyOr(default), None) => return Ok((default.to_owned(), None)),
+        (ModelPlace::Body, None) => {
+            return Err(Fault::at("model", "missing; expected the name of a model"));
+        }
+        (ModelPlace::Body | ModelPlace::BodyOr(_), Some(raw)) => raw,
+    };
+    Ok((model_name(raw)?, Some(range_in(text, raw.get()))))
 }
 
 fn model_name(raw: &RawValue) -> Result<String, Fault> {
@@ -215,7 +325,7 @@ fn max_output_tokens(rules: &HeadRules, fields: &Fields<'_>) -> Result<Option<u6
 }
 
 fn choices(rules: &HeadRules, fields: &Fields<'_>) -> Result<u64, Fault> {
-    let (Some(name), Some(raw)) = (rules.choices, present(fields.choices)) else {
+    let (Some(name), Some(raw)) = (rules.choices.first(), present(fields.choices)) else {
         return Ok(1);
     };
     serde_json::from_str::<u64>(raw.get())

@@ -10,10 +10,13 @@
 
 mod depth;
 mod error;
+mod event;
 mod fault;
 mod head;
 mod json;
 mod loss;
+mod plain;
+mod seal;
 pub mod sse;
 mod stream;
 pub mod usage;
@@ -24,8 +27,9 @@ pub use error::{
     error_status,
 };
 pub use fault::Fault;
-pub use head::{Head, count_tokens_head, head, splice};
+pub use head::{Head, InPath, count_tokens_head, head, head_in_path, splice};
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
+pub use plain::{PlainOperation, plain_head, plain_usage};
 pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};
 
 use loss::Losses;

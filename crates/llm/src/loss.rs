@@ -39,6 +39,12 @@ pub enum Feature {
     ToolError,
     /// An answer begun by the caller, to be continued by the model.
     Prefill,
+    /// Texts at which generation stops.
+    Stop,
+    /// That only one tool may be called at a time.
+    ParallelToolCalls,
+    /// The name of the end user.
+    EndUser,
     /// Which stop text was met.
     StopSequence,
     /// A piece of the answer that only its own provider knows.
@@ -57,6 +63,10 @@ pub enum Feature {
     Media,
     /// Arguments of a tool call that are not a JSON object.
     ToolArguments,
+    /// A setting that only its own provider knows.
+    NativeField,
+    /// A stored answer that the call continues.
+    PreviousResponse,
 }
 
 /// What is done about a loss.
@@ -97,6 +107,9 @@ impl Feature {
                 Drop,
                 "the provider starts a new answer instead of continuing",
             ),
+            Self::Stop => (Refuse, "the provider cannot stop at a text"),
+            Self::ParallelToolCalls => (Drop, "the provider may call several tools at a time"),
+            Self::EndUser => (Drop, "the provider takes no name of an end user"),
             Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
             Self::NativeAnswer => (Drop, "the dialect has no place for it"),
             Self::Choices => (
@@ -112,6 +125,11 @@ impl Feature {
                 "the provider does not take this medium from this source",
             ),
             Self::ToolArguments => (Refuse, "the provider takes only a JSON object"),
+            Self::NativeField => (Refuse, "only its own provider understands this setting"),
+            Self::PreviousResponse => (
+                Refuse,
+                "the provider has no store of answers; send the whole conversation",
+            ),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Server-sent events: cutting a byte stream into events, whatever frames it arrives in.
 
-mod event;
-
-pub use event::Event;
+pub use crate::event::Event;
 
 use bytes::{Bytes, BytesMut};
 
@@ -107,7 +105,7 @@ impl Splitter {
         let skip = if self.at_start { bom_len(&raw) } else { 0 };
         self.at_start = false;
         self.scanned = 0;
-        Event::parse(raw, skip)
+        Event::of_sse(raw, skip)
     }
 }
 

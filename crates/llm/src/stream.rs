@@ -40,6 +40,11 @@ pub(crate) trait EncodeStream: Send {
 
     /// Writes what belongs at the end of a finished answer.
     fn end(&mut self, out: &mut Vec<u8>);
+
+    /// How many events have been written, in dialects that number them.
+    fn sequence_number(&self) -> u64 {
+        0
+    }
 }
 
 impl StreamEncoder {
@@ -101,7 +106,8 @@ impl StreamEncoder {
             param: None,
             request_id: None,
         };
-        crate::encode_stream_error(self.dialect, &error, out);
+        let sequence_number = self.inner.sequence_number();
+        wire::of(self.dialect).stream_error(&error, sequence_number, out);
     }
 }
 
@@ -121,8 +127,8 @@ pub struct StreamDecoder {
 
 /// The part of a decoder that differs between dialects.
 pub(crate) trait DecodeStream: Send {
-    /// Reads the data of one event.
-    fn event(&mut self, data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault>;
+    /// Reads one event by its name and its data.
+    fn event(&mut self, name: &[u8], data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault>;
 }
 
 impl StreamDecoder {
@@ -141,7 +147,7 @@ impl StreamDecoder {
     /// When the event is not what the dialect promises. The stream cannot be read further.
     pub fn push(&mut self, event: &Event, out: &mut Vec<Delta>) -> Result<(), Fault> {
         match event.data() {
-            Some(data) => self.inner.event(data, out),
+            Some(data) => self.inner.event(event.name(), data, out),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ mod meter;
 mod reported;
 
 pub use meter::{Seen, UsageMeter};
-pub(crate) use meter::{Tally, has_value, string_bytes};
+pub(crate) use meter::{Tally, event_type, has_value, string_bytes};
 pub(crate) use reported::{Reported, count};
 
 use crate::wire;
@@ -49,9 +49,8 @@ const TOKENS_PER_MEDIUM: u64 = 1_600;
 
 fn tokens_in_block(block: &Block) -> u64 {
     match block {
-        Block::Text(text) | Block::Refusal(text) | Block::EncryptedThinking(text) => {
-            tokens_in(text.len())
-        }
+        Block::Text(text) | Block::Refusal(text) => tokens_in(text.len()),
+        Block::EncryptedThinking(sealed) => tokens_in(sealed.text.len()),
         Block::Thinking { text, .. } => tokens_in(text.len()),
         Block::Media(media) => match &media.source {
             MediaSource::Text(text) => tokens_in(text.len()),

@@ -2,8 +2,11 @@
 
 mod anthropic_messages;
 mod openai_chat;
+mod openai_responses;
+mod shared;
 
 use crate::{
+    error::ErrorView,
     fault::Fault,
     head::HeadRules,
     loss::Losses,
@@ -11,7 +14,7 @@ use crate::{
     usage::{Reported, Seen, Tally},
 };
 use seaworthy_core::{
-    call::{Block, Call, Reply},
+    call::{Call, Reply},
     dialect::Dialect,
 };
 
@@ -38,6 +41,9 @@ pub(crate) trait Wire: Sync {
     /// Reads a streamed reply of a provider.
     fn stream_decoder(&self) -> Box<dyn DecodeStream>;
 
+    /// Writes an error as the last event of a stream, after so many others.
+    fn stream_error(&self, error: &ErrorView<'_>, sequence_number: u64, out: &mut Vec<u8>);
+
     /// The usage within a complete reply.
     fn reply_usage(&self, body: &[u8]) -> Option<Reported>;
 
@@ -45,21 +51,11 @@ pub(crate) trait Wire: Sync {
     fn observe(&self, name: &[u8], data: &[u8], tally: &mut Tally) -> Seen;
 }
 
-/// Blocks with the index they have on the wire, where a cache point is a mark of the block before.
-pub(crate) fn numbered(blocks: &[Block]) -> impl Iterator<Item = (usize, &Block)> {
-    let mut next = 0;
-    blocks.iter().map(move |block| {
-        if !matches!(block, Block::CachePoint(_)) {
-            next += 1;
-        }
-        (next.max(1) - 1, block)
-    })
-}
-
 /// The wire format of a dialect.
 pub(crate) fn of(dialect: Dialect) -> &'static dyn Wire {
     match dialect {
         Dialect::OpenAiChat => &openai_chat::OpenAiChat,
+        Dialect::OpenAiResponses => &openai_responses::OpenAiResponses,
         Dialect::AnthropicMessages => &anthropic_messages::AnthropicMessages,
     }
 }

@@ -57,14 +57,23 @@ pub enum Block {
         /// Reasoning that may be read.
         text: String,
         /// The provider's proof that the text is its own; needed to hand it back.
-        signature: Option<String>,
+        signature: Option<Sealed>,
     },
     /// Reasoning that only the provider can read.
-    EncryptedThinking(String),
+    EncryptedThinking(Sealed),
     /// The prompt up to here should be cached. On the wire this is mostly a mark of the block before.
     CachePoint(CacheTtl),
     /// A block that only its own dialect knows.
     Native(Native),
+}
+
+/// Something that only the provider that wrote it can read; callers hand it back as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The dialect of that provider.
+    pub dialect: Dialect,
+    /// What it wrote.
+    pub text: String,
 }
 
 /// How long a cached prompt should be kept.

@@ -1,6 +1,6 @@
 //! What a model answers piece by piece.
 
-use super::StopReason;
+use super::{Sealed, StopReason};
 use crate::usage::Usage;
 
 /// One step of a streamed answer.
@@ -25,8 +25,8 @@ pub enum Delta {
     Arguments(String),
     /// A piece of the open reasoning.
     Thinking(String),
-    /// The signature of the open reasoning.
-    Signature(String),
+    /// The signature of the open reasoning, whole.
+    Signature(Sealed),
     /// The open block is complete.
     Close,
     /// The model stopped.
@@ -70,5 +70,5 @@ pub enum BlockOpening {
     /// Reasoning that may be read.
     Thinking,
     /// Reasoning that only the provider can read; complete at once.
-    EncryptedThinking(String),
+    EncryptedThinking(Sealed),
 }

@@ -1,6 +1,6 @@
 //! The top-level fields of a request, borrowed from the body in one validated pass.
 
-use super::{HeadRules, messages};
+use super::{HeadRules, ModelPlace, Shape, messages, settings};
 use crate::{
     depth::{self, Watch},
     fault::Fault,
@@ -18,7 +18,11 @@ pub(super) struct Fields<'a> {
     pub choices: Option<&'a RawValue>,
     /// In the order of [`HeadRules::max_tokens`].
     pub max_tokens: [Option<&'a RawValue>; 2],
-    pub messages_seen: bool,
+    pub conversation_seen: bool,
+    pub previous_response_id: Option<&'a RawValue>,
+    pub store: Option<&'a RawValue>,
+    pub background: Option<&'a RawValue>,
+    settings_seen: bool,
 }
 
 /// Where the reader is, for the error message.
@@ -104,12 +108,24 @@ impl<'de> Visitor<'de> for Reader<'_> {
         while let Some(Key(key)) = map.next_key()? {
             self.place.field.set(None);
             self.place.pass(&key, 1)?;
-            if key == "messages" {
-                self.place.field.set(Some("messages"));
-                if std::mem::replace(&mut fields.messages_seen, true) {
+            let conversation = &self.rules.conversation;
+            if key == conversation.field {
+                self.place.field.set(Some(conversation.field));
+                if std::mem::replace(&mut fields.conversation_seen, true) {
                     return Err(A::Error::custom(TWICE));
                 }
-                map.next_value_seed(messages::Reader(self))?;
+                match &conversation.shape {
+                    Shape::Messages { .. } => map.next_value_seed(messages::Reader(self))?,
+                    Shape::Anything => map.next_value::<IgnoredAny>().map(|_| ())?,
+                }
+                continue;
+            }
+            if let Some(name) = known(self.rules.settings, &key) {
+                self.place.field.set(Some(name));
+                if std::mem::replace(&mut fields.settings_seen, true) {
+                    return Err(A::Error::custom(TWICE));
+                }
+                map.next_value_seed(settings::Reader(self, &mut fields))?;
                 continue;
             }
             let Some((name, slot)) = self.slot(&key, &mut fields) else {
@@ -129,19 +145,47 @@ impl<'de> Visitor<'de> for Reader<'_> {
 /// Two readers of one body may each believe another of the two values, so there may be only one.
 pub(super) const TWICE: &str = "expected once, found a second time";
 
+/// The name out of a list that the key is.
+fn known(names: &[&'static str], key: &str) -> Option<&'static str> {
+    names.iter().find(|name| **name == key).copied()
+}
+
+/// A field's name and the place for its value.
+type Slot<'f, 'de> = (&'static str, &'f mut Option<&'de RawValue>);
+
 impl Reader<'_> {
-    fn slot<'f, 'de>(
+    fn slot<'f, 'de>(&self, key: &str, fields: &'f mut Fields<'de>) -> Option<Slot<'f, 'de>> {
+        if self.rules.model != ModelPlace::Path {
+            match key {
+                "model" => return Some(("model", &mut fields.model)),
+                "stream" => return Some(("stream", &mut fields.stream)),
+                "stream_options" => return Some(("stream_options", &mut fields.stream_options)),
+                _ => {}
+            }
+        }
+        if self.rules.keeps_answers {
+            match key {
+                "previous_response_id" => {
+                    return Some(("previous_response_id", &mut fields.previous_response_id));
+                }
+                "store" => return Some(("store", &mut fields.store)),
+                "background" => return Some(("background", &mut fields.background)),
+                _ => {}
+            }
+        }
+        if self.rules.settings.is_empty() {
+            return self.bound(key, fields);
+        }
+        None
+    }
+
+    /// The place for one of the bounds of the output.
+    pub(super) fn bound<'f, 'de>(
         &self,
         key: &str,
         fields: &'f mut Fields<'de>,
-    ) -> Option<(&'static str, &'f mut Option<&'de RawValue>)> {
-        match key {
-            "model" => return Some(("model", &mut fields.model)),
-            "stream" => return Some(("stream", &mut fields.stream)),
-            "stream_options" => return Some(("stream_options", &mut fields.stream_options)),
-            _ => {}
-        }
-        if let Some(name) = self.rules.choices.filter(|name| *name == key) {
+    ) -> Option<Slot<'f, 'de>> {
+        if let Some(name) = known(self.rules.choices, key) {
             return Some((name, &mut fields.choices));
         }
         let mut bounds = self.rules.max_tokens.iter().zip(&mut fields.max_tokens);

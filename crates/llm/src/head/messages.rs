@@ -1,12 +1,15 @@
 //! The conversation of a request: only that it is one, without reading what is said.
 
-use super::fields::{self, Key};
+use super::{
+    Shape,
+    fields::{self, Key},
+};
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use std::fmt;
 
-/// Checks that `messages` is a non-empty array of objects with known roles.
+/// Checks that the conversation is a non-empty array of objects with known roles.
 pub(super) struct Reader<'r>(pub fields::Reader<'r>);
 
 impl<'de> DeserializeSeed<'de> for Reader<'_> {
@@ -22,6 +25,13 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a non-empty array of messages")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        match &self.0.rules.conversation.shape {
+            Shape::Messages { or_text: true, .. } => Ok(()),
+            _ => Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -61,6 +71,14 @@ impl<'de> Visitor<'de> for Message<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self(fields::Reader { rules, place }) = self;
+        let (roles, role_required) = match rules.conversation.shape {
+            Shape::Messages {
+                roles,
+                role_required,
+                ..
+            } => (roles, role_required),
+            Shape::Anything => (&[][..], false),
+        };
         let mut role_seen = false;
         while let Some(Key(key)) = map.next_key()? {
             place.pass(&key, 3)?;
@@ -70,16 +88,16 @@ impl<'de> Visitor<'de> for Message<'_> {
             }
             place.in_role.set(true);
             let Key(role) = map.next_value()?;
-            if !rules.roles.contains(&&*role) {
+            if !roles.contains(&&*role) {
                 return Err(A::Error::custom(format_args!(
                     "expected one of {}, found {role:?}",
-                    rules.roles.join(", ")
+                    roles.join(", ")
                 )));
             }
             place.in_role.set(false);
             role_seen = true;
         }
-        if !role_seen {
+        if role_required && !role_seen {
             place.in_role.set(true);
             return Err(A::Error::custom("missing; expected a role"));
         }

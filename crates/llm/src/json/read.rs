@@ -59,15 +59,18 @@ impl Trail {
     }
 
     fn note_unknown(&self, key: &str) {
-        if self.unknown.borrow().len() == UNKNOWN_NAMED_AT_MOST {
-            return;
-        }
         let mut path = self.path();
         if !path.is_empty() {
             path.push('.');
         }
         path.extend(key.chars().take(NAME_CHARS));
-        self.unknown.borrow_mut().push(path);
+        self.note(path);
+    }
+
+    fn note(&self, path: String) {
+        if self.unknown.borrow().len() < UNKNOWN_NAMED_AT_MOST {
+            self.unknown.borrow_mut().push(path);
+        }
     }
 
     fn within<T>(&self, step: Step, read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
@@ -100,6 +103,11 @@ impl<'a> Node<'a> {
             "expected {what}, found {}",
             describe(self.json)
         ))
+    }
+
+    /// Notes this value as one that nobody has a place for.
+    pub(crate) fn note_unknown(&self) {
+        self.trail.note(self.trail.path());
     }
 
     /// The value as it was written.

@@ -101,8 +101,8 @@ impl Items<'_> {
     }
 
     /// JSON text as it is; the caller vouches for it.
-    pub(crate) fn raw(&mut self, json: &str) {
-        self.next().extend_from_slice(json.as_bytes());
+    pub(crate) fn raw(&mut self, json: impl AsRef<[u8]>) {
+        self.next().extend_from_slice(json.as_ref());
     }
 
     pub(crate) fn str(&mut self, text: &str) {

@@ -7,6 +7,7 @@ use crate::{
 };
 use memchr::memmem::Finder;
 use seaworthy_core::{dialect::Dialect, usage::Usage};
+use std::sync::LazyLock;
 
 /// Follows a stream and knows at every moment what it has consumed so far.
 pub struct UsageMeter {
@@ -156,6 +157,20 @@ pub(crate) fn string_bytes(data: &[u8], key: &Finder<'_>) -> usize {
 pub(crate) fn has_value(data: &[u8], key: &Finder<'_>) -> bool {
     key.find_iter(data)
         .any(|at| !after_colon(&data[at + key.needle().len()..]).starts_with(b"null"))
+}
+
+static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"type\""));
+
+/// The type of an event: its name or, for servers that leave it out, the value of the first `type`.
+pub(crate) fn event_type<'a>(name: &'a [u8], data: &'a [u8]) -> &'a [u8] {
+    if !name.is_empty() {
+        return name;
+    }
+    let Some(at) = TYPE.find(data) else {
+        return b"";
+    };
+    let mut quoted = data[at + TYPE.needle().len()..].splitn(3, |byte| *byte == b'"');
+    quoted.nth(1).unwrap_or_default()
 }
 
 fn after_colon(data: &[u8]) -> &[u8] {

@@ -21,6 +21,27 @@ pub(crate) struct Reported {
 }
 
 impl Reported {
+    /// The classes of an input that is told as a whole with its cached parts in it. A part that is
+    /// larger than the whole is cut to it.
+    pub(crate) fn of_whole_input(
+        whole: Option<u64>,
+        cached_read: Option<u64>,
+        cache_write: Option<u64>,
+    ) -> Self {
+        let Some(whole) = whole else {
+            return Self::default();
+        };
+        let cached_read = cached_read.map(|n| n.min(whole));
+        let uncached = whole - cached_read.unwrap_or(0);
+        let cache_write = cache_write.map(|n| n.min(uncached));
+        Self {
+            input: Some(uncached - cache_write.unwrap_or(0)),
+            cached_read,
+            cache_write,
+            ..Self::default()
+        }
+    }
+
     /// These figures, overridden by those that `later` gives.
     pub(crate) fn updated_by(self, later: Self) -> Self {
         Self {

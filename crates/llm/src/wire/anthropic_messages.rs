@@ -11,24 +11,39 @@ mod usage;
 
 use super::Wire;
 use crate::{
+    error::{self, ErrorView},
     fault::Fault,
-    head::HeadRules,
+    head::{Conversation, HeadRules, ModelPlace, Shape},
     loss::Losses,
     stream::{DecodeStream, EncodeStream, StreamSettings},
     usage::{Reported, Seen, Tally},
 };
-use seaworthy_core::call::{Call, Reply};
+use seaworthy_core::{
+    call::{Call, Reply},
+    dialect::Family,
+};
 
 /// Anthropic messages.
 pub(super) struct AnthropicMessages;
 
 const HEAD: HeadRules = HeadRules {
-    roles: &["user", "assistant", "system"],
+    model: ModelPlace::Body,
+    conversation: Conversation {
+        field: "messages",
+        is_required: true,
+        shape: Shape::Messages {
+            roles: &["user", "assistant", "system"],
+            role_required: true,
+            or_text: false,
+        },
+    },
+    settings: &[],
     max_tokens: &["max_tokens"],
     max_tokens_required: true,
     // Zero fills the prompt cache without an answer.
     max_tokens_least: 0,
-    choices: None,
+    choices: &[],
+    keeps_answers: false,
     usage_on_request: false,
 };
 
@@ -59,6 +74,10 @@ impl Wire for AnthropicMessages {
 
     fn stream_decoder(&self) -> Box<dyn DecodeStream> {
         Box::new(stream_in::Decoder::default())
+    }
+
+    fn stream_error(&self, error: &ErrorView<'_>, _sequence_number: u64, out: &mut Vec<u8>) {
+        error::sse_error(Some("error"), Family::Anthropic, error, out);
     }
 
     fn reply_usage(&self, body: &[u8]) -> Option<Reported> {

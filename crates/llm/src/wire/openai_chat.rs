@@ -9,32 +9,51 @@ mod stream_in;
 mod stream_out;
 mod usage;
 
+pub(super) use decode_call::{reasoning, tool_choice_word};
+pub(super) use decode_content::{audio, cache_mark, file_data, url};
+pub(super) use encode_call::{effort, labels};
+
 use super::Wire;
 use crate::{
+    error::{self, ErrorView},
     fault::Fault,
-    head::HeadRules,
+    head::{Conversation, HeadRules, ModelPlace, Shape},
     loss::Losses,
     stream::{DecodeStream, EncodeStream, StreamSettings},
     usage::{Reported, Seen, Tally},
 };
-use seaworthy_core::call::{Call, Reply};
+use seaworthy_core::{
+    call::{Call, Reply},
+    dialect::Family,
+};
 
 /// OpenAI chat completions.
 pub(super) struct OpenAiChat;
 
 const HEAD: HeadRules = HeadRules {
-    roles: &[
-        "developer",
-        "system",
-        "user",
-        "assistant",
-        "tool",
-        "function",
-    ],
+    model: ModelPlace::Body,
+    conversation: Conversation {
+        field: "messages",
+        is_required: true,
+        shape: Shape::Messages {
+            roles: &[
+                "developer",
+                "system",
+                "user",
+                "assistant",
+                "tool",
+                "function",
+            ],
+            role_required: true,
+            or_text: false,
+        },
+    },
+    settings: &[],
     max_tokens: &["max_completion_tokens", "max_tokens"],
     max_tokens_required: false,
     max_tokens_least: 1,
-    choices: Some("n"),
+    choices: &["n"],
+    keeps_answers: false,
     usage_on_request: true,
 };
 
@@ -65,6 +84,10 @@ impl Wire for OpenAiChat {
 
     fn stream_decoder(&self) -> Box<dyn DecodeStream> {
         Box::new(stream_in::Decoder::default())
+    }
+
+    fn stream_error(&self, error: &ErrorView<'_>, _sequence_number: u64, out: &mut Vec<u8>) {
+        error::sse_error(None, Family::OpenAi, error, out);
     }
 
     fn reply_usage(&self, body: &[u8]) -> Option<Reported> {

@@ -8,7 +8,7 @@ use seaworthy_llm::{
 };
 
 /// Every dialect.
-pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::OpenAiChat, Dialect::AnthropicMessages];
+pub(crate) const DIALECTS: [Dialect; Dialect::ALL.len()] = Dialect::ALL;
 
 /// Events of a stream that arrives in these frames.
 pub(crate) fn events<'f>(

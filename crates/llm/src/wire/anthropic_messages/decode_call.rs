@@ -65,7 +65,7 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             .optional("stream", |node| node.bool())?
             .unwrap_or(false),
         include_usage: true,
-        unknown_fields: Vec::new(),
+        ..Call::default()
     })
 }
 

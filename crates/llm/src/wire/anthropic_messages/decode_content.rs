@@ -3,9 +3,10 @@
 use crate::{
     fault::Fault,
     json::{Node, Object},
+    seal,
 };
 use seaworthy_core::{
-    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Native},
+    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Native, Sealed},
     dialect::Dialect,
 };
 
@@ -73,10 +74,10 @@ fn block(node: Node<'_>) -> Result<Vec<Block>, Fault> {
             let signature = fields.optional("signature", |node| node.string())?;
             Block::Thinking {
                 text: fields.text("thinking")?,
-                signature: signature.filter(|signature| !signature.is_empty()),
+                signature: signature.filter(|text| !text.is_empty()).map(sealed),
             }
         }
-        "redacted_thinking" => Block::EncryptedThinking(fields.text("data")?),
+        "redacted_thinking" => Block::EncryptedThinking(sealed(fields.text("data")?)),
         _ => {
             return Ok(vec![Block::Native(native(kind, node))]);
         }
@@ -86,6 +87,11 @@ fn block(node: Node<'_>) -> Result<Vec<Block>, Fault> {
     Ok(std::iter::once(block)
         .chain(mark.map(Block::CachePoint))
         .collect())
+}
+
+/// What a provider wrote for itself.
+fn sealed(text: String) -> Sealed {
+    seal::unwrap(Dialect::AnthropicMessages, text)
 }
 
 fn image(fields: &mut Object<'_>) -> Result<Media, Fault> {

@@ -4,9 +4,10 @@ use super::encode_content as content;
 use crate::{
     json::{self, Members},
     loss::{Feature, Losses},
+    wire::shared::{lose, native_fields, tools as write_tools},
 };
 use seaworthy_core::{
-    call::{Call, Effort, Function, ReasoningMode, ResponseFormat, Tool, ToolChoice},
+    call::{Call, Effort, Function, ReasoningMode, ResponseFormat, ToolChoice},
     dialect::Dialect,
 };
 
@@ -39,9 +40,17 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
         tools(call, body, losses);
         output(call, body, losses);
         labels(call, body, losses);
-        if call.choices.is_some_and(|choices| choices > 1) {
-            losses.add(Feature::Choices, "n");
-        }
+        native_fields(Dialect::AnthropicMessages, call, body, losses);
+        lose(
+            call,
+            &[
+                Feature::Penalty,
+                Feature::Seed,
+                Feature::Metadata,
+                Feature::Choices,
+            ],
+            losses,
+        );
         if call.stream {
             body.bool("stream", true);
         }
@@ -64,38 +73,18 @@ fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     if let Some(top_k) = sampling.top_k {
         body.num("top_k", top_k);
     }
-    // A penalty of zero is none.
-    if sampling
-        .frequency_penalty
-        .is_some_and(|penalty| penalty != 0.0)
-    {
-        losses.add(Feature::Penalty, "frequency_penalty");
-    }
-    if sampling
-        .presence_penalty
-        .is_some_and(|penalty| penalty != 0.0)
-    {
-        losses.add(Feature::Penalty, "presence_penalty");
-    }
-    if sampling.seed.is_some() {
-        losses.add(Feature::Seed, "seed");
-    }
 }
 
 fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     if !call.tools.is_empty() {
         body.array("tools", |items| {
-            for (index, tool) in call.tools.iter().enumerate() {
-                match tool {
-                    Tool::Function(function) => items.object(|out| self::function(function, out)),
-                    Tool::Native(native) if native.dialect == Dialect::AnthropicMessages => {
-                        items.raw(&native.json);
-                    }
-                    Tool::Native(_) => {
-                        losses.add(Feature::NativeTool, format!("tools[{index}]"));
-                    }
-                }
-            }
+            write_tools(
+                Dialect::AnthropicMessages,
+                call,
+                items,
+                losses,
+                |tool, items| items.object(|out| function(tool, out)),
+            );
         });
     }
     let (kind, name) = match &call.tool_choice {
@@ -206,9 +195,6 @@ fn labels(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
         body.object("metadata", |out| {
             out.str("user_id", user);
         });
-    }
-    if !call.metadata.is_empty() {
-        losses.add(Feature::Metadata, "metadata");
     }
     match call.service_tier.as_deref() {
         None => {}

@@ -3,10 +3,11 @@
 use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
-    wire::numbered,
+    seal,
+    wire::shared::{arguments_object, numbered},
 };
 use seaworthy_core::{
-    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role},
+    call::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role, Sealed},
     dialect::Dialect,
 };
 use std::borrow::Cow;
@@ -56,14 +57,6 @@ pub(super) fn cache_control(ttl: CacheTtl, out: &mut Members<'_>) {
             out.str("ttl", "1h");
         }
     });
-}
-
-/// The arguments of a tool call, if they are an object; no arguments are an empty one.
-pub(super) fn arguments_object(arguments: &str) -> Option<&str> {
-    match arguments.trim_ascii() {
-        "" => Some("{}"),
-        json => json::is_object(json).then_some(json),
-    }
 }
 
 fn block(
@@ -116,24 +109,35 @@ fn block(
             }
             mark(out);
         }),
-        Block::Thinking {
-            text,
-            signature: Some(signature),
-        } => out.object(|out| {
-            out.str("type", "thinking")
-                .str("thinking", text)
-                .str("signature", signature);
-        }),
-        Block::Thinking { .. } => losses.add(Feature::Thinking, path),
-        Block::EncryptedThinking(data) => out.object(|out| {
-            out.str("type", "redacted_thinking").str("data", data);
-        }),
+        Block::Thinking { text, signature } => {
+            let own = signature.as_ref().and_then(own);
+            let Some(signature) = own else {
+                return losses.add(Feature::Thinking, path);
+            };
+            out.object(|out| {
+                out.str("type", "thinking")
+                    .str("thinking", text)
+                    .str("signature", signature);
+            });
+        }
+        Block::EncryptedThinking(sealed) => {
+            let Some(data) = own(sealed) else {
+                return losses.add(Feature::Thinking, path);
+            };
+            out.object(|out| {
+                out.str("type", "redacted_thinking").str("data", data);
+            });
+        }
         Block::CachePoint(_) => {}
         Block::Native(native) if native.dialect == Dialect::AnthropicMessages => {
             out.raw(&native.json);
         }
         Block::Native(_) => losses.add(Feature::NativeBlock, path),
     }
+}
+
+fn own(sealed: &Sealed) -> Option<&str> {
+    seal::own(Dialect::AnthropicMessages, sealed)
 }
 
 fn media(

@@ -1,16 +1,19 @@
 //! A complete message, from and to the canonical reply.
 
-use super::{decode_content, encode_content::arguments_object, usage};
+use super::{decode_content, usage};
 use crate::{
     fault::Fault,
     json::{self, Items, Object, Trail},
     loss::{Feature, Losses},
+    seal,
+    wire::shared::answered_arguments,
 };
 use seaworthy_core::{
-    call::{Block, Reply, StopReason},
+    call::{Block, Reply, Sealed, StopReason},
     dialect::Dialect,
     usage::Usage,
 };
+use std::borrow::Cow;
 
 pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
     let trail = Trail::default();
@@ -103,23 +106,19 @@ fn block(block: &Block, index: usize, items: &mut Items<'_>, losses: &mut Losses
                 .str("type", "tool_use")
                 .str("id", id)
                 .str("name", name);
-            match arguments_object(arguments) {
-                Some(json) => block.raw("input", json),
-                // What the model wrote is no object. The tool will say so, and the model can mend it.
-                None => block.object("input", |input| {
-                    input.str(NOT_AN_OBJECT, arguments);
-                }),
-            };
+            answered_arguments("input", arguments, block);
         }),
         Block::Thinking { text, signature } => items.object(|block| {
-            let signature = signature.as_deref().unwrap_or_default();
+            let signature = signature.as_ref().map(wrap).unwrap_or_default();
             block
                 .str("type", "thinking")
                 .str("thinking", text)
-                .str("signature", signature);
+                .str("signature", &signature);
         }),
-        Block::EncryptedThinking(data) => items.object(|block| {
-            block.str("type", "redacted_thinking").str("data", data);
+        Block::EncryptedThinking(sealed) => items.object(|block| {
+            block
+                .str("type", "redacted_thinking")
+                .str("data", &wrap(sealed));
         }),
         Block::CachePoint(_) => {}
         Block::Native(native) if native.dialect == Dialect::AnthropicMessages => {
@@ -131,5 +130,7 @@ fn block(block: &Block, index: usize, items: &mut Items<'_>, losses: &mut Losses
     }
 }
 
-/// The member under which arguments are handed on that are not a JSON object.
-const NOT_AN_OBJECT: &str = "_invalid_arguments";
+/// Sealed reasoning in the form that a caller of this dialect hands back.
+pub(super) fn wrap(sealed: &Sealed) -> Cow<'_, str> {
+    seal::wrap(Dialect::AnthropicMessages, sealed)
+}

@@ -1,8 +1,11 @@
 //! Events of Anthropic messages as canonical deltas.
 
 use super::{reply, usage::UsageObject};
-use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream, usage::Reported};
-use seaworthy_core::call::{BlockOpening, Delta, StopReason};
+use crate::{error::status_of_kind, fault::Fault, seal, stream::DecodeStream, usage::Reported};
+use seaworthy_core::{
+    call::{BlockOpening, Delta, Sealed, StopReason},
+    dialect::Dialect,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -10,6 +13,8 @@ use std::borrow::Cow;
 #[derive(Default)]
 pub(super) struct Decoder {
     reported: Reported,
+    /// The signature of the open block, as far as it has come.
+    signature: String,
     /// The open block has no canonical form; its pieces are left out until it closes.
     skipping: bool,
     finished: bool,
@@ -88,7 +93,7 @@ struct ErrorObject<'a> {
 }
 
 impl DecodeStream for Decoder {
-    fn event(&mut self, data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
+    fn event(&mut self, _name: &[u8], data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
         let frame: Frame<'_> = serde_json::from_slice(data)
             .map_err(|error| Fault::whole(format!("expected an event of a message: {error}")))?;
         match &*frame.kind {
@@ -110,12 +115,18 @@ impl DecodeStream for Decoder {
             "content_block_delta" if self.skipping => {}
             "content_block_delta" => {
                 let piece = frame.delta;
-                piece
-                    .ok_or_else(|| lacks("content_block_delta", "delta"))?
-                    .read(out);
+                let piece = piece.ok_or_else(|| lacks("content_block_delta", "delta"))?;
+                self.piece(piece, out);
             }
             "content_block_stop" if self.skipping => self.skipping = false,
-            "content_block_stop" => out.push(Delta::Close),
+            "content_block_stop" => {
+                if !self.signature.is_empty() {
+                    out.push(Delta::Signature(sealed(std::mem::take(
+                        &mut self.signature,
+                    ))));
+                }
+                out.push(Delta::Close);
+            }
             "message_delta" => {
                 self.usage(frame.usage.as_ref(), out);
                 let stop = frame.delta.ok_or_else(|| lacks("message_delta", "delta"))?;
@@ -156,6 +167,20 @@ impl Decoder {
         out.extend(self.reported.complete().map(Delta::Usage));
     }
 
+    fn piece(&mut self, piece: Piece<'_>, out: &mut Vec<Delta>) {
+        let owned = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
+        out.push(match piece.kind.as_deref().unwrap_or_default() {
+            "text_delta" => Delta::Text(owned(piece.text)),
+            "input_json_delta" => Delta::Arguments(owned(piece.partial_json)),
+            "thinking_delta" => Delta::Thinking(owned(piece.thinking)),
+            "signature_delta" => {
+                self.signature += &piece.signature.unwrap_or_default();
+                return;
+            }
+            other => Delta::Dropped(other.to_owned()),
+        });
+    }
+
     fn open(&mut self, block: OpeningBlock<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
         let text = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
         match &*block.kind {
@@ -172,13 +197,11 @@ impl Decoder {
                 out.push(Delta::Open(BlockOpening::Thinking));
                 let thinking = Some(text(block.thinking)).filter(|text| !text.is_empty());
                 out.extend(thinking.map(Delta::Thinking));
-                let signature = Some(text(block.signature)).filter(|text| !text.is_empty());
-                out.extend(signature.map(Delta::Signature));
+                self.signature = text(block.signature);
             }
             "redacted_thinking" => {
-                out.push(Delta::Open(BlockOpening::EncryptedThinking(text(
-                    block.data,
-                ))));
+                let data = sealed(text(block.data));
+                out.push(Delta::Open(BlockOpening::EncryptedThinking(data)));
             }
             "tool_use" => {
                 let lacks = |field| lacks("content_block_start of tool_use", field);
@@ -200,17 +223,8 @@ impl Decoder {
     }
 }
 
-impl Piece<'_> {
-    fn read(self, out: &mut Vec<Delta>) {
-        let owned = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
-        out.push(match self.kind.as_deref().unwrap_or_default() {
-            "text_delta" => Delta::Text(owned(self.text)),
-            "input_json_delta" => Delta::Arguments(owned(self.partial_json)),
-            "thinking_delta" => Delta::Thinking(owned(self.thinking)),
-            "signature_delta" => Delta::Signature(owned(self.signature)),
-            other => Delta::Dropped(other.to_owned()),
-        });
-    }
+fn sealed(text: String) -> Sealed {
+    seal::unwrap(Dialect::AnthropicMessages, text)
 }
 
 fn lacks(event: &str, field: &str) -> Fault {

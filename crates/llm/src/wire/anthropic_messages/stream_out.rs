@@ -67,7 +67,9 @@ impl Encoder {
                             .str("signature", "");
                     }
                     BlockOpening::EncryptedThinking(data) => {
-                        block.str("type", "redacted_thinking").str("data", data);
+                        block
+                            .str("type", "redacted_thinking")
+                            .str("data", &reply::wrap(data));
                     }
                 });
         });
@@ -90,7 +92,9 @@ impl EncodeStream for Encoder {
             Delta::Text(text) => self.piece("text_delta", "text", text, out),
             Delta::Arguments(text) => self.piece("input_json_delta", "partial_json", text, out),
             Delta::Thinking(text) => self.piece("thinking_delta", "thinking", text, out),
-            Delta::Signature(text) => self.piece("signature_delta", "signature", text, out),
+            Delta::Signature(sealed) => {
+                self.piece("signature_delta", "signature", &reply::wrap(sealed), out);
+            }
             Delta::Close => {
                 event("content_block_stop", out, |body| {
                     body.num("index", self.index);

@@ -2,7 +2,7 @@
 
 use crate::{
     json::Members,
-    usage::{Reported, Seen, Tally, count, string_bytes},
+    usage::{Reported, Seen, Tally, count, event_type, string_bytes},
 };
 use memchr::memmem::Finder;
 use seaworthy_core::usage::Usage;
@@ -105,16 +105,9 @@ pub(super) fn of_reply(body: &[u8]) -> Option<Reported> {
 static CONTENT: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| ["\"text\"", "\"partial_json\"", "\"thinking\""].map(Finder::new));
 
-static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"type\""));
-
 /// Reads one event in passing.
 pub(super) fn observe(name: &[u8], data: &[u8], tally: &mut Tally) -> Seen {
-    let kind = if name.is_empty() {
-        first_type(data)
-    } else {
-        name
-    };
-    match kind {
+    match event_type(name, data) {
         b"content_block_delta" => {
             let bytes = CONTENT.iter().map(|key| string_bytes(data, key));
             match bytes.into_iter().find(|len| *len > 0) {
@@ -142,13 +135,4 @@ pub(super) fn observe(name: &[u8], data: &[u8], tally: &mut Tally) -> Seen {
         b"error" => Seen::Error,
         _ => Seen::Other,
     }
-}
-
-/// The value of the first `type`, for servers that leave the event name out.
-fn first_type(data: &[u8]) -> &[u8] {
-    let Some(at) = TYPE.find(data) else {
-        return b"";
-    };
-    let mut quoted = data[at + 6..].splitn(3, |byte| *byte == b'"');
-    quoted.nth(1).unwrap_or_default()
 }

@@ -78,7 +78,7 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             .optional("stream", |node| node.bool())?
             .unwrap_or(false),
         include_usage: include_usage.unwrap_or(false),
-        unknown_fields: Vec::new(),
+        ..Call::default()
     })
 }
 
@@ -188,13 +188,7 @@ fn tool(node: Node<'_>) -> Result<Tool, Fault> {
 
 fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     if node.is_string() {
-        let found = node.string()?;
-        return match &*found {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            _ => Err(node.expected("one of auto, none, required, or an object")),
-        };
+        return tool_choice_word(node);
     }
     let mut fields = node.object()?;
     let kind = fields.text("type")?;
@@ -203,6 +197,15 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     }
     let name = fields.required("function", "an object", |node| node.object()?.text("name"))?;
     Ok(ToolChoice::Named(name))
+}
+
+pub(in crate::wire) fn tool_choice_word(node: Node<'_>) -> Result<ToolChoice, Fault> {
+    match &*node.string()? {
+        "auto" => Ok(ToolChoice::Auto),
+        "none" => Ok(ToolChoice::None),
+        "required" => Ok(ToolChoice::Required),
+        _ => Err(node.expected("one of auto, none, required, or an object")),
+    }
 }
 
 /// `None`: free text.
@@ -229,7 +232,7 @@ fn response_format(node: Node<'_>) -> Result<Option<ResponseFormat>, Fault> {
     }
 }
 
-fn reasoning(node: Node<'_>) -> Result<Reasoning, Fault> {
+pub(in crate::wire) fn reasoning(node: Node<'_>) -> Result<Reasoning, Fault> {
     let effort = node.one_of(&[
         ("none", None),
         ("minimal", Some(Effort::Minimal)),

@@ -107,31 +107,29 @@ fn block(node: Node<'_>, allowed: &[&str]) -> Result<Vec<Block>, Fault> {
         "input_audio" => Block::Media(fields.required("input_audio", "an object", audio)?),
         _ => Block::Media(fields.required("file", "an object", file)?),
     };
-    let mark = fields.optional("prompt_cache_breakpoint", |node| {
-        let ttl = node.object()?.optional("ttl", |node| node.string())?;
-        Ok(match ttl.as_deref() {
-            Some("12h") => CacheTtl::Hour,
-            _ => CacheTtl::Short,
-        })
-    })?;
+    let mark = cache_mark(&mut fields)?;
     fields.finish();
     Ok(std::iter::once(block)
         .chain(mark.map(Block::CachePoint))
         .collect())
 }
 
+/// The mark of a part up to which the prompt should be cached.
+pub(in crate::wire) fn cache_mark(fields: &mut Object<'_>) -> Result<Option<CacheTtl>, Fault> {
+    fields.optional("prompt_cache_breakpoint", |node| {
+        let ttl = node.object()?.optional("ttl", |node| node.string())?;
+        Ok(match ttl.as_deref() {
+            Some("12h") => CacheTtl::Hour,
+            _ => CacheTtl::Short,
+        })
+    })
+}
+
 fn image(node: Node<'_>) -> Result<Media, Fault> {
     let mut fields = node.object()?;
     let media = Media {
         kind: MediaKind::Image,
-        source: fields.required("url", "a URL", |node| {
-            let url = node.string()?;
-            match url.strip_prefix("data:") {
-                Some(rest) => base64_url(rest)
-                    .ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`")),
-                None => Ok(MediaSource::Url(url)),
-            }
-        })?,
+        source: fields.required("url", "a URL", url)?,
         name: None,
         detail: fields.optional("detail", |node| node.string())?,
     };
@@ -139,7 +137,18 @@ fn image(node: Node<'_>) -> Result<Media, Fault> {
     Ok(media)
 }
 
-fn audio(node: Node<'_>) -> Result<Media, Fault> {
+/// A place on the web, or the medium itself within a `data` URL.
+pub(in crate::wire) fn url(node: Node<'_>) -> Result<MediaSource, Fault> {
+    let url = node.string()?;
+    match url.strip_prefix("data:") {
+        Some(rest) => {
+            base64_url(rest).ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`"))
+        }
+        None => Ok(MediaSource::Url(url)),
+    }
+}
+
+pub(in crate::wire) fn audio(node: Node<'_>) -> Result<Media, Fault> {
     let mut fields = node.object()?;
     let format = fields.text("format")?;
     let media_type = match &*format {
@@ -164,17 +173,7 @@ fn file(node: Node<'_>) -> Result<Media, Fault> {
             dialect: Dialect::OpenAiChat,
             id,
         },
-        None => fields.required("file_data", "`file_data` or `file_id`", |node| {
-            let data = node.string()?;
-            match data.strip_prefix("data:") {
-                Some(rest) => base64_url(rest)
-                    .ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`")),
-                None => Ok(MediaSource::Base64 {
-                    media_type: "application/pdf".to_owned(),
-                    data,
-                }),
-            }
-        })?,
+        None => fields.required("file_data", "`file_data` or `file_id`", file_data)?,
     };
     let name = fields.optional("filename", |node| node.string())?;
     fields.finish();
@@ -184,6 +183,20 @@ fn file(node: Node<'_>) -> Result<Media, Fault> {
         name,
         detail: None,
     })
+}
+
+/// A document within the request, as a `data` URL or bare.
+pub(in crate::wire) fn file_data(node: Node<'_>) -> Result<MediaSource, Fault> {
+    let data = node.string()?;
+    match data.strip_prefix("data:") {
+        Some(rest) => {
+            base64_url(rest).ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`"))
+        }
+        None => Ok(MediaSource::Base64 {
+            media_type: "application/pdf".to_owned(),
+            data,
+        }),
+    }
 }
 
 /// What stands behind `data:`.

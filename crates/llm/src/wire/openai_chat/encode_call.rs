@@ -4,11 +4,10 @@ use super::encode_content as content;
 use crate::{
     json::{self, Members},
     loss::{Feature, Losses},
+    wire::shared::{lose, lose_tool_marks, native_fields, tools as write_tools},
 };
 use seaworthy_core::{
-    call::{
-        Call, Effort, Function, Reasoning, ReasoningMode, ResponseFormat, Role, Tool, ToolChoice,
-    },
+    call::{Call, Effort, Function, Reasoning, ReasoningMode, ResponseFormat, ToolChoice},
     dialect::Dialect,
 };
 
@@ -22,18 +21,18 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
                 content::message(message, index, messages, losses);
             }
         });
-        if call
-            .messages
-            .last()
-            .is_some_and(|last| last.role == Role::Assistant)
-        {
-            losses.add(
+        lose(
+            call,
+            &[
+                Feature::TopK,
+                Feature::Choices,
+                Feature::Prewarm,
                 Feature::Prefill,
-                format!("messages[{}]", call.messages.len() - 1),
-            );
-        }
-        bounds(call, body, losses);
-        sampling(call, body, losses);
+            ],
+            losses,
+        );
+        bounds(call, body);
+        sampling(call, body);
         tools(call, body, losses);
         if let Some(format) = &call.response_format {
             body.object("response_format", |out| response_format(format, out));
@@ -42,6 +41,7 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
             body.str("reasoning_effort", effort);
         }
         labels(call, body);
+        native_fields(Dialect::OpenAiChat, call, body, losses);
         if call.stream {
             // Always with usage: what is not reported has to be guessed.
             body.bool("stream", true)
@@ -54,11 +54,8 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
     out
 }
 
-fn bounds(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+fn bounds(call: &Call, body: &mut Members<'_>) {
     if let Some(most) = call.max_output_tokens {
-        if most == 0 {
-            losses.add(Feature::Prewarm, "max_tokens");
-        }
         body.num("max_completion_tokens", most);
     }
     if !call.stop.is_empty() {
@@ -66,12 +63,9 @@ fn bounds(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             call.stop.iter().for_each(|stop| items.str(stop))
         });
     }
-    if call.choices.is_some_and(|choices| choices > 1) {
-        losses.add(Feature::Choices, "n");
-    }
 }
 
-fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+fn sampling(call: &Call, body: &mut Members<'_>) {
     let sampling = &call.sampling;
     let floats = [
         ("temperature", sampling.temperature),
@@ -84,9 +78,6 @@ fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             body.float(name, value);
         }
     }
-    if sampling.top_k.is_some() {
-        losses.add(Feature::TopK, "top_k");
-    }
     if let Some(seed) = sampling.seed {
         body.int("seed", seed);
     }
@@ -95,26 +86,14 @@ fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
 fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     if !call.tools.is_empty() {
         body.array("tools", |items| {
-            for (index, tool) in call.tools.iter().enumerate() {
-                match tool {
-                    Tool::Function(function) => {
-                        if function.cache.is_some() {
-                            losses.add(Feature::CachePoint, format!("tools[{index}]"));
-                        }
-                        items.object(|tool| {
-                            tool.str("type", "function")
-                                .object("function", |out| self::function(function, out));
-                        });
-                    }
-                    Tool::Native(native) if native.dialect == Dialect::OpenAiChat => {
-                        items.raw(&native.json);
-                    }
-                    Tool::Native(_) => {
-                        losses.add(Feature::NativeTool, format!("tools[{index}]"));
-                    }
-                }
-            }
+            write_tools(Dialect::OpenAiChat, call, items, losses, |tool, items| {
+                items.object(|out| {
+                    out.str("type", "function")
+                        .object("function", |out| function(tool, out));
+                });
+            });
         });
+        lose_tool_marks(call, losses);
         if let Some(parallel) = call.parallel_tool_calls {
             body.bool("parallel_tool_calls", parallel);
         }
@@ -183,7 +162,8 @@ fn response_format(format: &ResponseFormat, out: &mut Members<'_>) {
     }
 }
 
-fn effort(reasoning: Reasoning, losses: &mut Losses) -> Option<&'static str> {
+/// The word for how hard to think, if anything was said about it.
+pub(in crate::wire) fn effort(reasoning: Reasoning, losses: &mut Losses) -> Option<&'static str> {
     let effort = match (reasoning.effort, reasoning.mode) {
         (_, Some(ReasoningMode::Off)) => return Some("none"),
         (Some(effort), _) => effort,
@@ -207,7 +187,8 @@ fn effort(reasoning: Reasoning, losses: &mut Losses) -> Option<&'static str> {
     })
 }
 
-fn labels(call: &Call, body: &mut Members<'_>) {
+/// Who asks, and what for.
+pub(in crate::wire) fn labels(call: &Call, body: &mut Members<'_>) {
     if let Some(user) = &call.user {
         body.str("user", user);
     }

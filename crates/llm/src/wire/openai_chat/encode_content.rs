@@ -3,11 +3,11 @@
 use crate::{
     json::{Items, Members},
     loss::{Feature, Losses},
-    wire::numbered,
+    wire::shared::{data_url, lost_block, numbered},
 };
 use seaworthy_core::{
     call::{Block, Media, MediaKind, MediaSource, Message, Role},
-    dialect::Dialect,
+    dialect::{Dialect, Family},
 };
 
 /// The instructions, as one message.
@@ -113,7 +113,7 @@ fn assistant(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Lo
             Block::Native(native) if native.dialect == Dialect::OpenAiChat => {
                 calls.push(Call::Native(&native.json));
             }
-            other => losses.add(feature(other), format!("{path}.content[{index}]")),
+            other => losses.add(lost_block(other), format!("{path}.content[{index}]")),
         }
     }
     if texts.is_empty() && calls.is_empty() && refusals.is_empty() {
@@ -171,7 +171,7 @@ fn texts<'b>(blocks: &'b [Block], path: &str, losses: &mut Losses) -> Vec<&'b st
     for (index, block) in numbered(blocks) {
         match block {
             Block::Text(text) | Block::Refusal(text) => texts.push(&**text),
-            other => losses.add(feature(other), format!("{path}[{index}]")),
+            other => losses.add(lost_block(other), format!("{path}[{index}]")),
         }
     }
     texts
@@ -198,7 +198,7 @@ fn part(block: &Block, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
             part.str("type", "text").str("text", text);
         }),
         Block::Media(media) => self::media(media, path, out, losses),
-        other => losses.add(feature(other), path),
+        other => losses.add(lost_block(other), path),
     }
 }
 
@@ -233,7 +233,7 @@ fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
             part.str("type", "text").str("text", &text);
         }),
         (MediaKind::Document, MediaSource::FileId { dialect, id })
-            if *dialect == Dialect::OpenAiChat =>
+            if dialect.family() == Family::OpenAi =>
         {
             out.object(|part| {
                 part.str("type", "file").object("file", |out| {
@@ -254,22 +254,4 @@ fn image(url: &str, media: &Media, out: &mut Items<'_>) {
             }
         });
     });
-}
-
-fn data_url(media_type: &str, data: &str) -> String {
-    format!("data:{media_type};base64,{data}")
-}
-
-/// What is lost with a block that does not fit where it stands.
-fn feature(block: &Block) -> Feature {
-    match block {
-        Block::Thinking { .. } | Block::EncryptedThinking(_) => Feature::Thinking,
-        Block::CachePoint(_) => Feature::CachePoint,
-        Block::Media(_) => Feature::Media,
-        Block::Text(_)
-        | Block::Refusal(_)
-        | Block::ToolUse { .. }
-        | Block::ToolResult { .. }
-        | Block::Native(_) => Feature::NativeBlock,
-    }
 }

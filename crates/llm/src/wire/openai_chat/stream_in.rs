@@ -97,7 +97,7 @@ enum ErrorObject<'a> {
 }
 
 impl DecodeStream for Decoder {
-    fn event(&mut self, data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
+    fn event(&mut self, _name: &[u8], data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
         if data.trim_ascii() == b"[DONE]" {
             // The proper end, even from servers that never say why the model stopped.
             if self.started {

@@ -44,26 +44,22 @@ struct CompletionDetails {
 }
 
 impl UsageObject {
-    /// The classes kept apart. A detail that is larger than the whole is cut to it.
+    /// The classes kept apart.
     pub(super) fn to_reported(&self) -> Reported {
-        let prompt = self.prompt_tokens;
         let input_details = self.prompt_tokens_details.as_ref();
         let output_details = self.completion_tokens_details.as_ref();
-        let within =
-            |part: Option<u64>, whole: Option<u64>| part.map(|n| n.min(whole.unwrap_or(0)));
-        let cached_read = within(input_details.and_then(|d| d.cached_tokens), prompt);
-        let uncached = prompt.map(|n| n - cached_read.unwrap_or(0));
-        let cache_write = within(input_details.and_then(|d| d.cache_write_tokens), uncached);
-        let input = uncached.map(|n| n - cache_write.unwrap_or(0));
+        let input = Reported::of_whole_input(
+            self.prompt_tokens,
+            input_details.and_then(|d| d.cached_tokens),
+            input_details.and_then(|d| d.cache_write_tokens),
+        );
+        let audio = input_details.and_then(|d| d.audio_tokens);
         Reported {
-            input,
-            cached_read: cached_read.filter(|_| prompt.is_some()),
-            cache_write: cache_write.filter(|_| prompt.is_some()),
-            cache_write_1h: None,
             output: self.completion_tokens,
             reasoning: output_details.and_then(|d| d.reasoning_tokens),
-            audio_input: within(input_details.and_then(|d| d.audio_tokens), input),
+            audio_input: audio.map(|n| n.min(input.input.unwrap_or(0))),
             audio_output: output_details.and_then(|d| d.audio_tokens),
+            ..input
         }
     }
 }

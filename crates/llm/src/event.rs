@@ -1,9 +1,10 @@
-//! One server-sent event: its raw bytes, its name and its data.
+//! One event of a stream, whatever its framing: its raw bytes, its name and its data.
 
 use bytes::Bytes;
 use std::ops::Range;
 
-/// One event as it came. Comments and stray blank lines are events without data.
+/// One event as it came. What carries no data (comments, blank lines, brackets) is an event too, so
+/// that the raw bytes of all events are the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     raw: Bytes,
@@ -14,14 +15,14 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Data {
     None,
-    /// One `data` line, within the raw bytes.
+    /// One piece within the raw bytes.
     Line(Range<usize>),
-    /// Several `data` lines, joined by `\n`.
+    /// Several `data` lines of a server-sent event, joined by `\n`.
     Joined(Vec<u8>),
 }
 
 impl Event {
-    /// The bytes as they came, blank line included, to be forwarded unchanged.
+    /// The bytes as they came, framing included, to be forwarded unchanged.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.raw
@@ -33,13 +34,13 @@ impl Event {
         self.raw
     }
 
-    /// The last `event` field; empty if there is none.
+    /// What the framing calls the event; empty if it does not.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         &self.raw[self.name.clone()]
     }
 
-    /// The `data` fields; `None` for comments and events without data.
+    /// What it carries; `None` if nothing.
     #[must_use]
     pub fn data(&self) -> Option<&[u8]> {
         match &self.data {
@@ -49,8 +50,8 @@ impl Event {
         }
     }
 
-    /// Reads the fields of an event whose first `skip` bytes are a byte-order mark.
-    pub(super) fn parse(raw: Bytes, skip: usize) -> Self {
+    /// Reads the fields of a server-sent event whose first `skip` bytes are a byte-order mark.
+    pub(crate) fn of_sse(raw: Bytes, skip: usize) -> Self {
         let mut name = 0..0;
         let mut data = Data::None;
         let mut from = skip;

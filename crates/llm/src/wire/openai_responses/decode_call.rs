@@ -1,0 +1,182 @@
+//! A Responses request as a canonical call.
+
+use super::decode_item::{self, Turns};
+use crate::{
+    fault::Fault,
+    json::{Node, Object, Trail},
+    wire::openai_chat,
+};
+use seaworthy_core::{
+    call::{
+        Block, Call, Function, Message, Native, ResponseFormat, Role, Sampling, Tool, ToolChoice,
+    },
+    dialect::Dialect,
+};
+
+pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
+    let trail = Trail::default();
+    let mut call = {
+        let mut fields = trail.root(body)?.object()?;
+        let call = read(&mut fields)?;
+        fields.finish();
+        call
+    };
+    call.unknown_fields = trail.into_unknown();
+    Ok(call)
+}
+
+fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
+    let instructions = fields.optional("instructions", instructions)?;
+    let Turns {
+        mut system,
+        messages,
+        ..
+    } = fields.optional("input", input)?.unwrap_or_default();
+    if let Some(mut instructions) = instructions {
+        instructions.append(&mut system);
+        system = instructions;
+    }
+    let response_format = fields.optional("text", |node| {
+        let mut fields = node.object()?;
+        let format = fields.optional("format", response_format)?;
+        fields.finish();
+        Ok(format.flatten())
+    })?;
+    let effort = fields.optional("reasoning", |node| {
+        let mut fields = node.object()?;
+        let effort = fields.optional("effort", openai_chat::reasoning)?;
+        fields.finish();
+        Ok(effort.unwrap_or_default())
+    })?;
+    // Whoever serves the request keeps the answer; the head tells whether to.
+    fields.skip(&["store"]);
+    fields.optional("include", |node| {
+        node.each(|item| {
+            // Sealed reasoning is always told.
+            if item.string()? != "reasoning.encrypted_content" {
+                item.note_unknown();
+            }
+            Ok(())
+        })
+    })?;
+    let end_user = fields.optional("safety_identifier", |node| node.string())?;
+    let end_user_by_old_name = fields.optional("user", |node| node.string())?;
+    let metadata = fields.optional("metadata", |node| {
+        node.object()?.entries(|value| value.string())
+    })?;
+    Ok(Call {
+        model: fields.text("model")?,
+        system,
+        messages,
+        tools: fields
+            .optional("tools", |node| node.each(tool))?
+            .unwrap_or_default(),
+        tool_choice: fields.optional("tool_choice", tool_choice)?,
+        parallel_tool_calls: fields.optional("parallel_tool_calls", |node| node.bool())?,
+        max_output_tokens: fields.optional("max_output_tokens", |node| node.u64())?,
+        sampling: Sampling {
+            temperature: fields.optional("temperature", |node| node.f64())?,
+            top_p: fields.optional("top_p", |node| node.f64())?,
+            ..Sampling::default()
+        },
+        response_format: response_format.flatten(),
+        reasoning: effort.unwrap_or_default(),
+        user: end_user.or(end_user_by_old_name),
+        metadata: metadata.unwrap_or_default(),
+        service_tier: fields.optional("service_tier", |node| node.string())?,
+        stream: fields
+            .optional("stream", |node| node.bool())?
+            .unwrap_or(false),
+        include_usage: true,
+        previous_response_id: fields.optional("previous_response_id", |node| node.string())?,
+        native_fields: native_fields(fields)?,
+        ..Call::default()
+    })
+}
+
+/// What the model sees or does other things by, in words that only this API has.
+fn native_fields(fields: &mut Object<'_>) -> Result<Vec<Native>, Fault> {
+    let mut found = Vec::new();
+    for name in ["background", "conversation", "prompt"] {
+        let json = fields.optional(name, |node| Ok(node.json().to_owned()))?;
+        let native = json.filter(|json| json != "false").map(|json| Native {
+            dialect: Dialect::OpenAiResponses,
+            kind: name.to_owned(),
+            json,
+        });
+        found.extend(native);
+    }
+    Ok(found)
+}
+
+fn instructions(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    let text = Some(node.string()?).filter(|text| !text.is_empty());
+    Ok(text.map(Block::Text).into_iter().collect())
+}
+
+fn input(node: Node<'_>) -> Result<Turns, Fault> {
+    let mut turns = Turns::default();
+    if node.is_string() {
+        let blocks = instructions(node)?;
+        turns.messages.push(Message {
+            role: Role::User,
+            name: None,
+            blocks,
+        });
+        return Ok(turns);
+    }
+    if !node.is_array() {
+        return Err(node.expected("a string or an array of items"));
+    }
+    node.each(|item| decode_item::item(item, &mut turns))?;
+    Ok(turns)
+}
+
+fn tool(node: Node<'_>) -> Result<Tool, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.text("type")?;
+    if kind != "function" {
+        return Ok(Tool::Native(decode_item::native(kind, node)));
+    }
+    let function = Function {
+        name: fields.text("name")?,
+        description: fields.optional("description", |node| node.string())?,
+        schema: fields.optional("parameters", |node| node.object_text())?,
+        strict: fields.optional("strict", |node| node.bool())?,
+        cache: None,
+    };
+    fields.finish();
+    Ok(Tool::Function(function))
+}
+
+fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
+    if node.is_string() {
+        return openai_chat::tool_choice_word(node);
+    }
+    let mut fields = node.object()?;
+    let kind = fields.text("type")?;
+    if kind != "function" {
+        return Ok(ToolChoice::Native(decode_item::native(kind, node)));
+    }
+    Ok(ToolChoice::Named(fields.text("name")?))
+}
+
+/// `None`: free text.
+fn response_format(node: Node<'_>) -> Result<Option<ResponseFormat>, Fault> {
+    let mut fields = node.object()?;
+    let kind = fields.required("type", "a string", |node| {
+        node.one_of(&[("text", 0_u8), ("json_object", 1), ("json_schema", 2)])
+    })?;
+    let format = match kind {
+        0 => None,
+        1 => Some(ResponseFormat::JsonObject),
+        _ => Some(ResponseFormat::JsonSchema {
+            name: fields.optional("name", |node| node.string())?,
+            description: fields.optional("description", |node| node.string())?,
+            schema: fields.required("schema", "a JSON schema", |node| node.object_text())?,
+            strict: fields.optional("strict", |node| node.bool())?,
+        }),
+    };
+    fields.finish();
+    Ok(format)
+}

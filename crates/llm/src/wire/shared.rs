@@ -1,0 +1,171 @@
+//! What writers of several dialects have in common.
+
+use crate::{
+    json::{self, Items, Members},
+    loss::{Feature, Losses},
+};
+use seaworthy_core::{
+    call::{Block, Call, Function, Role, Tool},
+    dialect::Dialect,
+};
+
+/// Blocks with the index they have on the wire, where a cache point is a mark of the block before.
+pub(super) fn numbered(blocks: &[Block]) -> impl Iterator<Item = (usize, &Block)> {
+    let mut next = 0;
+    blocks.iter().map(move |block| {
+        if !matches!(block, Block::CachePoint(_)) {
+            next += 1;
+        }
+        (next.max(1) - 1, block)
+    })
+}
+
+/// What is lost with a block that does not fit where it stands.
+pub(super) fn lost_block(block: &Block) -> Feature {
+    match block {
+        Block::Thinking { .. } | Block::EncryptedThinking(_) => Feature::Thinking,
+        Block::CachePoint(_) => Feature::CachePoint,
+        Block::Media(_) => Feature::Media,
+        Block::Text(_)
+        | Block::Refusal(_)
+        | Block::ToolUse { .. }
+        | Block::ToolResult { .. }
+        | Block::Native(_) => Feature::NativeBlock,
+    }
+}
+
+/// Notes those of the features that the call makes use of: the dialect has no place for them.
+pub(super) fn lose(call: &Call, features: &[Feature], losses: &mut Losses) {
+    let sampling = &call.sampling;
+    // A penalty of zero is none.
+    let penalty = |penalty: Option<f64>| penalty.is_some_and(|penalty| penalty != 0.0);
+    let last = call.messages.len().saturating_sub(1);
+    let prefill = format!("messages[{last}]");
+    for (feature, is_used, path) in [
+        (Feature::TopK, sampling.top_k.is_some(), "top_k"),
+        (Feature::Seed, sampling.seed.is_some(), "seed"),
+        (
+            Feature::Penalty,
+            penalty(sampling.frequency_penalty),
+            "frequency_penalty",
+        ),
+        (
+            Feature::Penalty,
+            penalty(sampling.presence_penalty),
+            "presence_penalty",
+        ),
+        (Feature::Stop, !call.stop.is_empty(), "stop"),
+        (
+            Feature::Choices,
+            call.choices.is_some_and(|choices| choices > 1),
+            "n",
+        ),
+        (
+            Feature::Prewarm,
+            call.max_output_tokens == Some(0),
+            "max_tokens",
+        ),
+        (
+            Feature::Prefill,
+            call.messages
+                .last()
+                .is_some_and(|message| message.role == Role::Assistant),
+            &prefill,
+        ),
+        (
+            Feature::ParallelToolCalls,
+            call.parallel_tool_calls == Some(false) && !call.tools.is_empty(),
+            "parallel_tool_calls",
+        ),
+        (Feature::EndUser, call.user.is_some(), "user"),
+        (Feature::Metadata, !call.metadata.is_empty(), "metadata"),
+        (
+            Feature::ServiceTier,
+            call.service_tier
+                .as_ref()
+                .is_some_and(|tier| tier != "auto"),
+            "service_tier",
+        ),
+    ] {
+        if is_used && features.contains(&feature) {
+            losses.add(feature, path);
+        }
+    }
+}
+
+/// What a call says in fields of one dialect only. The stored answer that it continues belongs to
+/// them: it is known to its own provider alone.
+pub(super) fn native_fields(
+    dialect: Dialect,
+    call: &Call,
+    body: &mut Members<'_>,
+    losses: &mut Losses,
+) {
+    if let Some(id) = &call.previous_response_id {
+        if dialect == Dialect::OpenAiResponses {
+            body.str("previous_response_id", id);
+        } else {
+            losses.add(Feature::PreviousResponse, "previous_response_id");
+        }
+    }
+    for field in &call.native_fields {
+        if field.dialect == dialect {
+            body.raw(&field.kind, &field.json);
+        } else {
+            losses.add(Feature::NativeField, &field.kind);
+        }
+    }
+}
+
+/// Writes the tools; a dialect has its own form of functions, and takes its own tools as they are.
+pub(super) fn tools(
+    dialect: Dialect,
+    call: &Call,
+    items: &mut Items<'_>,
+    losses: &mut Losses,
+    write: impl Fn(&Function, &mut Items<'_>),
+) {
+    for (index, tool) in call.tools.iter().enumerate() {
+        match tool {
+            Tool::Function(function) => write(function, items),
+            Tool::Native(native) if native.dialect == dialect => items.raw(&native.json),
+            Tool::Native(_) => losses.add(Feature::NativeTool, format!("tools[{index}]")),
+        }
+    }
+}
+
+/// Notes the marks of tools up to where the prompt should be cached.
+pub(super) fn lose_tool_marks(call: &Call, losses: &mut Losses) {
+    for (index, tool) in call.tools.iter().enumerate() {
+        if matches!(tool, Tool::Function(function) if function.cache.is_some()) {
+            losses.add(Feature::CachePoint, format!("tools[{index}]"));
+        }
+    }
+}
+
+/// A medium within a URL.
+pub(super) fn data_url(media_type: &str, data: &str) -> String {
+    format!("data:{media_type};base64,{data}")
+}
+
+/// The arguments of a tool call, if they are an object; no arguments are an empty one.
+pub(super) fn arguments_object(arguments: &str) -> Option<&str> {
+    match arguments.trim_ascii() {
+        "" => Some("{}"),
+        json => json::is_object(json).then_some(json),
+    }
+}
+
+/// Writes arguments where only an object may stand. If what the model wrote is none, it is handed
+/// on under a name of its own: the tool will say so, and the model can mend it.
+pub(super) fn answered_arguments(key: &str, arguments: &str, out: &mut Members<'_>) {
+    match arguments_object(arguments) {
+        Some(json) => out.raw(key, json),
+        None => out.object(key, |input| {
+            input.str(NOT_AN_OBJECT, arguments);
+        }),
+    };
+}
+
+/// The member under which arguments are handed on that are not a JSON object.
+const NOT_AN_OBJECT: &str = "_invalid_arguments";
