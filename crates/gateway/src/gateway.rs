@@ -200,6 +200,17 @@ impl Gateway {
         tokio::join!(keys, ledger);
     }
 
+    /// Raises the budgets to what the ledger knows was spent. Called before the first request, and
+    /// after a reload, which may have added budgets. It never lowers one.
+    ///
+    /// # Errors
+    /// When the ledger or the counters do not answer.
+    pub async fn restore_budgets(&self) -> seaworthy_core::store::Result<()> {
+        let snapshot = self.snapshot();
+        let (policy, now) = (&snapshot.limits.policy, self.clock.now());
+        crate::limits::restore(policy, &*self.stores.ledger, &*self.counters, now).await
+    }
+
     /// Model calls that are being worked on.
     #[must_use]
     pub fn running_calls(&self) -> usize {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use seaworthy_core::budget::Amount;
-use seaworthy_core::limit::policy::{Attributes, Bound, Demand, Policy};
+use seaworthy_core::budget::{self, Amount, Window};
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{AccountKey, Counters};
+use seaworthy_core::ledger::{GroupBy, UsageTotal};
+use seaworthy_core::limit::policy::{Attributes, Bound, BudgetRule, Demand, Policy, Scope};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::{self, Extent, Price, UnknownPrice, Unpriced};
 use seaworthy_core::principal::Principal;
+use seaworthy_core::store::{self, Ledger, UsageQuery};
 use seaworthy_core::usage::Usage;
 
 /// Most combinations of caller, model and operation whose rules are remembered.
@@ -111,4 +115,62 @@ pub(crate) fn demand(usage: &Usage, cost: Micros) -> Demand {
         amount: Amount { tokens, cost },
         rate_tokens: tokens,
     }
+}
+
+/// Raises the budgets of the windows that are running to what the ledger knows was spent in them.
+/// Budgets of teams, agents, sessions and addresses are not kept apart in the ledger: they begin
+/// anew with the process.
+pub(crate) async fn restore(
+    policy: &Arc<Policy>,
+    ledger: &dyn Ledger,
+    counters: &dyn Counters,
+    now: UnixMillis,
+) -> store::Result<()> {
+    let mut spent = Vec::new();
+    for rule in &policy.budgets {
+        let window = policy.calendar.window(rule.window, now);
+        let (by, is_global) = match rule.subjects.scope {
+            Scope::Global => (GroupBy::Operation, true),
+            Scope::Key => (GroupBy::Key, false),
+            Scope::User => (GroupBy::User, false),
+            Scope::Model => (GroupBy::Model, false),
+            Scope::Operation => (GroupBy::Operation, false),
+            Scope::Team | Scope::Agent | Scope::Session | Scope::Ip => continue,
+        };
+        let query = UsageQuery { by, since: Some(window.start), until: None };
+        let totals = ledger.usage(query).await?;
+        let in_unit = |total: &UsageTotal| match rule.unit {
+            budget::Unit::Tokens => total.tokens(),
+            budget::Unit::Micros => total.cost.0,
+        };
+        if is_global {
+            let sum = totals.iter().map(in_unit).fold(0, u64::saturating_add);
+            spent.extend(account(policy, rule, "all", window).map(|account| (account, sum)));
+        } else {
+            spent.extend(totals.iter().filter_map(|total| {
+                let account = account(policy, rule, &total.group, window)?;
+                Some((account, in_unit(total)))
+            }));
+        }
+    }
+    counters.restore(&spent).await
+}
+
+fn account(
+    policy: &Arc<Policy>,
+    rule: &BudgetRule,
+    subject: &str,
+    window: Window,
+) -> Option<AccountKey> {
+    let subject = Some(subject);
+    let attributes = match rule.subjects.scope {
+        Scope::Key => Attributes { key: subject, ..Attributes::default() },
+        Scope::User => Attributes { user: subject, ..Attributes::default() },
+        Scope::Model => Attributes { model: subject, ..Attributes::default() },
+        Scope::Operation => Attributes { operation: subject, ..Attributes::default() },
+        _ => Attributes::default(),
+    };
+    let bound = policy.bind(&attributes);
+    let (_, key) = bound.budgets().find(|(known, _)| known.name == rule.name)?;
+    Some(AccountKey { key: key.clone(), window })
 }

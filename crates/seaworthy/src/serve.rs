@@ -125,6 +125,8 @@ impl Running {
             telemetry.sink.clone(),
             workers,
         )?;
+        let restored = gateway.restore_budgets().await;
+        restored.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
         let address = listener.local_addr()?;
         let plane = if admin.is_some() {
             Plane::Data
@@ -173,7 +175,7 @@ impl Running {
                 _ = interrupt.recv() => break true,
                 _ = hang_up.recv() => {
                     known = source.path.as_deref().and_then(|path| Fingerprint::of(path).ok());
-                    reload(&gateway, source, telemetry);
+                    reload(&gateway, source, telemetry).await;
                 }
                 _ = watch.tick() => {
                     self.gateway.metrics.note_open_connections(
@@ -184,7 +186,7 @@ impl Running {
                     // A file that is gone for a moment is being replaced.
                     if now.is_some() && now != known {
                         known = now;
-                        reload(&gateway, source, telemetry);
+                        reload(&gateway, source, telemetry).await;
                     }
                 }
             }
@@ -251,7 +253,7 @@ fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
 }
 
 /// Puts the configuration on disk in force, or keeps the old one and says why.
-fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
+async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
     let Some(path) = source.path.as_deref() else {
         tracing::warn!("there is no configuration file to reload");
         return;
@@ -264,6 +266,9 @@ fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
             warn_of_restarts(&gateway.config(), &loaded);
             match gateway.reload(loaded) {
                 Ok(()) => {
+                    if let Err(error) = gateway.restore_budgets().await {
+                        tracing::error!(%error, "new budgets begin without what was spent before");
+                    }
                     telemetry.apply(logging.level, logging.format);
                     gateway.set_log_style(style);
                     tracing::info!(config_hash = hash, "the configuration was reloaded");
