@@ -55,8 +55,8 @@ macro_rules! codes {
 codes! {
     /// The request is malformed: not JSON, a wrong type, a missing or contradictory field.
     InvalidRequest = "invalid_request", 400, Caller;
-    /// The model that was asked for is served in another dialect than the one the caller speaks.
-    DialectMismatch = "dialect_mismatch", 400, Caller;
+    /// The provider of the model that was asked for does not offer this operation.
+    UnsupportedOperation = "unsupported_operation", 400, Caller;
     /// No API key was sent.
     MissingApiKey = "missing_api_key", 401, Caller;
     /// The API key is unknown, expired or revoked.

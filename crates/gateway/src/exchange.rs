@@ -13,6 +13,7 @@ use seaworthy_core::ledger::Outcome;
 use seaworthy_core::principal::Principal;
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
+use seaworthy_llm::Loss;
 
 use crate::gateway::Gateway;
 use crate::open_call::OpenCall;
@@ -48,6 +49,8 @@ pub(crate) struct Exchange {
     /// For the log only.
     pub(crate) detail: Option<String>,
     pub(crate) upstream_request_id: Option<String>,
+    /// What a translation between two dialects left out so far.
+    pub(crate) dropped: Vec<Loss>,
     /// How the caller stands under its limits.
     pub(crate) limit_headers: HeaderMap,
     pub(crate) permit: Option<Permit>,
@@ -81,6 +84,7 @@ impl Exchange {
             code: None,
             detail: None,
             upstream_request_id: None,
+            dropped: Vec::new(),
             limit_headers: HeaderMap::new(),
             permit: None,
             call: None,
@@ -107,6 +111,11 @@ impl Exchange {
     /// What the call has used so far, if one was dispatched.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.call.as_ref().and_then(OpenCall::usage)
+    }
+
+    /// Size of the request, to estimate its tokens should the provider not say.
+    pub(crate) fn input_bytes(&self) -> usize {
+        self.call.as_ref().map_or(0, OpenCall::input_bytes)
     }
 
     /// Notes that the provider's answer is complete and what it used, before its end is sent on.

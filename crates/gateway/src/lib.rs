@@ -26,6 +26,7 @@ mod routes;
 mod service;
 mod snapshot;
 mod stage;
+mod translate;
 
 pub use gateway::{Dependencies, Gateway, Reload};
 pub use health::Lifecycle;

@@ -125,9 +125,11 @@ impl OpenCall {
     /// provider and of which nothing came back. `None` if it never left.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let unknown = || match self.operation {
-            Operation::Chat(_) => seaworthy_llm::usage::estimate(self.input_bytes, 0),
-            // Everything else is free of charge.
-            _ => Usage::default(),
+            Operation::Chat(_) | Operation::Embeddings => {
+                seaworthy_llm::usage::estimate(self.input_bytes, 0)
+            }
+            // Free of charge.
+            Operation::CountTokens | Operation::Moderations => Usage::default(),
         };
         self.dispatched.then(|| self.used.unwrap_or_else(unknown))
     }

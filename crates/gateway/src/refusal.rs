@@ -95,3 +95,10 @@ impl From<seaworthy_llm::Fault> for Refusal {
         Self::new(Code::InvalidRequest, fault.message).at(param)
     }
 }
+
+impl From<seaworthy_llm::Lost> for Refusal {
+    fn from(lost: seaworthy_llm::Lost) -> Self {
+        let param = lost.refused.first().map(|loss| loss.path.clone());
+        Self::new(Code::InvalidRequest, lost.to_string()).at(param)
+    }
+}

@@ -14,6 +14,7 @@ use seaworthy_llm::{ErrorView, encode_error};
 use crate::echo::EchoStream;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
+use crate::translate::losses;
 
 pub(crate) mod stream;
 
@@ -137,6 +138,11 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     {
         headers.insert("x-seaworthy-upstream-request-id", id);
     }
+    if !exchange.dropped.is_empty()
+        && let Ok(dropped) = HeaderValue::try_from(losses::line(&exchange.dropped))
+    {
+        headers.insert("x-seaworthy-dropped", dropped);
+    }
     headers.insert(
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),
@@ -250,7 +256,7 @@ impl Body for ReplyBody {
 impl Drop for ReplyBody {
     fn drop(&mut self) {
         if let (Sending::Stream(stream), Some(exchange)) = (&mut self.content, &mut self.exchange) {
-            stream.note_usage(exchange);
+            stream.note_end(exchange);
         }
     }
 }

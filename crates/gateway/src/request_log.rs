@@ -11,6 +11,7 @@ use seaworthy_edge::log::LogSink;
 
 use crate::exchange::Exchange;
 use crate::routes::Action;
+use crate::translate::losses;
 
 /// What lines look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +179,9 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     }
     if let Some(id) = &exchange.upstream_request_id {
         line.text("upstream_request_id", id);
+    }
+    if !exchange.dropped.is_empty() {
+        line.text("dropped", &losses::line(&exchange.dropped));
     }
     if let Some(detail) = &exchange.detail {
         line.text("error", detail);

@@ -26,19 +26,19 @@ pub(crate) enum Operation {
     Chat(Dialect),
     /// How many input tokens a conversation has.
     CountTokens,
+    /// Texts as vectors.
+    Embeddings,
+    /// Whether texts are harmful.
+    Moderations,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 3] = [
-        Self::Chat(Dialect::OpenAiChat),
-        Self::Chat(Dialect::AnthropicMessages),
-        Self::CountTokens,
-    ];
-
+    /// The dialect that callers of the operation speak.
     pub(crate) fn dialect(self) -> Dialect {
         match self {
             Self::Chat(dialect) => dialect,
             Self::CountTokens => Dialect::AnthropicMessages,
+            Self::Embeddings | Self::Moderations => Dialect::OpenAiChat,
         }
     }
 
@@ -49,6 +49,8 @@ impl Operation {
             Self::Chat(Dialect::OpenAiResponses) => "/responses",
             Self::Chat(Dialect::AnthropicMessages) => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Embeddings => "/embeddings",
+            Self::Moderations => "/moderations",
         }
     }
 
@@ -57,6 +59,8 @@ impl Operation {
         match self {
             Self::Chat(_) => "chat",
             Self::CountTokens => "count_tokens",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
         }
     }
 }
@@ -138,6 +142,20 @@ pub(crate) const ROUTES: &[Route] = &[
         Action::Model(Operation::CountTokens),
         Access::AnyKey,
         Family::Anthropic,
+    ),
+    route(
+        Method::POST,
+        "/v1/embeddings",
+        Action::Model(Operation::Embeddings),
+        Access::AnyKey,
+        Family::OpenAi,
+    ),
+    route(
+        Method::POST,
+        "/v1/moderations",
+        Action::Model(Operation::Moderations),
+        Access::AnyKey,
+        Family::OpenAi,
     ),
     route(
         Method::GET,

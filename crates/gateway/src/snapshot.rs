@@ -1,7 +1,7 @@
 //! The configuration as requests use it: compiled once, swapped whole, never changed in place.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use seaworthy_config::{Loaded, SecretSource};
@@ -36,16 +36,25 @@ pub(crate) struct Target {
     pub(crate) model: String,
     /// What it costs, if that is known.
     pub(crate) price: Option<Price>,
+    model_name: Arc<str>,
     chat: CallMetrics,
-    count_tokens: CallMetrics,
+    /// Made when first needed: handles stand for dozens of time series each.
+    count_tokens: OnceLock<CallMetrics>,
+    embeddings: OnceLock<CallMetrics>,
+    moderations: OnceLock<CallMetrics>,
 }
 
 impl Target {
-    pub(crate) fn metrics(&self, operation: Operation) -> &CallMetrics {
-        match operation {
-            Operation::Chat(_) => &self.chat,
+    pub(crate) fn metrics(&self, operation: Operation, metrics: &Metrics) -> &CallMetrics {
+        let handles = match operation {
+            Operation::Chat(_) => return &self.chat,
             Operation::CountTokens => &self.count_tokens,
-        }
+            Operation::Embeddings => &self.embeddings,
+            Operation::Moderations => &self.moderations,
+        };
+        handles.get_or_init(|| {
+            CallMetrics::new(metrics, operation.as_str(), &self.model_name, &self.id)
+        })
     }
 }
 
@@ -108,16 +117,16 @@ impl Snapshot {
                     .find(|known| known.name == target.provider)?;
                 let id = target.to_string();
                 let kind = provider.kind();
-                let metrics = |operation: Operation| {
-                    CallMetrics::new(tools.metrics, operation.as_str(), name, &id)
-                };
                 Some(Arc::new(Target {
                     provider: Arc::clone(provider),
                     header: HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("")),
                     price: prices.find(&target.provider, kind, &target.model).cloned(),
                     model: target.model.clone(),
-                    chat: metrics(Operation::ALL[0]),
-                    count_tokens: metrics(Operation::CountTokens),
+                    model_name: name.as_str().into(),
+                    chat: CallMetrics::new(tools.metrics, "chat", name, &id),
+                    count_tokens: OnceLock::new(),
+                    embeddings: OnceLock::new(),
+                    moderations: OnceLock::new(),
                     id: id.as_str().into(),
                 }))
             };

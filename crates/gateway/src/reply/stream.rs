@@ -17,9 +17,9 @@ use seaworthy_llm::usage::{Seen, UsageMeter};
 use seaworthy_llm::{ErrorView, encode_stream_error};
 
 use crate::exchange::Exchange;
-use crate::open_call::OpenCall;
 use crate::refusal::Refusal;
 use crate::stage::relay::broke_off;
+use crate::translate::stream::StreamTranslator;
 
 /// Longest event that is waited for in memory.
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
@@ -29,24 +29,42 @@ const TAIL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The relay of one stream.
 #[derive(Debug)]
 pub(crate) struct StreamRelay {
+    /// What the caller speaks.
     dialect: Dialect,
     /// `None` once the stream has ended, for whatever reason.
     upstream: Option<UpstreamBody>,
     splitter: Splitter,
     meter: UsageMeter,
-    strip_usage: bool,
+    passing: Passing,
     /// Bytes of an event whose end has not come yet.
     partial_bytes: usize,
 }
 
+/// What is done to events on their way.
+#[derive(Debug)]
+pub(crate) enum Passing {
+    /// They pass as they are.
+    Direct {
+        /// Whether those are left out that only tell usage.
+        strip_usage: bool,
+    },
+    /// They are read and written anew in the caller's dialect.
+    Translated(StreamTranslator),
+}
+
 impl StreamRelay {
-    pub(crate) fn new(dialect: Dialect, upstream: UpstreamBody, strip_usage: bool) -> Self {
+    /// The relay for a caller who speaks this dialect.
+    pub(crate) fn new(dialect: Dialect, upstream: UpstreamBody, passing: Passing) -> Self {
+        let metered = match &passing {
+            Passing::Direct { .. } => dialect,
+            Passing::Translated(translator) => translator.provider(),
+        };
         Self {
             dialect,
             upstream: Some(upstream),
             splitter: Splitter::new(MAX_EVENT_BYTES),
-            meter: UsageMeter::new(dialect),
-            strip_usage,
+            meter: UsageMeter::new(metered),
+            passing,
             partial_bytes: 0,
         }
     }
@@ -70,20 +88,21 @@ impl StreamRelay {
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
-                    let events = self.whole_events(data);
-                    if self.meter.terminal_seen() {
-                        // Before the caller sees the end.
-                        self.note_complete(exchange);
-                    }
-                    match events {
-                        Ok(events) if events.is_empty() => {}
-                        Ok(events) => return Poll::Ready(Some(events)),
-                        Err(error) => {
-                            let message = "The provider sent an event that is too large.";
-                            let refusal =
-                                Refusal::new(Code::UpstreamInvalid, message).because(&error);
-                            return Poll::Ready(Some(self.break_off(exchange, refusal)));
+                    let events = match self.passing {
+                        Passing::Direct { strip_usage } => {
+                            let events = self.whole_events(data, strip_usage);
+                            if self.meter.terminal_seen() {
+                                // Before the caller sees the end.
+                                self.note_complete(exchange);
+                            }
+                            events.unwrap_or_else(|error| {
+                                self.break_off(exchange, too_large(&error)).into()
+                            })
                         }
+                        Passing::Translated(_) => self.translated_events(data, exchange),
+                    };
+                    if !events.is_empty() {
+                        return Poll::Ready(Some(events));
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(self.end(exchange, Some(&error))),
@@ -94,7 +113,7 @@ impl StreamRelay {
 
     /// The complete events of a frame. They are a slice of the frame unless one began in an earlier
     /// frame or was removed.
-    fn whole_events(&mut self, frame: Bytes) -> Result<Bytes, EventTooLarge> {
+    fn whole_events(&mut self, frame: Bytes, strip_usage: bool) -> Result<Bytes, EventTooLarge> {
         let arrived = self.partial_bytes + frame.len();
         let whole = frame.clone();
         let mut out = if self.partial_bytes == 0 {
@@ -108,7 +127,7 @@ impl StreamRelay {
             let seen = self.meter.observe(&event);
             let raw = event.raw();
             taken += raw.len();
-            let is_removed = self.strip_usage && seen == Seen::UsageOnly;
+            let is_removed = strip_usage && seen == Seen::UsageOnly;
             out = match out {
                 Out::Slice(end) if !is_removed => Out::Slice(end + raw.len()),
                 Out::Slice(end) => Out::Copy(BytesMut::from(&whole[..end])),
@@ -127,12 +146,56 @@ impl StreamRelay {
         })
     }
 
+    /// What the complete events of a frame become in the caller's dialect.
+    fn translated_events(&mut self, frame: Bytes, exchange: &mut Exchange) -> Bytes {
+        let input_bytes = exchange.input_bytes();
+        let mut out = Vec::new();
+        self.splitter.push(frame);
+        let failure = loop {
+            let event = match self.splitter.next_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => break None,
+                Err(error) => break Some(too_large(&error)),
+            };
+            self.meter.observe(&event);
+            if let Passing::Translated(translator) = &mut self.passing
+                && let Err(refusal) = translator.push(&event, &self.meter, input_bytes, &mut out)
+            {
+                break Some(refusal);
+            }
+        };
+        match failure {
+            None if self.meter.terminal_seen() => out.extend(self.translated_end(exchange)),
+            None => {}
+            Some(refusal) => out.extend(self.break_off(exchange, refusal)),
+        }
+        out.into()
+    }
+
+    /// The end of a translated answer, the first time; nothing for others, which pass as they are.
+    fn translated_end(&mut self, exchange: &mut Exchange) -> Vec<u8> {
+        let Passing::Translated(translator) = &mut self.passing else {
+            return Vec::new();
+        };
+        let usage = self.meter.usage_or_estimate(exchange.input_bytes());
+        let mut out = Vec::new();
+        match translator.finish(usage, &mut out) {
+            // Before the caller sees the end.
+            Ok(()) => exchange.note_complete(usage),
+            Err(refusal) => out = self.break_off(exchange, refusal),
+        }
+        out
+    }
+
     /// The provider has nothing more to say. An event without an end is not passed on: the caller
     /// could not read it.
     fn end(&mut self, exchange: &mut Exchange, error: Option<&Error>) -> Option<Bytes> {
         if self.meter.terminal_seen() || (error.is_none() && self.meter.is_complete()) {
-            self.finish(exchange);
-            return None;
+            let rest = self.translated_end(exchange);
+            if self.upstream.is_some() {
+                self.finish(exchange);
+            }
+            return (!rest.is_empty()).then(|| rest.into());
         }
         if self.meter.error_seen() {
             exchange.fail(Code::UpstreamError);
@@ -147,7 +210,7 @@ impl StreamRelay {
                 format!("The provider `{provider}` ended its answer before it was complete."),
             ),
         };
-        Some(self.break_off(exchange, refusal))
+        Some(self.break_off(exchange, refusal).into())
     }
 
     fn finish(&mut self, exchange: &mut Exchange) {
@@ -172,12 +235,12 @@ impl StreamRelay {
     }
 
     /// Ends the stream with the dialect's own error event.
-    fn break_off(&mut self, exchange: &mut Exchange, mut refusal: Refusal) -> Bytes {
+    fn break_off(&mut self, exchange: &mut Exchange, mut refusal: Refusal) -> Vec<u8> {
         self.upstream = None;
         exchange.fail(refusal.code);
         exchange.detail = refusal.detail.take();
         let view = ErrorView {
-            status: refusal.code.status(),
+            status: refusal.status.unwrap_or_else(|| refusal.code.status()),
             kind: None,
             code: Some(refusal.code.as_str()),
             message: &refusal.message,
@@ -186,21 +249,29 @@ impl StreamRelay {
         };
         let mut event = Vec::new();
         encode_stream_error(self.dialect, &view, &mut event);
-        event.into()
+        event
     }
 
     fn note_complete(&self, exchange: &mut Exchange) {
-        let input_bytes = exchange.call.as_ref().map_or(0, OpenCall::input_bytes);
-        exchange.note_complete(self.meter.usage_or_estimate(input_bytes));
+        exchange.note_complete(self.meter.usage_or_estimate(exchange.input_bytes()));
     }
 
-    /// Tells the exchange what was used, whether or not the stream came to its end.
-    pub(crate) fn note_usage(&mut self, exchange: &mut Exchange) {
+    /// Tells the exchange what was used and what was left out, whether or not the stream came to
+    /// its end.
+    pub(crate) fn note_end(&mut self, exchange: &mut Exchange) {
+        if let Passing::Translated(translator) = &self.passing {
+            exchange.dropped.extend(translator.dropped());
+        }
         if let Some(call) = &mut exchange.call {
             let used = self.meter.usage_or_estimate(call.input_bytes());
             call.note_usage(used);
         }
     }
+}
+
+fn too_large(error: &EventTooLarge) -> Refusal {
+    let message = "The provider sent an event that is too large.";
+    Refusal::new(Code::UpstreamInvalid, message).because(error)
 }
 
 /// What a frame's events become.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use seaworthy_core::code::Code;
 use seaworthy_edge::body::{Error, RequestBody};
-use seaworthy_llm::Head;
+use seaworthy_llm::{Head, PlainOperation};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -28,6 +28,8 @@ pub(crate) async fn decode(
     let head = match operation {
         Operation::Chat(dialect) => seaworthy_llm::head(dialect, &body)?,
         Operation::CountTokens => seaworthy_llm::count_tokens_head(operation.dialect(), &body)?,
+        Operation::Embeddings => seaworthy_llm::plain_head(PlainOperation::Embeddings, &body)?,
+        Operation::Moderations => seaworthy_llm::plain_head(PlainOperation::Moderations, &body)?,
     };
     exchange.stream = head.stream;
     Ok(Request {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderMap, Response};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
@@ -14,20 +15,45 @@ use crate::provider::Backend;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::snapshot::Target;
-use crate::stage::plan::Plan;
+use crate::stage::plan::{Plan, Way};
 use crate::stage::reserve::Reservation;
 use crate::stage::screen::Screened;
+use crate::translate::{Translation, lost_around_the_body};
 
 /// What came back.
 pub(crate) enum Reply {
     /// The head of a provider's answer.
     Remote {
         response: Box<Response<UpstreamBody>>,
-        /// Whether the stream carries usage that the caller did not ask for.
-        strip_usage: bool,
+        back: Back,
     },
     /// The built-in model's answer.
     Echo(EchoReply),
+    /// An estimate of input tokens, for which nobody was asked.
+    Estimated(u64),
+}
+
+/// What has to be done to a provider's answer before it is the caller's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Back {
+    /// It is in the caller's dialect.
+    Direct {
+        /// Whether the stream carries usage that the caller did not ask for.
+        strip_usage: bool,
+    },
+    /// It is in another dialect.
+    Translated {
+        translation: Translation,
+        /// Whether the caller asked for usage within the stream.
+        include_usage: bool,
+    },
+}
+
+/// A request as it is sent.
+struct Outbound {
+    path_and_query: String,
+    body: Bytes,
+    back: Back,
 }
 
 /// Sends the call to the planned target.
@@ -40,30 +66,33 @@ pub(crate) async fn dispatch(
     query: Option<String>,
 ) -> Result<Reply, Refusal> {
     let target = &plan.target;
-    let remote = match &target.provider.backend {
-        Backend::Echo => return answer_locally(exchange, &request),
-        Backend::Remote(remote) => remote,
+    let Backend::Remote(remote) = &target.provider.backend else {
+        return answer_locally(exchange, &request);
     };
-    let strip_usage = is_usage_to_be_forced(&request);
-    let body = seaworthy_llm::splice(
-        &request.body,
-        &request.head,
-        Some(&target.model),
-        strip_usage,
-    );
     headers::strip_request(&mut headers);
+    let outbound = match plan.way {
+        Way::Estimated => return estimate(&request),
+        Way::Translated(translation) => translate(
+            exchange,
+            translation,
+            &request,
+            &target.model,
+            (&mut headers, query),
+        )?,
+        Way::Direct | Way::BuiltIn => pass(&request, &target.model, query),
+    };
+    let Outbound {
+        path_and_query,
+        body,
+        back,
+    } = outbound;
     identify(exchange, &mut headers);
-    let mut path = request.operation.upstream_path().to_owned();
-    if let Some(query) = query {
-        path.push('?');
-        path.push_str(&query);
-    }
     mark_dispatched(exchange);
     let sent = Instant::now();
     let result = remote
-        .send(reservation, exchange.worker, &path, headers, body)
+        .send(reservation, exchange.worker, &path_and_query, headers, body)
         .await;
-    let metrics = target.metrics(request.operation);
+    let metrics = target.metrics(request.operation, &exchange.gateway.metrics);
     metrics
         .provider_latency
         .observe(sent.elapsed().as_secs_f64());
@@ -80,7 +109,7 @@ pub(crate) async fn dispatch(
             exchange.first_byte = Some(first_byte);
             Ok(Reply::Remote {
                 response: Box::new(response),
-                strip_usage,
+                back,
             })
         }
         Err(error) => {
@@ -92,6 +121,56 @@ pub(crate) async fn dispatch(
             Err(failed(target, &error))
         }
     }
+}
+
+/// The caller's own bytes, except for the few that have to change.
+fn pass(request: &Screened, model: &str, query: Option<String>) -> Outbound {
+    let strip_usage = is_usage_to_be_forced(request);
+    let body = seaworthy_llm::splice(&request.body, &request.head, Some(model), strip_usage);
+    let mut path_and_query = request.operation.upstream_path().to_owned();
+    if let Some(query) = query {
+        path_and_query.push('?');
+        path_and_query.push_str(&query);
+    }
+    let back = Back::Direct { strip_usage };
+    Outbound {
+        path_and_query,
+        body,
+        back,
+    }
+}
+
+/// The request in the provider's dialect. What that leaves out is noted, or refused.
+fn translate(
+    exchange: &mut Exchange,
+    translation: Translation,
+    request: &Screened,
+    model: &str,
+    (headers, query): (&mut HeaderMap, Option<String>),
+) -> Result<Outbound, Refusal> {
+    let encoded = translation.request(&request.body, model)?;
+    exchange.dropped.extend(encoded.dropped);
+    exchange.dropped.extend(translation.headers(headers));
+    exchange
+        .dropped
+        .extend(query.map(|_| lost_around_the_body("query".to_owned())));
+    let operation = Operation::Chat(translation.provider);
+    Ok(Outbound {
+        path_and_query: operation.upstream_path().to_owned(),
+        body: encoded.body.into(),
+        back: Back::Translated {
+            translation,
+            include_usage: request.head.include_usage,
+        },
+    })
+}
+
+/// How many input tokens a request has, as far as can be told without its provider.
+fn estimate(request: &Screened) -> Result<Reply, Refusal> {
+    let call = seaworthy_llm::decode_call(request.operation.dialect(), &request.body)?;
+    Ok(Reply::Estimated(seaworthy_llm::usage::estimate_input(
+        &call,
+    )))
 }
 
 /// Usage has to be in the stream for the ledger; a caller who did not ask for it does not see it.

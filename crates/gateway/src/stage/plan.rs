@@ -1,4 +1,4 @@
-//! Who is to answer? The model's name becomes the targets that may be tried.
+//! Who is to answer? The model's name becomes the target that is asked, and the way to it.
 
 use std::sync::Arc;
 
@@ -8,31 +8,70 @@ use seaworthy_core::dialect::{Dialect, Family};
 use crate::exchange::Exchange;
 use crate::provider::Backend;
 use crate::refusal::Refusal;
+use crate::routes::Operation;
 use crate::snapshot::{Model, Snapshot, Target};
 use crate::stage::screen::Screened;
+use crate::translate::Translation;
 
 /// What is going to be tried.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) model: Arc<Model>,
     pub(crate) target: Arc<Target>,
+    pub(crate) way: Way,
 }
 
-/// Plans the call: the first target of the model that speaks the caller's dialect.
+/// How a call gets from the caller's dialect to its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The built-in model answers.
+    BuiltIn,
+    /// The provider speaks the caller's dialect and gets the caller's own bytes.
+    Direct,
+    /// The provider speaks another dialect.
+    Translated(Translation),
+    /// The provider does not count tokens, so they are estimated here and nothing leaves.
+    Estimated,
+}
+
+/// Plans the call: the configuration's order of targets is the preference, and only those that
+/// cannot do what is asked for are passed over.
 pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, Refusal> {
     let wanted = &request.head.model;
     let Some(model) = exchange.snapshot.model(wanted).cloned() else {
         return Err(unknown(wanted, &exchange.snapshot));
     };
     exchange.model = Some(Arc::clone(&model));
-    let dialect = request.operation.dialect();
-    let speaks = |target: &&Arc<Target>| match &target.provider.backend {
-        Backend::Echo => true,
-        Backend::Remote(remote) => remote.dialect == dialect,
-    };
-    match model.targets.iter().find(speaks).cloned() {
-        Some(target) => Ok(Plan { model, target }),
-        None => Err(other_dialect(wanted, dialect)),
+    let operation = request.operation;
+    let found = model.targets.iter().find_map(|target| {
+        let provider = match &target.provider.backend {
+            Backend::Echo => None,
+            Backend::Remote(remote) => Some(remote.dialect),
+        };
+        way(operation, provider).map(|way| (Arc::clone(target), way))
+    });
+    match found {
+        Some((target, way)) => Ok(Plan { model, target, way }),
+        None => Err(unsupported(wanted, operation)),
+    }
+}
+
+/// The way to a provider of this dialect (`None`: the built-in model), if it can do this at all.
+fn way(operation: Operation, provider: Option<Dialect>) -> Option<Way> {
+    let caller = operation.dialect();
+    match (operation, provider) {
+        (Operation::Chat(_) | Operation::CountTokens, None) => Some(Way::BuiltIn),
+        (Operation::Embeddings | Operation::Moderations, None) => None,
+        (Operation::Chat(_) | Operation::CountTokens, Some(dialect)) if dialect == caller => {
+            Some(Way::Direct)
+        }
+        (Operation::Chat(_), Some(provider)) => {
+            Some(Way::Translated(Translation { provider, caller }))
+        }
+        (Operation::CountTokens, Some(_)) => Some(Way::Estimated),
+        (Operation::Embeddings | Operation::Moderations, Some(dialect)) => {
+            (dialect.family() == Family::OpenAi).then_some(Way::Direct)
+        }
     }
 }
 
@@ -64,14 +103,49 @@ fn unknown(wanted: &str, snapshot: &Snapshot) -> Refusal {
     .at("model".to_owned())
 }
 
-fn other_dialect(wanted: &str, dialect: Dialect) -> Refusal {
-    let path = match dialect.family() {
-        Family::OpenAi => "/v1/messages",
-        Family::Anthropic => "/v1/chat/completions",
-    };
+fn unsupported(wanted: &str, operation: Operation) -> Refusal {
     Refusal::new(
-        Code::DialectMismatch,
-        format!("The model `{wanted}` is served by a provider that speaks another API. Call it at {path}."),
+        Code::UnsupportedOperation,
+        format!(
+            "The model `{wanted}` is served by a provider that does not offer {}. Ask for a model \
+             of a provider that does.",
+            operation.as_str()
+        ),
     )
     .at("model".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_dialect_reaches_every_provider_and_only_other_dialects_are_translated() {
+        let dialects = [Dialect::OpenAiChat, Dialect::AnthropicMessages];
+        for caller in dialects {
+            let operation = Operation::Chat(caller);
+            assert_eq!(way(operation, None), Some(Way::BuiltIn));
+            for provider in dialects {
+                let expected = match caller == provider {
+                    true => Way::Direct,
+                    false => Way::Translated(Translation { provider, caller }),
+                };
+                assert_eq!(way(operation, Some(provider)), Some(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_provider_cannot_do_is_estimated_or_not_offered() {
+        let (openai, anthropic) = (Dialect::OpenAiChat, Dialect::AnthropicMessages);
+        let count = |provider| way(Operation::CountTokens, provider);
+        assert_eq!(count(Some(anthropic)), Some(Way::Direct));
+        assert_eq!(count(Some(openai)), Some(Way::Estimated));
+        assert_eq!(count(None), Some(Way::BuiltIn));
+        for operation in [Operation::Embeddings, Operation::Moderations] {
+            assert_eq!(way(operation, Some(openai)), Some(Way::Direct));
+            assert_eq!(way(operation, Some(anthropic)), None);
+            assert_eq!(way(operation, None), None);
+        }
+    }
 }

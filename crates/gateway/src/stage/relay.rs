@@ -2,31 +2,38 @@
 //!
 //! Output guards belong here.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Dialect;
+use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, UpstreamBody};
 use seaworthy_llm::usage;
 
 use crate::echo::EchoReply;
 use crate::exchange::Exchange;
 use crate::headers;
-use crate::open_call::OpenCall;
 use crate::refusal::Refusal;
-use crate::reply::stream::StreamRelay;
+use crate::reply::stream::{Passing, StreamRelay};
 use crate::reply::{Answer, Content};
 use crate::routes::Operation;
-use crate::stage::dispatch::Reply;
+use crate::stage::dispatch::{Back, Reply};
+
+mod translated;
+
+/// On answers whose token counts are an estimate, where a caller can be told.
+const ESTIMATED: HeaderName = HeaderName::from_static("x-seaworthy-estimated");
+const YES: HeaderValue = HeaderValue::from_static("true");
 
 /// Turns what came back into what is sent.
 pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answer, Refusal> {
     match reply {
         Reply::Echo(reply) => Ok(relay_echo(exchange, reply)),
-        Reply::Remote {
-            response,
-            strip_usage,
-        } => {
+        Reply::Estimated(tokens) => Ok(relay_estimate(tokens)),
+        Reply::Remote { response, back } => {
             let (mut head, body) = response.into_parts();
             note_request_id(exchange, &mut head.headers);
             let response = Response::from_parts(head, body);
@@ -37,14 +44,28 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                 }
                 status if status.is_client_error() || status.is_server_error() => {
                     note_refused(exchange);
-                    relay_error(exchange, response).await
+                    match back {
+                        Back::Direct { .. } => relay_error(exchange, response).await,
+                        Back::Translated { translation, .. } => {
+                            translated::error(exchange, response, translation).await
+                        }
+                    }
                 }
-                StatusCode::OK if is_event_stream(response.headers()) => {
-                    Ok(relay_stream(exchange, response, strip_usage))
-                }
-                StatusCode::OK if is_json(response.headers()) => {
-                    relay_whole(exchange, response).await
-                }
+                StatusCode::OK if is_event_stream(response.headers()) => match back {
+                    Back::Direct { strip_usage } => {
+                        Ok(relay_stream(exchange, response, strip_usage))
+                    }
+                    Back::Translated {
+                        translation,
+                        include_usage,
+                    } => translated::stream(exchange, response, translation, include_usage),
+                },
+                StatusCode::OK if is_json(response.headers()) => match back {
+                    Back::Direct { .. } => relay_whole(exchange, response).await,
+                    Back::Translated { translation, .. } => {
+                        translated::whole(exchange, response, translation).await
+                    }
+                },
                 status => Err(unexpected(exchange, status, response.headers())),
             }
         }
@@ -87,8 +108,9 @@ fn relay_stream(
     strip_usage: bool,
 ) -> Answer {
     let (head, body) = response.into_parts();
-    let operation = exchange.operation().unwrap_or(Operation::ALL[0]);
-    let stream = StreamRelay::new(operation.dialect(), body, strip_usage);
+    let dialect = exchange.operation().map(Operation::dialect);
+    let dialect = dialect.unwrap_or(Dialect::OpenAiChat);
+    let stream = StreamRelay::new(dialect, body, Passing::Direct { strip_usage });
     Answer {
         status: 200,
         headers: head.headers,
@@ -102,18 +124,14 @@ async fn relay_whole(
 ) -> Result<Answer, Refusal> {
     let (head, body) = response.into_parts();
     let frames = collect(exchange, body).await?;
-    let joined;
-    let text: &[u8] = match frames.as_slice() {
-        [only] => only,
-        several => {
-            joined = several.concat();
-            &joined
-        }
+    let text = joined(&frames);
+    let used = match exchange.operation() {
+        Some(Operation::Chat(dialect)) => Some(usage::from_reply(dialect, &text)),
+        Some(Operation::Embeddings) => Some(seaworthy_llm::plain_usage(&text)),
+        Some(Operation::CountTokens | Operation::Moderations) | None => None,
     };
-    let operation = exchange.operation().unwrap_or(Operation::ALL[0]);
-    if let Operation::Chat(dialect) = operation {
-        let used = usage::from_reply(dialect, text);
-        if used.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
+    if let Some(used) = used {
+        if used.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() {
             return Err(Refusal::new(
                 Code::UpstreamInvalid,
                 format!(
@@ -122,14 +140,31 @@ async fn relay_whole(
                 ),
             ));
         }
-        let input_bytes = exchange.call.as_ref().map_or(0, OpenCall::input_bytes);
-        exchange.note_complete(used.unwrap_or_else(|| usage::estimate(input_bytes, text.len())));
+        exchange.note_complete(used.unwrap_or_else(|| estimate(exchange, text.len())));
     }
     Ok(Answer {
         status: 200,
         headers: head.headers,
         content: Content::Frames(frames),
     })
+}
+
+/// The frames in a piece.
+fn joined(frames: &[Bytes]) -> Cow<'_, [u8]> {
+    match frames {
+        [only] => Cow::Borrowed(only),
+        several => Cow::Owned(several.concat()),
+    }
+}
+
+/// A guess at what an answer of this size used, for providers that do not say.
+fn estimate(exchange: &Exchange, output_bytes: usize) -> Usage {
+    let output_bytes = match exchange.operation() {
+        Some(Operation::Chat(_)) => output_bytes,
+        // Vectors are not text that a model wrote.
+        _ => 0,
+    };
+    usage::estimate(exchange.input_bytes(), output_bytes)
 }
 
 /// An error of the provider's own, in the caller's dialect already: status and body stay as they
@@ -170,12 +205,7 @@ async fn relay_error(
 fn retry_headers(headers: &HeaderMap) -> HeaderMap {
     ["retry-after", "retry-after-ms", "x-should-retry"]
         .into_iter()
-        .filter_map(|name| {
-            Some((
-                http::HeaderName::from_static(name),
-                headers.get(name)?.clone(),
-            ))
-        })
+        .filter_map(|name| Some((HeaderName::from_static(name), headers.get(name)?.clone())))
         .collect()
 }
 
@@ -251,6 +281,13 @@ pub(crate) fn broke_off(provider: &str, error: &Error) -> Refusal {
     .because(error)
 }
 
+fn relay_estimate(tokens: u64) -> Answer {
+    let body = serde_json::json!({"input_tokens": tokens}).to_string();
+    let mut answer = Answer::json(200, body);
+    answer.headers.insert(ESTIMATED, YES);
+    answer
+}
+
 fn relay_echo(exchange: &mut Exchange, reply: EchoReply) -> Answer {
     match reply {
         EchoReply::Whole { body, usage } => {
@@ -260,7 +297,7 @@ fn relay_echo(exchange: &mut Exchange, reply: EchoReply) -> Answer {
             let mut headers = HeaderMap::new();
             headers.insert(
                 http::header::CONTENT_TYPE,
-                http::HeaderValue::from_static("application/json"),
+                HeaderValue::from_static("application/json"),
             );
             Answer {
                 status: 200,
@@ -272,7 +309,7 @@ fn relay_echo(exchange: &mut Exchange, reply: EchoReply) -> Answer {
             let mut headers = HeaderMap::new();
             headers.insert(
                 http::header::CONTENT_TYPE,
-                http::HeaderValue::from_static("text/event-stream; charset=utf-8"),
+                HeaderValue::from_static("text/event-stream; charset=utf-8"),
             );
             Answer {
                 status: 200,

@@ -99,10 +99,17 @@ pub(crate) async fn reserve(
 
 /// What the call uses at most: no tokenizer makes more tokens of a text than it has bytes.
 fn worst_case(caps: &seaworthy_core::limit::caps::Caps, request: &Screened) -> Usage {
-    let Operation::Chat(_) = request.operation else {
-        return Usage::default();
-    };
     let input_tokens = estimated_input(request);
+    match request.operation {
+        Operation::Chat(_) => {}
+        Operation::Embeddings => {
+            return Usage {
+                input_tokens,
+                ..Usage::default()
+            };
+        }
+        Operation::CountTokens | Operation::Moderations => return Usage::default(),
+    }
     let allowed = caps
         .output_allowance(input_tokens)
         .unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);

@@ -4,6 +4,7 @@
 use seaworthy_core::ledger::Outcome;
 
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
 use crate::open_call::OpenCall;
 
 /// Settles an exchange that has ended.
@@ -27,7 +28,7 @@ fn count(exchange: &Exchange) {
         && exchange.outcome == Outcome::Success
         && exchange.status == 200
     {
-        let handles = call.target.metrics(call.operation);
+        let handles = call.target.metrics(call.operation, metrics);
         handles.succeeded.inc();
         let latency = if exchange.stream {
             &handles.stream_latency
@@ -35,11 +36,11 @@ fn count(exchange: &Exchange) {
             &handles.unary_latency
         };
         latency.observe(seconds);
-        count_tokens(call);
+        count_tokens(call, metrics);
         return;
     }
     if let Some(call) = &exchange.call {
-        count_tokens(call);
+        count_tokens(call, metrics);
     }
     let model = exchange.model.as_ref().map_or("", |model| &*model.name);
     metrics.count_request(action, model, exchange.status, exchange.outcome);
@@ -48,11 +49,10 @@ fn count(exchange: &Exchange) {
         .observe(seconds);
 }
 
-fn count_tokens(call: &OpenCall) {
+fn count_tokens(call: &OpenCall, metrics: &Metrics) {
     if let Some(usage) = call.usage() {
         let cost = call.cost_so_far().unwrap_or_default();
-        call.target
-            .metrics(call.operation)
-            .count_usage(&usage, cost);
+        let handles = call.target.metrics(call.operation, metrics);
+        handles.count_usage(&usage, cost);
     }
 }

@@ -1,7 +1,7 @@
 //! Answers that are not what a provider's API promises.
 
 use bytes::Bytes;
-use seaworthy_core::dialect::Dialect;
+use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::ledger::Outcome;
 
 use crate::support::app::TestApp;
@@ -171,11 +171,11 @@ async fn a_providers_own_error_event_is_passed_on_as_it_is_and_ends_the_stream()
         for hangs_up in [false, true] {
             let app = TestApp::start().await;
             let begun = events(dialect, false)[..4].concat();
-            let error = match dialect {
-                Dialect::OpenAiChat => {
+            let error = match dialect.family() {
+                Family::OpenAi => {
                     "data: {\"error\":{\"message\":\"Overloaded\",\"type\":\"server_error\"}}\n\n"
                 }
-                Dialect::AnthropicMessages => {
+                Family::Anthropic => {
                     "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
                 }
             };

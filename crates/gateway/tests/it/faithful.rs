@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seaworthy_core::dialect::Dialect;
+use seaworthy_core::dialect::{Dialect, Family};
 use serde_json::json;
 
 use crate::support::app::{ANTHROPIC_SECRET, OPENAI_SECRET, TestApp};
@@ -167,12 +167,12 @@ async fn the_callers_credentials_end_here_and_the_providers_are_put_in_their_pla
             let text = format!("{seen:?}");
             assert!(!text.contains(&app.user_key), "{text}");
             assert!(!text.contains("of-the-caller"), "{text}");
-            match dialect {
-                Dialect::OpenAiChat => {
+            match dialect.family() {
+                Family::OpenAi => {
                     assert_eq!(seen.header("authorization"), format!("Bearer {secret}"));
                     assert_eq!(seen.header("x-api-key"), "");
                 }
-                Dialect::AnthropicMessages => {
+                Family::Anthropic => {
                     assert_eq!(seen.header("x-api-key"), secret);
                     assert_eq!(seen.header("authorization"), "");
                 }

@@ -18,3 +18,4 @@ mod provider_errors;
 mod requests;
 mod support;
 mod timeouts;
+mod translate;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use seaworthy_core::dialect::Dialect;
+use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::ledger::Outcome;
 use seaworthy_core::usage::Usage;
 use serde_json::{Value, json};
@@ -52,9 +52,9 @@ async fn recorded_usage_is_the_providers_in_every_dialect_whole_or_streamed_with
 async fn an_explicit_zero_stays_zero_and_is_no_estimate() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;
-        let zero = match dialect {
-            Dialect::OpenAiChat => json!({"prompt_tokens": 0, "completion_tokens": 0}),
-            Dialect::AnthropicMessages => json!({"input_tokens": 0, "output_tokens": 0}),
+        let zero = match dialect.family() {
+            Family::OpenAi => json!({"prompt_tokens": 0, "completion_tokens": 0}),
+            Family::Anthropic => json!({"input_tokens": 0, "output_tokens": 0}),
         };
         app.upstream
             .will_send(json_response(200, &reply(dialect, false, &zero)));
@@ -132,9 +132,9 @@ async fn the_built_in_model_reports_what_it_records() {
             let answer = app.post(path(dialect), body).send().await;
             assert!(answer.text().contains("hull "), "{}", answer.text());
             let usage = app.only_settlement().await.usage;
-            let reported = match dialect {
-                Dialect::OpenAiChat => format!("\"completion_tokens\":{}", usage.output_tokens),
-                Dialect::AnthropicMessages => format!("\"output_tokens\":{}", usage.output_tokens),
+            let reported = match dialect.family() {
+                Family::OpenAi => format!("\"completion_tokens\":{}", usage.output_tokens),
+                Family::Anthropic => format!("\"output_tokens\":{}", usage.output_tokens),
             };
             assert!(answer.text().contains(&reported), "{}", answer.text());
             assert!(usage.output_tokens > 0 && !usage.estimated);

@@ -10,9 +10,9 @@ use crate::support::upstream::DialFault;
 use crate::support::wire::{DIALECTS, ask, http, path};
 
 fn error_body(dialect: Dialect, kind: &str) -> Value {
-    match dialect {
-        Dialect::OpenAiChat => json!({"error": {"message": "No.", "type": kind, "code": kind}}),
-        Dialect::AnthropicMessages => {
+    match dialect.family() {
+        Family::OpenAi => json!({"error": {"message": "No.", "type": kind, "code": kind}}),
+        Family::Anthropic => {
             json!({"type": "error", "error": {"type": kind, "message": "No."}})
         }
     }

@@ -37,22 +37,6 @@ async fn an_alias_is_a_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_speaks_another_dialect_is_400_and_the_path_to_use_is_named() {
-    let app = TestApp::start().await;
-    let cases = [
-        (Dialect::OpenAiChat, "claude", "/v1/messages"),
-        (Dialect::AnthropicMessages, "gpt", "/v1/chat/completions"),
-    ];
-    for (dialect, model, right_path) in cases {
-        let body = request(dialect, false, &json!({"model": model}));
-        let answer = app.post(path(dialect), body).send().await;
-        answer.assert_error(dialect.family(), 400, "dialect_mismatch");
-        assert!(answer.text().contains(right_path), "{}", answer.text());
-    }
-    app.finish().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn bodies_that_are_no_request_are_400_and_never_reach_a_provider() {
     let app = TestApp::start().await;
     let deep = "[".repeat(100_000);

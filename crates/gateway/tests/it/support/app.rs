@@ -11,6 +11,7 @@ use http::Method;
 use parking_lot::Mutex;
 use seaworthy_config::{Format, Loaded, LocalSecrets, Overrides, load_str};
 use seaworthy_core::clock::{Clock as _, ManualClock, UnixMillis};
+use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::key::{ApiKey, KeyDigest, KeyRecord, new_id};
 use seaworthy_core::ledger::Settlement;
 use seaworthy_core::principal::Role;
@@ -127,6 +128,7 @@ impl Builder {
         let deps = Dependencies {
             clock: Arc::clone(&clock) as seaworthy_core::clock::SharedClock,
             stores: stores.clone(),
+            counters: Arc::new(MemoryCounters::default()),
             journal: Arc::new(journal.clone()),
             secrets: Box::new(LocalSecrets(secret)),
             metrics: Metrics::new(),

@@ -11,16 +11,16 @@ pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::OpenAiChat, Dialect::Anthrop
 pub(crate) const FAMILIES: [Family; 2] = [Family::OpenAi, Family::Anthropic];
 
 pub(crate) fn path(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::OpenAiChat => "/v1/chat/completions",
-        Dialect::AnthropicMessages => "/v1/messages",
+    match dialect.family() {
+        Family::OpenAi => "/v1/chat/completions",
+        Family::Anthropic => "/v1/messages",
     }
 }
 
 pub(crate) fn model(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::OpenAiChat => "gpt",
-        Dialect::AnthropicMessages => "claude",
+    match dialect.family() {
+        Family::OpenAi => "gpt",
+        Family::Anthropic => "claude",
     }
 }
 
@@ -103,15 +103,15 @@ pub(crate) fn stream(body: impl AsRef<[u8]>) -> Vec<Step> {
 
 /// What the answers below use.
 pub(crate) fn used(dialect: Dialect) -> Usage {
-    match dialect {
-        Dialect::OpenAiChat => Usage {
+    match dialect.family() {
+        Family::OpenAi => Usage {
             input_tokens: 16,
             cached_read_tokens: 5,
             output_tokens: 9,
             reasoning_tokens: 3,
             ..Usage::default()
         },
-        Dialect::AnthropicMessages => Usage {
+        Family::Anthropic => Usage {
             input_tokens: 16,
             cached_read_tokens: 5,
             cache_write_5m_tokens: 4,
@@ -124,13 +124,13 @@ pub(crate) fn used(dialect: Dialect) -> Usage {
 
 /// The `usage` object that says [`used`].
 pub(crate) fn usage_object(dialect: Dialect) -> Value {
-    match dialect {
-        Dialect::OpenAiChat => json!({
+    match dialect.family() {
+        Family::OpenAi => json!({
             "prompt_tokens": 21, "completion_tokens": 9, "total_tokens": 30,
             "prompt_tokens_details": {"cached_tokens": 5},
             "completion_tokens_details": {"reasoning_tokens": 3},
         }),
-        Dialect::AnthropicMessages => json!({
+        Family::Anthropic => json!({
             "input_tokens": 16, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 7,
             "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 3},
             "output_tokens": 9,
@@ -140,25 +140,25 @@ pub(crate) fn usage_object(dialect: Dialect) -> Value {
 
 /// A whole answer with this usage.
 pub(crate) fn reply(dialect: Dialect, tools: bool, usage: &Value) -> Value {
-    let mut reply = match (dialect, tools) {
-        (Dialect::OpenAiChat, false) => json!({
+    let mut reply = match (dialect.family(), tools) {
+        (Family::OpenAi, false) => json!({
             "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-real",
             "choices": [{"index": 0, "finish_reason": "stop",
                 "message": {"role": "assistant", "content": "Aye, tight as a drum."}}],
         }),
-        (Dialect::OpenAiChat, true) => json!({
+        (Family::OpenAi, true) => json!({
             "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-real",
             "choices": [{"index": 0, "finish_reason": "tool_calls",
                 "message": {"role": "assistant", "content": null, "tool_calls": [{
                     "id": "call_1", "type": "function",
                     "function": {"name": "sound", "arguments": "{\"well\":1}"}}]}}],
         }),
-        (Dialect::AnthropicMessages, false) => json!({
+        (Family::Anthropic, false) => json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-real",
             "content": [{"type": "text", "text": "Aye, tight as a drum."}],
             "stop_reason": "end_turn", "stop_sequence": null,
         }),
-        (Dialect::AnthropicMessages, true) => json!({
+        (Family::Anthropic, true) => json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-real",
             "content": [{"type": "tool_use", "id": "toolu_1", "name": "sound",
                 "input": {"well": 1}}],
@@ -178,9 +178,9 @@ pub(crate) fn ok(dialect: Dialect) -> Bytes {
 
 /// The events of a streamed answer, one string each.
 pub(crate) fn events(dialect: Dialect, tools: bool) -> Vec<String> {
-    match dialect {
-        Dialect::OpenAiChat => openai_events(tools),
-        Dialect::AnthropicMessages => anthropic_events(tools),
+    match dialect.family() {
+        Family::OpenAi => openai_events(tools),
+        Family::Anthropic => anthropic_events(tools),
     }
 }
 
@@ -205,10 +205,10 @@ fn openai_events(tools: bool) -> Vec<String> {
         Value::Null,
     )];
     if tools {
-        events.push(chunk(
-            call(json!({"name": "sound", "arguments": ""})),
-            Value::Null,
-        ));
+        let mut opening = call(json!({"name": "sound", "arguments": ""}));
+        opening["tool_calls"][0]["id"] = json!("call_1");
+        opening["tool_calls"][0]["type"] = json!("function");
+        events.push(chunk(opening, Value::Null));
         events.push(chunk(call(json!({"arguments": "{\"well\""})), Value::Null));
         events.push(chunk(call(json!({"arguments": ":1}"})), Value::Null));
         events.push(chunk(json!({}), json!("tool_calls")));

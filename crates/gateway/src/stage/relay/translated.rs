@@ -1,0 +1,129 @@
+//! Answers of providers that speak another dialect than the caller. Nothing of the provider's head
+//! is passed on but the advice on when to try again: its rate limits are of another API.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use seaworthy_core::code::Code;
+use seaworthy_edge::client::UpstreamBody;
+use seaworthy_llm::{ErrorView, StreamSettings, decode_error, encode_error, usage};
+
+use super::{ESTIMATED, YES, collect, estimate, joined, provider_name, retry_headers, unexpected};
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::reply::stream::{Passing, StreamRelay};
+use crate::reply::{Answer, Content};
+use crate::translate::stream::StreamTranslator;
+use crate::translate::{Translation, error as errors};
+
+/// A stream, which is translated as it is sent.
+pub(super) fn stream(
+    exchange: &Exchange,
+    response: Response<UpstreamBody>,
+    translation: Translation,
+    include_usage: bool,
+) -> Result<Answer, Refusal> {
+    let (head, body) = response.into_parts();
+    if !exchange.stream {
+        return Err(unexpected(exchange, head.status, &head.headers));
+    }
+    let settings = StreamSettings {
+        include_usage,
+        created_unix_s: exchange.gateway.clock.now().seconds(),
+    };
+    let translator = StreamTranslator::new(translation, settings);
+    let passing = Passing::Translated(translator);
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    let relay = StreamRelay::new(translation.caller, body, passing);
+    Ok(Answer {
+        status: 200,
+        headers,
+        content: Content::Stream(Box::new(relay)),
+    })
+}
+
+/// A whole answer.
+pub(super) async fn whole(
+    exchange: &mut Exchange,
+    response: Response<UpstreamBody>,
+    translation: Translation,
+) -> Result<Answer, Refusal> {
+    let (head, body) = response.into_parts();
+    if exchange.stream {
+        return Err(unexpected(exchange, head.status, &head.headers));
+    }
+    let frames = collect(exchange, body).await?;
+    let text = joined(&frames);
+    let reported = usage::from_reply(translation.provider, &text);
+    let used = reported.unwrap_or_else(|| estimate(exchange, text.len()));
+    if let Some(call) = &mut exchange.call
+        && reported.is_some()
+    {
+        // It is paid for, whether or not the rest can be read.
+        call.note_usage(used);
+    }
+    let now = exchange.gateway.clock.now().seconds();
+    let encoded = translation.reply(&text, used, now).map_err(|fault| {
+        // The fault's sentence may quote the answer; where it is does not.
+        let place = fault
+            .param
+            .map_or(String::new(), |param| format!(" at `{param}`"));
+        Refusal::new(
+            Code::UpstreamInvalid,
+            format!(
+                "The provider `{}` answered with something that its API does not promise{place}.",
+                provider_name(exchange)
+            ),
+        )
+    })?;
+    exchange.note_complete(used);
+    exchange.dropped.extend(encoded.dropped);
+    let mut answer = Answer::json(200, encoded.body);
+    if used.estimated {
+        answer.headers.insert(ESTIMATED, YES);
+    }
+    Ok(answer)
+}
+
+/// An error of the provider's own, told in the caller's words.
+pub(super) async fn error(
+    exchange: &mut Exchange,
+    response: Response<UpstreamBody>,
+    translation: Translation,
+) -> Result<Answer, Refusal> {
+    let (head, body) = response.into_parts();
+    let status = head.status.as_u16();
+    let frames = collect(exchange, body).await?;
+    let error = decode_error(translation.provider.family(), &joined(&frames));
+    let family = translation.caller.family();
+    let told = errors::told(family, status, &error);
+    let code = errors::code(status);
+    exchange.fail(code);
+    let message = match error.message.as_str() {
+        "" => format!(
+            "The provider `{}` answered with HTTP status {status}.",
+            provider_name(exchange)
+        ),
+        sentence => sentence.to_owned(),
+    };
+    let view = ErrorView {
+        status: told.status,
+        kind: told.kind,
+        code: Some(error.code.as_deref().unwrap_or(code.as_str())),
+        message: &message,
+        // The provider names fields of a request that the caller never saw.
+        param: None,
+        request_id: Some(exchange.request_id.as_str()),
+    };
+    let mut answer = Answer::json(told.status, encode_error(family, &view));
+    answer.headers.extend(retry_headers(&head.headers));
+    if told.is_final {
+        let name = HeaderName::from_static("x-should-retry");
+        answer
+            .headers
+            .insert(name, HeaderValue::from_static("false"));
+    }
+    Ok(answer)
+}

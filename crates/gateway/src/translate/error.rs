@@ -1,0 +1,110 @@
+//! Errors of a provider in the words of a caller who speaks another dialect: the status is the one
+//! for which the caller's official client raises the exception that means the same.
+
+use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Family;
+use seaworthy_llm::ProviderError;
+
+/// How a caller is told about a provider's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    /// The class of error in the caller's words, where it is not the usual one for the status.
+    pub(crate) kind: Option<&'static str>,
+    /// Whether official clients have to be told not to try again, which they would by the status.
+    pub(crate) is_final: bool,
+}
+
+/// What a caller of this family is told when the provider answered with this status.
+pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
+    let is_quota = status == 402 || error.is_quota_exhausted();
+    let usual = |status| Told {
+        status,
+        kind: None,
+        is_final: false,
+    };
+    match (caller, status) {
+        // The account is out of money, which waiting does not mend.
+        (Family::OpenAi, _) if is_quota => Told {
+            status: 429,
+            kind: Some("insufficient_quota"),
+            is_final: true,
+        },
+        (Family::Anthropic, _) if is_quota => Told {
+            status: 402,
+            kind: Some("billing_error"),
+            is_final: true,
+        },
+        // Overload has a status of its own with Anthropic.
+        (Family::Anthropic, 503) => usual(529),
+        (Family::OpenAi, 529) => usual(503),
+        (Family::OpenAi | Family::Anthropic, status) => usual(status),
+    }
+}
+
+/// Our own code for a provider's status: logs and metrics have it, and callers where the provider
+/// has no code.
+pub(crate) fn code(status: u16) -> Code {
+    match status {
+        429 => Code::UpstreamRateLimited,
+        400..500 => Code::UpstreamRefused,
+        _ => Code::UpstreamError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seaworthy_llm::error_kind;
+
+    /// A status and a class of error.
+    type Seen = (u16, &'static str);
+
+    /// What a provider says, and what OpenAI's and Anthropic's callers see of it.
+    #[rustfmt::skip]
+    const TABLE: &[(Seen, Seen, Seen)] = &[
+        ((400, "invalid_request_error"), (400, "invalid_request_error"), (400, "invalid_request_error")),
+        ((402, "billing_error"), (429, "insufficient_quota"), (402, "billing_error")),
+        ((404, "not_found_error"), (404, "invalid_request_error"), (404, "not_found_error")),
+        ((408, "timeout_error"), (408, "invalid_request_error"), (408, "timeout_error")),
+        ((409, "conflict_error"), (409, "invalid_request_error"), (409, "conflict_error")),
+        ((413, "request_too_large"), (413, "invalid_request_error"), (413, "request_too_large")),
+        ((422, "invalid_request_error"), (422, "invalid_request_error"), (422, "invalid_request_error")),
+        ((429, "rate_limit_error"), (429, "rate_limit_error"), (429, "rate_limit_error")),
+        ((429, "insufficient_quota"), (429, "insufficient_quota"), (402, "billing_error")),
+        ((500, "api_error"), (500, "server_error"), (500, "api_error")),
+        ((502, "server_error"), (502, "server_error"), (502, "api_error")),
+        ((503, "server_error"), (503, "server_error"), (529, "overloaded_error")),
+        ((504, "timeout_error"), (504, "server_error"), (504, "timeout_error")),
+        ((529, "overloaded_error"), (503, "server_error"), (529, "overloaded_error")),
+    ];
+
+    #[test]
+    fn every_status_has_the_one_that_means_the_same_to_the_callers_client() {
+        for &((status, kind), openai, anthropic) in TABLE {
+            let error = ProviderError {
+                kind: Some(kind.to_owned()),
+                ..ProviderError::default()
+            };
+            for (family, expected) in [(Family::OpenAi, openai), (Family::Anthropic, anthropic)] {
+                let told = told(family, status, &error);
+                let kind = told.kind.unwrap_or(error_kind(family, told.status));
+                assert_eq!((told.status, kind), expected, "{status} for {family:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_exhausted_quota_is_final() {
+        for &((status, kind), ..) in TABLE {
+            let error = ProviderError {
+                kind: Some(kind.to_owned()),
+                ..ProviderError::default()
+            };
+            let is_quota = status == 402 || kind == "insufficient_quota";
+            for family in [Family::OpenAi, Family::Anthropic] {
+                assert_eq!(told(family, status, &error).is_final, is_quota);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Errors of providers, in the words of callers who speak another dialect.
+
+use seaworthy_core::dialect::{Dialect, Family};
+use seaworthy_core::usage::Usage;
+use serde_json::{Value, json};
+
+use super::{PAIRS, ask_across, error_of};
+use crate::support::app::TestApp;
+use crate::support::wire::{http, path};
+
+fn error_body(provider: Dialect, kind: &str) -> Value {
+    match provider.family() {
+        Family::OpenAi => {
+            let code = (kind == "insufficient_quota").then_some(kind);
+            json!({"error": {"message": "No.", "type": kind, "param": "max_completion_tokens", "code": code}})
+        }
+        Family::Anthropic => {
+            json!({"type": "error", "error": {"type": kind, "message": "No."}, "request_id": "req_x"})
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_error_has_the_status_and_the_class_that_the_callers_client_knows() {
+    let from_anthropic = [
+        (400, "invalid_request_error", 400, "invalid_request_error"),
+        (402, "billing_error", 429, "insufficient_quota"),
+        (404, "not_found_error", 404, "invalid_request_error"),
+        (413, "request_too_large", 413, "invalid_request_error"),
+        (429, "rate_limit_error", 429, "rate_limit_error"),
+        (500, "api_error", 500, "server_error"),
+        (529, "overloaded_error", 503, "server_error"),
+    ];
+    let from_openai = [
+        (400, "invalid_request_error", 400, "invalid_request_error"),
+        (404, "invalid_request_error", 404, "not_found_error"),
+        (413, "invalid_request_error", 413, "request_too_large"),
+        (422, "invalid_request_error", 422, "invalid_request_error"),
+        (429, "rate_limit_exceeded", 429, "rate_limit_error"),
+        (429, "insufficient_quota", 402, "billing_error"),
+        (500, "server_error", 500, "api_error"),
+        (503, "server_error", 529, "overloaded_error"),
+    ];
+    for (caller, provider) in PAIRS {
+        let table: &[_] = match provider.family() {
+            Family::OpenAi => &from_openai,
+            Family::Anthropic => &from_anthropic,
+        };
+        for &(status, kind, expected, expected_kind) in table {
+            for is_stream in [false, true] {
+                let app = TestApp::start().await;
+                let headers = [("content-type", "application/json"), ("retry-after", "17")];
+                let body = error_body(provider, kind).to_string();
+                app.upstream.will_send(http(status, &headers, body));
+                let body = ask_across(caller, is_stream, &json!({}));
+                let answer = app.post(path(caller), body).send().await;
+                let (told, code) = error_of(caller, &answer);
+                assert_eq!((answer.status, &*told), (expected, expected_kind), "{status} {kind}");
+                assert_eq!(answer.json()["error"]["message"], "No.");
+                assert!(!code.is_empty());
+                assert_eq!(answer.header("retry-after"), "17");
+                let is_quota = matches!(kind, "insufficient_quota" | "billing_error");
+                let should_retry = if is_quota { "false" } else { "" };
+                assert_eq!(answer.header("x-should-retry"), should_retry, "{kind}");
+                assert!(!answer.text().contains("max_completion_tokens"));
+                if caller == Dialect::AnthropicMessages {
+                    assert_eq!(answer.json()["request_id"], answer.header("request-id"));
+                }
+                let settled = app.only_settlement().await;
+                assert_eq!(settled.usage, Usage::default(), "a refusal costs nothing");
+                assert_eq!(settled.status, expected);
+                app.finish().await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_page_of_a_proxy_becomes_an_error_that_clients_can_read() {
+    for (caller, _) in PAIRS {
+        let app = TestApp::start().await;
+        let headers = [("content-type", "text/html"), ("retry-after", "5")];
+        let page = "<html>secret-of-the-proxy</html>";
+        app.upstream.will_send(http(502, &headers, page));
+        let body = ask_across(caller, false, &json!({}));
+        let answer = app.post(path(caller), body).send().await;
+        answer.assert_error(caller.family(), 502, "upstream_error");
+        assert_eq!(answer.header("retry-after"), "5");
+        assert!(!answer.text().contains("secret-of-the-proxy"));
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_the_operators_business_in_every_dialect() {
+    for (caller, provider) in PAIRS {
+        let app = TestApp::start().await;
+        let body = error_body(provider, "sk-leaked").to_string();
+        let headers = [("content-type", "application/json")];
+        app.upstream.will_send(http(401, &headers, body));
+        let body = ask_across(caller, false, &json!({}));
+        let answer = app.post(path(caller), body).send().await;
+        answer.assert_error(caller.family(), 502, "upstream_authentication_failed");
+        assert!(!format!("{answer:?}").contains("sk-leaked"));
+        app.finish().await;
+    }
+}

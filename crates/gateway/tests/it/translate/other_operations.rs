@@ -1,0 +1,112 @@
+//! What not every provider offers: counting tokens, embeddings, moderation.
+
+use seaworthy_core::dialect::{Dialect, Family};
+use seaworthy_core::usage::Usage;
+use serde_json::{Value, json};
+
+use super::ask_across;
+use crate::support::app::TestApp;
+use crate::support::wire::{http, json_response};
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_estimated_where_the_provider_does_not_count_and_nobody_is_asked() {
+    let app = TestApp::start().await;
+    let body = ask_across(Dialect::AnthropicMessages, false, &json!({}));
+    let answer = app.post("/v1/messages/count_tokens", body).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let tokens = answer.json()["input_tokens"].as_u64().unwrap();
+    assert!((5..20).contains(&tokens), "{tokens}");
+    assert_eq!(answer.header("x-seaworthy-estimated"), "true");
+    assert_eq!(app.upstream.dialled(), 0);
+    assert!(app.settlements().await.is_empty(), "nothing left");
+    app.finish().await;
+}
+
+fn embeddings(usage: &Value) -> Value {
+    let mut answer = json!({"object": "list", "model": "gpt-real",
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}]});
+    if !usage.is_null() {
+        answer["usage"] = usage.clone();
+    }
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn embeddings_pass_byte_for_byte_and_their_tokens_are_recorded() {
+    let app = TestApp::start().await;
+    let answer = embeddings(&json!({"prompt_tokens": 8, "total_tokens": 8})).to_string();
+    let headers = [("content-type", "application/json"), ("x-ratelimit-remaining-tokens", "7")];
+    app.upstream.will_send(http(200, &headers, &answer));
+    let asked = r#"{ "input": ["one", "two"], "model":"gpt" , "dimensions":2}"#;
+    let answered = app.post("/v1/embeddings", asked).send().await;
+    assert_eq!((answered.status, answered.text()), (200, answer));
+    assert_eq!(answered.header("x-ratelimit-remaining-tokens"), "7");
+    let seen = app.upstream.only_request();
+    assert_eq!(seen.target, "/v1/embeddings");
+    assert_eq!(seen.text(), asked.replace("\"gpt\"", "\"gpt-real\""));
+    let settled = app.only_settlement().await;
+    let expected = Usage { input_tokens: 8, ..Usage::default() };
+    assert_eq!((settled.usage, &*settled.operation), (expected, "embeddings"));
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_embeddings_are_estimated_from_the_input_alone() {
+    let app = TestApp::start().await;
+    app.upstream.will_send(json_response(200, &embeddings(&Value::Null)));
+    let asked = json!({"model": "gpt", "input": "x".repeat(400)}).to_string();
+    app.post("/v1/embeddings", asked).send().await;
+    let usage = app.only_settlement().await.usage;
+    assert!(usage.estimated && (100..150).contains(&usage.input_tokens), "{usage:?}");
+    assert_eq!(usage.output_tokens, 0);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn moderation_passes_and_is_free_of_charge() {
+    let app = TestApp::start().await;
+    let answer = json!({"id": "modr-1", "model": "gpt-real", "results": [{"flagged": false}]});
+    app.upstream.will_send(json_response(200, &answer));
+    let asked = r#"{"input":"peace","model":"gpt"}"#;
+    let answered = app.post("/v1/moderations", asked).send().await;
+    assert_eq!((answered.status, answered.json()), (200, answer));
+    let seen = app.upstream.only_request();
+    assert_eq!(seen.target, "/v1/moderations");
+    assert_eq!(seen.text(), asked.replace("\"gpt\"", "\"gpt-real\""));
+    let settled = app.only_settlement().await;
+    assert_eq!((settled.usage, &*settled.operation), (Usage::default(), "moderations"));
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_no_target_offers_is_refused_with_the_reason() {
+    for model in ["claude", "echo"] {
+        for path in ["/v1/embeddings", "/v1/moderations"] {
+            let app = TestApp::start().await;
+            let asked = json!({"model": model, "input": "one"}).to_string();
+            let answer = app.post(path, asked).send().await;
+            answer.assert_error(Family::OpenAi, 400, "unsupported_operation");
+            assert_eq!(answer.json()["error"]["param"], "model");
+            assert_eq!(app.upstream.dialled(), 0);
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_its_input_or_its_model_is_refused() {
+    let app = TestApp::start().await;
+    for (path, body, field) in [
+        ("/v1/embeddings", r#"{"model":"gpt"}"#, Some("input")),
+        ("/v1/embeddings", r#"{"input":"one"}"#, Some("model")),
+        ("/v1/embeddings", r#"{"model":7,"input":"one"}"#, Some("model")),
+        ("/v1/moderations", r#"{"model":"gpt"}"#, Some("input")),
+        ("/v1/moderations", "[]", None),
+        ("/v1/moderations", r#"{"input":"#, None),
+    ] {
+        let answer = app.post(path, body).send().await;
+        answer.assert_error(Family::OpenAi, 400, "invalid_request");
+        assert_eq!(answer.json()["error"]["param"].as_str(), field, "{body}");
+    }
+    app.finish().await;
+}
