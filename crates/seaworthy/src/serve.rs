@@ -43,13 +43,15 @@ pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(),
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        // Before anybody can know of us: a signal in the first moment must not kill.
+        let signals = signals()?;
         let server = Running::start(loaded, is_dev, &telemetry).await?;
         let source = Source {
             path: config,
             overrides,
             is_public,
         };
-        server.serve_until_told(&source, &telemetry).await
+        server.serve_until_told(&source, &telemetry, signals).await
     })
 }
 
@@ -158,9 +160,13 @@ impl Running {
         })
     }
 
-    async fn serve_until_told(self, source: &Source, telemetry: &Telemetry) -> Result<(), Failure> {
+    async fn serve_until_told(
+        self,
+        source: &Source,
+        telemetry: &Telemetry,
+        (mut terminate, mut interrupt, mut hang_up): (Signal, Signal, Signal),
+    ) -> Result<(), Failure> {
         let gateway = Arc::clone(&self.gateway);
-        let (mut terminate, mut interrupt, mut hang_up) = signals()?;
         let background = gateway.run_background();
         tokio::pin!(background);
         let mut watch = tokio::time::interval(WATCH_INTERVAL);

@@ -1,0 +1,14 @@
+//! The real program: started, signalled, killed and asked, as its users do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod configuration;
+mod dev_mode;
+mod keys;
+mod reload;
+mod shutdown;
+mod support;
+mod terminal;
