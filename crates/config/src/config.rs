@@ -1,5 +1,7 @@
 //! The configuration as types. The comments become the reference and the JSON Schema.
 
+mod costs;
+mod limits;
 mod provider;
 mod server;
 
@@ -8,6 +10,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::costs::{
+    Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
+    RequestCaps, SpendLimits, UnknownPricePolicy,
+};
+pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::provider::{Headers, Provider, ProviderKind, ProviderTimeouts};
 pub use self::server::Server;
 use crate::value::{Listen, SharedStateUrl, StorageUrl, Target};
@@ -30,6 +37,21 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// The model names that clients ask for.
     pub models: BTreeMap<String, Model>,
+    /// How many requests and tokens may pass in a time. Each part of it is a section, or a text such
+    /// as `10/second;100/minute`.
+    pub rate_limits: RateLimits,
+    /// How much may be spent. What a request can cost at most is reserved before it is made, so that
+    /// requests at the same time cannot exceed a limit together.
+    pub cost_controls: CostControls,
+    /// Budgets of all callers together, in short. They apply beside `cost_controls`.
+    pub cost_config: CostConfig,
+    /// Further budgets, each under a name of your choice. They apply beside `cost_controls`.
+    pub budgets: BTreeMap<String, Budget>,
+    /// What models cost, in dollars per million tokens, as `provider/model`; a `*` at the end stands
+    /// for any ending. They go before the prices that are built in.
+    pub prices: BTreeMap<String, ModelPrice>,
+    /// The agent that the gateway stands in front of.
+    pub agent: Agent,
     /// What is written to the log, and how.
     pub logging: Logging,
 }

@@ -4,6 +4,7 @@
 //! over it ([`Overrides`]), the tree is decoded into [`Config`], and what the options must be
 //! together is checked. [`load`] does all of it and reports everything that is wrong at once.
 
+mod compile;
 mod config;
 mod decode;
 mod document;
@@ -22,9 +23,12 @@ mod validate;
 mod value;
 mod watch;
 
+pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
-    Admin, Auth, Config, Headers, LogFormat, LogLevel, Logging, Model, OnLoss, Provider,
-    ProviderKind, ProviderTimeouts, Server, SharedState, Storage,
+    Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
+    CostConfig, CostControls, Headers, LimitTable, Limits, LogFormat, LogLevel, Logging, LongPrice,
+    Model, ModelPrice, OnLoss, Provider, ProviderKind, ProviderTimeouts, RateLimits, RequestCaps,
+    Server, SharedState, SpendLimits, Storage, UnknownPricePolicy,
 };
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
@@ -34,5 +38,8 @@ pub use schema::{reference, schema};
 pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
 pub use show::{Change, diff, show};
 pub use starting::{load_default, starting_config};
-pub use value::{BaseUrl, ByteSize, Duration, Listen, SharedStateUrl, StorageUrl, Target};
+pub use value::{
+    BaseUrl, ByteSize, Count, Duration, Factor, Listen, Share, SharedStateUrl, StorageUrl, Target,
+    TimeZone, Usd,
+};
 pub use watch::Fingerprint;

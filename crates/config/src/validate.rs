@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::compile::policy;
 use crate::config::{Config, Headers, Model, Provider, ProviderKind};
 use crate::decode::join;
 use crate::document::{Node, Value};
@@ -36,6 +37,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
         check.provider(name, provider);
     }
     check.models();
+    check.limits();
     check.findings
 }
 
@@ -266,6 +268,17 @@ impl Check<'_> {
                     let message = format!("`{alias}` is a name of the model `{owner}` already");
                     self.error(&path, message, "each name can stand for one model only");
                 }
+            }
+        }
+    }
+
+    fn limits(&mut self) {
+        for mistake in policy(self.config, "").err().unwrap_or_default() {
+            let path: Vec<&str> = mistake.path.iter().map(String::as_str).collect();
+            if self.intact(&path)
+                && (path.first() != Some(&"prices") || self.intact(&["providers"]))
+            {
+                self.error(&path, mistake.message, mistake.help);
             }
         }
     }

@@ -222,10 +222,7 @@ pub struct ModelPrice {
     /// A request as such.
     #[serde(default)]
     pub request: Option<Usd>,
-    /// From how many tokens of input, exclusive, a request is charged at `long`.
-    #[serde(default)]
-    pub long_above: Option<Count>,
-    /// What the tokens of such a request cost instead.
+    /// What the tokens of a request with long input cost instead.
     #[serde(default)]
     pub long: Option<LongPrice>,
 }
@@ -234,6 +231,8 @@ pub struct ModelPrice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LongPrice {
+    /// A request with more tokens in than this has long input.
+    pub above: Count,
     /// A million tokens in.
     pub input: Usd,
     /// A million tokens out.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Error, Expected, Unexpected};
 
 use super::join;
+use crate::nearest::suggest;
 use crate::problem::Finding;
 use crate::source::Span;
 
@@ -63,6 +64,11 @@ impl Error for Fault {
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::invalid_type(unexpected, expected)
+    }
+
+    fn unknown_field(key: &str, expected: &'static [&'static str]) -> Self {
+        let message = format!("unknown key `{key}`");
+        Self::refused(message, Some(suggest(key, "the keys are", expected)))
     }
 
     fn missing_field(key: &'static str) -> Self {

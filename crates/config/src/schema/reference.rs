@@ -31,6 +31,11 @@ every default and without secrets, `seaworthy config schema` prints the JSON Sch
 | size | number and unit, or a number of bytes: `10MB`; `KB`, `MB` and `GB` are powers of 1000, `KiB`, `MiB` and `GiB` of 1024 |
 | secret | `secret://env/NAME`, an environment variable; `secret://file/PATH`, a file, without its last line ending (`secret://file//run/secrets/key` for `/run/secrets/key`). A value written out works too, with a warning, and is never shown. |
 | target | `provider/model`: the name of a provider in this file, and its own name of the model |
+| whole number | `1000000` or `1_000_000` |
+| dollars | an amount of money, exact to a millionth: `5000`, `0.25` |
+| share | a part of a whole: `0.8` or `80%` |
+| factor | `1.5` |
+| time zone | a name of the IANA database: `UTC`, `Europe/Berlin` |
 | address | an IP address and a port: `127.0.0.1:8080`, `[::]:8080` |
 ";
 
@@ -61,6 +66,17 @@ fn rows(schema: &Value, path: &str, section: &Value, text: &mut String) {
         let target = resolve(schema, property);
         if target.get("properties").is_some() {
             rows(schema, &path, property, text);
+            continue;
+        }
+        let entry = target.get("additionalProperties");
+        if let Some(entry) = entry.filter(|entry| entry.is_object() && !is_opaque(target)) {
+            let (path, entry) = (format!("{path}.<name>"), resolve(schema, entry));
+            if entry.get("properties").is_some() {
+                rows(schema, &path, entry, text);
+            } else {
+                let (kind, meaning) = (kind(schema, entry), description(property));
+                let _ = writeln!(text, "| `{path}` | {kind} | none | {meaning} |");
+            }
             continue;
         }
         let required = required.is_some_and(|names| names.iter().any(|other| other == name));
@@ -112,7 +128,12 @@ fn kind(schema: &Value, value: &Value) -> String {
     }
 }
 
-/// Follows a reference, also one that may be absent.
+/// Whether a section is described by its title, such as headers.
+fn is_opaque(section: &Value) -> bool {
+    section.get("title").is_some()
+}
+
+/// Follows a reference, also one that may be absent and one that leads to another.
 fn resolve<'a>(schema: &'a Value, value: &'a Value) -> &'a Value {
     let value = value
         .get("anyOf")
@@ -120,9 +141,10 @@ fn resolve<'a>(schema: &'a Value, value: &'a Value) -> &'a Value {
         .unwrap_or(value);
     let reference = value.get("$ref").and_then(Value::as_str);
     let pointer = reference.and_then(|reference| reference.strip_prefix('#'));
-    pointer
-        .and_then(|pointer| schema.pointer(pointer))
-        .unwrap_or(value)
+    match pointer.and_then(|pointer| schema.pointer(pointer)) {
+        Some(target) => resolve(schema, target),
+        None => value,
+    }
 }
 
 fn properties(section: &Value) -> impl Iterator<Item = (&String, &Value)> {

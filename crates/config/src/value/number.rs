@@ -264,7 +264,10 @@ mod tests {
         assert_eq!(share("82.5 %"), Ok("82.5%".to_owned()));
         assert_eq!(share("0.9999"), Ok("99.99%".to_owned()));
         let factor = Factor::parse("1.5").unwrap();
-        assert_eq!((factor.times(61), factor.to_string()), (91, "1.5".to_owned()));
+        assert_eq!(
+            (factor.times(61), factor.to_string()),
+            (91, "1.5".to_owned())
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod equivalence;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod robustness;

@@ -56,6 +56,9 @@ fn the_schema_refuses_what_the_loader_refuses() {
         "[logging]\nlevel = \"loud\"",
         "[providers.a]\nbase_url = \"http://x\"",
         "[models.a]\ntargets = \"a/b\"",
+        "[rate_limits]\nper_user = 5",
+        "[rate_limits.per_user]\nrequests = 5",
+        "[budgets.a]\nscope = \"planet\"\nwindow = \"day\"",
     ] {
         let value: toml::Value = toml::from_str(text).unwrap();
         let value = serde_json::to_value(value).unwrap();
@@ -132,6 +135,7 @@ fn is(value: &Value, name: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("the type {other} is not known here"),
