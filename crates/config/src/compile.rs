@@ -1,5 +1,7 @@
 //! From the configuration to the rules that requests are decided by.
 
+mod budgets;
+mod rates;
 mod rules;
 
 use seaworthy_core::limit::policy::Policy;

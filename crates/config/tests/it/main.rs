@@ -7,6 +7,8 @@ mod equivalence;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod limit_mistakes;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod reference;

@@ -1,0 +1,98 @@
+//! Limits, budgets and prices that cannot be, and what is said of them.
+
+use seaworthy_config::Format;
+
+use crate::support::problems;
+
+/// What cannot be, and a part of the answer.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "[rate_limits.per_user]\nrequests_per_minute = 0",
+        "test:2:23: error: expected 1 to",
+    ),
+    (
+        "[rate_limits.per_key]\nrequests_per_day = 900_000_000",
+        "expected 1 to 104249991 in a day, found 900000000",
+    ),
+    (
+        "[rate_limits]\nper_ip = \"10/fortnight\"",
+        "expected limits such as \"10/second;100/minute\"",
+    ),
+    (
+        "[rate_limits]\nper_ip = 10",
+        "expected a section or a text such as",
+    ),
+    (
+        "[rate_limits.per_user]\nrequests_per_minut = 3",
+        "did you mean `requests_per_minute`?",
+    ),
+    (
+        "[rate_limits.per_user]\nconcurrent_requests = 0",
+        "expected 1 or more at the same time",
+    ),
+    (
+        "[rate_limits.per_user]\nrequests_per_hour = -1",
+        "expected a whole number such as",
+    ),
+    (
+        "[rate_limits.per_operation.\"a:b\"]\nrequests_per_hour = 1",
+        "cannot be the name of an operation class",
+    ),
+    (
+        "[cost_controls]\ntime_zone = \"Mars/Olympus\"",
+        "expected a time zone such as",
+    ),
+    (
+        "[cost_controls]\nunknown_price = \"reserve_flat\"",
+        "`unknown_price_usd` is missing",
+    ),
+    (
+        "[cost_controls]\nunknown_price_usd = 1",
+        "has a meaning for `reserve_flat` only",
+    ),
+    (
+        "[cost_controls]\nunknown_price = \"guess\"",
+        "expected one of `deny`, `reserve_flat`, `allow_flagged`",
+    ),
+    (
+        "[cost_controls.per_user]\ndaily_budget_usd = \"0.0000001\"",
+        "expected at most six decimals",
+    ),
+    (
+        "[cost_config]\nalert_threshold = 80",
+        "expected a share such as 0.8",
+    ),
+    (
+        "[budgets.a]\nscope = \"user\"\nwindow = \"day\"",
+        "the budget `a` limits nothing",
+    ),
+    (
+        "[budgets.a]\nscope = \"global\"\nonly = [\"x\"]\nwindow = \"day\"\ntoken_limit = 1",
+        "`only` has no meaning",
+    ),
+    (
+        "[budgets.a]\nscope = \"user\"\ntoken_limit = 1",
+        "the key `window` is missing",
+    ),
+    (
+        "[prices.\"nobody/x\"]\ninput = 1\noutput = 1",
+        "there is no provider for the price of `nobody/x`",
+    ),
+    (
+        "[agent.security.validation]\nredact_pii = true",
+        "not supported by this version yet (input guards)",
+    ),
+    (
+        "[agent.security.rate_limit]\nrequire_user_id = true",
+        "not supported by this version yet",
+    ),
+];
+
+#[test]
+fn a_limit_that_cannot_be_is_told_at_its_place() {
+    for (text, expected) in MISTAKES {
+        let found = problems(text, Format::Toml);
+        assert_eq!(found.len(), 1, "{text}\n{found}");
+        assert!(found.to_string().contains(expected), "{text}\n{found}");
+    }
+}
