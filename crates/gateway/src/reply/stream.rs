@@ -49,7 +49,7 @@ pub(crate) enum Passing {
         strip_usage: bool,
     },
     /// They are read and written anew in the caller's dialect.
-    Translated(StreamTranslator),
+    Translated(Box<StreamTranslator>),
 }
 
 impl StreamRelay {

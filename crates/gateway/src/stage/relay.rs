@@ -28,7 +28,8 @@ mod translated;
 const ESTIMATED: HeaderName = HeaderName::from_static("x-seaworthy-estimated");
 const YES: HeaderValue = HeaderValue::from_static("true");
 
-/// Turns what came back into what is sent.
+/// Turns what came back into what is sent. The steps of a translation are boxed: the direct way
+/// should not carry their weight.
 pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answer, Refusal> {
     match reply {
         Reply::Echo(reply) => Ok(relay_echo(exchange, reply)),
@@ -47,7 +48,7 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                     match back {
                         Back::Direct { .. } => relay_error(exchange, response).await,
                         Back::Translated { translation, .. } => {
-                            translated::error(exchange, response, translation).await
+                            Box::pin(translated::error(exchange, response, translation)).await
                         }
                     }
                 }
@@ -63,7 +64,7 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                 StatusCode::OK if is_json(response.headers()) => match back {
                     Back::Direct { .. } => relay_whole(exchange, response).await,
                     Back::Translated { translation, .. } => {
-                        translated::whole(exchange, response, translation).await
+                        Box::pin(translated::whole(exchange, response, translation)).await
                     }
                 },
                 status => Err(unexpected(exchange, status, response.headers())),

@@ -30,7 +30,7 @@ pub(super) fn stream(
         created_unix_s: exchange.gateway.clock.now().seconds(),
     };
     let translator = StreamTranslator::new(translation, settings);
-    let passing = Passing::Translated(translator);
+    let passing = Passing::Translated(Box::new(translator));
     let mut headers = HeaderMap::new();
     headers.insert(
         http::header::CONTENT_TYPE,
