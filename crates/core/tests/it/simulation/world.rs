@@ -4,13 +4,13 @@ mod compare;
 mod ledger;
 mod setting;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use seaworthy_core::budget::watch::crossed;
 use seaworthy_core::budget::{self, Amount, WindowKind};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::counters::{AccountKey, Claim, Close, Outcome, Reason, Refusal, Settled};
+use seaworthy_core::counters::{AccountKey, Claim, Close, Key, Outcome, Reason, Refusal, Settled};
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
 use seaworthy_core::usage::Usage;
@@ -39,6 +39,7 @@ pub(super) struct World {
     /// Settlements under way to the counters.
     network: Vec<(Arc<str>, Close)>,
     accounts: BTreeMap<(String, i64), AccountKey>,
+    limits: HashMap<Key, u64>,
     reported: HashSet<(String, i64, u32)>,
     has_forgotten: bool,
     calls: u64,
@@ -76,6 +77,7 @@ impl World {
             replicas: (0..REPLICAS).map(|_| Vec::new()).collect(),
             network: Vec::new(),
             accounts: BTreeMap::new(),
+            limits: HashMap::new(),
             reported: HashSet::new(),
             has_forgotten: false,
             calls: 0,
@@ -168,6 +170,7 @@ impl World {
 
     fn take(&mut self, claim: &Claim) -> Result<bool, String> {
         for budget in &claim.budgets {
+            self.limits.insert(budget.key.clone(), budget.limit);
             let at = (budget.key.as_str().to_owned(), budget.window.start.0);
             self.accounts.entry(at).or_insert_with(|| AccountKey {
                 key: budget.key.clone(),

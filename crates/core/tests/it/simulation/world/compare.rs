@@ -43,10 +43,7 @@ impl World {
     pub(super) fn compare_accounts(&self, keys: &[AccountKey]) -> Check {
         for (key, account) in keys.iter().zip(self.system.snapshot(keys)) {
             self.oracle.agrees(key, &account)?;
-            let limit = self
-                .policy
-                .budget_of(&key.key)
-                .map_or(0, |(rule, _)| rule.limit);
+            let limit = self.limits.get(&key.key).copied().unwrap_or(0);
             let (billed, excess) = self.ledger.billed(key);
             if billed > limit + excess {
                 let name = key.key.as_str();
