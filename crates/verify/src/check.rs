@@ -11,6 +11,7 @@ use crate::session::Session;
 mod auth;
 mod dialect;
 mod errors;
+mod files;
 mod health;
 mod input;
 mod lifecycle;
@@ -45,6 +46,15 @@ pub struct Check {
     pub(crate) probe: Probe,
 }
 
+impl Check {
+    /// Whether it belongs to a run only when files were given.
+    #[must_use]
+    pub fn reads_files(&self) -> bool {
+        let files = |need: &Need| matches!(need, Need::Repository | Need::Manifests);
+        self.needs.iter().any(files)
+    }
+}
+
 /// The function behind a check.
 pub(crate) type Probe = for<'a> fn(&'a Session<'a>) -> ProbeFuture<'a>;
 
@@ -60,6 +70,8 @@ pub enum Kind {
     LiveAlone,
     /// A scratch instance of the server's program on this machine.
     Scratch,
+    /// Files only; the server is not asked.
+    Files,
 }
 
 /// How much a failure matters.
@@ -159,6 +171,10 @@ pub enum Need {
     Model,
     /// The server's program on this machine.
     LocalBinary,
+    /// A repository.
+    Repository,
+    /// A folder of manifests.
+    Manifests,
 }
 
 /// Every check, in the order of reports.
@@ -178,6 +194,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Check> {
     ]
     .into_iter()
     .flatten()
+    .chain(files::checks())
 }
 
 #[cfg(test)]

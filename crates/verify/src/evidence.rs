@@ -53,6 +53,13 @@ pub enum Action {
         /// For what.
         until: String,
     },
+    /// A line of a file that was read.
+    Read {
+        /// The file, relative to the folder that was given.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+    },
     /// A signal that was sent to a scratch instance.
     Signal {
         /// Its name.

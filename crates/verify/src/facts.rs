@@ -41,6 +41,22 @@ impl Surface {
     }
 }
 
+impl Facts {
+    /// What is known of a server that is not asked.
+    pub(crate) fn unknown() -> Self {
+        let absent = || Surface::Absent("the server was not asked".to_owned());
+        Self {
+            seaworthy: false,
+            version: None,
+            config_hash: None,
+            chat: absent(),
+            messages: absent(),
+            models: Vec::new(),
+            model: Err("a server to ask".to_owned()),
+        }
+    }
+}
+
 /// Asks the server what it is; an error means that it does not speak HTTP to us.
 pub(crate) async fn gather(
     options: &Options,

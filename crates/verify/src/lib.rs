@@ -15,6 +15,7 @@ pub mod checklist;
 pub mod decisions;
 pub mod evidence;
 mod facts;
+mod files;
 mod http;
 mod metrics;
 pub mod options;
@@ -29,7 +30,7 @@ mod sse;
 
 pub use check::{Area, Check, Kind, Need, Severity, catalogue};
 pub use evidence::{Action, Evidence, Observed};
-pub use options::{ModelCalls, Options};
+pub use options::{ModelCalls, Options, Scope};
 pub use outcome::{Outcome, Status};
 pub use report::{CheckResult, FailOn, Report, Verdict};
 pub use requirement::{EvidenceKind, Requirement, Requirements};

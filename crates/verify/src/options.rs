@@ -18,6 +18,12 @@ pub struct Options {
     pub model_calls: ModelCalls,
     /// The server's program on this machine, for checks that start a scratch instance of it.
     pub local_binary: Option<PathBuf>,
+    /// What the run looks at.
+    pub scope: Scope,
+    /// A repository to read.
+    pub repository: Option<PathBuf>,
+    /// A folder of manifests to read.
+    pub manifests: Option<PathBuf>,
     /// Longest wait for one answer.
     pub request_timeout: Duration,
     /// How long a client that never finishes its headers is watched.
@@ -41,6 +47,9 @@ impl Options {
             model: None,
             model_calls: ModelCalls::Auto,
             local_binary: None,
+            scope: Scope::Everything,
+            repository: None,
+            manifests: None,
             request_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(15),
             total_timeout: Duration::from_secs(60),
@@ -48,6 +57,15 @@ impl Options {
             concurrency: 4,
         }
     }
+}
+
+/// What a run looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The server, and the files that are given.
+    Everything,
+    /// The files alone; the server is not asked, and nothing is said about it.
+    Files,
 }
 
 /// Whether probes may call a model, which can cost money.

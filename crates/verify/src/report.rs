@@ -36,7 +36,7 @@ pub struct Report {
 /// What was judged, as far as it introduced itself.
 #[derive(Debug, Clone, Serialize)]
 pub struct Subject {
-    /// Its base URL.
+    /// Its base URL, or the folders when only files were read.
     pub url: String,
     /// It is a Seaworthy server.
     pub seaworthy: bool,

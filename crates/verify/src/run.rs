@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use crate::check::{Check, Kind, Need, catalogue};
 use crate::facts::{self, Facts};
+use crate::files::Files;
 use crate::http::{Base, Dialer};
-use crate::options::Options;
+use crate::options::{Options, Scope};
 use crate::outcome::Outcome;
 use crate::report::{CheckResult, FailOn, Report, Subject};
 use crate::secrets::Secrets;
@@ -28,6 +29,9 @@ pub enum RunError {
     /// TLS could not be set up on this machine.
     #[error("{0}")]
     Setup(String),
+    /// Files that should be read are not there.
+    #[error("{0}")]
+    Files(String),
     /// Nothing that speaks HTTP answered.
     #[error("cannot reach {url}: {cause}; start the server or correct the URL")]
     Unreachable {
@@ -70,24 +74,32 @@ pub async fn run(
     let (started_at, started) = (Timestamp::now(), Instant::now());
     let base = Base::parse(&options.url).map_err(RunError::Url)?;
     let dialer = Dialer::new().map_err(RunError::Setup)?;
-    let facts = facts::gather(&options, &base, &dialer)
-        .await
-        .map_err(|error| RunError::Unreachable {
-            url: base.url(),
-            cause: error.to_string(),
-        })?;
+    let facts = match options.scope {
+        Scope::Files => Facts::unknown(),
+        Scope::Everything => facts::gather(&options, &base, &dialer)
+            .await
+            .map_err(|error| RunError::Unreachable {
+                url: base.url(),
+                cause: error.to_string(),
+            })?,
+    };
     let known = [&options.key, &options.admin_key];
     let secrets = Secrets::new(known.into_iter().flatten().cloned());
+    let files = Files::read(options.repository.as_deref(), options.manifests.as_deref())
+        .map_err(|error| RunError::Files(error.to_string()))?;
     let context = Context {
         options,
         base,
         dialer,
         facts,
         secrets,
+        files,
     };
     let deadline = started + context.options.total_timeout;
 
-    let checks: Vec<&'static Check> = catalogue().collect();
+    let checks: Vec<&'static Check> = catalogue()
+        .filter(|check| is_asked(check, &context.options))
+        .collect();
     let total = checks.len();
     let mut results: Vec<(usize, CheckResult)> = Vec::with_capacity(total);
     // First what may run side by side, then one by one what other load would blur.
@@ -95,6 +107,7 @@ pub async fn run(
         (Kind::Live, context.options.concurrency.max(1)),
         (Kind::LiveAlone, 1),
         (Kind::Scratch, 1),
+        (Kind::Files, 1),
     ] {
         let of_kind = checks
             .iter()
@@ -118,6 +131,17 @@ pub async fn run(
     let subject = subject_of(&context);
     let results = results.into_iter().map(|(_, result)| result).collect();
     Ok(Report::new(subject, started_at, started.elapsed(), results))
+}
+
+/// Checks of files belong to a run that was given files; the others always do.
+fn is_asked(check: &Check, options: &Options) -> bool {
+    let in_scope = options.scope == Scope::Everything || check.kind == Kind::Files;
+    let given = check.needs.iter().all(|need| match need {
+        Need::Repository => options.repository.is_some(),
+        Need::Manifests => options.manifests.is_some(),
+        _ => true,
+    });
+    in_scope && given
 }
 
 /// Runs one check to its outcome, whatever happens.
@@ -178,8 +202,15 @@ fn missing_model(facts: &Facts) -> Option<String> {
 }
 
 fn subject_of(context: &Context) -> Subject {
+    let options = &context.options;
+    let folders = [&options.repository, &options.manifests];
+    let folders = folders.into_iter().flatten();
+    let folders: Vec<String> = folders.map(|path| path.display().to_string()).collect();
     Subject {
-        url: context.base.url(),
+        url: match options.scope {
+            Scope::Everything => context.base.url(),
+            Scope::Files => folders.join(" and "),
+        },
         seaworthy: context.facts.seaworthy,
         version: context.facts.version.clone(),
         config_hash: context.facts.config_hash.clone(),

@@ -7,6 +7,9 @@ use jiff::Timestamp;
 
 use crate::evidence::{Action, Evidence, Observed};
 use crate::facts::Facts;
+use crate::files::Files;
+use crate::files::manifests::Manifests;
+use crate::files::repository::Repository;
 use crate::http::{
     Answer, Base, Dialer, HttpError, OpenStream, Protocol, RawAnswer, RawExchange, Request,
     exchange, open, send_raw,
@@ -22,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) dialer: Dialer,
     pub(crate) facts: Facts,
     pub(crate) secrets: Secrets,
+    pub(crate) files: Files,
 }
 
 /// One check's view of the server.
@@ -88,6 +92,26 @@ impl<'a> Session<'a> {
 
     pub(crate) fn facts(&self) -> &'a Facts {
         &self.context.facts
+    }
+
+    /// The repository, if one was given.
+    pub(crate) fn repository(&self) -> Option<&'a Repository> {
+        self.context.files.repository.as_ref()
+    }
+
+    /// The manifests, if a folder of them was given.
+    pub(crate) fn manifests(&self) -> Option<&'a Manifests> {
+        self.context.files.manifests.as_ref()
+    }
+
+    /// Keeps a line of a file as evidence.
+    pub(crate) fn found_at(&self, path: &str, line: usize, found: &str) {
+        let observed = Observed {
+            excerpt: found.to_owned(),
+            ..Observed::default()
+        };
+        let (path, line) = (path.to_owned(), line);
+        self.record(&Started::now(), Action::Read { path, line }, observed);
     }
 
     pub(crate) fn base(&self) -> &Base {

@@ -9,7 +9,7 @@ use super::known::Known;
 use super::matching::Matcher;
 use super::text::{hash_in, normalise};
 use super::{Answer, ItemStatus, Judged, JudgedItem, JudgedLine, Meaning};
-use crate::check::Severity;
+use crate::check::{Need, Severity, catalogue};
 use crate::decisions::Decisions;
 use crate::outcome::Outcome;
 use crate::report::{CheckResult, Report, Verdict};
@@ -144,7 +144,7 @@ fn from_results(id: &str, requirement: &Requirement, report: &Report) -> Answer 
     for probe in &requirement.probes {
         let Some(result) = by_id.get(probe.as_str()) else {
             (all_idle, status) = (false, status.max(ItemStatus::NotVerified));
-            words.push(format!("needs a run that includes {probe}"));
+            words.push(not_run(probe));
             continue;
         };
         let (each, text) = match &result.outcome {
@@ -180,6 +180,21 @@ fn from_results(id: &str, requirement: &Requirement, report: &Report) -> Answer 
         words: words.join("; "),
         checks: seen,
     }
+}
+
+/// What would have made the run include a check.
+fn not_run(probe: &str) -> String {
+    let needs = catalogue()
+        .find(|check| check.id == probe)
+        .map_or(&[][..], |check| check.needs);
+    let what = if needs.contains(&Need::Repository) {
+        "a repository (--repo)"
+    } else if needs.contains(&Need::Manifests) {
+        "manifests (--manifests)"
+    } else {
+        "a running server"
+    };
+    format!("needs {what} for {probe}")
 }
 
 /// What would have to exist for a verification.

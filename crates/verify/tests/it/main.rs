@@ -8,6 +8,7 @@
 )]
 
 mod checklists;
+mod files;
 mod reports;
 mod sabotage;
 mod scratch;

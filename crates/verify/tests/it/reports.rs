@@ -74,7 +74,7 @@ async fn the_json_report_holds_every_check_with_its_evidence() {
     })
     .await
     .expect("a report");
-    let total = catalogue().count();
+    let total = catalogue().filter(|c| !c.reads_files()).count();
     assert_eq!(
         seen,
         (1..=total).map(|done| (done, total)).collect::<Vec<_>>()
@@ -86,7 +86,8 @@ async fn the_json_report_holds_every_check_with_its_evidence() {
     assert_eq!(json["subject"]["version"], "9.8.7");
     let results = json["results"].as_array().expect("results");
     let order: Vec<_> = results.iter().filter_map(|r| r["id"].as_str()).collect();
-    assert_eq!(order, catalogue().map(|c| c.id).collect::<Vec<_>>());
+    let asked = catalogue().filter(|c| !c.reads_files());
+    assert_eq!(order, asked.map(|c| c.id).collect::<Vec<_>>());
     let counts = ["pass", "fail", "not_applicable", "not_verified"];
     let counted: u64 = counts
         .iter()

@@ -22,7 +22,8 @@ async fn judge(broken: Option<&'static str>) -> (Vec<&'static str>, String, usiz
 async fn a_good_program_passes_everything() {
     let (red, complaints, passed) = judge(None).await;
     assert!(red.is_empty(), "{complaints}");
-    assert_eq!(passed, catalogue().count(), "{complaints}");
+    let asked = catalogue().filter(|c| !c.reads_files()).count();
+    assert_eq!(passed, asked, "{complaints}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

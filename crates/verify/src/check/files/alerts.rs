@@ -1,0 +1,306 @@
+//! Alert rules and dashboards: there, complete, and readable as expressions.
+
+use super::{Looked, in_manifests};
+use crate::check::{Area, Check, Kind, Need, Severity};
+use crate::files::Problem;
+use crate::files::manifests::{Manifests, Rule};
+
+pub(super) static CHECKS: &[Check] = &[
+    Check {
+        id: "alert.critical-defined",
+        title: "Critical alerts exist for what stops users",
+        why: "Users should not be the alarm.",
+        severity: Severity::Critical,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "The severity of every alert rule.",
+        remedy: "Write critical rules for errors, latency and absence.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a rule with severity critical", critical),
+    },
+    Check {
+        id: "alert.warning-defined",
+        title: "Warnings exist for what will hurt later",
+        why: "Early word costs least.",
+        severity: Severity::High,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "The severity of every alert rule.",
+        remedy: "Write warning rules.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a rule with severity warning", warning),
+    },
+    Check {
+        id: "alert.severity-set",
+        title: "Every alert has a severity",
+        why: "Without it an alarm goes to nobody or to everybody.",
+        severity: Severity::High,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "The severity label of every alert rule.",
+        remedy: "Label each rule with a severity.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a severity on every rule", severities),
+    },
+    Check {
+        id: "alert.runbook-links",
+        title: "Each alert links to its runbook",
+        why: "Nobody should think up the response at night.",
+        severity: Severity::High,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "The annotation runbook_url of every alert rule; the link is not opened.",
+        remedy: "Add runbook_url to each rule.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a runbook for every rule", runbooks),
+    },
+    Check {
+        id: "alert.agent-down",
+        title: "An alert fires when the service is gone",
+        why: "Absence makes no errors.",
+        severity: Severity::Critical,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "An expression with absent() or up == 0.",
+        remedy: "Alert on up and on absence.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a rule on an absent service", down),
+    },
+    Check {
+        id: "alert.high-error-rate",
+        title: "An alert fires on a high share of errors",
+        why: "It is the clearest sign that users fail.",
+        severity: Severity::Critical,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "An expression that divides errors by requests and compares. The threshold is not judged.",
+        remedy: "Alert on the error ratio.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a rule on the share of errors", errors),
+    },
+    Check {
+        id: "alert.high-latency",
+        title: "An alert fires on high latency",
+        why: "Slow is down for those who wait.",
+        severity: Severity::Critical,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "An expression with histogram_quantile that compares. The threshold is not judged.",
+        remedy: "Alert on p95 or p99.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "a rule on a latency percentile", latency),
+    },
+    Check {
+        id: "dash.present",
+        title: "Dashboards exist and show something",
+        why: "In an incident nobody writes queries.",
+        severity: Severity::High,
+        areas: &[Area::Observability],
+        needs: &[Need::Manifests],
+        verified_by: "Every Grafana dashboard.",
+        remedy: "Provision dashboards as code.",
+        kind: Kind::Files,
+        probe: |s| in_manifests(s, "dashboards with panels and queries", dashboards),
+    },
+];
+
+const NO_RULES: &str = "the manifests hold no alert rules";
+
+/// Asks for a rule that fits.
+fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool) -> Looked {
+    let Some(first) = m.rules.first() else {
+        return Looked::Nothing(NO_RULES);
+    };
+    let found: Vec<&str> = m
+        .rules
+        .iter()
+        .filter(|r| fits(r))
+        .map(|r| r.name.as_str())
+        .collect();
+    let problems = if found.is_empty() {
+        let text = format!("none of {} rules is {what}", m.rules.len());
+        vec![Problem::new(&first.path, first.line, text)]
+    } else {
+        Vec::new()
+    };
+    Looked::At(
+        format!("{} rules, among them {}", m.rules.len(), found.join(", ")),
+        problems,
+    )
+}
+
+/// Judges every rule.
+fn every_rule(m: &Manifests, wrong: impl Fn(&Rule) -> Option<String>) -> Looked {
+    if m.rules.is_empty() {
+        return Looked::Nothing(NO_RULES);
+    }
+    let problems = m
+        .rules
+        .iter()
+        .filter_map(|r| {
+            Some(Problem::new(
+                &r.path,
+                r.line,
+                format!("{} {}", r.name, wrong(r)?),
+            ))
+        })
+        .collect();
+    Looked::At(format!("{} rules", m.rules.len()), problems)
+}
+
+fn severity_is(rule: &Rule, severity: &str) -> bool {
+    rule.severity.as_deref() == Some(severity)
+}
+
+fn critical(m: &Manifests) -> Looked {
+    some_rule(m, "critical", |r| {
+        severity_is(r, "critical") || severity_is(r, "page")
+    })
+}
+
+fn warning(m: &Manifests) -> Looked {
+    some_rule(m, "a warning", |r| severity_is(r, "warning"))
+}
+
+fn severities(m: &Manifests) -> Looked {
+    every_rule(m, |r| {
+        r.severity.is_none().then(|| "has no severity".to_owned())
+    })
+}
+
+fn runbooks(m: &Manifests) -> Looked {
+    every_rule(m, |r| {
+        r.runbook.is_none().then(|| "links no runbook".to_owned())
+    })
+}
+
+fn down(m: &Manifests) -> Looked {
+    some_rule(m, "about an absent service", |r| {
+        r.expression.contains("absent(") || is_up_zero(&r.expression)
+    })
+}
+
+fn is_up_zero(expression: &str) -> bool {
+    let names = series_in(expression);
+    names.iter().any(|name| name == "up")
+        && (expression.contains("== 0") || expression.contains("< 1"))
+}
+
+fn mentions(expression: &str, words: &[&str]) -> bool {
+    let expression = expression.to_lowercase();
+    words.iter().any(|word| expression.contains(word))
+}
+
+fn errors(m: &Manifests) -> Looked {
+    some_rule(m, "about the share of errors", |r| {
+        r.expression.contains('/')
+            && r.expression.contains('>')
+            && mentions(
+                &r.expression,
+                &[
+                    "error",
+                    "5..",
+                    "status=~\"5",
+                    "code=~\"5",
+                    "outcome",
+                    "failed",
+                ],
+            )
+    })
+}
+
+fn latency(m: &Manifests) -> Looked {
+    some_rule(m, "about a latency percentile", |r| {
+        r.expression.contains("histogram_quantile") && r.expression.contains('>')
+    })
+}
+
+fn dashboards(m: &Manifests) -> Looked {
+    if m.dashboards.is_empty() {
+        return Looked::Nothing("the manifests hold no dashboard");
+    }
+    let empty = m
+        .dashboards
+        .iter()
+        .filter(|d| d.panels == 0 || d.queries.is_empty());
+    let problems = empty
+        .map(|d| Problem::new(&d.path, 1, format!("dashboard `{}` shows nothing", d.title)))
+        .collect();
+    Looked::At(format!("{} dashboards", m.dashboards.len()), problems)
+}
+
+/// Functions, operators and keywords of PromQL that look like names of series.
+const WORDS: [&str; 14] = [
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "and",
+    "or",
+    "unless",
+    "offset",
+    "bool",
+    "inf",
+    "nan",
+    "e",
+];
+
+/// The names of series in an expression: identifiers that are no function, label or keyword.
+pub(super) fn series_in(expression: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut chars = expression.char_indices().peekable();
+    let (mut braces, mut grouping, mut after_grouping) = (0_usize, false, false);
+    while let Some((start, c)) = chars.next() {
+        match c {
+            '"' | '\'' => {
+                while let Some((_, next)) = chars.next() {
+                    match next {
+                        '\\' => drop(chars.next()),
+                        end if end == c => break,
+                        _ => {}
+                    }
+                }
+            }
+            '{' | '[' => braces += 1,
+            '}' | ']' => braces = braces.saturating_sub(1),
+            '(' if after_grouping => (grouping, after_grouping) = (true, false),
+            ')' => grouping = false,
+            _ if c.is_ascii_alphabetic() || c == '_' || c == ':' => {
+                let rest = expression.get(start..).unwrap_or_default();
+                let length = rest
+                    .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+                    .unwrap_or(rest.len());
+                let (name, after) = rest.split_at(length);
+                while chars.next_if(|(at, _)| *at < start + length).is_some() {}
+                let word = name.to_ascii_lowercase();
+                let called = after.trim_start().starts_with('(');
+                if WORDS.contains(&word.as_str()) {
+                    after_grouping = called && word != "and" && word != "or" && word != "unless";
+                } else if braces == 0 && !grouping && !called && !grouped_function(after) {
+                    names.push(name.to_owned());
+                }
+            }
+            // Numbers with a unit, such as 5m.
+            _ if c.is_ascii_digit() => {
+                while chars
+                    .next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == '.')
+                    .is_some()
+                {}
+            }
+            _ => {}
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// `sum by (x) (...)`: the word before `by` is a function.
+fn grouped_function(after: &str) -> bool {
+    let next = after.trim_start();
+    ["by ", "by(", "without ", "without("]
+        .iter()
+        .any(|word| next.starts_with(word))
+}

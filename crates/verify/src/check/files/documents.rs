@@ -1,0 +1,518 @@
+//! Documents that people need under stress: there, and speaking of what belongs in them.
+
+use super::{Looked, in_repository};
+use crate::check::{Area, Check, Kind, Need, Severity};
+use crate::files::Problem;
+use crate::files::repository::Repository;
+
+pub(super) static CHECKS: &[Check] = &[
+    Check {
+        id: "docs.architecture",
+        title: "The architecture is described",
+        why: "Newcomers repair it one day.",
+        severity: Severity::High,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Draw and describe it.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["architecture"],
+                        speaks_of: &[
+                            &["component", "module", "service", "crate"],
+                            &["flow", "diagram", "request"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "docs.deployment-guide",
+        title: "A guide says how to deploy",
+        why: "The expert is on holiday.",
+        severity: Severity::High,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["deployment", "deploying"],
+                        speaks_of: &[&["deploy", "install"], &["config"], &["verify", "check"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "docs.rollback-procedure",
+        title: "A guide says how to go back",
+        why: "Stress forgets, and it is asked for.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["rollback", "roll-back"],
+                        speaks_of: &[
+                            &["when", "trigger"],
+                            &["command", "run"],
+                            &["verify", "check"],
+                            &["contact", "notify", "on-call"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "docs.troubleshooting",
+        title: "A guide lists symptoms and remedies",
+        why: "Faults repeat, and it is asked for.",
+        severity: Severity::Medium,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["troubleshooting"],
+                        speaks_of: &[&["symptom", "problem"], &["fix", "remedy", "solution"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "incident.response-plan",
+        title: "A plan says how incidents are handled",
+        why: "Roles prevent chaos.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["incident-response", "incident-plan", "incident-process"],
+                        speaks_of: &[
+                            &["severity"],
+                            &["role", "commander", "lead"],
+                            &["step", "first"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "incident.communication-plan",
+        title: "A plan says who is told and how",
+        why: "Silence loses customers.",
+        severity: Severity::High,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["communication-plan", "incident-communication"],
+                        speaks_of: &[
+                            &["audience", "customer", "stakeholder"],
+                            &["channel", "status page"],
+                            &["template"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "incident.postmortem-process",
+        title: "Incidents are followed by a blameless review",
+        why: "They repeat otherwise.",
+        severity: Severity::Medium,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Keep a template.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["post-mortem", "postmortem"],
+                        speaks_of: &[&["timeline"], &["cause"], &["action"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "runbook.agent-down",
+        title: "A runbook covers the lost service",
+        why: "It is the worst case.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["service-down", "agent-down", "outage"],
+                        speaks_of: &[&["symptom"], &["diagnos"], &["action"], &["escalat"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "runbook.high-error-rate",
+        title: "A runbook covers many errors",
+        why: "It is the commonest case.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["error-rate", "high-errors"],
+                        speaks_of: &[&["symptom"], &["diagnos"], &["action"], &["escalat"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "runbook.high-latency",
+        title: "A runbook covers slowness",
+        why: "It has many causes.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["high-latency", "slow"],
+                        speaks_of: &[&["symptom"], &["diagnos"], &["action"], &["escalat"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "runbook.cost-spike",
+        title: "A runbook covers a jump in cost",
+        why: "Money goes quickly.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["cost-spike", "cost"],
+                        speaks_of: &[&["symptom"], &["diagnos"], &["action"], &["escalat"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "runbook.redis-failure",
+        title: "A runbook covers the loss of Redis",
+        why: "Everyone asks the same question then.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["redis"],
+                        speaks_of: &[&["symptom"], &["diagnos"], &["action"], &["escalat"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "backup.strategy-documented",
+        title: "The plan of backups is written down",
+        why: "Assumed backups do not exist.",
+        severity: Severity::Critical,
+        areas: &[Area::Reliability],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["backup"],
+                        speaks_of: &[
+                            &["what", "store"],
+                            &["interval", "daily", "hourly"],
+                            &["retention", "kept"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "backup.recovery-documented",
+        title: "How to restore is written down",
+        why: "The restore is under stress.",
+        severity: Severity::Critical,
+        areas: &[Area::Reliability],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["restore", "recovery-procedure"],
+                        speaks_of: &[&["command", "run"], &["verify", "check"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "dr.plan-documented",
+        title: "A plan covers the loss of a site",
+        why: "It is too late to think then.",
+        severity: Severity::Critical,
+        areas: &[Area::Reliability],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["disaster-recovery"],
+                        speaks_of: &[
+                            &["region", "site", "provider"],
+                            &["rto", "recovery time"],
+                            &["step", "first"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "privacy.pii-handling-documented",
+        title: "How personal data is handled is written down",
+        why: "The law asks.",
+        severity: Severity::High,
+        areas: &[Area::Compliance],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["personal-data", "pii", "privacy"],
+                        speaks_of: &[&["categor", "kind"], &["purpose"], &["retention", "kept"]],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "oncall.escalation-path",
+        title: "A path says who is called next",
+        why: "The first may sleep.",
+        severity: Severity::Critical,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Write it in this repository.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["escalation"],
+                        speaks_of: &[
+                            &["first", "level 1"],
+                            &["second", "level 2"],
+                            &["phone", "pager", "contact"],
+                        ],
+                    },
+                )
+            })
+        },
+    },
+    Check {
+        id: "risk.register-documented",
+        title: "Known risks are listed with owner and answer",
+        why: "What is written can be weighed.",
+        severity: Severity::High,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
+        remedy: "Keep the register.",
+        kind: Kind::Files,
+        probe: |s| {
+            in_repository(s, "a document that says it", |r| {
+                document(
+                    r,
+                    &Wanted {
+                        named: &["risk-register", "risks"],
+                        speaks_of: &[&["severity"], &["mitigation"], &["owner"]],
+                    },
+                )
+            })
+        },
+    },
+];
+
+/// What a document must be called or headed, and what its text must speak of.
+struct Wanted {
+    /// One of these words in the file's name or in a heading.
+    named: &'static [&'static str],
+    /// For each of these, one of the alternatives must be in the text.
+    speaks_of: &'static [&'static [&'static str]],
+}
+
+/// Words below which a document says nothing.
+const LEAST_WORDS: usize = 30;
+
+/// Asks for a document with a name and contents.
+fn document(r: &Repository, wanted: &Wanted) -> Looked {
+    let mut best: Option<(&str, Vec<String>)> = None;
+    for (path, text) in r.texts_of(|path| path.to_lowercase().ends_with(".md")) {
+        let Some(part) = part_named(path, text, wanted.named) else {
+            continue;
+        };
+        let lower = part.to_lowercase();
+        let mut lacks: Vec<String> = wanted
+            .speaks_of
+            .iter()
+            .filter(|alternatives| !alternatives.iter().any(|word| lower.contains(word)))
+            .map(|alternatives| format!("says nothing of {}", alternatives.join(" or ")))
+            .collect();
+        if part.split_whitespace().count() < LEAST_WORDS {
+            lacks.push(format!("has fewer than {LEAST_WORDS} words"));
+        }
+        if lacks.is_empty() {
+            return Looked::At(path.to_owned(), Vec::new());
+        }
+        if best
+            .as_ref()
+            .is_none_or(|(_, known)| lacks.len() < known.len())
+        {
+            best = Some((path, lacks));
+        }
+    }
+    let problem = match best {
+        Some((path, lacks)) => Problem::new(path, 1, lacks.join(", ")),
+        None => {
+            let names = wanted.named.join(" or ");
+            Problem::new(".", 1, format!("no document is named or headed {names}"))
+        }
+    };
+    Looked::At(String::new(), vec![problem])
+}
+
+/// The text of a file so named, or the part of it under a heading so named.
+fn part_named<'a>(path: &str, text: &'a str, names: &[&str]) -> Option<&'a str> {
+    let file = path
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .to_lowercase()
+        .replace(['_', ' '], "-");
+    if names.iter().any(|name| file.contains(name)) {
+        return Some(text);
+    }
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let level = line.chars().take_while(|c| *c == '#').count();
+        let heading = line.to_lowercase().replace(['_', ' '], "-");
+        if level > 0 && names.iter().any(|name| heading.contains(name)) {
+            let rest = text.get(start..)?;
+            return Some(rest.get(..end_of_part(rest, level)).unwrap_or(rest));
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// Where the part under a heading of this level ends.
+fn end_of_part(text: &str, level: usize) -> usize {
+    let mut at = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let other = line.chars().take_while(|c| *c == '#').count();
+        if index > 0 && (1..=level).contains(&other) {
+            return at;
+        }
+        at += line.len();
+    }
+    text.len()
+}

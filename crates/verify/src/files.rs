@@ -1,0 +1,79 @@
+//! Files that a run reads: a repository and a folder of manifests, each read once and bounded.
+
+use std::path::{Path, PathBuf};
+
+pub(crate) mod manifests;
+pub(crate) mod repository;
+pub(crate) mod secret_shapes;
+pub(crate) mod yaml;
+
+use manifests::Manifests;
+use repository::Repository;
+
+/// What was given to read.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) repository: Option<Repository>,
+    pub(crate) manifests: Option<Manifests>,
+}
+
+/// A folder that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {cause}; give a folder that exists")]
+pub(crate) struct FilesError {
+    path: PathBuf,
+    cause: std::io::Error,
+}
+
+impl Files {
+    /// Reads what was asked for.
+    pub(crate) fn read(
+        repository: Option<&Path>,
+        manifests: Option<&Path>,
+    ) -> Result<Self, FilesError> {
+        for path in [repository, manifests].into_iter().flatten() {
+            std::fs::read_dir(path).map_err(|cause| FilesError {
+                path: path.to_owned(),
+                cause,
+            })?;
+        }
+        Ok(Self {
+            repository: repository.map(Repository::read),
+            manifests: manifests.map(Manifests::read),
+        })
+    }
+}
+
+/// A line in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Relative to the folder that was given, with `/`.
+    pub(crate) path: String,
+    /// From 1.
+    pub(crate) line: usize,
+}
+
+/// Something wrong at a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Problem {
+    pub(crate) place: Place,
+    pub(crate) found: String,
+}
+
+impl Problem {
+    pub(crate) fn new(path: &str, line: usize, found: impl Into<String>) -> Self {
+        Self {
+            place: Place {
+                path: path.to_owned(),
+                line,
+            },
+            found: found.into(),
+        }
+    }
+}
+
+/// The path below `root`, with `/`.
+pub(crate) fn relative(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    below.to_string_lossy().replace('\\', "/")
+}

@@ -1,0 +1,268 @@
+//! A repository read once, in parallel: what every check needs of it, and no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ignore::{WalkBuilder, WalkState};
+
+use super::secret_shapes::SecretShapes;
+use super::{Problem, relative};
+
+/// Larger files are data, not source.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// More files are counted and not read.
+const MAX_FILES: usize = 500_000;
+/// Problems kept of each kind; more are counted only.
+const MAX_PROBLEMS: usize = 50;
+/// Texts kept for checks that read whole files.
+const MAX_KEPT_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a repository holds.
+#[derive(Debug, Default)]
+pub(crate) struct Repository {
+    /// Every file that version control would keep.
+    pub(crate) paths: BTreeSet<String>,
+    /// The text of the few files that checks read as a whole.
+    pub(crate) texts: BTreeMap<String, String>,
+    pub(crate) secrets: Tally,
+    pub(crate) todos: Tally,
+    pub(crate) prints: Tally,
+    /// Files of source code that ship.
+    pub(crate) sources: usize,
+    /// Files that could not be read, or not all because there are too many.
+    pub(crate) unread: usize,
+    kept_bytes: usize,
+}
+
+/// Problems of one kind.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) total: usize,
+    /// The first of them by path.
+    pub(crate) first: Vec<Problem>,
+}
+
+impl Tally {
+    fn merge(&mut self, mut more: Vec<Problem>) {
+        self.total += more.len();
+        self.first.append(&mut more);
+        self.first.sort();
+        self.first.truncate(MAX_PROBLEMS);
+    }
+}
+
+/// What one file holds.
+#[derive(Default)]
+struct Reading {
+    secrets: Vec<Problem>,
+    todos: Vec<Problem>,
+    prints: Vec<Problem>,
+    is_source: bool,
+    kept: Option<String>,
+    unread: bool,
+}
+
+impl Repository {
+    /// Reads every file that ignore rules leave.
+    pub(crate) fn read(root: &Path) -> Self {
+        let shapes = SecretShapes::new();
+        let all = Mutex::new(Self::default());
+        let walk = WalkBuilder::new(root)
+            .hidden(false)
+            .require_git(false)
+            .filter_entry(|entry| entry.file_name() != ".git")
+            .build_parallel();
+        walk.run(|| {
+            Box::new(|entry| {
+                let Ok(entry) = entry else {
+                    return WalkState::Continue;
+                };
+                if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+                    return WalkState::Continue;
+                }
+                let name = relative(root, entry.path());
+                let small = entry.metadata().is_ok_and(|m| m.len() <= MAX_BYTES);
+                let reading = if small {
+                    read_file(&name, entry.path(), shapes.as_ref())
+                } else {
+                    Reading::default()
+                };
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                all.add(name, reading)
+            })
+        });
+        all.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&mut self, path: String, reading: Reading) -> WalkState {
+        if self.paths.len() >= MAX_FILES {
+            self.unread += 1;
+            return WalkState::Quit;
+        }
+        self.secrets.merge(reading.secrets);
+        self.todos.merge(reading.todos);
+        self.prints.merge(reading.prints);
+        self.sources += usize::from(reading.is_source);
+        self.unread += usize::from(reading.unread);
+        if let Some(text) = reading.kept {
+            if self.kept_bytes + text.len() <= MAX_KEPT_BYTES {
+                self.kept_bytes += text.len();
+                self.texts.insert(path.clone(), text);
+            } else {
+                self.unread += 1;
+            }
+        }
+        self.paths.insert(path);
+        WalkState::Continue
+    }
+
+    /// The kept texts whose path fits.
+    pub(crate) fn texts_of<'a>(
+        &'a self,
+        fits: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let texts = self.texts.iter().filter(move |(path, _)| fits(path));
+        texts.map(|(path, text)| (path.as_str(), text.as_str()))
+    }
+}
+
+fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading {
+    let Ok(bytes) = std::fs::read(path) else {
+        return Reading {
+            unread: true,
+            ..Reading::default()
+        };
+    };
+    // Binary files hold a zero early.
+    if bytes.iter().take(8_000).any(|byte| *byte == 0) {
+        return Reading::default();
+    }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let is_source = ships(name);
+    let mut reading = Reading {
+        is_source,
+        ..Reading::default()
+    };
+    let suspicious = shapes.filter(|shapes| !is_test(name) && shapes.suspects(&text));
+    if is_source || suspicious.is_some() {
+        for (index, line) in text.lines().enumerate() {
+            let problem = |found: String| Problem::new(name, index + 1, found);
+            if let Some(found) = suspicious.and_then(|shapes| shapes.find(line)) {
+                reading.secrets.push(problem(found));
+            }
+            if is_source && let Some(marker) = todo(line) {
+                reading.todos.push(problem(marker.to_owned()));
+            }
+            if is_source && let Some(call) = print(name, line) {
+                reading.prints.push(problem(call.to_owned()));
+            }
+        }
+    }
+    reading.kept = is_kept(name).then_some(text);
+    reading
+}
+
+/// The extension of a source file that we know.
+fn language(path: &str) -> Option<&str> {
+    let (_, extension) = path.rsplit_once('.')?;
+    matches!(
+        extension,
+        "py" | "rs" | "js" | "ts" | "tsx" | "go" | "java" | "kt" | "rb" | "cs"
+    )
+    .then_some(extension)
+}
+
+/// Source that runs in production: no tests, examples or tools.
+fn ships(path: &str) -> bool {
+    let aside = [
+        "examples/",
+        "scripts/",
+        "docs/",
+        "bench",
+        "vendor/",
+        "third_party/",
+        "xtask/",
+    ];
+    language(path).is_some() && !is_test(path) && !aside.iter().any(|part| path.contains(part))
+}
+
+/// Files of tests, where made-up keys and prints belong.
+pub(crate) fn is_test(path: &str) -> bool {
+    let lower = path.to_lowercase();
+    let file = lower.rsplit('/').next().unwrap_or(&lower);
+    lower.split('/').any(|part| {
+        matches!(
+            part,
+            "test" | "tests" | "__tests__" | "spec" | "testdata" | "fixtures"
+        )
+    }) || file.starts_with("test_")
+        || ["_test.", ".test.", ".spec.", "tests.rs"]
+            .iter()
+            .any(|part| file.contains(part))
+}
+
+fn todo(line: &str) -> Option<&'static str> {
+    let comment = line.find("//").or_else(|| line.find('#'))?;
+    let comment = line.get(comment..)?;
+    ["TODO", "FIXME", "XXX"].into_iter().find(|marker| {
+        let mut words = comment.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| word == *marker)
+    })
+}
+
+fn print(path: &str, line: &str) -> Option<&'static str> {
+    let calls: &[&'static str] = match language(path)? {
+        "py" => &["print("],
+        "rs" => &["println!(", "eprintln!(", "dbg!("],
+        "js" | "ts" | "tsx" => &["console.log(", "console.debug("],
+        "go" => &["fmt.Println(", "fmt.Printf("],
+        "java" | "kt" => &["System.out.print"],
+        _ => return None,
+    };
+    let code = line.trim_start();
+    calls.iter().copied().find(|call| code.starts_with(call))
+}
+
+/// Files that checks read as a whole.
+fn is_kept(path: &str) -> bool {
+    let lower = path.to_lowercase();
+    let file = lower.rsplit('/').next().unwrap_or(&lower);
+    let by_name = file.starts_with("dockerfile")
+        || file.ends_with(".dockerfile")
+        || file.starts_with("requirements") && file.ends_with(".txt")
+        || matches!(
+            file,
+            "package.json" | "pyproject.toml" | "cargo.toml" | "go.mod"
+        )
+        || file.starts_with(".env");
+    by_name || file.ends_with(".md") || lower.starts_with(".github/workflows/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_test, print, ships, todo};
+
+    #[test]
+    fn knows_what_ships() {
+        assert!(ships("src/app.py") && ships("crates/a/src/lib.rs"));
+        for path in [
+            "tests/it/main.rs",
+            "src/test_app.py",
+            "src/a.spec.ts",
+            "examples/a.py",
+            "a.md",
+        ] {
+            assert!(!ships(path), "{path}");
+        }
+        assert!(is_test("src/checklist/document/tests.rs"));
+    }
+
+    #[test]
+    fn finds_markers_in_comments_and_prints_in_code() {
+        assert_eq!(todo("x = 1  # TODO later"), Some("TODO"));
+        assert_eq!(todo("let todo = TODOLIST; // see TODOS"), None);
+        assert_eq!(print("a.py", "    print(x)"), Some("print("));
+        assert_eq!(print("a.py", "log.print(x)"), None);
+    }
+}
