@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use seaworthy_core::store::Stores;
 use seaworthy_verify::report::{json, pretty};
-use seaworthy_verify::{FailOn, ModelCalls, Options, Report, RunError, exit_code};
+use seaworthy_verify::{FailOn, ModelCalls, Options, Report, RunError, Scope, exit_code};
 
 use super::{ConfigArgument, decide, keys};
 use crate::app;
@@ -50,6 +50,15 @@ pub(super) struct Arguments {
     /// Show the evidence of every check.
     #[arg(long)]
     details: bool,
+    /// A repository to read as well: secrets, dependencies, workflows, documents.
+    #[arg(long, value_name = "FOLDER")]
+    repo: Option<PathBuf>,
+    /// A folder of Kubernetes manifests, Prometheus rules and Grafana dashboards to read as well.
+    #[arg(long, value_name = "FOLDER")]
+    manifests: Option<PathBuf>,
+    /// Read files alone: no server is asked, and nothing is said about one.
+    #[arg(long)]
+    files_only: bool,
     /// A checklist in Markdown to judge as well; may be repeated.
     #[arg(long, value_name = "FILE")]
     checklist: Vec<PathBuf>,
@@ -96,7 +105,12 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
         .map_err(|failure| Failure::new(exit::USAGE, failure.message))?;
     let configured = format!("http://{}", loaded.config.server.listen);
     let url = arguments.url.clone().unwrap_or(configured);
-    let stores = if arguments.key.is_none() && is_local(&url) && loaded.config.auth.enabled {
+    if arguments.files_only && arguments.repo.is_none() && arguments.manifests.is_none() {
+        let message = "--files-only needs --repo, --manifests or both";
+        return Err(Failure::new(exit::USAGE, message));
+    }
+    let asks_server = !arguments.files_only;
+    let stores = if asks_server && arguments.key.is_none() && is_local(&url) && loaded.config.auth.enabled {
         existing_store(&loaded)
     } else {
         None
@@ -151,6 +165,11 @@ fn options(arguments: &Arguments, url: String) -> Options {
         .clone()
         .or_else(|| arguments.key.clone());
     options.model = arguments.model.clone();
+    options.repository = arguments.repo.clone();
+    options.manifests = arguments.manifests.clone();
+    if arguments.files_only {
+        options.scope = Scope::Files;
+    }
     if arguments.allow_model_calls {
         options.model_calls = ModelCalls::Allow;
     }
