@@ -12,14 +12,17 @@ pub enum Dialect {
     OpenAiResponses,
     /// Anthropic messages, `POST /v1/messages`.
     AnthropicMessages,
+    /// Gemini, `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+    Gemini,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::OpenAiChat,
         Self::OpenAiResponses,
         Self::AnthropicMessages,
+        Self::Gemini,
     ];
 
     /// The dialect that [`Dialect::as_str`] names.
@@ -37,6 +40,7 @@ impl Dialect {
             Self::OpenAiChat => "openai_chat",
             Self::OpenAiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -46,6 +50,7 @@ impl Dialect {
         match self {
             Self::OpenAiChat | Self::OpenAiResponses => Family::OpenAi,
             Self::AnthropicMessages => Family::Anthropic,
+            Self::Gemini => Family::Gemini,
         }
     }
 }
@@ -57,4 +62,6 @@ pub enum Family {
     OpenAi,
     /// `{"type": "error", "error": {"type", "message"}, "request_id"}`
     Anthropic,
+    /// `{"error": {"code", "message", "status"}}`
+    Gemini,
 }

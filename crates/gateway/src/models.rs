@@ -23,6 +23,7 @@ pub(crate) fn list(snapshot: &Snapshot, family: Family) -> Answer {
             "has_more": false,
             "data": models,
         }),
+        Family::Gemini => json!({"models": models}),
     };
     Answer::json(200, body.to_string())
 }
@@ -59,6 +60,11 @@ fn describe(snapshot: &Snapshot, model: &Model, family: Family) -> Value {
             "id": &*model.name,
             "display_name": &*model.name,
             "created_at": since.to_string(),
+        }),
+        Family::Gemini => json!({
+            "name": format!("models/{}", model.name),
+            "displayName": &*model.name,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
         }),
     }
 }

@@ -191,6 +191,10 @@ fn headers(
                 HeaderName::from_static("x-api-key"),
                 secret.expose().to_owned(),
             ),
+            Dialect::Gemini => (
+                HeaderName::from_static("x-goog-api-key"),
+                secret.expose().to_owned(),
+            ),
         };
         headers.insert(header, sensitive(name, "api_key", &value)?);
     }

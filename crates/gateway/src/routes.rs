@@ -1,5 +1,7 @@
 //! The route table: every path that is served, who may call it and in whose words it fails.
 
+use std::borrow::Cow;
+
 use http::Method;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::principal::Role;
@@ -42,15 +44,13 @@ impl Operation {
         }
     }
 
-    /// The provider's path below its base URL.
-    pub(crate) fn upstream_path(self) -> &'static str {
+    /// The provider's path below its base URL, and the query that goes with it.
+    pub(crate) fn upstream_path(self, model: &str, stream: bool) -> Cow<'static, str> {
         match self {
-            Self::Chat(Dialect::OpenAiChat) => "/chat/completions",
-            Self::Chat(Dialect::OpenAiResponses) => "/responses",
-            Self::Chat(Dialect::AnthropicMessages) => "/v1/messages",
-            Self::CountTokens => "/v1/messages/count_tokens",
-            Self::Embeddings => "/embeddings",
-            Self::Moderations => "/moderations",
+            Self::Chat(dialect) => seaworthy_llm::endpoint(dialect, model, stream),
+            Self::CountTokens => "/v1/messages/count_tokens".into(),
+            Self::Embeddings => "/embeddings".into(),
+            Self::Moderations => "/moderations".into(),
         }
     }
 

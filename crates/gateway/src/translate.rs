@@ -2,6 +2,7 @@
 //! back. Everything goes through the canonical call; what it cannot carry is said, never hidden.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use seaworthy_core::call::Reply;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::usage::Usage;
 use seaworthy_llm::{Encoded, Fault, Feature, Loss};
@@ -43,6 +44,7 @@ impl Translation {
         let prefix = match self.caller.family() {
             Family::OpenAi => "openai-",
             Family::Anthropic => "anthropic-",
+            Family::Gemini => "x-goog-",
         };
         let native: Vec<HeaderName> = headers
             .keys()
@@ -69,9 +71,11 @@ impl Translation {
         body: &[u8],
         usage: Usage,
         created_unix_s: i64,
+        guard: impl FnOnce(&mut Reply),
     ) -> Result<Encoded, Fault> {
         let mut reply = seaworthy_llm::decode_reply(self.provider, body)?;
         reply.usage = Some(usage);
+        guard(&mut reply);
         let mut encoded = seaworthy_llm::encode_reply(self.caller, &reply, created_unix_s);
         encoded.dropped = encoded.dropped.into_iter().map(of_response).collect();
         Ok(encoded)

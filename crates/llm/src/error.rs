@@ -70,7 +70,7 @@ pub(crate) fn sse_error(
 #[must_use]
 pub fn error_status(family: Family, status: u16) -> u16 {
     match (family, status) {
-        (Family::OpenAi, 529) => 503,
+        (Family::OpenAi | Family::Gemini, 529) => 503,
         _ => status,
     }
 }
@@ -85,6 +85,18 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
             429 => "rate_limit_error",
             500.. => "server_error",
             _ => "invalid_request_error",
+        },
+        Family::Gemini => match status {
+            401 => "UNAUTHENTICATED",
+            403 => "PERMISSION_DENIED",
+            404 => "NOT_FOUND",
+            409 => "ABORTED",
+            408 | 504 => "DEADLINE_EXCEEDED",
+            429 => "RESOURCE_EXHAUSTED",
+            499 => "CANCELLED",
+            502 | 503 | 529 => "UNAVAILABLE",
+            500.. => "INTERNAL",
+            _ => "INVALID_ARGUMENT",
         },
         Family::Anthropic => match status {
             401 => "authentication_error",
@@ -135,6 +147,30 @@ fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
                     .str("type", kind)
                     .str_or_null("param", error.param)
                     .str_or_null("code", error.code);
+            });
+        }
+        Family::Gemini => {
+            body.object("error", |inner| {
+                let status = error_status(family, error.status);
+                inner
+                    .num("code", u64::from(status))
+                    .str("message", error.message)
+                    .str("status", error_kind(family, status));
+                if let Some(reason) = error.code.or(error.kind) {
+                    inner.array("details", |details| {
+                        details.object(|detail| {
+                            detail
+                                .str("@type", "type.googleapis.com/google.rpc.ErrorInfo")
+                                .str("reason", reason)
+                                .str("domain", "seaworthy");
+                            if let Some(param) = error.param {
+                                detail.object("metadata", |metadata| {
+                                    metadata.str("field", param);
+                                });
+                            }
+                        });
+                    });
+                }
             });
         }
         Family::Anthropic => {

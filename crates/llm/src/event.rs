@@ -50,6 +50,12 @@ impl Event {
         }
     }
 
+    /// An event whose name and data stand within its bytes.
+    pub(crate) fn new(raw: Bytes, name: Range<usize>, data: Option<Range<usize>>) -> Self {
+        let data = data.map_or(Data::None, Data::Line);
+        Self { raw, name, data }
+    }
+
     /// Reads the fields of a server-sent event whose first `skip` bytes are a byte-order mark.
     pub(crate) fn of_sse(raw: Bytes, skip: usize) -> Self {
         let mut name = 0..0;

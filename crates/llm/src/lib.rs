@@ -8,12 +8,17 @@
 //!
 //! A new dialect is a file in `wire/` and a line in `wire.rs`.
 
+mod buffer;
 mod depth;
+mod endpoint;
 mod error;
 mod event;
+mod event_stream;
 mod fault;
+mod framing;
 mod head;
 mod json;
+mod json_array;
 mod loss;
 mod plain;
 mod seal;
@@ -22,11 +27,14 @@ mod stream;
 pub mod usage;
 mod wire;
 
+pub use endpoint::endpoint;
 pub use error::{
     ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_kind,
     error_status,
 };
+pub use event::Event;
 pub use fault::Fault;
+pub use framing::{Framer, Framing, FramingError};
 pub use head::{Head, InPath, count_tokens_head, head, head_in_path, splice};
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
 pub use plain::{PlainOperation, plain_head, plain_usage};
@@ -44,6 +52,19 @@ use seaworthy_core::{
 /// Names the first field that is not what the dialect expects there.
 pub fn decode_call(dialect: Dialect, body: &[u8]) -> Result<Call, Fault> {
     wire::of(dialect).decode_call(body)
+}
+
+/// As [`decode_call`], for dialects where the path says part of it; in the others the body counts.
+///
+/// # Errors
+/// As [`decode_call`].
+pub fn decode_call_in_path(dialect: Dialect, path: InPath<'_>, body: &[u8]) -> Result<Call, Fault> {
+    let mut call = decode_call(dialect, body)?;
+    if wire::of(dialect).head_rules().model == head::ModelPlace::Path {
+        path.model.clone_into(&mut call.model);
+        call.stream = path.stream;
+    }
+    Ok(call)
 }
 
 /// Writes a request for a provider, and says what had to be left out.

@@ -43,6 +43,10 @@ pub enum Feature {
     Stop,
     /// That only one tool may be called at a time.
     ParallelToolCalls,
+    /// That the arguments of a call must match the schema.
+    StrictTool,
+    /// An instruction of the operator after the conversation has begun.
+    LateInstruction,
     /// The name of the end user.
     EndUser,
     /// Which stop text was met.
@@ -109,6 +113,11 @@ impl Feature {
             ),
             Self::Stop => (Refuse, "the provider cannot stop at a text"),
             Self::ParallelToolCalls => (Drop, "the provider may call several tools at a time"),
+            Self::StrictTool => (Drop, "the provider does not promise to keep to the schema"),
+            Self::LateInstruction => (
+                Drop,
+                "the provider takes instructions only at the start; it was sent as said by the user",
+            ),
             Self::EndUser => (Drop, "the provider takes no name of an end user"),
             Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
             Self::NativeAnswer => (Drop, "the dialect has no place for it"),

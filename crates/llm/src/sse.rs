@@ -2,7 +2,8 @@
 
 pub use crate::event::Event;
 
-use bytes::{Bytes, BytesMut};
+use crate::buffer::Buffer;
+use bytes::Bytes;
 
 /// Cuts frames into events. The raw bytes of all events, in order, are the bytes of the stream.
 ///
@@ -15,14 +16,6 @@ pub struct Splitter {
     /// Whether the buffer starts where the stream does.
     at_start: bool,
     max_event_bytes: usize,
-}
-
-#[derive(Debug)]
-enum Buffer {
-    /// What is left of the last frame.
-    Frame(Bytes),
-    /// The start of an event from earlier frames, and what came after it.
-    Joined(BytesMut),
 }
 
 /// One event is longer than is allowed; nothing more can be read from the stream.
@@ -38,7 +31,7 @@ impl Splitter {
     #[must_use]
     pub fn new(max_event_bytes: usize) -> Self {
         Self {
-            buffer: Buffer::Frame(Bytes::new()),
+            buffer: Buffer::new(),
             scanned: 0,
             at_start: true,
             max_event_bytes,
@@ -48,16 +41,7 @@ impl Splitter {
     /// Takes the next frame of the stream. Take all events out with [`Splitter::next_event`]
     /// before the next push, or they pile up.
     pub fn push(&mut self, frame: Bytes) {
-        match &mut self.buffer {
-            Buffer::Frame(rest) if rest.is_empty() => self.buffer = Buffer::Frame(frame),
-            Buffer::Frame(rest) => {
-                let mut joined = BytesMut::with_capacity(rest.len() + frame.len());
-                joined.extend_from_slice(rest);
-                joined.extend_from_slice(&frame);
-                self.buffer = Buffer::Joined(joined);
-            }
-            Buffer::Joined(joined) => joined.extend_from_slice(&frame),
-        }
+        self.buffer.push(frame);
     }
 
     /// The next complete event, if the frames so far hold one.
@@ -95,26 +79,11 @@ impl Splitter {
     }
 
     fn take(&mut self, len: usize) -> Event {
-        let raw = match &mut self.buffer {
-            Buffer::Frame(rest) => rest.split_to(len),
-            Buffer::Joined(joined) => joined.split_to(len).freeze(),
-        };
-        if self.buffer.as_slice().is_empty() {
-            self.buffer = Buffer::Frame(Bytes::new());
-        }
+        let raw = self.buffer.take(len);
         let skip = if self.at_start { bom_len(&raw) } else { 0 };
         self.at_start = false;
         self.scanned = 0;
         Event::of_sse(raw, skip)
-    }
-}
-
-impl Buffer {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Frame(rest) => rest,
-            Self::Joined(joined) => joined,
-        }
     }
 }
 

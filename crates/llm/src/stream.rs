@@ -2,9 +2,10 @@
 
 use crate::{
     error::ErrorView,
+    event::Event,
     fault::Fault,
+    framing::{self, Framing},
     loss::{Loss, Losses},
-    sse::Event,
     wire,
 };
 use seaworthy_core::{call::Delta, dialect::Dialect};
@@ -13,6 +14,9 @@ use seaworthy_core::{call::Delta, dialect::Dialect};
 pub struct StreamEncoder {
     inner: Box<dyn EncodeStream>,
     dialect: Dialect,
+    framing: Framing,
+    /// Whether anything has been written.
+    begun: bool,
     losses: Losses,
     ended: Ended,
 }
@@ -51,9 +55,17 @@ impl StreamEncoder {
     /// An encoder for one answer.
     #[must_use]
     pub fn new(dialect: Dialect, settings: StreamSettings) -> Self {
+        Self::with_framing(dialect, Framing::of(dialect), settings)
+    }
+
+    /// An encoder for a caller who asked for another framing than the dialect's usual one.
+    #[must_use]
+    pub fn with_framing(dialect: Dialect, framing: Framing, settings: StreamSettings) -> Self {
         Self {
-            inner: wire::of(dialect).stream_encoder(settings),
+            inner: wire::of(dialect).stream_encoder(settings, framing),
             dialect,
+            framing,
+            begun: false,
             losses: Losses::default(),
             ended: Ended::No,
         }
@@ -64,6 +76,7 @@ impl StreamEncoder {
         if self.ended == Ended::Failed {
             return;
         }
+        let before = out.len();
         match delta {
             Delta::Error {
                 status, message, ..
@@ -74,6 +87,7 @@ impl StreamEncoder {
             }
             _ => self.inner.delta(delta, out, &mut self.losses),
         }
+        self.begun |= out.len() > before;
     }
 
     /// Appends the end of the stream. An answer that was never finished ends with an error, so
@@ -106,8 +120,8 @@ impl StreamEncoder {
             param: None,
             request_id: None,
         };
-        let sequence_number = self.inner.sequence_number();
-        wire::of(self.dialect).stream_error(&error, sequence_number, out);
+        let events = self.inner.sequence_number().max(u64::from(self.begun));
+        framing::write_error(self.dialect, self.framing, &error, events, out);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The dialects, one file each: this is the only place that lists them.
 
 mod anthropic_messages;
+mod gemini;
 mod openai_chat;
 mod openai_responses;
 mod shared;
@@ -8,6 +9,7 @@ mod shared;
 use crate::{
     error::ErrorView,
     fault::Fault,
+    framing::Framing,
     head::HeadRules,
     loss::Losses,
     stream::{DecodeStream, EncodeStream, StreamSettings},
@@ -35,8 +37,13 @@ pub(crate) trait Wire: Sync {
     /// Writes a reply for a caller.
     fn encode_reply(&self, reply: &Reply, created_unix_s: i64, losses: &mut Losses) -> Vec<u8>;
 
+    /// How the events of a stream are put together.
+    fn framing(&self) -> Framing {
+        Framing::ServerSentEvents
+    }
+
     /// Writes a streamed reply for a caller.
-    fn stream_encoder(&self, settings: StreamSettings) -> Box<dyn EncodeStream>;
+    fn stream_encoder(&self, settings: StreamSettings, framing: Framing) -> Box<dyn EncodeStream>;
 
     /// Reads a streamed reply of a provider.
     fn stream_decoder(&self) -> Box<dyn DecodeStream>;
@@ -57,5 +64,6 @@ pub(crate) fn of(dialect: Dialect) -> &'static dyn Wire {
         Dialect::OpenAiChat => &openai_chat::OpenAiChat,
         Dialect::OpenAiResponses => &openai_responses::OpenAiResponses,
         Dialect::AnthropicMessages => &anthropic_messages::AnthropicMessages,
+        Dialect::Gemini => &gemini::Gemini,
     }
 }

@@ -127,8 +127,12 @@ pub(crate) async fn dispatch(
 fn pass(request: &Screened, model: &str, query: Option<String>) -> Outbound {
     let strip_usage = is_usage_to_be_forced(request);
     let body = seaworthy_llm::splice(&request.body, &request.head, Some(model), strip_usage);
-    let mut path_and_query = request.operation.upstream_path().to_owned();
+    let path = request.operation.upstream_path(model, request.head.stream);
+    let mut path_and_query = path.into_owned();
     if let Some(query) = query {
+        // The caller's own query says all that the dialect's usual one does.
+        let path_bytes = path_and_query.find('?').unwrap_or(path_and_query.len());
+        path_and_query.truncate(path_bytes);
         path_and_query.push('?');
         path_and_query.push_str(&query);
     }
@@ -156,7 +160,9 @@ fn translate(
         .extend(query.map(|_| lost_around_the_body("query".to_owned())));
     let operation = Operation::Chat(translation.provider);
     Ok(Outbound {
-        path_and_query: operation.upstream_path().to_owned(),
+        path_and_query: operation
+            .upstream_path(model, request.head.stream)
+            .into_owned(),
         body: encoded.body.into(),
         back: Back::Translated {
             translation,

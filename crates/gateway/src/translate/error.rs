@@ -35,10 +35,16 @@ pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
             kind: Some("billing_error"),
             is_final: true,
         },
+        // There is no other word for it than that of a rate limit.
+        (Family::Gemini, _) if is_quota => Told {
+            status: 429,
+            kind: None,
+            is_final: true,
+        },
         // Overload has a status of its own with Anthropic.
         (Family::Anthropic, 503) => usual(529),
-        (Family::OpenAi, 529) => usual(503),
-        (Family::OpenAi | Family::Anthropic, status) => usual(status),
+        (Family::OpenAi | Family::Gemini, 529) => usual(503),
+        (Family::OpenAi | Family::Anthropic | Family::Gemini, status) => usual(status),
     }
 }
 

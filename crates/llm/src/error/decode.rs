@@ -3,6 +3,7 @@
 use seaworthy_core::dialect::Family;
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// What a provider said when it refused or failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct ProviderError {
     pub message: String,
     /// The field of the request that it blames.
     pub param: Option<String>,
+    /// How long to wait before the next attempt, where the body says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl ProviderError {
@@ -54,13 +57,30 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
     let code = match family {
         Family::OpenAi => &error["code"],
         Family::Anthropic => &error["details"]["error_code"],
+        Family::Gemini => &error["details"][0]["reason"],
+    };
+    let kind = match family {
+        Family::OpenAi | Family::Anthropic => &error["type"],
+        Family::Gemini => &error["status"],
     };
     ProviderError {
-        kind: text(&error["type"]),
+        kind: text(kind),
         code: text(code),
         message: text(&error["message"]).unwrap_or_default(),
         param: text(&error["param"]),
+        retry_after: retry_delay(&error["details"]),
     }
+}
+
+/// `"retryDelay": "34.5s"` among the details.
+fn retry_delay(details: &Value) -> Option<Duration> {
+    let mut delays = details
+        .as_array()?
+        .iter()
+        .map(|detail| &detail["retryDelay"]);
+    let text = delays.find_map(Value::as_str)?;
+    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[derive(Deserialize)]

@@ -251,6 +251,16 @@ impl<'a> Object<'a> {
         self.required(key, "a string", |node| node.string())
     }
 
+    /// The same with names in camel case, for APIs that take snake case as well.
+    pub(crate) fn in_camel_case(mut self) -> Self {
+        for (key, _) in &mut self.members {
+            if key.contains('_') {
+                *key = Cow::Owned(camel_case(key));
+            }
+        }
+        self
+    }
+
     /// Members that are known and say nothing that has to be kept.
     pub(crate) fn skip(&mut self, keys: &[&str]) {
         for key in keys {
@@ -292,6 +302,17 @@ impl<'a> Object<'a> {
             trail: self.node.trail,
         })
     }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut chars = word.chars();
+        out.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        out.push_str(chars.as_str());
+    }
+    out
 }
 
 struct MemberList;

@@ -2,7 +2,7 @@
 
 use super::{Reported, tokens_in};
 use crate::{
-    sse::Event,
+    event::Event,
     wire::{self, Wire},
 };
 use memchr::memmem::Finder;

@@ -17,6 +17,7 @@ use super::Wire;
 use crate::{
     error::{self, ErrorView},
     fault::Fault,
+    framing::Framing,
     head::{Conversation, HeadRules, ModelPlace, Shape},
     loss::Losses,
     stream::{DecodeStream, EncodeStream, StreamSettings},
@@ -78,7 +79,7 @@ impl Wire for OpenAiChat {
         reply::encode(reply, created_unix_s, losses)
     }
 
-    fn stream_encoder(&self, settings: StreamSettings) -> Box<dyn EncodeStream> {
+    fn stream_encoder(&self, settings: StreamSettings, _framing: Framing) -> Box<dyn EncodeStream> {
         Box::new(stream_out::Encoder::new(settings))
     }
 

@@ -13,6 +13,7 @@ use super::Wire;
 use crate::{
     error::{self, ErrorView},
     fault::Fault,
+    framing::Framing,
     head::{Conversation, HeadRules, ModelPlace, Shape},
     loss::Losses,
     stream::{DecodeStream, EncodeStream, StreamSettings},
@@ -68,7 +69,7 @@ impl Wire for OpenAiResponses {
         reply::encode(reply, created_unix_s, losses)
     }
 
-    fn stream_encoder(&self, settings: StreamSettings) -> Box<dyn EncodeStream> {
+    fn stream_encoder(&self, settings: StreamSettings, _framing: Framing) -> Box<dyn EncodeStream> {
         Box::new(stream_out::Encoder::new(settings))
     }
 

@@ -1,11 +1,13 @@
 //! Errors in the words of each family, to callers and from providers.
 
-use crate::support::{DIALECTS, events, text};
+use crate::support::{DIALECTS, cut, text};
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_llm::{
-    ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_status,
+    ErrorView, Framing, ProviderError, decode_error, encode_error, encode_stream_error,
+    error_status,
     usage::{Seen, UsageMeter},
 };
+use std::time::Duration;
 
 const MISSING: ErrorView<'_> = ErrorView {
     status: 404,
@@ -70,6 +72,29 @@ fn every_status_has_the_word_its_clients_know() {
 }
 
 #[test]
+fn gemini_errors_carry_the_status_twice_and_the_code_as_reason() {
+    assert_eq!(
+        text(&encode_error(Family::Gemini, &MISSING)),
+        r#"{"error":{"code":404,"message":"no model \"x\"","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"model_not_found","domain":"seaworthy","metadata":{"field":"model"}}]}}"#
+    );
+    let overloaded = ErrorView {
+        status: 529,
+        code: None,
+        ..MISSING
+    };
+    let read = decode_error(Family::Gemini, &encode_error(Family::Gemini, &overloaded));
+    assert_eq!(read.kind.as_deref(), Some("UNAVAILABLE"));
+}
+
+#[test]
+fn gemini_says_in_the_body_how_long_to_wait() {
+    let body = br#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"x"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#;
+    let error = decode_error(Family::Gemini, body);
+    assert_eq!(error.kind.as_deref(), Some("RESOURCE_EXHAUSTED"));
+    assert_eq!(error.retry_after, Some(Duration::from_millis(34_500)));
+}
+
+#[test]
 fn overloaded_keeps_its_meaning_for_clients_that_do_not_know_529() {
     assert_eq!(error_status(Family::OpenAi, 529), 503);
     assert_eq!(error_status(Family::Anthropic, 529), 529);
@@ -81,7 +106,7 @@ fn an_error_within_a_stream_is_seen_as_one() {
     for dialect in DIALECTS {
         let mut stream = Vec::new();
         encode_stream_error(dialect, &MISSING, &mut stream);
-        let events = events([&*stream], 1_000).unwrap();
+        let events = cut(Framing::of(dialect), [&*stream], 1_000).unwrap();
         assert_eq!(events.len(), 1);
         assert_eq!(UsageMeter::new(dialect).observe(&events[0]), Seen::Error);
     }

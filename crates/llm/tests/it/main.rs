@@ -8,6 +8,7 @@
 
 mod errors;
 mod events;
+mod framings;
 mod golden;
 mod properties;
 mod replies;

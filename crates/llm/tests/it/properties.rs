@@ -2,14 +2,14 @@
 
 use crate::{
     golden,
-    support::{DIALECTS, events},
+    support::{DIALECTS, IN_PATH, cut, events},
 };
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_llm::{
-    StreamDecoder, StreamEncoder, StreamSettings, decode_call, decode_reply, encode_call,
-    encode_reply, head, splice, usage,
+    Framing, StreamDecoder, StreamEncoder, StreamSettings, decode_call, decode_reply, encode_call,
+    encode_reply, head, head_in_path, splice, usage,
 };
 use serde_json::{Map, Value, json};
 
@@ -288,23 +288,29 @@ static TRAFFIC: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(|| 
 fn read_as_everything(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
     for dialect in DIALECTS {
-        if let Ok(head) = head(dialect, &body) {
+        if let Ok(head) = head_in_path(dialect, IN_PATH, &body) {
             let _ = splice(&body, &head, Some("another"), true);
         }
         let call = decode_call(dialect, bytes);
         let reply = decode_reply(dialect, bytes);
         let _ = usage::from_reply(dialect, bytes);
-        let events = events([bytes], 1 << 16).unwrap_or_default();
-        let mut meter = usage::UsageMeter::new(dialect);
-        let mut decoder = StreamDecoder::new(dialect);
         let mut deltas = Vec::new();
-        for event in &events {
-            meter.observe(event);
-            if decoder.push(event, &mut deltas).is_err() {
-                break;
+        for framing in [
+            Framing::ServerSentEvents,
+            Framing::JsonArray,
+            Framing::EventStream,
+        ] {
+            let events = cut(framing, [bytes], 1 << 16).unwrap_or_default();
+            let mut meter = usage::UsageMeter::new(dialect);
+            let mut decoder = StreamDecoder::new(dialect);
+            for event in &events {
+                meter.observe(event);
+                if decoder.push(event, &mut deltas).is_err() {
+                    break;
+                }
             }
+            let _ = meter.usage_or_estimate(bytes.len());
         }
-        let _ = meter.usage_or_estimate(bytes.len());
         for target in DIALECTS {
             let _ = call.as_ref().map(|call| encode_call(target, call));
             let _ = reply.as_ref().map(|reply| encode_reply(target, reply, 0));

@@ -1,32 +1,98 @@
 //! What the tests share: the dialects, and readable accounts of results.
 
 use bytes::Bytes;
-use seaworthy_core::dialect::Dialect;
-use seaworthy_llm::{
-    Loss,
-    sse::{Event, EventTooLarge, Splitter},
-};
+use seaworthy_core::{dialect::Dialect, usage::Usage};
+use seaworthy_llm::{Event, Framer, Framing, FramingError, InPath, Loss};
+use std::path::Path;
 
 /// Every dialect.
 pub(crate) const DIALECTS: [Dialect; Dialect::ALL.len()] = Dialect::ALL;
 
-/// Events of a stream that arrives in these frames.
+/// What stands in the path of every recorded request, where the dialect has it there.
+pub(crate) const IN_PATH: InPath<'_> = InPath {
+    model: "a-model",
+    stream: false,
+};
+
+/// Server-sent events of a stream that arrives in these frames.
 pub(crate) fn events<'f>(
     frames: impl IntoIterator<Item = &'f [u8]>,
     max_event_bytes: usize,
-) -> Result<Vec<Event>, EventTooLarge> {
-    let mut splitter = Splitter::new(max_event_bytes);
+) -> Result<Vec<Event>, FramingError> {
+    cut(Framing::ServerSentEvents, frames, max_event_bytes)
+}
+
+/// Events of a stream that arrives in these frames.
+pub(crate) fn cut<'f>(
+    framing: Framing,
+    frames: impl IntoIterator<Item = &'f [u8]>,
+    max_event_bytes: usize,
+) -> Result<Vec<Event>, FramingError> {
+    let mut framer = Framer::new(framing, max_event_bytes);
     let mut events = Vec::new();
     for frame in frames {
-        splitter.push(Bytes::copy_from_slice(frame));
-        while let Some(event) = splitter.next_event()? {
+        framer.push(Bytes::copy_from_slice(frame));
+        while let Some(event) = framer.next_event()? {
             events.push(event);
         }
     }
-    while let Some(event) = splitter.finish()? {
+    while let Some(event) = framer.finish()? {
         events.push(event);
     }
     Ok(events)
+}
+
+/// The framing of a recorded stream, which its extension tells.
+pub(crate) fn framing_of(fixture: &Path) -> Framing {
+    match fixture.extension().and_then(|extension| extension.to_str()) {
+        Some("sse") => Framing::ServerSentEvents,
+        Some("json") => Framing::JsonArray,
+        Some("eventstream") => Framing::EventStream,
+        other => panic!("{}: unknown extension {other:?}", fixture.display()),
+    }
+}
+
+/// A stream that we wrote, for a snapshot; binary frames as a line each.
+pub(crate) fn readable(framing: Framing, stream: &[u8]) -> String {
+    if framing != Framing::EventStream {
+        return text(stream).to_owned();
+    }
+    let events = cut(framing, [stream], usize::MAX).unwrap();
+    let line = |event: &Event| {
+        let data = event.data().unwrap_or_default();
+        format!("{} {}\n", text(event.name()), text(data))
+    };
+    events.iter().map(line).collect()
+}
+
+/// The part of a usage that a dialect has words for; what it cannot tell apart it adds up.
+pub(crate) fn told(dialect: Dialect, usage: Usage) -> Usage {
+    let cache_write = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens;
+    let without_audio = Usage {
+        audio_input_tokens: 0,
+        audio_output_tokens: 0,
+        ..usage
+    };
+    let one_class_of_writes = Usage {
+        cache_write_5m_tokens: cache_write,
+        cache_write_1h_tokens: 0,
+        ..usage
+    };
+    match dialect {
+        Dialect::OpenAiChat => one_class_of_writes,
+        Dialect::OpenAiResponses => Usage {
+            audio_input_tokens: 0,
+            audio_output_tokens: 0,
+            ..one_class_of_writes
+        },
+        Dialect::AnthropicMessages => without_audio,
+        Dialect::Gemini => Usage {
+            input_tokens: usage.input_tokens + cache_write,
+            cache_write_5m_tokens: 0,
+            cache_write_1h_tokens: 0,
+            ..usage
+        },
+    }
 }
 
 /// A translated document and what it lost, for a snapshot.
@@ -49,10 +115,10 @@ pub(crate) fn assert_is_json(document: &[u8]) {
     assert!(json.is_ok(), "{json:?}: {}", text(document));
 }
 
-/// Fails unless every `data` of a stream that we wrote is JSON or `[DONE]`.
-pub(crate) fn assert_data_is_json(stream: &[u8]) {
-    for event in events([stream], usize::MAX).unwrap() {
-        let data = event.data().unwrap();
+/// Fails unless everything that a stream of ours carries is JSON or `[DONE]`.
+pub(crate) fn assert_data_is_json(framing: Framing, stream: &[u8]) {
+    let events = cut(framing, [stream], usize::MAX).unwrap();
+    for data in events.iter().filter_map(Event::data) {
         if data != b"[DONE]" {
             assert_is_json(data);
         }

@@ -5,7 +5,7 @@ use crate::{
     fault::Fault,
     json::{self, Items, Object, Trail},
     loss::{Feature, Losses},
-    seal,
+    seal::{self, Kind},
     wire::shared::answered_arguments,
 };
 use seaworthy_core::{
@@ -109,7 +109,7 @@ fn block(block: &Block, index: usize, items: &mut Items<'_>, losses: &mut Losses
             answered_arguments("input", arguments, block);
         }),
         Block::Thinking { text, signature } => items.object(|block| {
-            let signature = signature.as_ref().map(wrap).unwrap_or_default();
+            let signature = signature.as_ref().map(wrap_signature).unwrap_or_default();
             block
                 .str("type", "thinking")
                 .str("thinking", text)
@@ -118,7 +118,7 @@ fn block(block: &Block, index: usize, items: &mut Items<'_>, losses: &mut Losses
         Block::EncryptedThinking(sealed) => items.object(|block| {
             block
                 .str("type", "redacted_thinking")
-                .str("data", &wrap(sealed));
+                .str("data", &wrap_reasoning(sealed));
         }),
         Block::CachePoint(_) => {}
         Block::Native(native) if native.dialect == Dialect::AnthropicMessages => {
@@ -130,7 +130,12 @@ fn block(block: &Block, index: usize, items: &mut Items<'_>, losses: &mut Losses
     }
 }
 
+/// A signature in the form that a caller of this dialect hands back.
+pub(super) fn wrap_signature(sealed: &Sealed) -> Cow<'_, str> {
+    seal::wrap(Dialect::AnthropicMessages, Kind::Signature, sealed)
+}
+
 /// Sealed reasoning in the form that a caller of this dialect hands back.
-pub(super) fn wrap(sealed: &Sealed) -> Cow<'_, str> {
-    seal::wrap(Dialect::AnthropicMessages, sealed)
+pub(super) fn wrap_reasoning(sealed: &Sealed) -> Cow<'_, str> {
+    seal::wrap(Dialect::AnthropicMessages, Kind::Reasoning, sealed)
 }

@@ -69,7 +69,7 @@ impl Encoder {
                     BlockOpening::EncryptedThinking(data) => {
                         block
                             .str("type", "redacted_thinking")
-                            .str("data", &reply::wrap(data));
+                            .str("data", &reply::wrap_reasoning(data));
                     }
                 });
         });
@@ -93,7 +93,12 @@ impl EncodeStream for Encoder {
             Delta::Arguments(text) => self.piece("input_json_delta", "partial_json", text, out),
             Delta::Thinking(text) => self.piece("thinking_delta", "thinking", text, out),
             Delta::Signature(sealed) => {
-                self.piece("signature_delta", "signature", &reply::wrap(sealed), out);
+                self.piece(
+                    "signature_delta",
+                    "signature",
+                    &reply::wrap_signature(sealed),
+                    out,
+                );
             }
             Delta::Close => {
                 event("content_block_stop", out, |body| {

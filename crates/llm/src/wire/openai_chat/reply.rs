@@ -163,7 +163,9 @@ impl<'r> Said<'r> {
                 Block::Text(text) => *said.content.get_or_insert_default() += text,
                 Block::Refusal(text) => *said.refusal.get_or_insert_default() += text,
                 Block::Thinking { text, signature } => {
-                    *said.reasoning.get_or_insert_default() += text;
+                    if !text.is_empty() {
+                        *said.reasoning.get_or_insert_default() += text;
+                    }
                     if signature.is_some() {
                         losses.add(Feature::Signature, path());
                     }

@@ -3,7 +3,7 @@
 use crate::{
     fault::Fault,
     json::{Node, Object},
-    seal,
+    seal::{self, Kind},
     wire::openai_chat,
 };
 use seaworthy_core::{
@@ -125,9 +125,10 @@ pub(super) fn native(kind: String, node: Node<'_>) -> Native {
     }
 }
 
-/// What the model wrote for itself.
-pub(super) fn sealed(text: String) -> Sealed {
-    seal::unwrap(Dialect::OpenAiResponses, text)
+/// The seal of reasoning, and whether it is all there is of it rather than a signature.
+pub(super) fn sealed(text: String) -> (Sealed, bool) {
+    let (sealed, kind) = seal::unwrap_kind(Dialect::OpenAiResponses, text);
+    (sealed, kind != Some(Kind::Signature))
 }
 
 /// Between the parts of a summary.
@@ -146,12 +147,12 @@ fn reasoning(fields: &mut Object<'_>) -> Result<Block, Fault> {
     let mut text = fields.optional("summary", paragraphs)?.unwrap_or_default();
     text.extend(fields.optional("content", paragraphs)?.unwrap_or_default());
     let signature = fields.optional("encrypted_content", |node| node.string())?;
-    let signature = signature.map(sealed);
-    Ok(match signature {
-        Some(signature) if text.is_empty() => Block::EncryptedThinking(signature),
+    let text = text.join(PARAGRAPH);
+    Ok(match signature.map(sealed) {
+        Some((sealed, true)) if text.is_empty() => Block::EncryptedThinking(sealed),
         signature => Block::Thinking {
-            text: text.join(PARAGRAPH),
-            signature,
+            text,
+            signature: signature.map(|(sealed, _)| sealed),
         },
     })
 }

@@ -5,13 +5,14 @@ use crate::{
     fault::Fault,
     json::{self, Items, Members, Node, Object, Trail},
     loss::{Feature, Losses},
-    seal,
+    seal::{self, Kind},
 };
 use seaworthy_core::{
     call::{Block, Reply, Sealed, StopReason},
     dialect::Dialect,
     usage::Usage,
 };
+use std::borrow::Cow;
 
 pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
     let trail = Trail::default();
@@ -215,11 +216,11 @@ fn output(reply: &Reply, items: &mut Items<'_>, losses: &mut Losses) {
                 function_call(&next_id("fc"), COMPLETED, (id, name, arguments), item);
             }),
             Block::Thinking { text, signature } => items.object(|item| {
-                let signature = signature.as_ref().map(wrap);
+                let signature = signature.as_ref().map(wrap_signature);
                 reasoning(&next_id("rs"), text, signature.as_deref(), item);
             }),
             Block::EncryptedThinking(sealed) => items.object(|item| {
-                reasoning(&next_id("rs"), "", Some(&wrap(sealed)), item);
+                reasoning(&next_id("rs"), "", Some(&wrap_reasoning(sealed)), item);
             }),
             Block::Native(native) if native.dialect == Dialect::OpenAiResponses => {
                 items.raw(&native.json);
@@ -241,9 +242,14 @@ pub(super) fn item_id(prefix: &str, reply_id: &str, index: usize) -> String {
     format!("{prefix}_{bare}_{index}")
 }
 
+/// A signature in the form that a caller of this dialect hands back.
+pub(super) fn wrap_signature(sealed: &Sealed) -> Cow<'_, str> {
+    seal::wrap(Dialect::OpenAiResponses, Kind::Signature, sealed)
+}
+
 /// Sealed reasoning in the form that a caller of this dialect hands back.
-pub(super) fn wrap(sealed: &Sealed) -> std::borrow::Cow<'_, str> {
-    seal::wrap(Dialect::OpenAiResponses, sealed)
+pub(super) fn wrap_reasoning(sealed: &Sealed) -> Cow<'_, str> {
+    seal::wrap(Dialect::OpenAiResponses, Kind::Reasoning, sealed)
 }
 
 /// A part of a message.

@@ -253,7 +253,7 @@ impl Decoder {
         let reasoning = item.filter(|item| item.kind == "reasoning");
         let encrypted = reasoning.and_then(|item| item.encrypted_content);
         if let Some(text) = encrypted.filter(|text| !text.is_empty()) {
-            let sealed = decode_item::sealed(text.into_owned());
+            let (sealed, is_whole) = decode_item::sealed(text.into_owned());
             if matches!(
                 self.open,
                 Some(Open {
@@ -262,6 +262,11 @@ impl Decoder {
                 })
             ) {
                 out.push(Delta::Signature(sealed));
+            } else if !is_whole {
+                self.close(out);
+                out.push(Delta::Open(BlockOpening::Thinking));
+                out.push(Delta::Signature(sealed));
+                out.push(Delta::Close);
             } else {
                 self.close(out);
                 out.push(Delta::Open(BlockOpening::EncryptedThinking(sealed)));

@@ -214,7 +214,7 @@ impl Encoder {
             BlockOpening::EncryptedThinking(sealed) => {
                 let item = Item::Reasoning {
                     text: String::new(),
-                    encrypted: Some(reply::wrap(sealed).into_owned()),
+                    encrypted: Some(reply::wrap_reasoning(sealed).into_owned()),
                 };
                 self.begin(item, out);
             }
@@ -354,7 +354,7 @@ impl EncodeStream for Encoder {
             Delta::Thinking(text) => self.thinking(text, out),
             Delta::Signature(sealed) => {
                 if let Item::Reasoning { encrypted, .. } = &mut self.item {
-                    *encrypted = Some(reply::wrap(sealed).into_owned());
+                    *encrypted = Some(reply::wrap_signature(sealed).into_owned());
                 }
             }
             Delta::Close => self.close(out),

@@ -1,0 +1,54 @@
+//! Where a provider takes calls, below its base URL.
+
+use seaworthy_core::dialect::Dialect;
+use std::{borrow::Cow, fmt::Write as _};
+
+/// The path, with the query where the dialect needs one, of a call for this model.
+#[must_use]
+pub fn endpoint(dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str> {
+    match dialect {
+        Dialect::OpenAiChat => "/chat/completions".into(),
+        Dialect::OpenAiResponses => "/responses".into(),
+        Dialect::AnthropicMessages => "/v1/messages".into(),
+        Dialect::Gemini => {
+            let method = if stream {
+                "streamGenerateContent?alt=sse"
+            } else {
+                "generateContent"
+            };
+            let model = model.strip_prefix("models/").unwrap_or(model);
+            format!("/v1beta/models/{}:{method}", escaped(model)).into()
+        }
+    }
+}
+
+/// A segment of a path, with everything escaped that means something in one.
+fn escaped(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_in_paths_are_escaped() {
+        assert_eq!(
+            endpoint(Dialect::Gemini, "models/gemini-3-pro", false),
+            "/v1beta/models/gemini-3-pro:generateContent"
+        );
+        assert_eq!(
+            endpoint(Dialect::Gemini, "../x?", true),
+            "/v1beta/models/..%2Fx%3F:streamGenerateContent?alt=sse"
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! Chunks of Gemini as canonical deltas.
+
+use super::{decode_part::Calls, reply, usage::UsageMetadata};
+use crate::{
+    fault::Fault,
+    seal::{self, Kind},
+    stream::DecodeStream,
+};
+use seaworthy_core::{
+    call::{BlockOpening, Delta, StopReason},
+    dialect::Dialect,
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+#[derive(Default)]
+pub(super) struct Decoder {
+    calls: Option<Calls>,
+    open: Option<Open>,
+    called_tool: bool,
+    finished: bool,
+}
+
+/// The block that is open: calls come whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Text,
+    Thinking,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    response_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    candidates: Vec<Candidate<'a>>,
+    #[serde(borrow)]
+    prompt_feedback: Option<PromptFeedback<'a>>,
+    usage_metadata: Option<UsageMetadata>,
+    #[serde(borrow)]
+    error: Option<ErrorObject<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate<'a> {
+    #[serde(default)]
+    index: u64,
+    #[serde(borrow)]
+    content: Option<Content<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<Cow<'a, str>>,
+    grounding_metadata: Option<IgnoredAny>,
+    citation_metadata: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, default)]
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part<'a> {
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(default)]
+    thought: bool,
+    #[serde(borrow)]
+    thought_signature: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    function_call: Option<FunctionCall<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionCall<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    args: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromptFeedback<'a> {
+    #[serde(borrow)]
+    block_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject<'a> {
+    #[serde(default)]
+    code: u16,
+    #[serde(borrow)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+}
+
+impl DecodeStream for Decoder {
+    fn event(&mut self, _name: &[u8], data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let chunk: Chunk<'_> = serde_json::from_slice(data)
+            .map_err(|error| Fault::whole(format!("expected a chunk of an answer: {error}")))?;
+        if let Some(error) = chunk.error {
+            out.push(Delta::Error {
+                status: if error.code >= 400 { error.code } else { 500 },
+                kind: error.status.unwrap_or_default().into_owned(),
+                message: error.message.unwrap_or_default().into_owned(),
+            });
+            return Ok(());
+        }
+        if self.calls.is_none() {
+            let id = chunk.response_id.unwrap_or_default().into_owned();
+            self.calls = Some(Calls::of_reply(&id));
+            out.push(Delta::Start {
+                id,
+                model: chunk.model_version.unwrap_or_default().into_owned(),
+            });
+        }
+        let usage = chunk
+            .usage_metadata
+            .and_then(|usage| usage.to_reported().complete());
+        out.extend(usage.map(Delta::Usage));
+        let is_blocked = chunk
+            .prompt_feedback
+            .is_some_and(|f| f.block_reason.is_some());
+        if is_blocked && chunk.candidates.is_empty() {
+            self.finish(StopReason::ContentFilter, out);
+        }
+        for candidate in chunk.candidates {
+            if candidate.index == 0 {
+                self.candidate(candidate, out);
+            } else {
+                out.push(Delta::Dropped(format!("candidates[{}]", candidate.index)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decoder {
+    fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Vec<Delta>) {
+        for (name, is_there) in [
+            ("groundingMetadata", candidate.grounding_metadata.is_some()),
+            ("citationMetadata", candidate.citation_metadata.is_some()),
+        ] {
+            if is_there {
+                out.push(Delta::Dropped(name.to_owned()));
+            }
+        }
+        for part in candidate
+            .content
+            .map_or_else(Vec::new, |content| content.parts)
+        {
+            self.part(part, out);
+        }
+        if let Some(word) = candidate.finish_reason {
+            let stop_reason = reply::stop_reason(Some(&word), self.called_tool);
+            self.finish(stop_reason, out);
+        }
+    }
+
+    fn part(&mut self, part: Part<'_>, out: &mut Vec<Delta>) {
+        let signature = part.thought_signature.filter(|text| !text.is_empty());
+        let signature = signature.map(|text| seal::unwrap_kind(Dialect::Gemini, text.into_owned()));
+        if part.thought {
+            self.piece(Open::Thinking, part.text, out);
+            if let Some((sealed, _)) = signature {
+                out.push(Delta::Signature(sealed));
+                self.close(out);
+            }
+            return;
+        }
+        if let Some((sealed, kind)) = signature {
+            if kind == Some(Kind::Reasoning) {
+                self.close(out);
+                out.push(Delta::Open(BlockOpening::EncryptedThinking(sealed)));
+            } else {
+                self.open(Open::Thinking, out);
+                out.push(Delta::Signature(sealed));
+                self.open = None;
+            }
+            self.open = None;
+            out.push(Delta::Close);
+        }
+        match (part.text, part.function_call) {
+            (Some(text), _) => self.piece(Open::Text, Some(text), out),
+            (None, Some(call)) => self.call(call, out),
+            (None, None) => out.push(Delta::Dropped("part".to_owned())),
+        }
+    }
+
+    fn piece(&mut self, kind: Open, text: Option<Cow<'_, str>>, out: &mut Vec<Delta>) {
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            return;
+        };
+        self.open(kind, out);
+        let text = text.into_owned();
+        out.push(match kind {
+            Open::Text => Delta::Text(text),
+            Open::Thinking => Delta::Thinking(text),
+        });
+    }
+
+    fn call(&mut self, call: FunctionCall<'_>, out: &mut Vec<Delta>) {
+        self.close(out);
+        self.called_tool = true;
+        let calls = self.calls.get_or_insert_default();
+        let name = call.name.into_owned();
+        let id = calls.call(call.id.map(Cow::into_owned), &name);
+        out.push(Delta::Open(BlockOpening::ToolUse { id, name }));
+        let arguments = call.args.map(RawValue::get);
+        out.extend(arguments.map(|json| Delta::Arguments(json.to_owned())));
+        out.push(Delta::Close);
+    }
+
+    fn finish(&mut self, stop_reason: StopReason, out: &mut Vec<Delta>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.close(out);
+        out.push(Delta::Finish {
+            stop_reason,
+            stop_sequence: None,
+        });
+    }
+
+    fn open(&mut self, kind: Open, out: &mut Vec<Delta>) {
+        if self.open == Some(kind) {
+            return;
+        }
+        self.close(out);
+        self.open = Some(kind);
+        out.push(Delta::Open(match kind {
+            Open::Text => BlockOpening::Text,
+            Open::Thinking => BlockOpening::Thinking,
+        }));
+    }
+
+    fn close(&mut self, out: &mut Vec<Delta>) {
+        if self.open.take().is_some() {
+            out.push(Delta::Close);
+        }
+    }
+}
