@@ -87,8 +87,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             (None, _) => Phase::Busy,
             // HTTP/2 control frames, answered pings for example, are not the start of a request.
             (Some(since), _) if is_http2 => Phase::Idle(since),
-            (Some(ended), Phase::Header(since)) if since >= ended => Phase::Header(since),
-            (Some(_), _) => Phase::Header(Instant::now()),
+            (Some(_), Phase::Header(since)) => Phase::Header(since),
+            (Some(_), Phase::Busy | Phase::Idle(_)) => Phase::Header(Instant::now()),
         };
     }
 
@@ -99,8 +99,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
         self.phase = match (self.in_flight.idle_since(), self.phase) {
             (None, _) => Phase::Busy,
             (Some(ended), Phase::Busy) => Phase::Idle(ended),
-            // Requests that came together are answered without another look at the socket.
-            (Some(ended), Phase::Header(since)) if since < ended => Phase::Idle(ended),
             (Some(_), phase) => phase,
         };
         let deadline = match self.phase {
