@@ -11,8 +11,12 @@ use crate::evidence::Evidence;
 use crate::outcome::{Outcome, Status};
 use crate::session::millis;
 
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod pretty;
+pub mod sarif;
 
 /// Everything that a run found out.
 #[derive(Debug)]

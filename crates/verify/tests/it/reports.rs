@@ -5,7 +5,7 @@ use seaworthy_verify::{FailOn, Report, RunError, Verdict, catalogue, exit_code};
 use serde_json::Value;
 
 use super::support::process::Program;
-use super::support::{complaints, options, start};
+use super::support::{check, complaints, options, start};
 
 /// A full run with a scratch program against a server that breaks one thing.
 async fn run(broken: Option<&'static str>) -> Result<Report, RunError> {
@@ -114,4 +114,74 @@ async fn the_json_report_holds_every_check_with_its_evidence() {
         assert!(evidence > 0, "{} passed without evidence", result["id"]);
     }
     assert_eq!(report.counts().fail, 1);
+}
+
+/// What comes from outside must stay text in every format.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_format_names_every_check_and_lets_no_markup_through() {
+    use seaworthy_verify::checklist::{Basis, Document, Judge};
+    use seaworthy_verify::decisions::Decisions;
+    use seaworthy_verify::report::{html, junit, markdown, sarif};
+    use seaworthy_verify::{Outcome, Requirements};
+
+    let server = start(Some("metrics.exposed")).await;
+    let mut report = check(options(server.address)).await;
+    let hostile = "<script>alert(1)</script> & \u{1b}[31m | `x`";
+    for result in &mut report.results {
+        if let Outcome::Fail { found, .. } = &mut result.outcome {
+            hostile.clone_into(found);
+        }
+    }
+    let requirements = Requirements::builtin().expect("the data parses");
+    let (judge, decisions) = (Judge::new(&requirements), Decisions::default());
+    let basis = Basis {
+        report: &report,
+        decisions: &decisions,
+        today: jiff::civil::date(2030, 1, 1),
+    };
+    let list = Document::read("- [ ] <script>alert(2)</script> backups restored\n");
+    let judged = judge.judge("<b>list</b>.md", list, basis);
+    report.checklists.push(judged);
+    let sarif = sarif::render(&report);
+    for text in [
+        html::render(&report),
+        junit::render(&report),
+        markdown::render(&report),
+        sarif.clone(),
+    ] {
+        for result in &report.results {
+            assert!(
+                text.contains(result.check.id),
+                "{} is missing",
+                result.check.id
+            );
+        }
+        assert!(!text.contains('\u{1b}'), "a control character came through");
+    }
+    for text in [
+        html::render(&report),
+        junit::render(&report),
+        markdown::render(&report),
+    ] {
+        assert!(
+            !text.contains("<script>alert") && !text.contains("<b>list"),
+            "{text}"
+        );
+    }
+    let value: Value = serde_json::from_str(&sarif).expect("JSON");
+    let results = value
+        .pointer("/runs/0/results")
+        .and_then(|r| r.as_array())
+        .expect("results");
+    assert_eq!(results.len(), report.results.len());
+    let failed = results
+        .iter()
+        .filter(|r| r.pointer("/kind") == Some(&"fail".into()))
+        .count();
+    assert_eq!(failed, report.counts().fail);
+    let errors = format!("errors=\"{}\"", report.counts().not_verified);
+    assert!(
+        junit::render(&report).contains(&errors),
+        "what is not verified is an error"
+    );
 }
