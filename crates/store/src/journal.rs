@@ -1,8 +1,8 @@
 //! The journal of calls: append-only files that a killed process leaves for the next one to settle.
 //!
-//! Each worker thread appends to a file of its own, one `write` a record, so that recording a call
-//! costs about as much as sending a small packet. A file that has grown is left behind and deleted
-//! when the ledger holds everything in it. What a killed process leaves is read at the next start:
+//! Each worker thread appends to a file of its own, which is mapped into memory, so that recording a
+//! call costs a copy and no system call. A file that is full is left behind and deleted when the
+//! ledger holds everything in it. What a killed process leaves is read at the next start:
 //! calls with an ending are settled as they ended, calls without one at their worst case, flagged.
 
 use std::fs::{self, File, OpenOptions};
@@ -14,14 +14,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use seaworthy_core::ledger::{Ending, Intent};
 use seaworthy_core::store::{Journal, JournalEntry};
+use seaworthy_mapped_file::MappedFile;
 
 mod record;
 mod recovery;
 
 pub use recovery::Recovery;
 
-/// A file is left behind when it has grown to this size.
-const MAX_SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+/// A file takes new calls up to this size.
+const MAX_SEGMENT_BYTES: usize = 1024 * 1024;
+/// What a file holds in all: the endings of its calls come after it takes no new ones.
+const SEGMENT_CAPACITY_BYTES: usize = 2 * MAX_SEGMENT_BYTES;
 const EXTENSION: &str = "calls";
 const LOCK_FILE: &str = "lock";
 
@@ -64,8 +67,7 @@ pub struct FileJournal {
 #[derive(Debug)]
 struct Segment {
     path: PathBuf,
-    file: File,
-    bytes: AtomicU64,
+    pages: Mutex<MappedFile>,
     /// Calls that the ledger does not hold yet.
     unsettled: AtomicUsize,
 }
@@ -107,16 +109,11 @@ impl FileJournal {
     fn new_segment(&self) -> io::Result<Arc<Segment>> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number:020}.{EXTENSION}"));
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)?;
-        let (bytes, unsettled) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let pages = Mutex::new(MappedFile::create(&path, SEGMENT_CAPACITY_BYTES)?);
         Ok(Arc::new(Segment {
             path,
-            file,
-            bytes,
-            unsettled,
+            pages,
+            unsettled: AtomicUsize::new(0),
         }))
     }
 }
@@ -125,7 +122,7 @@ impl Journal for FileJournal {
     fn record(&self, lane: usize, intent: &Intent) -> io::Result<Box<dyn JournalEntry>> {
         let line = record::intent(intent);
         let mut current = self.lanes[lane % self.lanes.len()].lock();
-        if current.bytes.load(Ordering::Relaxed) >= MAX_SEGMENT_BYTES {
+        if current.is_full() {
             *current = self.new_segment()?;
         }
         let segment = Arc::clone(&current);
@@ -144,19 +141,41 @@ impl Journal for FileJournal {
 }
 
 impl Segment {
-    /// One `write` in append mode: records of several threads do not mix.
+    fn is_full(&self) -> bool {
+        self.pages.lock().filled_bytes() >= MAX_SEGMENT_BYTES
+    }
+
+    /// What does not fit any more goes to a file beside, one `write` in append mode a record.
     fn append(&self, line: &[u8]) -> io::Result<()> {
-        self.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
-        (&self.file).write_all(line)
+        if self.pages.lock().append(line) {
+            return Ok(());
+        }
+        let overflow = self.overflow_path();
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(overflow)?
+            .write_all(line)
+    }
+
+    fn overflow_path(&self) -> PathBuf {
+        self.path.with_extension(format!("more.{EXTENSION}"))
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        if *self.unsettled.get_mut() == 0
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            tracing::warn!(%error, path = %self.path.display(), "a journal file could not be deleted");
+        if *self.unsettled.get_mut() > 0 {
+            return;
+        }
+        for path in [self.path.clone(), self.overflow_path()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let path = path.display();
+                    tracing::warn!(%error, %path, "a journal file could not be deleted");
+                }
+                _ => {}
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Error, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery};
+use super::{
+    Error, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery,
+};
 use crate::clock::UnixMillis;
 use crate::key::{KeyDigest, KeyRecord, KeyState};
 use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};

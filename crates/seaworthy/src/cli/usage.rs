@@ -81,6 +81,7 @@ fn show(totals: &[UsageTotal]) -> Result<(), Failure> {
                 total.cache_write_tokens.to_string(),
                 total.output_tokens.to_string(),
                 total.estimated_calls.to_string(),
+                total.cost.to_string(),
             ]
         })
         .collect();
@@ -93,6 +94,7 @@ fn show(totals: &[UsageTotal]) -> Result<(), Failure> {
         "CACHE WRITE",
         "OUTPUT",
         "ESTIMATED",
+        "COST USD",
     ];
     output::table(&heading, &rows)
 }

@@ -38,7 +38,12 @@ impl Recovery {
 
     fn read_file(&mut self, path: &Path) -> io::Result<()> {
         for line in BufReader::new(fs::File::open(path)?).split(b'\n') {
-            match record::parse(&line?) {
+            let line = line?;
+            if line.first() == Some(&0) {
+                // The rest of the file was never filled.
+                return Ok(());
+            }
+            match record::parse(&line) {
                 Some(Record::Intent(intent)) => {
                     self.open.insert(intent.call_id.clone(), (intent, None));
                 }

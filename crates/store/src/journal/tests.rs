@@ -115,10 +115,8 @@ fn a_file_goes_when_it_has_grown_and_its_last_call_is_in_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = FileJournal::open(folder.path(), 1).unwrap();
     let first = journal.record(0, &intent("first")).unwrap();
-    journal.lanes[0]
-        .lock()
-        .bytes
-        .store(MAX_SEGMENT_BYTES, Ordering::Relaxed);
+    let filler = vec![b' '; MAX_SEGMENT_BYTES];
+    assert!(journal.lanes[0].lock().pages.lock().append(&filler));
     let second = journal.record(0, &intent("second")).unwrap();
     let files = || {
         let is_segment = |name: &std::ffi::OsString| name != LOCK_FILE;
@@ -164,4 +162,23 @@ fn one_process_at_a_time_has_the_journal() {
     let (_journal, _) = FileJournal::open(folder.path(), 1).unwrap();
     let refused = FileJournal::open(folder.path(), 1).unwrap_err();
     assert!(matches!(refused, JournalError::InUse(_)), "{refused}");
+}
+
+#[test]
+fn endings_that_no_longer_fit_are_found_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = FileJournal::open(folder.path(), 1).unwrap();
+    let entry = journal.record(0, &intent("late")).unwrap();
+    let pages_are_full = {
+        let lane = journal.lanes[0].lock();
+        let mut pages = lane.pages.lock();
+        while pages.append(b"\n") {}
+        pages.filled_bytes() == SEGMENT_CAPACITY_BYTES
+    };
+    assert!(pages_are_full);
+    entry.end(&ending()).unwrap();
+    kill(journal, vec![entry]);
+    let (_journal, recovery) = FileJournal::open(folder.path(), 1).unwrap();
+    assert_eq!(recovery.settlements(), [intent("late").settled(ending())]);
+    recovery.finish().unwrap();
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{GroupBy, Outcome, Settlement, UsageTotal};
 use seaworthy_core::store::{Stores, UsageQuery};
+use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
 
 use crate::fixtures::{BY_USER, settlement};
@@ -43,6 +44,7 @@ pub(crate) async fn every_class_of_tokens_is_summed_apart(stores: &Stores) {
         cache_write_tokens: 8_600,
         output_tokens: 100_000,
         reasoning_tokens: 1_200_000,
+        cost: Micros(2_500),
     };
     assert_eq!(stores.ledger.usage(BY_USER).await.unwrap(), [expected]);
 }
