@@ -1,6 +1,7 @@
 //! The configuration as types. The comments become the reference and the JSON Schema.
 
 mod costs;
+mod guards;
 mod limits;
 mod provider;
 mod server;
@@ -14,6 +15,7 @@ pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
     RequestCaps, SpendLimits, UnknownPricePolicy,
 };
+pub use self::guards::{Filter, InputValidation, OutputHandling};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::provider::{Headers, Provider, ProviderKind, ProviderTimeouts};
 pub use self::server::Server;
@@ -52,6 +54,10 @@ pub struct Config {
     pub prices: BTreeMap<String, ModelPrice>,
     /// The agent that the gateway stands in front of.
     pub agent: Agent,
+    /// What is checked in requests before they leave.
+    pub input_validation: InputValidation,
+    /// What is checked in answers before the caller sees them.
+    pub output_handling: OutputHandling,
     /// What is written to the log, and how.
     pub logging: Logging,
 }

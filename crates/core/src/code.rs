@@ -73,6 +73,10 @@ codes! {
     RequestTimeout = "request_timeout", 408, Caller;
     /// The request body is larger than `server.max_request_size`.
     RequestTooLarge = "request_too_large", 413, Caller;
+    /// The texts of the request are longer than `input_validation` allows.
+    ContentTooLong = "content_too_long", 400, Caller;
+    /// A guard found something in the request that must not leave.
+    ContentFilter = "content_filter", 400, Caller;
     /// The request can use more than a single request may.
     RequestOverCap = "request_over_cap", 400, Caller;
     /// A limit of requests, of tokens or of requests at the same time is reached.

@@ -35,6 +35,7 @@ pub(crate) fn answer(
     request: &Request,
     request_id: &str,
     now: UnixMillis,
+    guard: impl FnOnce(&mut Reply),
 ) -> Result<EchoReply, Refusal> {
     let dialect = request.operation.dialect();
     let call = seaworthy_llm::decode_call(dialect, &request.body)?;
@@ -49,7 +50,8 @@ pub(crate) fn answer(
         let message = "The built-in model gives one answer: leave `n` out or set it to 1.";
         return Err(Refusal::new(Code::InvalidRequest, message).at("n".to_owned()));
     }
-    let reply = compose(&call, request_id);
+    let mut reply = compose(&call, request_id);
+    guard(&mut reply);
     if call.stream {
         let settings = StreamSettings {
             include_usage: call.include_usage,

@@ -16,6 +16,7 @@ use seaworthy_core::usage::Usage;
 use seaworthy_llm::Loss;
 
 use crate::gateway::Gateway;
+use crate::guards::verdicts::Verdicts;
 use crate::open_call::OpenCall;
 use crate::routes::{Action, Operation};
 use crate::snapshot::{Model, Snapshot, Target};
@@ -51,6 +52,8 @@ pub(crate) struct Exchange {
     pub(crate) upstream_request_id: Option<String>,
     /// What a translation between two dialects left out so far.
     pub(crate) dropped: Vec<Loss>,
+    /// What guards decided about the request and its answer.
+    pub(crate) verdicts: Verdicts,
     /// How the caller stands under its limits.
     pub(crate) limit_headers: HeaderMap,
     pub(crate) permit: Option<Permit>,
@@ -85,6 +88,7 @@ impl Exchange {
             detail: None,
             upstream_request_id: None,
             dropped: Vec::new(),
+            verdicts: Verdicts::default(),
             limit_headers: HeaderMap::new(),
             permit: None,
             call: None,

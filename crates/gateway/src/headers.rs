@@ -59,6 +59,18 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("x-seaworthy-")
 }
 
+/// Removes what a provider says of its limits: where limits of ours apply, those are what counts.
+pub(crate) fn strip_limits(headers: &mut HeaderMap) {
+    let is_limit = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
+    };
+    let limits: Vec<HeaderName> = headers.keys().filter(is_limit).cloned().collect();
+    for name in limits {
+        headers.remove(name);
+    }
+}
+
 /// Removes what must not reach the provider. Everything else passes, known or not.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
     keep_only(headers, |name| !is_for_us(name));

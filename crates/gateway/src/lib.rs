@@ -9,6 +9,7 @@ mod admin;
 mod echo;
 mod exchange;
 mod gateway;
+mod guards;
 mod headers;
 mod health;
 mod keyring;

@@ -97,7 +97,7 @@ impl Limits {
     pub(crate) fn charge(&self, price: Option<&Price>, bound: &Bound) -> Option<Charge> {
         if let Some(price) = price {
             return Some(Charge {
-                price: Some(price.clone()),
+                price: Some(*price),
                 flat: Micros::ZERO,
             });
         }
@@ -137,7 +137,11 @@ pub(crate) async fn restore(
             Scope::Operation => (GroupBy::Operation, false),
             Scope::Team | Scope::Agent | Scope::Session | Scope::Ip => continue,
         };
-        let query = UsageQuery { by, since: Some(window.start), until: None };
+        let query = UsageQuery {
+            by,
+            since: Some(window.start),
+            until: None,
+        };
         let totals = ledger.usage(query).await?;
         let in_unit = |total: &UsageTotal| match rule.unit {
             budget::Unit::Tokens => total.tokens(),
@@ -164,13 +168,28 @@ fn account(
 ) -> Option<AccountKey> {
     let subject = Some(subject);
     let attributes = match rule.subjects.scope {
-        Scope::Key => Attributes { key: subject, ..Attributes::default() },
-        Scope::User => Attributes { user: subject, ..Attributes::default() },
-        Scope::Model => Attributes { model: subject, ..Attributes::default() },
-        Scope::Operation => Attributes { operation: subject, ..Attributes::default() },
+        Scope::Key => Attributes {
+            key: subject,
+            ..Attributes::default()
+        },
+        Scope::User => Attributes {
+            user: subject,
+            ..Attributes::default()
+        },
+        Scope::Model => Attributes {
+            model: subject,
+            ..Attributes::default()
+        },
+        Scope::Operation => Attributes {
+            operation: subject,
+            ..Attributes::default()
+        },
         _ => Attributes::default(),
     };
     let bound = policy.bind(&attributes);
     let (_, key) = bound.budgets().find(|(known, _)| known.name == rule.name)?;
-    Some(AccountKey { key: key.clone(), window })
+    Some(AccountKey {
+        key: key.clone(),
+        window,
+    })
 }

@@ -15,6 +15,8 @@ use seaworthy_core::ledger::Outcome;
 use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
 
+use crate::guards::verdicts::Verdicts;
+
 /// From a local answer to a long chain of thought, with the limits of the readiness checklists
 /// (2, 5, 10, 30 and 60 s) as bounds of their own.
 const SECONDS: [f64; 20] = [
@@ -78,6 +80,13 @@ struct LimitLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GuardLabels {
+    guard: &'static str,
+    place: &'static str,
+    action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     result: &'static str,
 }
@@ -97,6 +106,7 @@ pub struct Metrics {
     cost_usd: Family<ModelTargetLabels, Counter<f64, AtomicU64>>,
     reloads: Family<ReloadLabels, Counter>,
     limits: Family<LimitLabels, Counter>,
+    guard_verdicts: Family<GuardLabels, Counter>,
     /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
@@ -177,6 +187,10 @@ impl Metrics {
                 "rate_limit_exceeded",
                 "Requests refused by a limit or a budget, by its name in the configuration"
             ),
+            guard_verdicts: family!(
+                "guard_verdicts",
+                "What guards decided, by guard, place and action"
+            ),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             in_flight: single!(
                 "requests_in_flight",
@@ -238,6 +252,19 @@ impl Metrics {
     pub(crate) fn count_limit(&self, name: &str) {
         let limit = name.to_owned();
         self.limits.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    /// Counts what guards decided about one exchange.
+    pub(crate) fn count_verdicts(&self, verdicts: &Verdicts) {
+        for counted in verdicts.iter() {
+            let labels = GuardLabels {
+                guard: counted.guard,
+                place: counted.place,
+                action: counted.action,
+            };
+            let counter = self.guard_verdicts.get_or_create(&labels);
+            counter.inc_by(counted.times);
+        }
     }
 
     /// Counts a request that ended.

@@ -29,7 +29,7 @@ pub(crate) async fn run(
     let principal = authenticate(exchange, &caller.headers).await?;
     let request = decode(exchange, operation, caller.body).await?;
     let admission = admit(exchange, &principal)?;
-    let request = screen(request, &admission)?;
+    let request = screen(exchange, request, &admission)?;
     if let Some(answer) = recall(&request) {
         return Ok(answer);
     }

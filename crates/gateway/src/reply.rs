@@ -123,7 +123,10 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     if let Ok(trace) = HeaderValue::from_bytes(&exchange.trace.traceparent()) {
         headers.insert("traceparent", trace);
     }
-    headers.extend(exchange.limit_headers.clone());
+    if !exchange.limit_headers.is_empty() {
+        crate::headers::strip_limits(headers);
+        headers.extend(exchange.limit_headers.clone());
+    }
     if let Some(call) = &exchange.call {
         headers.insert("x-seaworthy-target", call.target.header.clone());
         if !matches!(content, Content::Stream(_) | Content::Echo(_))

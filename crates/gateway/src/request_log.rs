@@ -177,6 +177,9 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     if let Some(code) = exchange.code {
         line.plain("error_code", code.as_str());
     }
+    if let Some(names) = exchange.verdicts.names() {
+        line.plain("guard", &names);
+    }
     if let Some(id) = &exchange.upstream_request_id {
         line.text("upstream_request_id", id);
     }

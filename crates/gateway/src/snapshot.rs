@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderValue;
 use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::limit::policy::Policy;
-use seaworthy_core::price::{Price, PriceList, UnknownPrice};
+use seaworthy_core::price::Price;
 use seaworthy_edge::body;
 use seaworthy_edge::client::Dial;
 
+use crate::guards::{GuardError, Guards};
 use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Provider};
@@ -72,12 +72,31 @@ pub struct Snapshot {
     pub(crate) max_headers: usize,
     pub(crate) auth_enabled: bool,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) guards: Arc<Guards>,
 }
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct CompileError(#[from] provider::Error);
+pub enum CompileError {
+    /// A provider.
+    #[error(transparent)]
+    Provider(Box<dyn std::error::Error + Send + Sync>),
+    /// The guards.
+    #[error(transparent)]
+    Guards(#[from] GuardError),
+    /// The limits and budgets contradict each other.
+    #[error("{0}")]
+    Policy(String),
+}
+
+impl From<provider::Error> for CompileError {
+    fn from(error: provider::Error) -> Self {
+        Self::Provider(Box::new(error))
+    }
+}
+
+/// Names this deployment in the keys of limits and budgets.
+const DEPLOYMENT: &str = "main";
 
 /// What compiling needs besides the configuration.
 pub(crate) struct Tools<'a> {
@@ -96,6 +115,10 @@ impl Snapshot {
         previous: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let config = Arc::clone(&loaded.config);
+        let policy = seaworthy_config::policy(&config, DEPLOYMENT).map_err(|mistakes| {
+            let told = mistakes.iter().map(|mistake| mistake.message.as_str());
+            CompileError::Policy(told.collect::<Vec<_>>().join("; "))
+        })?;
         let mut providers = Vec::new();
         for (name, wanted) in &config.providers {
             let kept = previous
@@ -107,7 +130,7 @@ impl Snapshot {
             };
             providers.push(Arc::new(provider));
         }
-        let prices = PriceList::built_in();
+        let prices = seaworthy_config::prices(&config);
         let mut models = Vec::new();
         let mut by_name = HashMap::new();
         for (name, wanted) in &config.models {
@@ -140,7 +163,9 @@ impl Snapshot {
             }
             models.push(model);
         }
-        let limits = Limits::new(Policy::default(), UnknownPrice::default());
+        let limits = Limits::new(policy, seaworthy_config::unknown_price(&config));
+        let known_guards = previous.map(|snapshot| &snapshot.guards);
+        let guards = Guards::build(&config, known_guards)?;
         let server = &config.server;
         Ok(Self {
             body_limits: body::Limits {
@@ -152,6 +177,7 @@ impl Snapshot {
             max_headers: server.max_headers.get(),
             auth_enabled: config.auth.enabled,
             limits: Arc::new(limits),
+            guards,
             loaded,
             loaded_at: tools.now,
             providers,

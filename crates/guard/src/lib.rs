@@ -1,6 +1,5 @@
 //! Detectors and the streaming guard engine: pure functions over bytes.
 
-pub mod code;
 pub mod cursor;
 pub mod detector;
 pub mod engine;

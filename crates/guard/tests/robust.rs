@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use seaworthy_guard::code::{self, CodePolicy, Language};
 use seaworthy_guard::detector::{Detector, Scan, Window};
 use seaworthy_guard::injection::InjectionJudge;
 use seaworthy_guard::input::path::{AbsolutePaths, FilePolicy};
@@ -44,17 +43,13 @@ proptest! {
     }
 
     #[test]
-    fn judges_and_parsers_survive_any_text(text in "(\\PC{0,60}|[<>&;{}()\\[\\]\"'`$|#%=:/\\\\a-z0-9 \n]{0,120}){0,4}") {
+    fn judges_survive_any_text(text in "(\\PC{0,60}|[<>&;{}()\\[\\]\"'`$|#%=:/\\\\a-z0-9 \n]{0,120}){0,4}") {
         INJECTION.assess(&text);
         MODERATION.assess(&text);
         html::strip(&text);
         shell::dangers(&text);
         let _ = shell::quote(&text);
         let _ = FilePolicy::default().check(&text);
-        for language in [Language::Json, Language::Python, Language::JavaScript, Language::Shell, Language::Sql] {
-            code::check(language, &text, &CodePolicy::default());
-        }
-        code::blocks(&text);
     }
 }
 

@@ -6,6 +6,7 @@ mod environment;
 mod equivalence;
 #[cfg(test)]
 mod golden;
+mod guards;
 #[cfg(test)]
 mod limit_mistakes;
 #[cfg(test)]

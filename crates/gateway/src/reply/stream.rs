@@ -163,6 +163,12 @@ impl StreamRelay {
             {
                 break Some(refusal);
             }
+            if self.is_blocked() {
+                out.extend(self.translated_end(exchange));
+                // The provider need not go on with what nobody will see.
+                self.finish(exchange);
+                return out.into();
+            }
         };
         match failure {
             None if self.meter.terminal_seen() => out.extend(self.translated_end(exchange)),
@@ -170,6 +176,10 @@ impl StreamRelay {
             Some(refusal) => out.extend(self.break_off(exchange, refusal)),
         }
         out.into()
+    }
+
+    fn is_blocked(&self) -> bool {
+        matches!(&self.passing, Passing::Translated(translator) if translator.is_blocked())
     }
 
     /// The end of a translated answer, the first time; nothing for others, which pass as they are.
@@ -191,7 +201,11 @@ impl StreamRelay {
     /// could not read it.
     fn end(&mut self, exchange: &mut Exchange, error: Option<&Error>) -> Option<Bytes> {
         if self.meter.terminal_seen() || (error.is_none() && self.meter.is_complete()) {
-            let rest = self.translated_end(exchange);
+            let mut rest = self.translated_end(exchange);
+            if !self.meter.terminal_seen() && matches!(self.passing, Passing::Direct { .. }) {
+                // The answer is whole, but some servers forget to say so.
+                rest.extend_from_slice(last_event(self.dialect));
+            }
             if self.upstream.is_some() {
                 self.finish(exchange);
             }
@@ -259,8 +273,9 @@ impl StreamRelay {
     /// Tells the exchange what was used and what was left out, whether or not the stream came to
     /// its end.
     pub(crate) fn note_end(&mut self, exchange: &mut Exchange) {
-        if let Passing::Translated(translator) = &self.passing {
+        if let Passing::Translated(translator) = &mut self.passing {
             exchange.dropped.extend(translator.dropped());
+            exchange.verdicts.append(translator.take_verdicts());
         }
         if let Some(call) = &mut exchange.call {
             let used = self.meter.usage_or_estimate(call.input_bytes());
@@ -280,4 +295,13 @@ enum Out {
     Slice(usize),
     /// Bytes put together anew.
     Copy(BytesMut),
+}
+
+/// The event that ends a stream of this dialect, where it says nothing but that.
+fn last_event(dialect: Dialect) -> &'static [u8] {
+    match dialect {
+        Dialect::OpenAiChat => b"data: [DONE]\n\n",
+        Dialect::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        _ => b"",
+    }
 }

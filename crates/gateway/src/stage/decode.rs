@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use seaworthy_core::code::Code;
 use seaworthy_edge::body::{Error, RequestBody};
-use seaworthy_llm::{Head, PlainOperation};
+use seaworthy_llm::{Fault, Head, PlainOperation};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -25,18 +25,23 @@ pub(crate) async fn decode(
     body: RequestBody,
 ) -> Result<Request, Refusal> {
     let body = body.read().await.map_err(|error| unread(&error))?;
-    let head = match operation {
-        Operation::Chat(dialect) => seaworthy_llm::head(dialect, &body)?,
-        Operation::CountTokens => seaworthy_llm::count_tokens_head(operation.dialect(), &body)?,
-        Operation::Embeddings => seaworthy_llm::plain_head(PlainOperation::Embeddings, &body)?,
-        Operation::Moderations => seaworthy_llm::plain_head(PlainOperation::Moderations, &body)?,
-    };
+    let head = head(operation, &body)?;
     exchange.stream = head.stream;
     Ok(Request {
         operation,
         head,
         body,
     })
+}
+
+/// Reads the head of a body.
+pub(crate) fn head(operation: Operation, body: &Bytes) -> Result<Head, Fault> {
+    match operation {
+        Operation::Chat(dialect) => seaworthy_llm::head(dialect, body),
+        Operation::CountTokens => seaworthy_llm::count_tokens_head(operation.dialect(), body),
+        Operation::Embeddings => seaworthy_llm::plain_head(PlainOperation::Embeddings, body),
+        Operation::Moderations => seaworthy_llm::plain_head(PlainOperation::Moderations, body),
+    }
 }
 
 fn unread(error: &Error) -> Refusal {

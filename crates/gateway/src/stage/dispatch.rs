@@ -10,6 +10,7 @@ use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
 
 use crate::echo::{self, EchoReply};
 use crate::exchange::Exchange;
+use crate::guards::output::guard_reply;
 use crate::headers;
 use crate::provider::Backend;
 use crate::refusal::Refusal;
@@ -187,10 +188,17 @@ fn is_usage_to_be_forced(request: &Screened) -> bool {
 }
 
 fn answer_locally(exchange: &mut Exchange, request: &Screened) -> Result<Reply, Refusal> {
+    let engine = exchange.snapshot.guards.output.clone();
+    let guard = |reply: &mut seaworthy_core::call::Reply| {
+        if let Some(engine) = &engine {
+            guard_reply(engine, reply, &mut exchange.verdicts);
+        }
+    };
     let reply = echo::answer(
         request,
         exchange.request_id.as_str(),
         exchange.gateway.clock.now(),
+        guard,
     )?;
     mark_dispatched(exchange);
     exchange.first_byte = Some(exchange.started.elapsed());

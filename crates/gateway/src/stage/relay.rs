@@ -1,6 +1,4 @@
 //! The answer goes back: unary answers are read whole and metered, streams are metered in passing.
-//!
-//! Output guards belong here.
 
 use std::borrow::Cow;
 
@@ -21,6 +19,7 @@ use crate::reply::stream::{Passing, StreamRelay};
 use crate::reply::{Answer, Content};
 use crate::routes::Operation;
 use crate::stage::dispatch::{Back, Reply};
+use crate::translate::Translation;
 
 mod translated;
 
@@ -38,6 +37,10 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
             let (mut head, body) = response.into_parts();
             note_request_id(exchange, &mut head.headers);
             let response = Response::from_parts(head, body);
+            let back = match response.status() {
+                StatusCode::OK => guarded(exchange, back),
+                _ => back,
+            };
             match response.status() {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     note_refused(exchange);
@@ -70,6 +73,24 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                 status => Err(unexpected(exchange, status, response.headers())),
             }
         }
+    }
+}
+
+/// Answers that are guarded are read and written anew, also where both sides speak one dialect.
+fn guarded(exchange: &Exchange, back: Back) -> Back {
+    match (back, exchange.operation()) {
+        (Back::Direct { strip_usage }, Some(Operation::Chat(dialect)))
+            if exchange.snapshot.guards.output.is_some() =>
+        {
+            Back::Translated {
+                translation: Translation {
+                    provider: dialect,
+                    caller: dialect,
+                },
+                include_usage: !strip_usage,
+            }
+        }
+        _ => back,
     }
 }
 

@@ -1,9 +1,16 @@
 //! May this be asked? Input guards belong here: they judge, redact or refuse the request before it
 //! can leave.
 
+use std::sync::Arc;
+
+use seaworthy_core::code::Code;
+
+use crate::exchange::Exchange;
+use crate::guards::input::Refused;
 use crate::refusal::Refusal;
+use crate::routes::Operation;
 use crate::stage::admit::Admission;
-use crate::stage::decode::Request;
+use crate::stage::decode::{Request, head};
 
 /// A request that passed every input guard.
 #[derive(Debug)]
@@ -17,11 +24,66 @@ impl std::ops::Deref for Screened {
     }
 }
 
-/// Screens a request. No guard is configured yet, so that every admitted request passes.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the guards that are to come refuse"
-)]
-pub(crate) fn screen(request: Request, _admission: &Admission) -> Result<Screened, Refusal> {
+/// Screens a request. What a guard replaces is replaced in the caller's own bytes.
+pub(crate) fn screen(
+    exchange: &mut Exchange,
+    mut request: Request,
+    _admission: &Admission,
+) -> Result<Screened, Refusal> {
+    let guards = Arc::clone(&exchange.snapshot.guards);
+    if guards.output.is_some() && request.head.choices > 1 {
+        let message = "Answers are guarded here, and only single ones can be: leave `n` out or set \
+                       it to 1.";
+        return Err(Refusal::new(Code::InvalidRequest, message).at("n".to_owned()));
+    }
+    if let Some(guard) = &guards.input {
+        // The head was read from it, so that it is UTF-8.
+        let body = str::from_utf8(&request.body).map_err(|_| unreadable())?;
+        let is_conversation = matches!(
+            request.operation,
+            Operation::Chat(_) | Operation::CountTokens
+        );
+        let screened = guard.screen(body, is_conversation, &mut exchange.verdicts);
+        if let Some(body) = screened.map_err(refusal)? {
+            request.body = body.into();
+            request.head = head(request.operation, &request.body)?;
+        }
+    }
     Ok(Screened(request))
+}
+
+/// Why a request may not leave, without a word of what it says.
+fn refusal(refused: Refused) -> Refusal {
+    match refused {
+        Refused::TooLong(too_long) => Refusal::new(
+            Code::ContentTooLong,
+            format!(
+                "`{}` allows {} characters of text, found {}. Shorten the text.",
+                too_long.setting, too_long.allowed, too_long.found
+            ),
+        ),
+        Refused::Injection(place) => Refusal::new(
+            Code::ContentFilter,
+            format!(
+                "A text of the request ({}) looks like an attempt to take control of the model. \
+                 Take it out or put it in other words.",
+                place.as_str()
+            ),
+        ),
+        Refused::Blocked(place) => Refusal::new(
+            Code::ContentFilter,
+            format!(
+                "A text of the request ({}) holds a credential or data about a person, which must \
+                 not leave. Take it out.",
+                place.as_str()
+            ),
+        ),
+        Refused::Unreadable => unreadable(),
+    }
+}
+
+fn unreadable() -> Refusal {
+    let message = "A text of the request holds an escape that stands for no character, so that it \
+                   cannot be checked. Send valid Unicode.";
+    Refusal::new(Code::InvalidRequest, message)
 }

@@ -21,6 +21,7 @@ fn count(exchange: &Exchange) {
     let metrics = &exchange.gateway.metrics;
     let action = exchange.action_name();
     let seconds = exchange.started.elapsed().as_secs_f64();
+    metrics.count_verdicts(&exchange.verdicts);
     if let Some(code) = exchange.code {
         metrics.count_error(action, code);
     }

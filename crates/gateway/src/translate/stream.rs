@@ -9,6 +9,8 @@ use seaworthy_llm::usage::UsageMeter;
 use seaworthy_llm::{Loss, ProviderError, StreamDecoder, StreamEncoder, StreamSettings};
 
 use super::{Translation, error};
+use crate::guards::output::OutputGuard;
+use crate::guards::verdicts::Verdicts;
 use crate::refusal::Refusal;
 
 /// Reads events of the provider and writes events for the caller.
@@ -16,6 +18,8 @@ use crate::refusal::Refusal;
 pub(crate) struct StreamTranslator {
     translation: Translation,
     decoder: StreamDecoder,
+    /// Judges what is between the two.
+    guard: Option<OutputGuard>,
     encoder: StreamEncoder,
     /// Between the two; empty between events.
     deltas: Vec<Delta>,
@@ -27,10 +31,15 @@ pub(crate) struct StreamTranslator {
 }
 
 impl StreamTranslator {
-    pub(crate) fn new(translation: Translation, settings: StreamSettings) -> Self {
+    pub(crate) fn new(
+        translation: Translation,
+        settings: StreamSettings,
+        guard: Option<OutputGuard>,
+    ) -> Self {
         Self {
             translation,
             decoder: StreamDecoder::new(translation.provider),
+            guard,
             encoder: StreamEncoder::new(translation.caller, settings),
             deltas: Vec::new(),
             usage_seen: false,
@@ -56,7 +65,15 @@ impl StreamTranslator {
             return Ok(());
         }
         let read = self.decoder.push(event, &mut self.deltas);
-        for delta in self.deltas.drain(..) {
+        let mut deltas = std::mem::take(&mut self.deltas);
+        if let Some(guard) = &mut self.guard {
+            let mut passed = Vec::new();
+            for delta in deltas.drain(..) {
+                guard.push(delta, &mut passed);
+            }
+            deltas = passed;
+        }
+        for delta in deltas.drain(..) {
             match &delta {
                 Delta::Error {
                     status,
@@ -76,6 +93,7 @@ impl StreamTranslator {
             }
             self.encoder.push(&delta, out);
         }
+        self.deltas = deltas;
         match read {
             // What comes after the end does not undo the answer.
             Err(_) if self.finished => Ok(()),
@@ -103,6 +121,17 @@ impl StreamTranslator {
         self.encoder.push(&Delta::Usage(usage), out);
         self.encoder.finish(out);
         Ok(())
+    }
+
+    /// Whether a guard ended the answer; what comes after is not for the caller.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.guard.as_ref().is_some_and(OutputGuard::is_blocked)
+    }
+
+    /// What guards decided about the answer.
+    pub(crate) fn take_verdicts(&mut self) -> Verdicts {
+        let guard = self.guard.as_mut();
+        guard.map(OutputGuard::take_verdicts).unwrap_or_default()
     }
 
     /// What could not be told in the caller's dialect so far.

@@ -172,7 +172,7 @@ async fn the_callers_credentials_end_here_and_the_providers_are_put_in_their_pla
                     assert_eq!(seen.header("authorization"), format!("Bearer {secret}"));
                     assert_eq!(seen.header("x-api-key"), "");
                 }
-                Family::Anthropic => {
+                _ => {
                     assert_eq!(seen.header("x-api-key"), secret);
                     assert_eq!(seen.header("authorization"), "");
                 }

@@ -12,7 +12,7 @@ use crate::support::wire::{DIALECTS, ask, http, path};
 fn error_body(dialect: Dialect, kind: &str) -> Value {
     match dialect.family() {
         Family::OpenAi => json!({"error": {"message": "No.", "type": kind, "code": kind}}),
-        Family::Anthropic => {
+        _ => {
             json!({"type": "error", "error": {"type": kind, "message": "No."}})
         }
     }

@@ -120,7 +120,7 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_callers_words() {
     for family in FAMILIES {
         let with_version = |call: crate::support::client::Call| match family {
             Family::Anthropic => call.header("anthropic-version", "2023-06-01"),
-            Family::OpenAi => call,
+            _ => call,
         };
         let missing = with_version(app.get("/v1/assistants")).send().await;
         missing.assert_error(family, 404, "not_found");

@@ -44,7 +44,7 @@ fn said(caller: Dialect, answer: &Value) -> (String, Vec<(String, Value)>, (u64,
                 calls.push((name, serde_json::from_str(arguments).unwrap()));
             }
         }
-        Family::Anthropic => {
+        _ => {
             for block in answer["content"].as_array().unwrap() {
                 match block["type"].as_str().unwrap() {
                     "text" => text.push_str(block["text"].as_str().unwrap()),
@@ -65,7 +65,7 @@ fn told(caller: Dialect, usage: &Value) -> (u64, u64) {
     let count = |name: &str| usage[name].as_u64().unwrap_or(0);
     match caller.family() {
         Family::OpenAi => (count("prompt_tokens"), count("completion_tokens")),
-        Family::Anthropic => {
+        _ => {
             let cached = count("cache_read_input_tokens") + count("cache_creation_input_tokens");
             (count("input_tokens") + cached, count("output_tokens"))
         }
@@ -79,7 +79,9 @@ fn data(answer: &Answer) -> Vec<Value> {
     assert!(text.ends_with("\n\n"), "{text}");
     let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
     let events = lines.filter(|data| *data != "[DONE]");
-    events.map(|data| serde_json::from_str(data).unwrap()).collect()
+    events
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect()
 }
 
 /// The text and the tool arguments of a stream, and the usage that it tells last.
@@ -90,9 +92,13 @@ fn streamed(caller: Dialect, answer: &Answer) -> (String, String, Value) {
             Family::OpenAi => {
                 let delta = &event["choices"][0]["delta"];
                 let call = &delta["tool_calls"][0]["function"]["arguments"];
-                (delta["content"].clone(), call.clone(), event["usage"].clone())
+                (
+                    delta["content"].clone(),
+                    call.clone(),
+                    event["usage"].clone(),
+                )
             }
-            Family::Anthropic => {
+            _ => {
                 let delta = &event["delta"];
                 let piece = delta["partial_json"].clone();
                 (delta["text"].clone(), piece, event["usage"].clone())
@@ -148,7 +154,11 @@ async fn streams_cross_event_by_event_with_the_providers_figures() {
                 let body = ask_across(caller, true, &more);
                 let answer = app.post(path(caller), body).send().await;
                 assert_eq!(answer.status, 200, "{}", answer.text());
-                assert!(answer.header("content-type").starts_with("text/event-stream"));
+                assert!(
+                    answer
+                        .header("content-type")
+                        .starts_with("text/event-stream")
+                );
                 assert_eq!(answer.header("cache-control"), "no-cache");
                 let (text, arguments, usage) = streamed(caller, &answer);
                 match tools {
@@ -203,7 +213,8 @@ async fn the_provider_sees_its_own_api_and_nothing_of_the_callers() {
             ("anthropic-ratelimit-tokens-remaining", "7"),
             ("request-id", "req_theirs"),
         ];
-        app.upstream.will_send(http(200, &headers, answer.to_string()));
+        app.upstream
+            .will_send(http(200, &headers, answer.to_string()));
         let body = ask_across(caller, false, &json!({}));
         let call = app
             .post(&format!("{}?beta=true", path(caller)), body)
@@ -225,7 +236,7 @@ async fn the_provider_sees_its_own_api_and_nothing_of_the_callers() {
                 assert_eq!(seen.header("anthropic-beta"), "");
                 assert!(dropped.contains("headers.anthropic-beta="), "{dropped}");
             }
-            Family::Anthropic => {
+            _ => {
                 assert_eq!(seen.target, "/base/v1/messages");
                 assert_eq!(body["model"], "claude-real");
                 assert!(body["max_tokens"].as_u64().unwrap() > 1_000);
@@ -236,7 +247,10 @@ async fn the_provider_sees_its_own_api_and_nothing_of_the_callers() {
         }
         assert_eq!(answer.header("x-ratelimit-remaining-tokens"), "");
         assert_eq!(answer.header("anthropic-ratelimit-tokens-remaining"), "");
-        assert_eq!(answer.header("x-seaworthy-upstream-request-id"), "req_theirs");
+        assert_eq!(
+            answer.header("x-seaworthy-upstream-request-id"),
+            "req_theirs"
+        );
         assert!(answer.header("x-seaworthy-target").ends_with("-real"));
         app.finish().await;
     }
@@ -253,7 +267,7 @@ async fn what_is_left_out_is_named_in_the_answer_and_in_the_log() {
             }
             let (field, name) = match caller.family() {
                 Family::OpenAi => (json!({"seed": 7, "x\u{2693}": 1}), "seed"),
-                Family::Anthropic => (json!({"top_k": 7, "x\u{2693}": 1}), "top_k"),
+                _ => (json!({"top_k": 7, "x\u{2693}": 1}), "top_k"),
             };
             let body = ask_across(caller, is_stream, &field);
             let answer = app.post(path(caller), body).send().await;
@@ -265,7 +279,10 @@ async fn what_is_left_out_is_named_in_the_answer_and_in_the_log() {
             assert!(!app.upstream.only_request().text().contains("\"x"));
             let log = app.finish().await;
             let logged = format!("{name}=\\\"the provider has no `{name}`\\\"");
-            assert!(log.contains("\"dropped\":\"") && log.contains(&logged), "{log}");
+            assert!(
+                log.contains("\"dropped\":\"") && log.contains(&logged),
+                "{log}"
+            );
         }
     }
 }
@@ -293,7 +310,11 @@ async fn what_would_change_the_question_is_refused_with_the_field_and_nothing_le
     let cases = [
         (Dialect::OpenAiChat, json!({"n": 2}), "n"),
         (Dialect::AnthropicMessages, native, "tools[0]"),
-        (Dialect::AnthropicMessages, json!({"temperature": "hot"}), "temperature"),
+        (
+            Dialect::AnthropicMessages,
+            json!({"temperature": "hot"}),
+            "temperature",
+        ),
     ];
     for (caller, more, field) in cases {
         let app = TestApp::start().await;
@@ -320,7 +341,9 @@ async fn usage_that_the_provider_leaves_out_is_estimated_and_told_as_it_is_recor
         for is_stream in [false, true] {
             let app = TestApp::start().await;
             if is_stream {
-                let silent = events(provider, false).concat().replace("\"usage\":", "\"used\":");
+                let silent = events(provider, false)
+                    .concat()
+                    .replace("\"usage\":", "\"used\":");
                 app.upstream.will(stream(silent));
             } else {
                 let silent = reply(provider, false, &Value::Null);

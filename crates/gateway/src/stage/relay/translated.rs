@@ -1,13 +1,17 @@
 //! Answers of providers that speak another dialect than the caller. Nothing of the provider's head
 //! is passed on but the advice on when to try again: its rate limits are of another API.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use seaworthy_core::call::Reply;
 use seaworthy_core::code::Code;
 use seaworthy_edge::client::UpstreamBody;
 use seaworthy_llm::{ErrorView, StreamSettings, decode_error, encode_error, usage};
 
 use super::{ESTIMATED, YES, collect, estimate, joined, provider_name, retry_headers, unexpected};
 use crate::exchange::Exchange;
+use crate::guards::output::{OutputGuard, guard_reply};
 use crate::refusal::Refusal;
 use crate::reply::stream::{Passing, StreamRelay};
 use crate::reply::{Answer, Content};
@@ -29,7 +33,9 @@ pub(super) fn stream(
         include_usage,
         created_unix_s: exchange.gateway.clock.now().seconds(),
     };
-    let translator = StreamTranslator::new(translation, settings);
+    let engine = exchange.snapshot.guards.output.as_ref();
+    let guard = engine.map(|engine| OutputGuard::new(Arc::clone(engine)));
+    let translator = StreamTranslator::new(translation, settings, guard);
     let passing = Passing::Translated(Box::new(translator));
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -65,7 +71,14 @@ pub(super) async fn whole(
         call.note_usage(used);
     }
     let now = exchange.gateway.clock.now().seconds();
-    let encoded = translation.reply(&text, used, now).map_err(|fault| {
+    let engine = exchange.snapshot.guards.output.clone();
+    let guard = |reply: &mut Reply| {
+        if let Some(engine) = &engine {
+            guard_reply(engine, reply, &mut exchange.verdicts);
+        }
+    };
+    let encoded = translation.reply(&text, used, now, guard);
+    let encoded = encoded.map_err(|fault| {
         // The fault's sentence may quote the answer; where it is does not.
         let place = fault
             .param

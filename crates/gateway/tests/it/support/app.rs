@@ -36,6 +36,7 @@ pub(crate) const ANTHROPIC_SECRET: &str = "sk-ant-5ecret-of-the-gateway";
 #[derive(Default)]
 pub(crate) struct Builder {
     server: String,
+    sections: String,
     timeouts: String,
     is_shared: bool,
     plane: Option<Plane>,
@@ -46,6 +47,12 @@ impl Builder {
     pub(crate) fn server(mut self, option: &str) -> Self {
         self.server.push_str(option);
         self.server.push('\n');
+        self
+    }
+
+    /// Adds whole sections.
+    pub(crate) fn sections(mut self, text: &str) -> Self {
+        self.sections.push_str(text);
         self
     }
 
@@ -96,8 +103,10 @@ impl Builder {
             targets = ["anthropic/claude-real"]
             [models.echo]
             targets = ["echo/echo"]
+            {sections}
             "#,
             server = self.server,
+            sections = self.sections,
         )
     }
 

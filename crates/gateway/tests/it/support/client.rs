@@ -177,7 +177,7 @@ pub(crate) fn code_of(error: &Value, family: Family) -> String {
             assert!(error.get("type").is_none(), "{error}");
             &error["error"]["code"]
         }
-        Family::Anthropic => {
+        _ => {
             assert_eq!(error["type"], "error");
             &error["error"]["details"]["error_code"]
         }

@@ -35,7 +35,10 @@ fn embeddings(usage: &Value) -> Value {
 async fn embeddings_pass_byte_for_byte_and_their_tokens_are_recorded() {
     let app = TestApp::start().await;
     let answer = embeddings(&json!({"prompt_tokens": 8, "total_tokens": 8})).to_string();
-    let headers = [("content-type", "application/json"), ("x-ratelimit-remaining-tokens", "7")];
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-ratelimit-remaining-tokens", "7"),
+    ];
     app.upstream.will_send(http(200, &headers, &answer));
     let asked = r#"{ "input": ["one", "two"], "model":"gpt" , "dimensions":2}"#;
     let answered = app.post("/v1/embeddings", asked).send().await;
@@ -45,19 +48,29 @@ async fn embeddings_pass_byte_for_byte_and_their_tokens_are_recorded() {
     assert_eq!(seen.target, "/v1/embeddings");
     assert_eq!(seen.text(), asked.replace("\"gpt\"", "\"gpt-real\""));
     let settled = app.only_settlement().await;
-    let expected = Usage { input_tokens: 8, ..Usage::default() };
-    assert_eq!((settled.usage, &*settled.operation), (expected, "embeddings"));
+    let expected = Usage {
+        input_tokens: 8,
+        ..Usage::default()
+    };
+    assert_eq!(
+        (settled.usage, &*settled.operation),
+        (expected, "embeddings")
+    );
     app.finish().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn tokens_of_embeddings_are_estimated_from_the_input_alone() {
     let app = TestApp::start().await;
-    app.upstream.will_send(json_response(200, &embeddings(&Value::Null)));
+    app.upstream
+        .will_send(json_response(200, &embeddings(&Value::Null)));
     let asked = json!({"model": "gpt", "input": "x".repeat(400)}).to_string();
     app.post("/v1/embeddings", asked).send().await;
     let usage = app.only_settlement().await.usage;
-    assert!(usage.estimated && (100..150).contains(&usage.input_tokens), "{usage:?}");
+    assert!(
+        usage.estimated && (100..150).contains(&usage.input_tokens),
+        "{usage:?}"
+    );
     assert_eq!(usage.output_tokens, 0);
     app.finish().await;
 }
@@ -74,7 +87,10 @@ async fn moderation_passes_and_is_free_of_charge() {
     assert_eq!(seen.target, "/v1/moderations");
     assert_eq!(seen.text(), asked.replace("\"gpt\"", "\"gpt-real\""));
     let settled = app.only_settlement().await;
-    assert_eq!((settled.usage, &*settled.operation), (Usage::default(), "moderations"));
+    assert_eq!(
+        (settled.usage, &*settled.operation),
+        (Usage::default(), "moderations")
+    );
     app.finish().await;
 }
 
@@ -99,7 +115,11 @@ async fn a_request_without_its_input_or_its_model_is_refused() {
     for (path, body, field) in [
         ("/v1/embeddings", r#"{"model":"gpt"}"#, Some("input")),
         ("/v1/embeddings", r#"{"input":"one"}"#, Some("model")),
-        ("/v1/embeddings", r#"{"model":7,"input":"one"}"#, Some("model")),
+        (
+            "/v1/embeddings",
+            r#"{"model":7,"input":"one"}"#,
+            Some("model"),
+        ),
         ("/v1/moderations", r#"{"model":"gpt"}"#, Some("input")),
         ("/v1/moderations", "[]", None),
         ("/v1/moderations", r#"{"input":"#, None),

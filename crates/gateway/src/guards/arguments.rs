@@ -1,0 +1,95 @@
+//! Guards the arguments of tool calls, joined up: what counts is what the tool will read, so that
+//! escapes hide nothing and no replacement breaks the JSON.
+
+use seaworthy_guard::{Action, Engine, Place};
+
+use super::texts::{Kind, Outline, Text, replace};
+use super::verdicts::Verdicts;
+
+/// What became of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Guarded {
+    /// Nothing was found.
+    Same,
+    /// Something was replaced.
+    Changed(String),
+    /// It goes no further.
+    Blocked,
+}
+
+/// Guards arguments as a model wrote them: mostly JSON, sometimes plain text.
+pub(crate) fn guard(
+    engine: &Engine,
+    place: Place,
+    written: &str,
+    verdicts: &mut Verdicts,
+) -> Guarded {
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(written).is_ok();
+    let outline = is_json.then(|| Outline::read(written).ok()).flatten();
+    let Some(outline) = outline else {
+        return guard_text(engine, place, written, verdicts);
+    };
+    let mut edits = Vec::new();
+    for text in &outline.texts {
+        match guard_member(engine, place, text, verdicts) {
+            Guarded::Same => {}
+            Guarded::Changed(new) => edits.push((text.at.clone(), new)),
+            Guarded::Blocked => return Guarded::Blocked,
+        }
+    }
+    match edits.is_empty() {
+        true => Guarded::Same,
+        false => Guarded::Changed(replace(written, &edits)),
+    }
+}
+
+/// Guards one text of a document: by itself, and then as the value of its name, because
+/// `"password": "…"` is told by both.
+pub(crate) fn guard_member(
+    engine: &Engine,
+    place: Place,
+    text: &Text<'_>,
+    verdicts: &mut Verdicts,
+) -> Guarded {
+    let alone = guard_text(engine, place, &text.value, verdicts);
+    if alone != Guarded::Same || text.kind == Kind::Key || text.key.is_empty() {
+        return alone;
+    }
+    let prefix = format!("\"{}\": \"", text.key);
+    let named = format!("{prefix}{}\"", text.value);
+    let outcome = engine.apply(place, &named, None);
+    match outcome.verdict.action {
+        Action::Block => {
+            verdicts.extend(place, &outcome.verdict);
+            Guarded::Blocked
+        }
+        Action::Redact | Action::Tokenize => {
+            let value = outcome.text.strip_prefix(&prefix);
+            match value.and_then(|rest| rest.strip_suffix('"')) {
+                Some(value) if value != text.value => {
+                    verdicts.extend(place, &outcome.verdict);
+                    Guarded::Changed(value.to_owned())
+                }
+                // Only the name matched, and that is judged by itself.
+                _ => Guarded::Same,
+            }
+        }
+        Action::Allow | Action::Flag => Guarded::Same,
+    }
+}
+
+/// Guards one text.
+pub(crate) fn guard_text(
+    engine: &Engine,
+    place: Place,
+    text: &str,
+    verdicts: &mut Verdicts,
+) -> Guarded {
+    let outcome = engine.apply(place, text, None);
+    verdicts.extend(place, &outcome.verdict);
+    match outcome.verdict.action {
+        Action::Block => Guarded::Blocked,
+        Action::Redact | Action::Tokenize => Guarded::Changed(outcome.text.into_owned()),
+        Action::Allow | Action::Flag => Guarded::Same,
+    }
+}

@@ -1,0 +1,302 @@
+//! Guards an answer on its way to the caller, whole or streamed: what a caller gets is the same
+//! whichever way it comes.
+//!
+//! Text and reasoning flow on as soon as they are decided. A tool call is held back until its
+//! arguments are complete, because only whole arguments can be judged. A blocked answer ends before
+//! the match with the stop reason of a content filter.
+
+use std::sync::Arc;
+
+use seaworthy_core::call::{Block, BlockOpening, Delta, MediaSource, Reply, StopReason};
+use seaworthy_guard::{Engine, Flow, Place, StreamGuard};
+
+use super::arguments::{self, Guarded};
+use super::verdicts::Verdicts;
+
+/// Longest arguments that are held back; longer ones are blocked unseen.
+const MAX_ARGUMENTS_BYTES: usize = 4 * 1024 * 1024;
+
+/// Guards one streamed answer.
+#[derive(Debug)]
+pub(crate) struct OutputGuard {
+    engine: Arc<Engine>,
+    open: Open,
+    verdicts: Verdicts,
+    is_blocked: bool,
+}
+
+/// The block that is being read.
+#[derive(Debug)]
+enum Open {
+    None,
+    Text(Place, Box<StreamGuard>),
+    /// A tool call whose arguments are not complete.
+    Tool {
+        opening: BlockOpening,
+        arguments: String,
+    },
+}
+
+impl OutputGuard {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            open: Open::None,
+            verdicts: Verdicts::default(),
+            is_blocked: false,
+        }
+    }
+
+    /// Whether the answer was ended; then nothing more passes.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// Takes the next step of the answer and appends what may pass.
+    pub(crate) fn push(&mut self, delta: Delta, out: &mut Vec<Delta>) {
+        if self.is_blocked {
+            return;
+        }
+        match (delta, &mut self.open) {
+            (Delta::Open(opening), _) => self.begin(opening, out),
+            (Delta::Text(piece), Open::Text(_, guard)) => {
+                let flow = pass(guard, &piece, Delta::Text, out);
+                self.go_on(flow, out);
+            }
+            (Delta::Thinking(piece), Open::Text(_, guard)) => {
+                let flow = pass(guard, &piece, Delta::Thinking, out);
+                self.go_on(flow, out);
+            }
+            (Delta::Arguments(piece), Open::Tool { arguments, .. }) => {
+                arguments.push_str(&piece);
+                if arguments.len() > MAX_ARGUMENTS_BYTES {
+                    self.verdicts.add("length", Place::ToolArguments, "block");
+                    self.open = Open::None;
+                    self.block(out);
+                }
+            }
+            // Pieces belong to an open block of their kind; others cannot be judged.
+            (Delta::Text(_) | Delta::Thinking(_) | Delta::Arguments(_), _) => self.block(out),
+            (Delta::Signature(sealed), Open::Text(place, guard)) => {
+                // It follows the reasoning, of which nothing is to come.
+                let flow = finish(*place, guard, out);
+                self.go_on(flow, out);
+                if !self.is_blocked {
+                    out.push(Delta::Signature(sealed));
+                }
+            }
+            (Delta::Close, _) => self.close(out),
+            (
+                Delta::Finish {
+                    stop_reason,
+                    stop_sequence,
+                },
+                Open::None,
+            ) => out.push(Delta::Finish {
+                stop_reason,
+                stop_sequence,
+            }),
+            (finish @ Delta::Finish { .. }, _) => {
+                self.close(out);
+                if !self.is_blocked {
+                    out.push(finish);
+                }
+            }
+            (other, _) => out.push(other),
+        }
+    }
+
+    /// What was decided, also about a block that is still open.
+    pub(crate) fn take_verdicts(&mut self) -> Verdicts {
+        self.note_open();
+        self.open = Open::None;
+        std::mem::take(&mut self.verdicts)
+    }
+
+    fn begin(&mut self, opening: BlockOpening, out: &mut Vec<Delta>) {
+        let place = match &opening {
+            BlockOpening::Text | BlockOpening::Refusal => Place::OutputText,
+            BlockOpening::Thinking => Place::Reasoning,
+            BlockOpening::ToolUse { .. } => {
+                self.open = Open::Tool {
+                    opening,
+                    arguments: String::new(),
+                };
+                return;
+            }
+            BlockOpening::EncryptedThinking(_) => {
+                self.open = Open::None;
+                out.push(Delta::Open(opening));
+                return;
+            }
+        };
+        self.open = Open::Text(place, Box::new(self.engine.stream(place)));
+        out.push(Delta::Open(opening));
+    }
+
+    fn close(&mut self, out: &mut Vec<Delta>) {
+        match &mut self.open {
+            Open::None => out.push(Delta::Close),
+            Open::Text(place, guard) => {
+                let flow = finish(*place, guard, out);
+                self.go_on(flow, out);
+                if !self.is_blocked {
+                    self.note_open();
+                    self.open = Open::None;
+                    out.push(Delta::Close);
+                }
+            }
+            Open::Tool { .. } => self.close_tool(out),
+        }
+    }
+
+    fn close_tool(&mut self, out: &mut Vec<Delta>) {
+        let Open::Tool { opening, arguments } = std::mem::replace(&mut self.open, Open::None)
+        else {
+            return;
+        };
+        let place = Place::ToolArguments;
+        let arguments = match arguments::guard(&self.engine, place, &arguments, &mut self.verdicts)
+        {
+            Guarded::Same => arguments,
+            Guarded::Changed(new) => new,
+            Guarded::Blocked => return self.block(out),
+        };
+        out.push(Delta::Open(opening));
+        if !arguments.is_empty() {
+            out.push(Delta::Arguments(arguments));
+        }
+        out.push(Delta::Close);
+    }
+
+    fn go_on(&mut self, flow: Flow, out: &mut Vec<Delta>) {
+        if flow == Flow::Blocked {
+            self.note_open();
+            self.open = Open::None;
+            out.push(Delta::Close);
+            self.block(out);
+        }
+    }
+
+    /// Ends the answer.
+    fn block(&mut self, out: &mut Vec<Delta>) {
+        self.is_blocked = true;
+        out.push(Delta::Finish {
+            stop_reason: StopReason::ContentFilter,
+            stop_sequence: None,
+        });
+    }
+
+    fn note_open(&mut self) {
+        if let Open::Text(place, guard) = &self.open {
+            self.verdicts.extend(*place, guard.verdict());
+        }
+    }
+}
+
+fn pass(
+    guard: &mut StreamGuard,
+    piece: &str,
+    delta: fn(String) -> Delta,
+    out: &mut Vec<Delta>,
+) -> Flow {
+    let mut text = String::new();
+    let flow = guard.push(piece, &mut text);
+    if !text.is_empty() {
+        out.push(delta(text));
+    }
+    flow
+}
+
+fn finish(place: Place, guard: &mut StreamGuard, out: &mut Vec<Delta>) -> Flow {
+    let mut text = String::new();
+    let flow = guard.finish(&mut text);
+    if !text.is_empty() {
+        out.push(match place {
+            Place::Reasoning => Delta::Thinking(text),
+            _ => Delta::Text(text),
+        });
+    }
+    flow
+}
+
+/// Guards a whole answer.
+pub(crate) fn guard_reply(engine: &Engine, reply: &mut Reply, verdicts: &mut Verdicts) {
+    let mut kept = Vec::with_capacity(reply.blocks.len());
+    for mut block in std::mem::take(&mut reply.blocks) {
+        let outcome = guard_block(engine, &mut block, verdicts);
+        match outcome {
+            Passed::Whole => kept.push(block),
+            Passed::Beginning => kept.push(block),
+            Passed::Nothing => {}
+        }
+        if outcome != Passed::Whole {
+            reply.stop_reason = StopReason::ContentFilter;
+            reply.stop_sequence = None;
+            break;
+        }
+    }
+    reply.blocks = kept;
+}
+
+/// How much of a block may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    Whole,
+    /// What stood before the match.
+    Beginning,
+    Nothing,
+}
+
+fn guard_block(engine: &Engine, block: &mut Block, verdicts: &mut Verdicts) -> Passed {
+    match block {
+        Block::Text(text) | Block::Refusal(text) => {
+            guard_words(engine, Place::OutputText, text, verdicts)
+        }
+        Block::Thinking { text, .. } => guard_words(engine, Place::Reasoning, text, verdicts),
+        Block::ToolUse { arguments, .. } => guard_json(engine, arguments, verdicts),
+        Block::Native(native) => guard_json(engine, &mut native.json, verdicts),
+        Block::Media(media) => match &mut media.source {
+            MediaSource::Text(text) => guard_words(engine, Place::OutputText, text, verdicts),
+            _ => Passed::Whole,
+        },
+        Block::ToolResult { blocks, .. } => {
+            let mut passed = blocks
+                .iter_mut()
+                .map(|block| guard_block(engine, block, verdicts));
+            match passed.all(|passed| passed == Passed::Whole) {
+                true => Passed::Whole,
+                false => Passed::Nothing,
+            }
+        }
+        Block::EncryptedThinking(_) | Block::CachePoint(_) => Passed::Whole,
+    }
+}
+
+fn guard_words(
+    engine: &Engine,
+    place: Place,
+    text: &mut String,
+    verdicts: &mut Verdicts,
+) -> Passed {
+    let outcome = engine.apply(place, text, None);
+    verdicts.extend(place, &outcome.verdict);
+    let is_blocked = outcome.verdict.action == seaworthy_guard::Action::Block;
+    let passed = outcome.text.into_owned();
+    *text = passed;
+    match is_blocked {
+        true => Passed::Beginning,
+        false => Passed::Whole,
+    }
+}
+
+fn guard_json(engine: &Engine, json: &mut String, verdicts: &mut Verdicts) -> Passed {
+    match arguments::guard(engine, Place::ToolArguments, json, verdicts) {
+        Guarded::Same => Passed::Whole,
+        Guarded::Changed(new) => {
+            *json = new;
+            Passed::Whole
+        }
+        Guarded::Blocked => Passed::Nothing,
+    }
+}

@@ -1,0 +1,265 @@
+//! Finds the texts of a JSON document and puts others in their place; every other byte stays.
+//!
+//! One pass over the bytes, without recursion. The document must be valid JSON.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// A string holds an escape that stands for no character, such as half a surrogate pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BrokenEscape;
+
+/// What a text is in the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The name of a member.
+    Key,
+    String,
+    Number,
+}
+
+/// One text of the document.
+#[derive(Debug)]
+pub(crate) struct Text<'a> {
+    pub(crate) kind: Kind,
+    /// Its bytes in the document, quotes included.
+    pub(crate) at: Range<usize>,
+    /// What it says.
+    pub(crate) value: Cow<'a, str>,
+    /// The name of the member that it belongs to, through arrays as well.
+    pub(crate) key: Cow<'a, str>,
+    /// The object that it belongs to.
+    pub(crate) object: Option<usize>,
+}
+
+/// One object of the document.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    pub(crate) parent: Option<usize>,
+    /// Its member `role`.
+    pub(crate) role: Option<Cow<'a, str>>,
+    /// Its member `type`.
+    pub(crate) kind: Option<Cow<'a, str>>,
+}
+
+/// The texts and objects of a document, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Outline<'a> {
+    pub(crate) texts: Vec<Text<'a>>,
+    pub(crate) objects: Vec<Object<'a>>,
+}
+
+/// An array or object that is being read.
+struct Frame<'a> {
+    object: Option<usize>,
+    key: Cow<'a, str>,
+    /// Whether the next string is the name of a member.
+    at_key: bool,
+    is_object: bool,
+}
+
+impl<'a> Outline<'a> {
+    /// Reads a document.
+    pub(crate) fn read(json: &'a str) -> Result<Self, BrokenEscape> {
+        let bytes = json.as_bytes();
+        let mut outline = Self::default();
+        let mut stack: Vec<Frame<'a>> = Vec::new();
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            match byte {
+                b'{' | b'[' => {
+                    outline.open(byte == b'{', &mut stack);
+                    at += 1;
+                }
+                b'}' | b']' => {
+                    stack.pop();
+                    at += 1;
+                }
+                b',' => {
+                    if let Some(frame) = stack.last_mut() {
+                        frame.at_key = frame.is_object;
+                    }
+                    at += 1;
+                }
+                b'"' => {
+                    let end = string_end(bytes, at);
+                    outline.string(json, at..end, &mut stack)?;
+                    at = end;
+                }
+                b'-' | b'0'..=b'9' => {
+                    let end = number_end(bytes, at);
+                    let value = Cow::Borrowed(json.get(at..end).unwrap_or_default());
+                    outline.text(Kind::Number, at..end, value, &stack);
+                    at = end;
+                }
+                _ => at += 1,
+            }
+        }
+        Ok(outline)
+    }
+
+    /// An object and those around it, from the inside out.
+    pub(crate) fn ancestors(&self, object: Option<usize>) -> impl Iterator<Item = &Object<'a>> {
+        self.indices(object)
+            .filter_map(|index| self.objects.get(index))
+    }
+
+    /// The numbers of an object and of those around it, from the inside out.
+    pub(crate) fn indices(&self, object: Option<usize>) -> impl Iterator<Item = usize> {
+        std::iter::successors(object, |index| self.objects.get(*index)?.parent)
+    }
+
+    fn open(&mut self, is_object: bool, stack: &mut Vec<Frame<'a>>) {
+        let outer = stack.last();
+        let parent = outer.and_then(|frame| frame.object);
+        let key = outer.map_or(Cow::Borrowed(""), |frame| frame.key.clone());
+        let object = match is_object {
+            true => {
+                self.objects.push(Object {
+                    parent,
+                    role: None,
+                    kind: None,
+                });
+                Some(self.objects.len() - 1)
+            }
+            false => parent,
+        };
+        stack.push(Frame {
+            object,
+            key,
+            at_key: is_object,
+            is_object,
+        });
+    }
+
+    fn string(
+        &mut self,
+        json: &'a str,
+        at: Range<usize>,
+        stack: &mut [Frame<'a>],
+    ) -> Result<(), BrokenEscape> {
+        let value = unquote(json.get(at.clone()).unwrap_or_default())?;
+        match stack.last_mut() {
+            Some(frame) if frame.at_key => {
+                frame.at_key = false;
+                frame.key = value.clone();
+                self.text(Kind::Key, at, value, stack);
+            }
+            frame => {
+                let owner = frame.filter(|frame| frame.is_object);
+                let owner = owner.and_then(|frame| Some((frame.object?, &*frame.key)));
+                if let Some((index, key)) = owner
+                    && let Some(object) = self.objects.get_mut(index)
+                {
+                    match key {
+                        "role" => object.role = Some(value.clone()),
+                        "type" => object.kind = Some(value.clone()),
+                        _ => {}
+                    }
+                }
+                self.text(Kind::String, at, value, stack);
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, kind: Kind, at: Range<usize>, value: Cow<'a, str>, stack: &[Frame<'a>]) {
+        let frame = stack.last();
+        self.texts.push(Text {
+            kind,
+            at,
+            value,
+            key: frame.map_or(Cow::Borrowed(""), |frame| frame.key.clone()),
+            object: frame.and_then(|frame| frame.object),
+        });
+    }
+}
+
+/// The document with strings in the place of some of its texts. `edits` are in its order.
+pub(crate) fn replace(json: &str, edits: &[(Range<usize>, String)]) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut copied = 0;
+    for (at, text) in edits {
+        out.push_str(json.get(copied..at.start).unwrap_or_default());
+        out.push_str(&serde_json::Value::from(text.as_str()).to_string());
+        copied = at.end;
+    }
+    out.push_str(json.get(copied..).unwrap_or_default());
+    out
+}
+
+/// Where the string that begins at `at` ends, behind its last quote.
+fn string_end(bytes: &[u8], at: usize) -> usize {
+    let mut from = at + 1;
+    loop {
+        let rest = bytes.get(from..).unwrap_or_default();
+        match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            Some(found) if rest.get(found) == Some(&b'"') => return from + found + 1,
+            Some(found) => from += found + 2,
+            None => return bytes.len(),
+        }
+    }
+}
+
+fn number_end(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    at + rest.iter().take_while(|byte| is_part(byte)).count()
+}
+
+fn unquote(quoted: &str) -> Result<Cow<'_, str>, BrokenEscape> {
+    if quoted.contains('\\') {
+        let plain: String = serde_json::from_str(quoted).map_err(|_| BrokenEscape)?;
+        return Ok(Cow::Owned(plain));
+    }
+    let inner = quoted.get(1..quoted.len().saturating_sub(1));
+    Ok(Cow::Borrowed(inner.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_found_with_its_name_and_its_object() {
+        let json = r#"{"messages":[{"r\u006fle":"tool","content":["a\n",{"type":"x","n":-1.5e3}]}],"top":"t"}"#;
+        let outline = Outline::read(json).unwrap();
+        let found: Vec<(Kind, &str, &str)> = outline
+            .texts
+            .iter()
+            .filter(|text| text.kind != Kind::Key)
+            .map(|text| (text.kind, &*text.key, &*text.value))
+            .collect();
+        let expected = [
+            (Kind::String, "role", "tool"),
+            (Kind::String, "content", "a\n"),
+            (Kind::String, "type", "x"),
+            (Kind::Number, "n", "-1.5e3"),
+            (Kind::String, "top", "t"),
+        ];
+        assert_eq!(found, expected);
+        let inner = outline.texts.iter().find(|text| text.key == "n").unwrap();
+        let roles: Vec<Option<&str>> = outline
+            .ancestors(inner.object)
+            .map(|object| object.role.as_deref())
+            .collect();
+        assert_eq!(roles, [None, Some("tool"), None]);
+    }
+
+    #[test]
+    fn what_is_not_replaced_stays_byte_for_byte() {
+        let json = "{ \"a\" : \"x\\u00e9\" ,\n\"b\":1.0 }";
+        let outline = Outline::read(json).unwrap();
+        let at = outline.texts[1].at.clone();
+        assert_eq!(
+            replace(json, &[(at, "\"new\"".to_owned())]),
+            "{ \"a\" : \"\\\"new\\\"\" ,\n\"b\":1.0 }"
+        );
+        assert_eq!(replace(json, &[]), json);
+    }
+
+    #[test]
+    fn half_a_character_is_an_error() {
+        assert_eq!(Outline::read(r#"["\ud800"]"#).err(), Some(BrokenEscape));
+    }
+}

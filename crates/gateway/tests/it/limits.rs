@@ -1,0 +1,151 @@
+//! Limits and budgets hold, tell callers where they stand, and give back what was not used.
+
+use std::time::Duration;
+
+use seaworthy_core::dialect::Dialect;
+use serde_json::json;
+
+use crate::support::app::TestApp;
+use crate::support::wire::{json_response, path, reply, request, usage_object};
+
+const CHAT: Dialect = Dialect::OpenAiChat;
+
+/// A call that can use 100 tokens of output and, as its provider says, uses 10 in and 10 out.
+fn call() -> serde_json::Value {
+    json!({"max_tokens": 100})
+}
+
+fn small_usage() -> serde_json::Value {
+    json!({"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20})
+}
+
+async fn ask(app: &TestApp) -> crate::support::client::Answer {
+    app.post(path(CHAT), request(CHAT, false, &call()))
+        .send()
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_refuses_with_a_truthful_wait_and_lets_pass_after_it() {
+    let app = TestApp::builder()
+        .sections("[rate_limits.per_user]\nrequests_per_minute = 2\n")
+        .start()
+        .await;
+    for left in ["1", "0"] {
+        app.upstream
+            .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+        let answer = ask(&app).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-ratelimit-remaining-requests"), left);
+        assert_eq!(answer.header("x-ratelimit-limit-requests"), "2");
+    }
+    let refused = ask(&app).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.json()["error"]["code"], "rate_limited");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert_eq!(wait, 30, "one of two a minute comes back every 30 s");
+    app.clock.advance(Duration::from_secs(wait));
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    assert_eq!(ask(&app).await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn anthropics_callers_read_limits_in_their_own_headers() {
+    let app = TestApp::builder()
+        .sections("[rate_limits.per_user]\nrequests_per_minute = 1\n")
+        .start()
+        .await;
+    let dialect = Dialect::AnthropicMessages;
+    let usage = usage_object(dialect);
+    app.upstream
+        .will_send(json_response(200, &reply(dialect, false, &usage)));
+    let body = || request(dialect, false, &json!({"max_tokens": 10}));
+    let answer = app.post(path(dialect), body()).send().await;
+    assert_eq!(answer.header("anthropic-ratelimit-requests-remaining"), "0");
+    let refused = app.post(path(dialect), body()).send().await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.json()["error"]["type"], "rate_limit_error");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_refuses_before_the_call_leaves_and_tells_clients_to_stop() {
+    let app = TestApp::builder()
+        .sections("[cost_controls.per_user]\ndaily_token_limit = 1000\n")
+        .start()
+        .await;
+    let too_much = request(CHAT, false, &json!({"max_tokens": 999}));
+    let refused = app.post(path(CHAT), too_much).send().await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    let error = &refused.json()["error"];
+    assert_eq!(error["type"], "insufficient_quota");
+    assert_eq!(error["code"], "budget_exceeded");
+    assert_eq!(refused.header("x-should-retry"), "false");
+    // Nothing was reserved by the refusal, and the upstream saw nothing.
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    assert_eq!(ask(&app).await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_did_not_use_comes_back() {
+    let app = TestApp::builder()
+        .sections("[cost_controls.per_user]\ndaily_token_limit = 1000\n")
+        .start()
+        .await;
+    // Each reserves several hundred tokens and uses twenty: without a return two would not fit.
+    for _ in 0..20 {
+        app.upstream
+            .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+        let answer = ask(&app).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_is_charged_by_the_configured_price_and_shown() {
+    let prices = "[prices.\"openai/gpt-real\"]\ninput = 1000\noutput = 2000\n";
+    let app = TestApp::builder().sections(prices).start().await;
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    let answer = ask(&app).await;
+    // 10 tokens at 1000 and 10 at 2000 dollars a million.
+    assert_eq!(answer.header("x-seaworthy-cost-usd"), "0.030000");
+    assert_eq!(app.only_settlement().await.cost.0, 30_000);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_without_a_price_does_not_slip_past_a_budget_of_money() {
+    let app = TestApp::builder()
+        .sections("[cost_config]\nmonthly_budget_usd = 5\n")
+        .start()
+        .await;
+    let refused = ask(&app).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert_eq!(refused.json()["error"]["code"], "price_unknown");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn parallel_calls_never_spend_more_than_the_budget_and_spend_nearly_all_of_it() {
+    // Each call costs exactly what it reserves: 100 output tokens at a dollar each, input free.
+    let sections = "[prices.\"openai/gpt-real\"]\ninput = 0\noutput = 1000000\n\
+                    [cost_config]\nmonthly_budget_usd = 2000\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    let used = json!({"prompt_tokens": 0, "completion_tokens": 100, "total_tokens": 100});
+    for _ in 0..20 {
+        app.upstream
+            .will_send(json_response(200, &reply(CHAT, false, &used)));
+    }
+    let calls = (0..200).map(|_| ask(&app));
+    let answers = futures_util::future::join_all(calls).await;
+    let succeeded = answers.iter().filter(|answer| answer.status == 200).count();
+    let refused = answers.iter().filter(|answer| answer.status == 429).count();
+    assert_eq!((succeeded, refused), (20, 180));
+    app.finish().await;
+}
