@@ -1,3 +1,5 @@
+//! When a person's word counts, and when it does not.
+
 use jiff::civil::{Date, date};
 
 use super::{Attestation, DecisionError, Decisions, Signature, Waiver};

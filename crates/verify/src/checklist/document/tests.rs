@@ -1,3 +1,5 @@
+//! How checklists are read, well written or not.
+
 use super::Document;
 
 fn texts(markdown: &str) -> Vec<String> {

@@ -245,7 +245,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "code.no-todo",
         "repo/src/lib.rs",
         "a + b",
-        "a + b // FIXME: overflows",
+        "a + b // XXX overflows",
     ),
     fault(
         "code.no-print",
@@ -254,7 +254,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "    println!(\"adding\");\n    a + b",
     ),
     fault("deps.pinned", "repo/requirements.txt", "==", ">="),
-    fault("deps.lockfile-committed", "repo/Cargo.lock", "", ""),
+    fault("deps.lockfile-committed", "repo/package-lock.json", "", ""),
     fault(
         "deps.update-strategy",
         "repo/.github/dependabot.yml",
