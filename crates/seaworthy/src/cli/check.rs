@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use seaworthy_core::store::Stores;
-use seaworthy_verify::report::{json, pretty};
+use seaworthy_verify::report::{html, json, junit, markdown, pretty, sarif};
 use seaworthy_verify::{FailOn, ModelCalls, Options, Report, RunError, Scope, exit_code};
 
 use super::{ConfigArgument, decide, keys};
@@ -44,6 +44,18 @@ pub(super) struct Arguments {
     /// Write the report as JSON to this file as well.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the report as one HTML file as well.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the report as Markdown as well.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write the report as SARIF 2.1.0 as well.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Write the report as JUnit XML as well.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// From which severity on a failed check means not ready.
     #[arg(long, value_enum, default_value_t = Gate::High)]
     fail_on: Gate,
@@ -110,11 +122,12 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
         return Err(Failure::new(exit::USAGE, message));
     }
     let asks_server = !arguments.files_only;
-    let stores = if asks_server && arguments.key.is_none() && is_local(&url) && loaded.config.auth.enabled {
-        existing_store(&loaded)
-    } else {
-        None
-    };
+    let stores =
+        if asks_server && arguments.key.is_none() && is_local(&url) && loaded.config.auth.enabled {
+            existing_store(&loaded)
+        } else {
+            None
+        };
     let outcome = super::block_on(async {
         let made = match &stores {
             Some(stores) => keys::create_temporary(stores, "check", KEY_LIFETIME)
@@ -196,13 +209,22 @@ async fn judge(options: Options) -> Result<Report, RunError> {
 }
 
 fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
-    if let Some(path) = &arguments.json {
-        std::fs::write(path, json::render(report)).map_err(|error| {
-            Failure::new(
-                exit::USAGE,
-                format!("{} cannot be written: {error}", path.display()),
-            )
-        })?;
+    let files: [(&Option<PathBuf>, fn(&Report) -> String); 5] = [
+        (&arguments.json, json::render),
+        (&arguments.html, html::render),
+        (&arguments.markdown, markdown::render),
+        (&arguments.sarif, sarif::render),
+        (&arguments.junit, junit::render),
+    ];
+    for (path, render) in files {
+        if let Some(path) = path {
+            std::fs::write(path, render(report)).map_err(|error| {
+                Failure::new(
+                    exit::USAGE,
+                    format!("{} cannot be written: {error}", path.display()),
+                )
+            })?;
+        }
     }
     match arguments.format {
         Format::Json => output::line(json::render(report)),

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use seaworthy_verify::decisions::{self, Attestation, DecisionError, Decisions, Signature, Waiver};
 use seaworthy_verify::requirement::Requirements;
 
+use crate::app;
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -131,9 +132,8 @@ pub(super) fn requirements() -> Result<Requirements, Failure> {
 
 /// Today in UTC, in which every decision ends.
 pub(super) fn today() -> Date {
-    jiff::Timestamp::now()
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .date()
+    let now = jiff::Timestamp::from_millisecond(app::clock().now().0).unwrap_or_default();
+    now.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 fn change(
