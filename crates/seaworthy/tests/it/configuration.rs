@@ -1,6 +1,6 @@
 //! Files that are written, judged and shown.
 
-use crate::support::Ship;
+use crate::support::{Ran, Ship};
 
 #[test]
 fn init_writes_a_file_that_validates_and_serves_and_never_overwrites_one() {
@@ -64,8 +64,8 @@ fn the_effective_configuration_shows_no_secret() {
     for format in ["toml", "yaml", "json"] {
         let mut command =
             ship.command(&["config", "show", "--config", "c.toml", "--format", format]);
-        let ran =
-            crate::support::Ran::from(command.env("SHIP_KEY", "env-5ecret").output().unwrap());
+        command.env("SHIP_KEY", "env-5ecret");
+        let ran = Ran::of(command);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(!format!("{ran:?}").contains("5ecret"), "{ran:?}");
         assert!(ran.stdout.contains("secret://env/SHIP_KEY"), "{ran:?}");
@@ -78,7 +78,7 @@ fn the_environment_lies_over_the_file() {
     ship.configure(None, "");
     let mut command = ship.command(&["config", "show", "--config", "c.toml", "--format", "json"]);
     command.env("SEAWORTHY__SERVER__MAX_CONNECTIONS", "77");
-    let ran = crate::support::Ran::from(command.output().unwrap());
+    let ran = Ran::of(command);
     let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(shown["server"]["max_connections"], 77);
 }

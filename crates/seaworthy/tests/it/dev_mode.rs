@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Request, Ship};
+use crate::support::{Ran, Request, Ship};
 
 /// The words of a line of shell, as far as single quotes go.
 fn words(line: &str) -> Vec<String> {
@@ -72,7 +72,7 @@ fn it_refuses_to_listen_to_the_network() {
     assert_eq!(ship.run(&["serve", "--listen", "[::]:0"]).code, Some(78));
     let mut command = ship.command(&["serve"]);
     command.env("SEAWORTHY__SERVER__LISTEN", "0.0.0.0:0");
-    assert_eq!(command.output().unwrap().status.code(), Some(78));
+    assert_eq!(Ran::of(command).code, Some(78));
     assert!(!ship.path("seaworthy.db").exists(), "nothing was touched");
 }
 

@@ -28,11 +28,11 @@ fn a_file_that_changes_is_taken_over_without_a_signal() {
     let server = ship.serve_config();
     assert!(!models(&server, &key).contains("parrot"));
     ship.write("c.toml", &config(None, NEW_MODEL));
-    eventually("the new model is listed", || {
-        models(&server, &key).contains("parrot").then_some(())
+    eventually("the new file is taken over", || {
+        (last_reload(&server, &key)["result"] == "success").then_some(())
     });
+    assert!(models(&server, &key).contains("parrot"));
     assert_eq!(server.ask(&key, "parrot", false).status(), 200);
-    assert_eq!(last_reload(&server, &key)["result"], "success");
     server.stop();
 }
 

@@ -118,7 +118,7 @@ fn no_color_means_no_colour() {
         let said = |variables: &[(&str, &str)]| {
             let mut command = ship.command(arguments);
             command.envs(variables.iter().copied());
-            let ran = Ran::from(command.output().unwrap());
+            let ran = Ran::of(command);
             ran.stdout + &ran.stderr
         };
         let plain = said(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "0")]);
