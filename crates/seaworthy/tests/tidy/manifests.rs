@@ -3,17 +3,18 @@
 use crate::{tree, verdict};
 
 /// The arrows between our crates, tests included. `ARCHITECTURE.md` draws them.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("core", &[]),
     ("config", &[]),
     ("guard", &[]),
+    ("guard-code", &["guard"]),
     ("verify", &[]),
     ("fake-provider", &[]),
     ("bench", &[]),
     ("llm", &["core"]),
     ("edge", &["core"]),
     ("store", &["core"]),
-    ("gateway", &["core", "config", "llm", "edge"]),
+    ("gateway", &["core", "config", "llm", "edge", "guard"]),
     (
         "seaworthy",
         &[
