@@ -11,6 +11,7 @@ mod checklists;
 mod files;
 mod reports;
 mod sabotage;
+mod schema;
 mod scratch;
 mod strangers;
 mod support;
