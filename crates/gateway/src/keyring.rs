@@ -68,8 +68,9 @@ impl KeyRing {
         match self.store.find(&digest).await {
             Err(error) => Verdict::CannotSay(error),
             Ok(None) => {
-                if self.is_current(generation) {
-                    self.unknown.insert(digest, ());
+                self.unknown.insert(digest, ());
+                if !self.is_current(generation) {
+                    self.unknown.remove(&digest);
                 }
                 Verdict::Refused
             }
@@ -80,15 +81,17 @@ impl KeyRing {
                     role: record.role,
                 };
                 let known = Arc::new(Known { record, principal });
-                if self.is_current(generation) {
-                    self.known.insert(digest, Arc::clone(&known));
+                self.known.insert(digest, Arc::clone(&known));
+                if !self.is_current(generation) {
+                    self.known.remove(&digest);
                 }
                 self.judge(&known)
             }
         }
     }
 
-    /// What was read before a change must not be remembered after it.
+    /// What was read before a change must not be remembered after it. Asked after it was stored:
+    /// a refresh in between has either forgotten it or is seen here.
     fn is_current(&self, generation: u64) -> bool {
         self.generation.load(Ordering::Acquire) == generation
     }

@@ -1,5 +1,6 @@
 //! Who may do what, and that nobody is blamed for what cannot be verified.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use seaworthy_core::key::ApiKey;
 use seaworthy_core::principal::Role;
 use seaworthy_gateway::Plane;
 use serde_json::json;
+use tokio::sync::Notify;
 
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, eventually};
 use crate::support::client::Answer;
 use crate::support::wire::{ask, request};
 
@@ -159,6 +161,29 @@ async fn a_revoked_key_stops_working_at_the_next_look_at_the_store() {
     let answer = list_models(&app, &key).await;
     answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
     assert_eq!(list_models(&app, &app.user_key).await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered_as_live() {
+    let app = TestApp::start().await;
+    let (key, id) = app.create_key(Role::User, None).await;
+    app.keys_noticed().await;
+    let go_on = Arc::new(Notify::new());
+    *app.lookups_held_up.lock() = Some(Arc::clone(&go_on));
+    let lookups = app.lookups.load(Ordering::SeqCst);
+    let early = tokio::spawn(app.get("/v1/models").key(&key).send());
+    eventually("the key is looked up", || {
+        app.lookups.load(Ordering::SeqCst) > lookups
+    })
+    .await;
+    let now = app.clock.now();
+    app.stores.keys.revoke(&id, now).await.unwrap();
+    app.keys_noticed().await;
+    *app.lookups_held_up.lock() = None;
+    go_on.notify_one();
+    assert_eq!(early.await.unwrap().status, 200, "it came before");
+    assert_eq!(list_models(&app, &key).await.status, 401);
     app.finish().await;
 }
 

@@ -22,6 +22,7 @@ use seaworthy_gateway::{
     DataPlane, Dependencies, Gateway, Lifecycle, Metrics, Plane, RequestLog, Style, render_refusal,
 };
 use tokio::io::DuplexStream;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::client::Call;
@@ -114,6 +115,7 @@ impl Builder {
         let clock = Arc::new(ManualClock::at(UnixMillis(1_800_000_000_000)));
         let upstream = Upstream::default();
         let (keys_outage, lookups) = (Outage::default(), Arc::default());
+        let lookups_held_up = Arc::default();
         let ledger = Arc::new(Recorder::default());
         let journal = Logbook::default();
         let inner = memory::open();
@@ -123,6 +125,7 @@ impl Builder {
                 inner: Arc::clone(&inner.keys),
                 outage: keys_outage.clone(),
                 lookups: Arc::clone(&lookups),
+                held_up: Arc::clone(&lookups_held_up),
             }),
             ledger: Arc::clone(&ledger) as Arc<dyn seaworthy_core::store::Ledger>,
             ..inner
@@ -157,6 +160,7 @@ impl Builder {
             upstream,
             keys_outage,
             lookups,
+            lookups_held_up,
             ledger,
             journal,
             stores,
@@ -189,6 +193,7 @@ pub(crate) struct TestApp {
     pub(crate) upstream: Upstream,
     pub(crate) keys_outage: Outage,
     pub(crate) lookups: Arc<AtomicUsize>,
+    pub(crate) lookups_held_up: Arc<Mutex<Option<Arc<Notify>>>>,
     pub(crate) ledger: Arc<Recorder>,
     pub(crate) journal: Logbook,
     pub(crate) stores: Stores,

@@ -10,6 +10,7 @@ use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
 use seaworthy_core::ledger::{Ending, Intent, Settlement, UsageTotal};
 use seaworthy_core::store::{Error, Journal, JournalEntry, KeyStore, Ledger, Result, UsageQuery};
+use tokio::sync::Notify;
 
 /// Whether a store answers.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Keys {
     pub(crate) inner: Arc<dyn KeyStore>,
     pub(crate) outage: Outage,
     pub(crate) lookups: Arc<AtomicUsize>,
+    /// Lookups wait here after they have read, if there is something to wait for.
+    pub(crate) held_up: Arc<Mutex<Option<Arc<Notify>>>>,
 }
 
 #[async_trait]
@@ -48,7 +51,12 @@ impl KeyStore for Keys {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>> {
         self.lookups.fetch_add(1, Ordering::SeqCst);
         self.outage.check()?;
-        self.inner.find(digest).await
+        let found = self.inner.find(digest).await;
+        let held_up = self.held_up.lock().clone();
+        if let Some(go_on) = held_up {
+            go_on.notified().await;
+        }
+        found
     }
 
     async fn list(&self) -> Result<Vec<KeyRecord>> {
