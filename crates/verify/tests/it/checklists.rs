@@ -146,7 +146,7 @@ fn basis<'a>(report: &'a Report, decisions: &'a Decisions) -> Basis<'a> {
 const MINE: &str = "# Mine\n\n- [ ] Prometheus metrics are exported\n- [x] Disaster recovery plan exists\n\
     - [x] The soup is hot\n- [ ] Penetration test done\n- [ ] HSTS header is sent\n\n\
     | Check | Done |\n|---|---|\n| All API endpoints require authentication | ☐ |\n\n\
-    **Status:** [ ] Not Ready | [ ] Ready with Risks | [ ] Ready for Production\n";
+    **We are:** [ ] not ready | [ ] ready with risks | [ ] ready for production\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_comes_back_ticked_with_evidence_and_stays_the_same_the_second_time() {
@@ -192,7 +192,7 @@ async fn the_document_comes_back_ticked_with_evidence_and_stays_the_same_the_sec
         "attested by Ada until 2030-06-01 (report 7)",
         "- [ ] HSTS header is sent\n  > **waived**",
         "| All API endpoints require authentication | ☑ |",
-        "[x] Not Ready | [ ] Ready with Risks",
+        "[x] not ready | [ ] ready with risks",
         "- line 5: The soup is hot",
     ] {
         assert!(written.contains(expected), "{expected}\n{written}");
