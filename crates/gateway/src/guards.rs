@@ -11,8 +11,7 @@ use seaworthy_guard::injection::{InjectionError, InjectionJudge};
 use seaworthy_guard::input::Lengths;
 use seaworthy_guard::input::path::AbsolutePaths;
 use seaworthy_guard::pii::Pii;
-use seaworthy_guard::policy::PolicyLine;
-use seaworthy_guard::policy::Selector;
+use seaworthy_guard::policy::{PolicyLine, Selector};
 use seaworthy_guard::secrets::{Secrets, ShapeError};
 use seaworthy_guard::trigger::TriggerError;
 use seaworthy_guard::{Action, Category, Detector, Engine, EngineError, Place, Policy};
@@ -52,6 +51,11 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
+    /// Whether there is nothing to look for.
+    pub(crate) fn are_off(&self) -> bool {
+        self.input.is_none() && self.output.is_none()
+    }
+
     /// Builds what the configuration asks for; what did not change is kept.
     pub(crate) fn build(
         config: &Config,

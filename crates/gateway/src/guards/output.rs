@@ -300,3 +300,6 @@ fn guard_json(engine: &Engine, json: &mut String, verdicts: &mut Verdicts) -> Pa
         Guarded::Blocked => Passed::Nothing,
     }
 }
+
+#[cfg(test)]
+mod tests;

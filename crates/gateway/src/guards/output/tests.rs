@@ -1,0 +1,186 @@
+//! Streams in any pieces say what whole answers say, and nothing of a match is in either.
+
+use seaworthy_config::{Config, Filter};
+use seaworthy_guard::secrets::{Example, Secrets};
+use seaworthy_guard::testing::Dice;
+
+use super::*;
+use crate::guards::Guards;
+
+fn engine(filter: Filter) -> Arc<Engine> {
+    let mut config = Config::default();
+    config.output_handling.filter_secrets = filter;
+    let guards = Guards::build(&config, None).unwrap();
+    Arc::clone(guards.output.as_ref().unwrap())
+}
+
+/// A block of this place with this text.
+fn block(place: Place, text: &str) -> Block {
+    let text = text.to_owned();
+    match place {
+        Place::Reasoning => Block::Thinking {
+            text,
+            signature: None,
+        },
+        Place::ToolArguments => Block::ToolUse {
+            id: "1".to_owned(),
+            name: "sound".to_owned(),
+            arguments: text,
+        },
+        _ => Block::Text(text),
+    }
+}
+
+/// The answer of one block, whole: what passes of its text, and why it stopped.
+fn whole(engine: &Engine, place: Place, text: &str) -> (String, StopReason) {
+    let mut reply = Reply {
+        id: String::new(),
+        model: String::new(),
+        blocks: vec![block(place, text)],
+        stop_reason: StopReason::EndTurn,
+        stop_sequence: None,
+        usage: None,
+        unknown_fields: Vec::new(),
+    };
+    guard_reply(engine, &mut reply, &mut Verdicts::default());
+    let said = reply
+        .blocks
+        .pop()
+        .map_or(String::new(), |block| match block {
+            Block::Text(text) | Block::Thinking { text, .. } => text,
+            Block::ToolUse { arguments, .. } => arguments,
+            other => panic!("{other:?}"),
+        });
+    (said, reply.stop_reason)
+}
+
+/// The same answer in pieces.
+fn streamed(
+    engine: &Arc<Engine>,
+    place: Place,
+    text: &str,
+    dice: &mut Dice,
+) -> (String, StopReason) {
+    let (opening, piece): (_, fn(String) -> Delta) = match place {
+        Place::Reasoning => (BlockOpening::Thinking, Delta::Thinking),
+        Place::ToolArguments => (
+            BlockOpening::ToolUse {
+                id: "1".to_owned(),
+                name: "sound".to_owned(),
+            },
+            Delta::Arguments,
+        ),
+        _ => (BlockOpening::Text, Delta::Text),
+    };
+    let mut deltas = vec![Delta::Open(opening)];
+    let mut rest = text;
+    while !rest.is_empty() {
+        let cut = rest.ceil_char_boundary((1 + dice.below(12)).min(rest.len()));
+        let (head, tail) = rest.split_at(cut);
+        deltas.push(piece(head.to_owned()));
+        rest = tail;
+    }
+    deltas.push(Delta::Close);
+    deltas.push(Delta::Finish {
+        stop_reason: StopReason::EndTurn,
+        stop_sequence: None,
+    });
+    let mut guard = OutputGuard::new(Arc::clone(engine));
+    let mut passed = Vec::new();
+    for delta in deltas {
+        guard.push(delta, &mut passed);
+    }
+    let mut said = String::new();
+    let mut stop = None;
+    for delta in passed {
+        assert!(stop.is_none(), "nothing follows the end: {delta:?}");
+        match delta {
+            Delta::Text(piece) | Delta::Thinking(piece) | Delta::Arguments(piece) => {
+                said.push_str(&piece);
+            }
+            Delta::Finish { stop_reason, .. } => stop = Some(stop_reason),
+            _ => {}
+        }
+    }
+    (said, stop.unwrap())
+}
+
+#[test]
+fn any_pieces_of_every_kind_say_what_whole_answers_say_and_nothing_leaks() {
+    let mut dice = Dice::new(11);
+    let detector = Secrets::built_in().unwrap();
+    for filter in [Filter::Redact, Filter::Block] {
+        let engine = engine(filter);
+        for _ in 0..2 {
+            for example in detector.examples(|count| dice.below(count)) {
+                let quoted = serde_json::Value::from(format!("run {} now", example.text));
+                for place in [Place::OutputText, Place::Reasoning, Place::ToolArguments] {
+                    let text = match place {
+                        Place::ToolArguments => format!("{{\"command\": {quoted}, \"n\": 1}}"),
+                        _ => format!("Take {} ⚓ and go.", example.text),
+                    };
+                    let expected = whole(&engine, place, &text);
+                    let what = format!("{} {place:?} {filter:?}", example.rule);
+                    assert!(!expected.0.contains(&example.text), "{what}");
+                    let stop = match filter {
+                        Filter::Block => StopReason::ContentFilter,
+                        _ => StopReason::EndTurn,
+                    };
+                    assert_eq!(expected.1, stop, "{what}");
+                    let found = streamed(&engine, place, &text, &mut dice);
+                    assert_eq!(found, expected, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn arguments_that_never_end_are_blocked_and_held_in_bounded_memory() {
+    let mut guard = OutputGuard::new(engine(Filter::Redact));
+    let mut passed = Vec::new();
+    let opening = BlockOpening::ToolUse {
+        id: "1".to_owned(),
+        name: "sound".to_owned(),
+    };
+    guard.push(Delta::Open(opening), &mut passed);
+    for _ in 0..=MAX_ARGUMENTS_BYTES / 65_536 {
+        guard.push(Delta::Arguments("x".repeat(65_536)), &mut passed);
+    }
+    assert!(guard.is_blocked());
+    assert!(
+        matches!(passed.as_slice(), [Delta::Finish { .. }]),
+        "{}",
+        passed.len()
+    );
+    let verdicts = guard.take_verdicts();
+    assert_eq!(verdicts.names().as_deref(), Some("length"));
+}
+
+#[test]
+fn a_caller_who_leaves_in_the_middle_does_not_hide_what_was_decided() {
+    let mut guard = OutputGuard::new(engine(Filter::Redact));
+    let mut dice = Dice::new(3);
+    let examples = Secrets::built_in()
+        .unwrap()
+        .examples(|count| dice.below(count));
+    let known = |example: &&Example| example.rule.starts_with("github");
+    let example = examples.iter().find(known).unwrap();
+    let mut passed = Vec::new();
+    guard.push(Delta::Open(BlockOpening::Text), &mut passed);
+    guard.push(
+        Delta::Text(format!("{} and so on, ", example.text)),
+        &mut passed,
+    );
+    assert_eq!(guard.take_verdicts().names().as_deref(), Some("secret"));
+    assert_eq!(guard.take_verdicts().names(), None, "each is counted once");
+}
+
+#[test]
+fn a_piece_that_belongs_to_no_block_is_not_passed_on() {
+    let mut guard = OutputGuard::new(engine(Filter::Redact));
+    let mut passed = Vec::new();
+    guard.push(Delta::Text("a".to_owned()), &mut passed);
+    assert!(guard.is_blocked());
+    assert!(matches!(passed.as_slice(), [Delta::Finish { .. }]));
+}
