@@ -14,15 +14,18 @@ pub enum Dialect {
     AnthropicMessages,
     /// Gemini, `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
     Gemini,
+    /// Cohere chat, `POST /v2/chat`.
+    CohereChat,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::OpenAiChat,
         Self::OpenAiResponses,
         Self::AnthropicMessages,
         Self::Gemini,
+        Self::CohereChat,
     ];
 
     /// The dialect that [`Dialect::as_str`] names.
@@ -41,6 +44,7 @@ impl Dialect {
             Self::OpenAiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
             Self::Gemini => "gemini",
+            Self::CohereChat => "cohere_chat",
         }
     }
 
@@ -51,6 +55,7 @@ impl Dialect {
             Self::OpenAiChat | Self::OpenAiResponses => Family::OpenAi,
             Self::AnthropicMessages => Family::Anthropic,
             Self::Gemini => Family::Gemini,
+            Self::CohereChat => Family::Cohere,
         }
     }
 }
@@ -64,4 +69,6 @@ pub enum Family {
     Anthropic,
     /// `{"error": {"code", "message", "status"}}`
     Gemini,
+    /// `{"id", "message"}`
+    Cohere,
 }

@@ -23,7 +23,7 @@ pub(crate) fn list(snapshot: &Snapshot, family: Family) -> Answer {
             "has_more": false,
             "data": models,
         }),
-        Family::Gemini => json!({"models": models}),
+        Family::Gemini | Family::Cohere => json!({"models": models}),
     };
     Answer::json(200, body.to_string())
 }
@@ -61,6 +61,7 @@ fn describe(snapshot: &Snapshot, model: &Model, family: Family) -> Value {
             "display_name": &*model.name,
             "created_at": since.to_string(),
         }),
+        Family::Cohere => json!({"name": &*model.name, "endpoints": ["chat"]}),
         Family::Gemini => json!({
             "name": format!("models/{}", model.name),
             "displayName": &*model.name,

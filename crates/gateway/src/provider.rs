@@ -184,7 +184,7 @@ fn headers(
             source,
         })?;
         let (header, value) = match dialect {
-            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::CohereChat => {
                 (AUTHORIZATION, format!("Bearer {}", secret.expose()))
             }
             Dialect::AnthropicMessages => (

@@ -45,6 +45,7 @@ impl Translation {
             Family::OpenAi => "openai-",
             Family::Anthropic => "anthropic-",
             Family::Gemini => "x-goog-",
+            Family::Cohere => "x-client-",
         };
         let native: Vec<HeaderName> = headers
             .keys()

@@ -10,6 +10,7 @@ pub fn endpoint(dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str
         Dialect::OpenAiChat => "/chat/completions".into(),
         Dialect::OpenAiResponses => "/responses".into(),
         Dialect::AnthropicMessages => "/v1/messages".into(),
+        Dialect::CohereChat => "/v2/chat".into(),
         Dialect::Gemini => {
             let method = if stream {
                 "streamGenerateContent?alt=sse"

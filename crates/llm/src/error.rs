@@ -70,7 +70,7 @@ pub(crate) fn sse_error(
 #[must_use]
 pub fn error_status(family: Family, status: u16) -> u16 {
     match (family, status) {
-        (Family::OpenAi | Family::Gemini, 529) => 503,
+        (Family::OpenAi | Family::Gemini | Family::Cohere, 529) => 503,
         _ => status,
     }
 }
@@ -85,6 +85,17 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
             429 => "rate_limit_error",
             500.. => "server_error",
             _ => "invalid_request_error",
+        },
+        // Its errors have a sentence and no class, so this is for logs alone.
+        Family::Cohere => match status {
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "not_found",
+            429 => "too_many_requests",
+            503 | 529 => "service_unavailable",
+            504 => "gateway_timeout",
+            500.. => "internal_server_error",
+            _ => "bad_request",
         },
         Family::Gemini => match status {
             401 => "UNAUTHENTICATED",
@@ -148,6 +159,15 @@ fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
                     .str_or_null("param", error.param)
                     .str_or_null("code", error.code);
             });
+        }
+        Family::Cohere => {
+            if let Some(request_id) = error.request_id {
+                body.str("id", request_id);
+            }
+            body.str("message", error.message);
+            if let Some(code) = error.code {
+                body.str("code", code);
+            }
         }
         Family::Gemini => {
             body.object("error", |inner| {

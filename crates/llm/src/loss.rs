@@ -47,6 +47,12 @@ pub enum Feature {
     StrictTool,
     /// An instruction of the operator after the conversation has begun.
     LateInstruction,
+    /// Which tool has to be called.
+    NamedTool,
+    /// How hard to think.
+    Effort,
+    /// Why the answer was cut.
+    StopReason,
     /// The name of the end user.
     EndUser,
     /// Which stop text was met.
@@ -118,6 +124,15 @@ impl Feature {
                 Drop,
                 "the provider takes instructions only at the start; it was sent as said by the user",
             ),
+            Self::NamedTool => (
+                Drop,
+                "the provider takes no name; no other tool was offered",
+            ),
+            Self::Effort => (
+                Drop,
+                "the provider takes no effort; thinking was switched on",
+            ),
+            Self::StopReason => (Drop, "the dialect has no word for it"),
             Self::EndUser => (Drop, "the provider takes no name of an end user"),
             Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
             Self::NativeAnswer => (Drop, "the dialect has no place for it"),

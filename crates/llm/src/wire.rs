@@ -1,6 +1,7 @@
 //! The dialects, one file each: this is the only place that lists them.
 
 mod anthropic_messages;
+mod cohere_chat;
 mod gemini;
 mod openai_chat;
 mod openai_responses;
@@ -65,5 +66,6 @@ pub(crate) fn of(dialect: Dialect) -> &'static dyn Wire {
         Dialect::OpenAiResponses => &openai_responses::OpenAiResponses,
         Dialect::AnthropicMessages => &anthropic_messages::AnthropicMessages,
         Dialect::Gemini => &gemini::Gemini,
+        Dialect::CohereChat => &cohere_chat::CohereChat,
     }
 }

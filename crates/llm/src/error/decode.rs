@@ -1,7 +1,6 @@
 //! Errors of providers, read leniently: whatever stands in the body, there is something to tell.
 
 use seaworthy_core::dialect::Family;
-use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -38,8 +37,13 @@ impl ProviderError {
 /// Reads the body of an error response.
 #[must_use]
 pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
-    let Ok(Envelope { error }) = serde_json::from_slice(body) else {
+    let Ok(mut document) = serde_json::from_slice::<Value>(body) else {
         return ProviderError::default();
+    };
+    let error = match family {
+        // The sentence stands at the top.
+        Family::Cohere => document,
+        Family::OpenAi | Family::Anthropic | Family::Gemini => document["error"].take(),
     };
     // Some servers send just a sentence.
     if let Value::String(message) = error {
@@ -55,12 +59,12 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
         _ => None,
     };
     let code = match family {
-        Family::OpenAi => &error["code"],
+        Family::OpenAi | Family::Cohere => &error["code"],
         Family::Anthropic => &error["details"]["error_code"],
         Family::Gemini => &error["details"][0]["reason"],
     };
     let kind = match family {
-        Family::OpenAi | Family::Anthropic => &error["type"],
+        Family::OpenAi | Family::Anthropic | Family::Cohere => &error["type"],
         Family::Gemini => &error["status"],
     };
     ProviderError {
@@ -81,9 +85,4 @@ fn retry_delay(details: &Value) -> Option<Duration> {
     let text = delays.find_map(Value::as_str)?;
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    error: Value,
 }

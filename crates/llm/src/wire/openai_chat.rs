@@ -9,9 +9,10 @@ mod stream_in;
 mod stream_out;
 mod usage;
 
-pub(super) use decode_call::{reasoning, tool_choice_word};
-pub(super) use decode_content::{audio, cache_mark, file_data, url};
-pub(super) use encode_call::{effort, labels};
+pub(super) use decode_call::{function, reasoning, tool_choice_word};
+pub(super) use decode_content::{audio, cache_mark, file_data, image, tool_call, url};
+pub(super) use encode_call::{effort, function_tool, labels};
+pub(super) use encode_content::{function_call, media};
 
 use super::Wire;
 use crate::{

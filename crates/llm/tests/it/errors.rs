@@ -72,6 +72,19 @@ fn every_status_has_the_word_its_clients_know() {
 }
 
 #[test]
+fn cohere_errors_are_a_sentence() {
+    assert_eq!(
+        text(&encode_error(Family::Cohere, &MISSING)),
+        r#"{"id":"req_1","message":"no model \"x\"","code":"model_not_found"}"#
+    );
+    let read = decode_error(
+        Family::Cohere,
+        br#"{"id":"1","message":"invalid api token"}"#,
+    );
+    assert_eq!(read.message, "invalid api token");
+}
+
+#[test]
 fn gemini_errors_carry_the_status_twice_and_the_code_as_reason() {
     assert_eq!(
         text(&encode_error(Family::Gemini, &MISSING)),

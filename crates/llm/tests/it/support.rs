@@ -86,6 +86,13 @@ pub(crate) fn told(dialect: Dialect, usage: Usage) -> Usage {
             ..one_class_of_writes
         },
         Dialect::AnthropicMessages => without_audio,
+        Dialect::CohereChat => Usage {
+            input_tokens: usage.input_tokens + cache_write,
+            cache_write_5m_tokens: 0,
+            cache_write_1h_tokens: 0,
+            reasoning_tokens: 0,
+            ..without_audio
+        },
         Dialect::Gemini => Usage {
             input_tokens: usage.input_tokens + cache_write,
             cache_write_5m_tokens: 0,

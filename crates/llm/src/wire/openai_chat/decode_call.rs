@@ -170,20 +170,22 @@ fn tool(node: Node<'_>) -> Result<Tool, Fault> {
     if kind != "function" {
         return Ok(Tool::Native(content::native(kind, node)));
     }
-    let function = fields.required("function", "an object", |node| {
-        let mut fields = node.object()?;
-        let function = Function {
-            name: fields.text("name")?,
-            description: fields.optional("description", |node| node.string())?,
-            schema: fields.optional("parameters", |node| node.object_text())?,
-            strict: fields.optional("strict", |node| node.bool())?,
-            cache: None,
-        };
-        fields.finish();
-        Ok(function)
-    })?;
+    let function = fields.required("function", "an object", function)?;
     fields.finish();
     Ok(Tool::Function(function))
+}
+
+pub(in crate::wire) fn function(node: Node<'_>) -> Result<Function, Fault> {
+    let mut fields = node.object()?;
+    let function = Function {
+        name: fields.text("name")?,
+        description: fields.optional("description", |node| node.string())?,
+        schema: fields.optional("parameters", |node| node.object_text())?,
+        strict: fields.optional("strict", |node| node.bool())?,
+        cache: None,
+    };
+    fields.finish();
+    Ok(function)
 }
 
 fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {

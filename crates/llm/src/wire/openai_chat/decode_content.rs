@@ -52,7 +52,7 @@ pub(super) fn native(kind: String, node: Node<'_>) -> Native {
     }
 }
 
-fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
+pub(in crate::wire) fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
     let mut fields = node.object()?;
     let id = fields.text("id")?;
     let kind = fields.optional("type", |node| node.string())?;
@@ -125,7 +125,7 @@ pub(in crate::wire) fn cache_mark(fields: &mut Object<'_>) -> Result<Option<Cach
     })
 }
 
-fn image(node: Node<'_>) -> Result<Media, Fault> {
+pub(in crate::wire) fn image(node: Node<'_>) -> Result<Media, Fault> {
     let mut fields = node.object()?;
     let media = Media {
         kind: MediaKind::Image,

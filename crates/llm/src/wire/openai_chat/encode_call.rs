@@ -87,10 +87,7 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     if !call.tools.is_empty() {
         body.array("tools", |items| {
             write_tools(Dialect::OpenAiChat, call, items, losses, |tool, items| {
-                items.object(|out| {
-                    out.str("type", "function")
-                        .object("function", |out| function(tool, out));
-                });
+                items.object(|out| function_tool(tool, tool.strict, out));
             });
         });
         lose_tool_marks(call, losses);
@@ -123,17 +120,24 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     }
 }
 
-fn function(function: &Function, out: &mut Members<'_>) {
-    out.str("name", &function.name);
-    if let Some(description) = &function.description {
-        out.str("description", description);
-    }
-    if let Some(schema) = &function.schema {
-        out.raw("parameters", schema);
-    }
-    if let Some(strict) = function.strict {
-        out.bool("strict", strict);
-    }
+/// The members of a tool that is a function.
+pub(in crate::wire) fn function_tool(
+    function: &Function,
+    strict: Option<bool>,
+    out: &mut Members<'_>,
+) {
+    out.str("type", "function").object("function", |out| {
+        out.str("name", &function.name);
+        if let Some(description) = &function.description {
+            out.str("description", description);
+        }
+        if let Some(schema) = &function.schema {
+            out.raw("parameters", schema);
+        }
+        if let Some(strict) = strict {
+            out.bool("strict", strict);
+        }
+    });
 }
 
 fn response_format(format: &ResponseFormat, out: &mut Members<'_>) {

@@ -152,7 +152,12 @@ enum Call<'m> {
 }
 
 /// The members of a call of a function.
-pub(super) fn function_call(id: &str, name: &str, arguments: &str, call: &mut Members<'_>) {
+pub(in crate::wire) fn function_call(
+    id: &str,
+    name: &str,
+    arguments: &str,
+    call: &mut Members<'_>,
+) {
     call.str("id", id).str("type", "function");
     call.object("function", |function| {
         // Never empty: callers parse it, and nothing is not JSON.
@@ -202,7 +207,8 @@ fn part(block: &Block, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
     }
 }
 
-fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+/// A medium as a content part.
+pub(in crate::wire) fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
     match (media.kind, &media.source) {
         (MediaKind::Image, MediaSource::Url(url)) => image(url, media, out),
         (MediaKind::Image, MediaSource::Base64 { media_type, data }) => {
