@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 /// Most calls that may be open or wait to be written.
 const MAX_OUTSTANDING: usize = 100_000;
 /// Settlements are written at the latest after this time.
-const WRITE_INTERVAL: Duration = Duration::from_millis(20);
+const WRITE_INTERVAL: Duration = Duration::from_millis(100);
 /// Most settlements in one transaction.
 const MAX_BATCH: usize = 2_000;
 /// Pause after the ledger failed.

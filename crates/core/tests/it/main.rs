@@ -2,5 +2,3 @@
 
 #[cfg(test)]
 mod simulation;
-#[cfg(test)]
-mod speed;

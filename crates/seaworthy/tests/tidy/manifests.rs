@@ -5,15 +5,15 @@ use crate::{tree, verdict};
 /// The arrows between our crates, tests included. `ARCHITECTURE.md` draws them.
 const ARROWS: [(&str, &[&str]); 13] = [
     ("core", &[]),
-    ("config", &[]),
+    ("mapped-file", &[]),
+    ("config", &["core"]),
     ("guard", &[]),
-    ("guard-code", &["guard"]),
     ("verify", &[]),
     ("fake-provider", &[]),
     ("bench", &[]),
     ("llm", &["core"]),
     ("edge", &["core"]),
-    ("store", &["core"]),
+    ("store", &["core", "mapped-file"]),
     ("gateway", &["core", "config", "llm", "edge", "guard"]),
     (
         "seaworthy",
