@@ -16,16 +16,19 @@ pub enum Dialect {
     Gemini,
     /// Cohere chat, `POST /v2/chat`.
     CohereChat,
+    /// Bedrock Converse, `POST /model/{model}/converse` and `/converse-stream`.
+    BedrockConverse,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenAiChat,
         Self::OpenAiResponses,
         Self::AnthropicMessages,
         Self::Gemini,
         Self::CohereChat,
+        Self::BedrockConverse,
     ];
 
     /// The dialect that [`Dialect::as_str`] names.
@@ -45,6 +48,7 @@ impl Dialect {
             Self::AnthropicMessages => "anthropic_messages",
             Self::Gemini => "gemini",
             Self::CohereChat => "cohere_chat",
+            Self::BedrockConverse => "bedrock_converse",
         }
     }
 
@@ -56,6 +60,7 @@ impl Dialect {
             Self::AnthropicMessages => Family::Anthropic,
             Self::Gemini => Family::Gemini,
             Self::CohereChat => Family::Cohere,
+            Self::BedrockConverse => Family::Bedrock,
         }
     }
 }
@@ -71,4 +76,6 @@ pub enum Family {
     Gemini,
     /// `{"id", "message"}`
     Cohere,
+    /// `{"message"}`, and the class in the header `x-amzn-ErrorType`
+    Bedrock,
 }

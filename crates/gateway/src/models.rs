@@ -24,6 +24,7 @@ pub(crate) fn list(snapshot: &Snapshot, family: Family) -> Answer {
             "data": models,
         }),
         Family::Gemini | Family::Cohere => json!({"models": models}),
+        Family::Bedrock => json!({"modelSummaries": models}),
     };
     Answer::json(200, body.to_string())
 }
@@ -61,6 +62,7 @@ fn describe(snapshot: &Snapshot, model: &Model, family: Family) -> Value {
             "display_name": &*model.name,
             "created_at": since.to_string(),
         }),
+        Family::Bedrock => json!({"modelId": &*model.name, "modelName": &*model.name}),
         Family::Cohere => json!({"name": &*model.name, "endpoints": ["chat"]}),
         Family::Gemini => json!({
             "name": format!("models/{}", model.name),

@@ -184,7 +184,10 @@ fn headers(
             source,
         })?;
         let (header, value) = match dialect {
-            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::CohereChat => {
+            Dialect::OpenAiChat
+            | Dialect::OpenAiResponses
+            | Dialect::CohereChat
+            | Dialect::BedrockConverse => {
                 (AUTHORIZATION, format!("Bearer {}", secret.expose()))
             }
             Dialect::AnthropicMessages => (

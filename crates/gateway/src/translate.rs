@@ -46,6 +46,7 @@ impl Translation {
             Family::Anthropic => "anthropic-",
             Family::Gemini => "x-goog-",
             Family::Cohere => "x-client-",
+            Family::Bedrock => "x-amzn-",
         };
         let native: Vec<HeaderName> = headers
             .keys()

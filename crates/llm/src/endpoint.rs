@@ -10,6 +10,14 @@ pub fn endpoint(dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str
         Dialect::OpenAiChat => "/chat/completions".into(),
         Dialect::OpenAiResponses => "/responses".into(),
         Dialect::AnthropicMessages => "/v1/messages".into(),
+        Dialect::BedrockConverse => {
+            let method = if stream {
+                "converse-stream"
+            } else {
+                "converse"
+            };
+            format!("/model/{}/{method}", escaped(model)).into()
+        }
         Dialect::CohereChat => "/v2/chat".into(),
         Dialect::Gemini => {
             let method = if stream {
@@ -50,6 +58,15 @@ mod tests {
         assert_eq!(
             endpoint(Dialect::Gemini, "../x?", true),
             "/v1beta/models/..%2Fx%3F:streamGenerateContent?alt=sse"
+        );
+        assert_eq!(
+            endpoint(Dialect::BedrockConverse, "anthropic.claude:0", false),
+            "/model/anthropic.claude%3A0/converse"
+        );
+        let arn = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x";
+        assert_eq!(
+            endpoint(Dialect::BedrockConverse, arn, true),
+            "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.x/converse-stream"
         );
     }
 }

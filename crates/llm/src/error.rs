@@ -70,7 +70,7 @@ pub(crate) fn sse_error(
 #[must_use]
 pub fn error_status(family: Family, status: u16) -> u16 {
     match (family, status) {
-        (Family::OpenAi | Family::Gemini | Family::Cohere, 529) => 503,
+        (Family::OpenAi | Family::Gemini | Family::Cohere | Family::Bedrock, 529) => 503,
         _ => status,
     }
 }
@@ -85,6 +85,18 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
             429 => "rate_limit_error",
             500.. => "server_error",
             _ => "invalid_request_error",
+        },
+        // Told in the header `x-amzn-ErrorType`.
+        Family::Bedrock => match status {
+            401 | 403 => "AccessDeniedException",
+            402 => "ServiceQuotaExceededException",
+            404 => "ResourceNotFoundException",
+            408 | 504 => "ModelTimeoutException",
+            424 => "ModelErrorException",
+            429 => "ThrottlingException",
+            502 | 503 | 529 => "ServiceUnavailableException",
+            500.. => "InternalServerException",
+            _ => "ValidationException",
         },
         // Its errors have a sentence and no class, so this is for logs alone.
         Family::Cohere => match status {
@@ -159,6 +171,9 @@ fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
                     .str_or_null("param", error.param)
                     .str_or_null("code", error.code);
             });
+        }
+        Family::Bedrock => {
+            body.str("message", error.message);
         }
         Family::Cohere => {
             if let Some(request_id) = error.request_id {

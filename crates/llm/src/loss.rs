@@ -49,6 +49,10 @@ pub enum Feature {
     LateInstruction,
     /// Which tool has to be called.
     NamedTool,
+    /// That no tool may be called.
+    NoToolCall,
+    /// Whether to think, and within which bound.
+    ReasoningMode,
     /// How hard to think.
     Effort,
     /// Why the answer was cut.
@@ -127,6 +131,11 @@ impl Feature {
             Self::NamedTool => (
                 Drop,
                 "the provider takes no name; no other tool was offered",
+            ),
+            Self::NoToolCall => (Drop, "the provider cannot be told; no tool was offered"),
+            Self::ReasoningMode => (
+                Drop,
+                "the provider has no setting for it that fits every model",
             ),
             Self::Effort => (
                 Drop,

@@ -137,6 +137,8 @@ impl std::fmt::Debug for StreamEncoder {
 pub struct StreamDecoder {
     inner: Box<dyn DecodeStream>,
     dialect: Dialect,
+    /// The ID and the model of an answer that tells neither.
+    names: (String, String),
 }
 
 /// The part of a decoder that differs between dialects.
@@ -152,7 +154,16 @@ impl StreamDecoder {
         Self {
             inner: wire::of(dialect).stream_decoder(),
             dialect,
+            names: (String::new(), String::new()),
         }
+    }
+
+    /// What to call an answer that does not tell its own ID or its model: some dialects have no
+    /// place for them.
+    #[must_use]
+    pub fn or_named(mut self, id: &str, model: &str) -> Self {
+        self.names = (id.to_owned(), model.to_owned());
+        self
     }
 
     /// Appends the deltas that one event stands for.
@@ -160,10 +171,24 @@ impl StreamDecoder {
     /// # Errors
     /// When the event is not what the dialect promises. The stream cannot be read further.
     pub fn push(&mut self, event: &Event, out: &mut Vec<Delta>) -> Result<(), Fault> {
-        match event.data() {
-            Some(data) => self.inner.event(event.name(), data, out),
-            None => Ok(()),
+        let Some(data) = event.data() else {
+            return Ok(());
+        };
+        let before = out.len();
+        let result = self.inner.event(event.name(), data, out);
+        for delta in &mut out[before..] {
+            if let Delta::Start { id, model } = delta {
+                name_if_empty(id, &self.names.0);
+                name_if_empty(model, &self.names.1);
+            }
         }
+        result
+    }
+}
+
+fn name_if_empty(name: &mut String, usual: &str) {
+    if name.is_empty() {
+        usual.clone_into(name);
     }
 }
 

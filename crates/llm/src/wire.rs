@@ -1,6 +1,7 @@
 //! The dialects, one file each: this is the only place that lists them.
 
 mod anthropic_messages;
+mod bedrock_converse;
 mod cohere_chat;
 mod gemini;
 mod openai_chat;
@@ -67,5 +68,6 @@ pub(crate) fn of(dialect: Dialect) -> &'static dyn Wire {
         Dialect::AnthropicMessages => &anthropic_messages::AnthropicMessages,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::CohereChat => &cohere_chat::CohereChat,
+        Dialect::BedrockConverse => &bedrock_converse::BedrockConverse,
     }
 }

@@ -36,14 +36,14 @@ pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
             is_final: true,
         },
         // There is no other word for it than that of a rate limit.
-        (Family::Gemini | Family::Cohere, _) if is_quota => Told {
+        (Family::Gemini | Family::Cohere | Family::Bedrock, _) if is_quota => Told {
             status: 429,
             kind: None,
             is_final: true,
         },
         // Overload has a status of its own with Anthropic.
-        (Family::Anthropic, 503) => usual(529),
-        (Family::OpenAi | Family::Gemini | Family::Cohere, 529) => usual(503),
+        (Family::Anthropic, 503 | 529) => usual(529),
+        (_, 529) => usual(503),
         (_, status) => usual(status),
     }
 }

@@ -42,7 +42,7 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
     };
     let error = match family {
         // The sentence stands at the top.
-        Family::Cohere => document,
+        Family::Cohere | Family::Bedrock => document,
         Family::OpenAi | Family::Anthropic | Family::Gemini => document["error"].take(),
     };
     // Some servers send just a sentence.
@@ -59,13 +59,15 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
         _ => None,
     };
     let code = match family {
-        Family::OpenAi | Family::Cohere => &error["code"],
+        Family::OpenAi | Family::Cohere | Family::Bedrock => &error["code"],
         Family::Anthropic => &error["details"]["error_code"],
         Family::Gemini => &error["details"][0]["reason"],
     };
     let kind = match family {
         Family::OpenAi | Family::Anthropic | Family::Cohere => &error["type"],
         Family::Gemini => &error["status"],
+        // Mostly in a header; where it is in the body, it has this name.
+        Family::Bedrock => &error["__type"],
     };
     ProviderError {
         kind: text(kind),

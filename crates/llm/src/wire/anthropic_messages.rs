@@ -9,6 +9,8 @@ mod stream_in;
 mod stream_out;
 mod usage;
 
+pub(super) use decode_call::thinking;
+
 use super::Wire;
 use crate::{
     error::{self, ErrorView},

@@ -8,6 +8,7 @@ use seaworthy_core::{
     call::{Block, Call, Function, Role, Tool},
     dialect::Dialect,
 };
+use std::borrow::Cow;
 
 /// Blocks with the index they have on the wire, where a cache point is a mark of the block before.
 pub(super) fn numbered(blocks: &[Block]) -> impl Iterator<Item = (usize, &Block)> {
@@ -146,6 +147,17 @@ pub(super) fn lose_tool_marks(call: &Call, losses: &mut Losses) {
 /// A medium within a URL.
 pub(super) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
+}
+
+/// The ID of a call without the signs that a provider does not take; others make IDs of more than
+/// that. The call and its result are changed alike.
+pub(super) fn clean_id<'i>(id: &'i str, signs: &str) -> Cow<'i, str> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || signs.contains(c);
+    if id.chars().all(is_fine) {
+        return Cow::Borrowed(id);
+    }
+    let clean = |c: char| if is_fine(c) { c } else { '_' };
+    Cow::Owned(id.chars().map(clean).collect())
 }
 
 /// The arguments of a tool call, if they are an object; no arguments are an empty one.

@@ -85,6 +85,20 @@ fn cohere_errors_are_a_sentence() {
 }
 
 #[test]
+fn bedrock_errors_are_a_sentence_and_a_class_for_the_header() {
+    assert_eq!(
+        text(&encode_error(Family::Bedrock, &MISSING)),
+        r#"{"message":"no model \"x\""}"#
+    );
+    let kind = seaworthy_llm::error_kind;
+    assert_eq!(kind(Family::Bedrock, 404), "ResourceNotFoundException");
+    assert_eq!(kind(Family::Bedrock, 529), "ServiceUnavailableException");
+    let body = br#"{"__type":"ThrottlingException","message":"slow"}"#;
+    let read = decode_error(Family::Bedrock, body);
+    assert_eq!(read.kind.as_deref(), Some("ThrottlingException"));
+}
+
+#[test]
 fn gemini_errors_carry_the_status_twice_and_the_code_as_reason() {
     assert_eq!(
         text(&encode_error(Family::Gemini, &MISSING)),

@@ -7,7 +7,8 @@ use crate::{
 use bytes::Bytes;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_llm::{
-    Fault, Feature, decode_call, decode_call_in_path, encode_call, head, head_in_path, splice,
+    Fault, Feature, InPath, decode_call, decode_call_in_path, encode_call, head, head_in_path,
+    splice,
 };
 use std::{fmt::Write as _, fs};
 
@@ -49,7 +50,11 @@ fn a_translation_back_and_forth_keeps_the_call() {
                 let Ok(once) = encode_call(target, &call) else {
                     continue;
                 };
-                let read_back = decode_call_in_path(target, IN_PATH, &once.body).unwrap();
+                let in_path = InPath {
+                    model: &call.model,
+                    stream: call.stream,
+                };
+                let read_back = decode_call_in_path(target, in_path, &once.body).unwrap();
                 let twice = encode_call(target, &read_back).unwrap();
                 assert_eq!(text(&once.body), text(&twice.body), "{}", path.display());
                 let again = twice

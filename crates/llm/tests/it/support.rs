@@ -93,6 +93,10 @@ pub(crate) fn told(dialect: Dialect, usage: Usage) -> Usage {
             reasoning_tokens: 0,
             ..without_audio
         },
+        Dialect::BedrockConverse => Usage {
+            reasoning_tokens: 0,
+            ..without_audio
+        },
         Dialect::Gemini => Usage {
             input_tokens: usage.input_tokens + cache_write,
             cache_write_5m_tokens: 0,

@@ -131,7 +131,8 @@ fn tool_choice(node: Node<'_>) -> Result<Choice, Fault> {
     })
 }
 
-fn thinking(node: Node<'_>) -> Result<ReasoningMode, Fault> {
+/// Whether and how long to think.
+pub(in crate::wire) fn thinking(node: Node<'_>) -> Result<ReasoningMode, Fault> {
     let mut fields = node.object()?;
     let kind = fields.required("type", "a string", |node| {
         node.one_of(&[("disabled", 0_u8), ("adaptive", 1), ("enabled", 2)])

@@ -4,7 +4,7 @@ use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
     seal,
-    wire::shared::{arguments_object, numbered},
+    wire::shared::{arguments_object, clean_id, numbered},
 };
 use seaworthy_core::{
     call::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role, Sealed},
@@ -187,13 +187,7 @@ fn media(
     });
 }
 
-/// The API takes letters, digits, `_` and `-`; other providers make IDs of more than that. The
-/// call and its result are changed alike.
+/// What IDs are made of here besides letters and digits.
 fn tool_id(id: &str) -> Cow<'_, str> {
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if id.chars().all(is_fine) {
-        return Cow::Borrowed(id);
-    }
-    let clean = |c: char| if is_fine(c) { c } else { '_' };
-    Cow::Owned(id.chars().map(clean).collect())
+    clean_id(id, "_-")
 }
