@@ -90,7 +90,8 @@ async fn waiting_for_idleness_waits_for_the_last_stream() {
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     assert!(!idle.is_finished());
     assert_completes(open, &go_on).await;
-    idle.await.unwrap();
+    let soon = std::time::Duration::from_secs(1);
+    tokio::time::timeout(soon, idle).await.unwrap().unwrap();
     app.finish().await;
 }
 

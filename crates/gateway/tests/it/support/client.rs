@@ -83,7 +83,9 @@ impl Call {
         let connection = Connection(tokio::spawn(async move {
             let _ended = driver.await;
         }));
-        let response = sender.send_request(self.request).await.unwrap();
+        let response = within_an_hour(sender.send_request(self.request))
+            .await
+            .unwrap();
         Open {
             response,
             started,
@@ -97,11 +99,20 @@ impl Call {
     }
 }
 
+/// Time is cheap here, but a test that waits for ever says nothing.
+async fn within_an_hour<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3600), work)
+        .await
+        .unwrap_or_else(|_| panic!("expected an answer within an hour"))
+}
+
 impl Open {
     /// The next piece of the body.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let frame = self.response.body_mut().frame().await?.ok()?;
+            let frame = within_an_hour(self.response.body_mut().frame())
+                .await?
+                .ok()?;
             if let Ok(data) = frame.into_data() {
                 return Some(data);
             }
@@ -112,7 +123,7 @@ impl Open {
     pub(crate) async fn rest(mut self) -> Answer {
         let mut body = Vec::new();
         let mut whole = true;
-        while let Some(frame) = self.response.body_mut().frame().await {
+        while let Some(frame) = within_an_hour(self.response.body_mut().frame()).await {
             match frame {
                 Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap_or_default()),
                 Err(_) => {
