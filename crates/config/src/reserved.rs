@@ -63,7 +63,7 @@ const SECTIONS: [(&str, &str); 46] = [
 /// Choices of an enumeration, by its name.
 const CHOICES: [(&str, &[&str]); 1] = [(
     "ProviderKind",
-    &["azure-openai", "bedrock", "gemini", "cohere"],
+    &["azure-openai", "bedrock"],
 )];
 
 /// What is going to read the key at `path`, if it is a word of the language.

@@ -70,6 +70,8 @@ impl Provider {
             ProviderKind::Echo => None,
             ProviderKind::Openai | ProviderKind::OpenaiCompatible => Some(Dialect::OpenAiChat),
             ProviderKind::Anthropic => Some(Dialect::AnthropicMessages),
+            ProviderKind::Gemini => Some(Dialect::Gemini),
+            ProviderKind::Cohere => Some(Dialect::CohereChat),
         };
         let backend = match dialect {
             None => Backend::Echo,

@@ -131,6 +131,13 @@ pub(crate) const ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "/v1/responses",
+        Action::Model(Operation::Chat(Dialect::OpenAiResponses)),
+        Access::AnyKey,
+        Family::OpenAi,
+    ),
+    route(
+        Method::POST,
         "/v1/messages",
         Action::Model(Operation::Chat(Dialect::AnthropicMessages)),
         Access::AnyKey,

@@ -58,6 +58,8 @@ impl Provider {
             .or(match self.kind {
                 ProviderKind::Openai => Some("https://api.openai.com/v1"),
                 ProviderKind::Anthropic => Some("https://api.anthropic.com"),
+                ProviderKind::Gemini => Some("https://generativelanguage.googleapis.com"),
+                ProviderKind::Cohere => Some("https://api.cohere.com"),
                 ProviderKind::OpenaiCompatible | ProviderKind::Echo => None,
             })
     }
@@ -77,6 +79,10 @@ pub enum ProviderKind {
     Anthropic,
     /// Another service with OpenAI's API.
     OpenaiCompatible,
+    /// Google's Gemini API.
+    Gemini,
+    /// Cohere's chat API, version 2.
+    Cohere,
     /// Built in: repeats what it is told.
     Echo,
 }
@@ -88,6 +94,8 @@ impl ProviderKind {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
             Self::OpenaiCompatible => "openai-compatible",
+            Self::Gemini => "gemini",
+            Self::Cohere => "cohere",
             Self::Echo => "echo",
         }
     }

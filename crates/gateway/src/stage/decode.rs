@@ -26,6 +26,13 @@ pub(crate) async fn decode(
 ) -> Result<Request, Refusal> {
     let body = body.read().await.map_err(|error| unread(&error))?;
     let head = head(operation, &body)?;
+    if head.previous_response_id.is_some() {
+        // Answers are not kept here, and a provider's own are not the caller's to name.
+        let message = "Answers are not stored, so that there is none to continue: send the whole \
+                       conversation in `input`.";
+        let param = "previous_response_id".to_owned();
+        return Err(Refusal::new(Code::InvalidRequest, message).at(param));
+    }
     exchange.stream = head.stream;
     Ok(Request {
         operation,
