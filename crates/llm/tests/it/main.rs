@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod cross;
 mod errors;
 mod events;
 mod framings;
