@@ -6,7 +6,8 @@
 //! [`encode_call`] on the way out, [`decode_reply`] and [`encode_reply`] (or [`StreamDecoder`] and
 //! [`StreamEncoder`]) on the way back. What a dialect cannot say is in the table of [`Feature`].
 //!
-//! A new dialect is a file in `wire/` and a line in `wire.rs`.
+//! A new dialect is a file in `wire/` and a line in `wire.rs`. How its streams are framed is known to
+//! [`Framer`] alone; what stands in the path of a request comes in as [`InPath`].
 
 mod buffer;
 mod depth;

@@ -1,0 +1,121 @@
+//! Calls that differ in how the model is to answer.
+
+#![expect(clippy::too_many_lines, reason = "a list is read line by line")]
+
+use super::{SCHEMA, asked, formatted, reasoning, sampled};
+use seaworthy_core::call::{Call, Effort, ReasoningMode, ResponseFormat, Sampling};
+
+/// The calls by their names.
+pub(super) fn calls() -> Vec<(&'static str, Call)> {
+    let schema = |description: Option<&str>| ResponseFormat::JsonSchema {
+        name: Some("port".to_owned()),
+        description: description.map(str::to_owned),
+        schema: SCHEMA.to_owned(),
+        strict: Some(true),
+    };
+    let none = Sampling::default();
+    vec![
+        ("json", formatted(ResponseFormat::JsonObject)),
+        ("json_schema", formatted(schema(None))),
+        (
+            "json_schema_described",
+            formatted(schema(Some("One port."))),
+        ),
+        ("no_reasoning", reasoning(Some(ReasoningMode::Off), None)),
+        (
+            "adaptive_reasoning",
+            reasoning(Some(ReasoningMode::Adaptive), None),
+        ),
+        (
+            "reasoning_budget",
+            reasoning(Some(ReasoningMode::BudgetTokens(2_048)), None),
+        ),
+        ("effort", reasoning(None, Some(Effort::Medium))),
+        (
+            "temperature",
+            sampled(Sampling {
+                temperature: Some(0.5),
+                top_p: Some(0.25),
+                ..none
+            }),
+        ),
+        (
+            "hot",
+            sampled(Sampling {
+                temperature: Some(1.5),
+                ..none
+            }),
+        ),
+        (
+            "top_k",
+            sampled(Sampling {
+                top_k: Some(40),
+                ..none
+            }),
+        ),
+        (
+            "penalties",
+            sampled(Sampling {
+                frequency_penalty: Some(0.5),
+                presence_penalty: Some(0.25),
+                ..none
+            }),
+        ),
+        (
+            "seed",
+            sampled(Sampling {
+                seed: Some(7),
+                ..none
+            }),
+        ),
+        (
+            "stop",
+            Call {
+                stop: vec!["END".to_owned()],
+                ..asked()
+            },
+        ),
+        (
+            "unbounded",
+            Call {
+                max_output_tokens: None,
+                ..asked()
+            },
+        ),
+        (
+            "choices",
+            Call {
+                choices: Some(2),
+                ..asked()
+            },
+        ),
+        (
+            "end_user",
+            Call {
+                user: Some("u1".to_owned()),
+                ..asked()
+            },
+        ),
+        (
+            "metadata",
+            Call {
+                metadata: vec![("a".to_owned(), "b".to_owned())],
+                ..asked()
+            },
+        ),
+        (
+            "flex",
+            Call {
+                service_tier: Some("flex".to_owned()),
+                ..asked()
+            },
+        ),
+        (
+            "stored_answer",
+            Call {
+                previous_response_id: Some("resp_1".to_owned()),
+                ..asked()
+            },
+        ),
+    ]
+}
