@@ -82,7 +82,11 @@ pub(crate) fn parse(text: &str, format: Format) -> Result<Node, Vec<Finding>> {
 
 /// Reads one value that was given outside the file, such as `8`, `true` or `[a, b]`.
 pub(crate) fn parse_setting(text: &str, span: Span) -> Result<Node, String> {
-    if text.trim_start().starts_with(['[', '{']) {
+    // `[::1]:8080` begins like a list and is none.
+    let trimmed = text.trim();
+    let is_collection = (trimmed.starts_with('[') && trimmed.ends_with(']'))
+        || (trimmed.starts_with('{') && trimmed.ends_with('}'));
+    if is_collection {
         let mut node = from_yaml::parse_value(text).map_err(|findings| {
             findings
                 .into_iter()

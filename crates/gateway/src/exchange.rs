@@ -3,6 +3,7 @@
 //! The exchange travels with the answer: it ends when the answer's body is sent or dropped, whatever
 //! the reason, and ending it is what settles, counts and logs it, exactly once.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub(crate) struct Exchange {
     pub(crate) snapshot: Arc<Snapshot>,
     /// The worker thread that serves the request.
     pub(crate) worker: usize,
+    /// The address that the request came from.
+    pub(crate) peer: IpAddr,
     pub(crate) request_id: RequestId,
     /// The caller's ID of a larger piece of work.
     pub(crate) correlation_id: Option<RequestId>,
@@ -61,7 +64,12 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn begin(gateway: Arc<Gateway>, worker: usize, headers: &HeaderMap) -> Self {
+    pub(crate) fn begin(
+        gateway: Arc<Gateway>,
+        worker: usize,
+        peer: IpAddr,
+        headers: &HeaderMap,
+    ) -> Self {
         let id = |name: &str| {
             headers
                 .get(name)
@@ -70,6 +78,7 @@ impl Exchange {
         Self {
             snapshot: gateway.snapshot(),
             worker,
+            peer,
             request_id: id("x-request-id").unwrap_or_else(RequestId::generate),
             correlation_id: id("x-correlation-id"),
             trace: TraceContext::continue_from(

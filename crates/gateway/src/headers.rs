@@ -37,6 +37,9 @@ fn is_for_us(name: &str) -> bool {
             | "x-forwarded-proto"
             | "x-real-ip"
             | "x-correlation-id"
+            // They choose whose account at the provider pays, which is not the caller's to say.
+            | "openai-organization"
+            | "openai-project"
     )
 }
 

@@ -10,7 +10,7 @@ use seaworthy_core::principal::Principal;
 use seaworthy_core::store::{self, KeyStore};
 
 /// Most keys that are remembered, known and unknown ones each.
-const CAPACITY: usize = 10_000;
+const CAPACITY: usize = 4_096;
 
 /// A remembered key.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The limits and budgets in force, and what a call under them costs at most.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
@@ -15,17 +16,19 @@ use seaworthy_core::store::{self, Ledger, UsageQuery};
 use seaworthy_core::usage::Usage;
 
 /// Most combinations of caller, model and operation whose rules are remembered.
-const CAPACITY: usize = 10_000;
+const CAPACITY: usize = 4_096;
 
 /// Limits, budgets and what to do without a price.
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) policy: Arc<Policy>,
     unknown_price: UnknownPrice,
+    counts_by_ip: bool,
     bounds: Cache<BoundKey, Arc<Bound>>,
 }
 
-type BoundKey = (Arc<str>, Arc<str>, &'static str);
+/// Key, model, operation, and the address where a rule counts by it.
+type BoundKey = (Arc<str>, Arc<str>, &'static str, Option<IpAddr>);
 
 /// What a call is going to be charged with.
 #[derive(Debug, Clone)]
@@ -63,7 +66,9 @@ impl Charge {
 
 impl Limits {
     pub(crate) fn new(policy: Policy, unknown_price: UnknownPrice) -> Self {
+        let counts_by_ip = scopes(&policy).any(|scope| scope == Scope::Ip);
         Self {
+            counts_by_ip,
             policy: Arc::new(policy),
             unknown_price,
             bounds: Cache::new(CAPACITY),
@@ -76,16 +81,20 @@ impl Limits {
         caller: &Principal,
         model: &Arc<str>,
         operation: &'static str,
+        peer: IpAddr,
     ) -> Arc<Bound> {
-        let key = (Arc::clone(&caller.key_id), Arc::clone(model), operation);
+        let ip = self.counts_by_ip.then_some(peer);
+        let key = (Arc::clone(&caller.key_id), Arc::clone(model), operation, ip);
         if let Some(bound) = self.bounds.get(&key) {
             return bound;
         }
+        let ip = ip.map(|ip| ip.to_string());
         let attributes = Attributes {
             key: Some(&caller.key_id),
             user: Some(&caller.user_id),
             model: Some(model),
             operation: Some(operation),
+            ip: ip.as_deref(),
             ..Attributes::default()
         };
         let bound = Arc::new(self.policy.bind(&attributes));
@@ -106,6 +115,21 @@ impl Limits {
             Unpriced::Flagged(flat) => Some(Charge { price: None, flat }),
         }
     }
+}
+
+/// Whom the rules of a policy are kept apart by.
+fn scopes(policy: &Policy) -> impl Iterator<Item = Scope> {
+    let rates = policy.rates.iter().map(|rule| rule.subjects.scope);
+    let slots = policy.slots.iter().map(|rule| rule.subjects.scope);
+    let budgets = policy.budgets.iter().map(|rule| rule.subjects.scope);
+    rates.chain(slots).chain(budgets)
+}
+
+/// The first scope that no request can be told apart by yet: a rule of it would limit nobody.
+pub(crate) fn unknown_scope(policy: &Policy) -> Option<&'static str> {
+    scopes(policy)
+        .find(|scope| matches!(scope, Scope::Team | Scope::Agent | Scope::Session))
+        .map(Scope::as_str)
 }
 
 /// What a call that uses this much takes of budgets and of limits of tokens.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use seaworthy_core::budget::watch;
 use seaworthy_core::clock::{UnixMillis, micros_since};
-use seaworthy_core::counters::{Close, Counters};
+use seaworthy_core::counters::{Close, Counters, Settled};
 use seaworthy_core::ledger::{Ending, Intent, Outcome};
+use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::money::Micros;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
@@ -28,6 +30,8 @@ pub(crate) struct OpenCall {
     /// Whether the provider may have seen the request.
     dispatched: bool,
     used: Option<Usage>,
+    /// Whether nothing is charged, not even by the call.
+    is_free: bool,
     /// What the journal was told last about the end.
     told: Option<(Outcome, Usage)>,
 }
@@ -46,25 +50,58 @@ pub(crate) struct Recorded {
 pub(crate) struct Claimed {
     pub(crate) id: Arc<str>,
     pub(crate) counters: Arc<dyn Counters>,
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl Claimed {
     /// Turns what was reserved into what was used.
     fn close(&self, now: UnixMillis, close: Close) {
         match self.counters.local() {
-            Some(local) => drop(local.settle_now(&self.id, now, close)),
+            Some(local) => {
+                warn_of_thresholds(&self.policy, &local.settle_now(&self.id, now, close))
+            }
             None => {
                 let (counters, id) = (Arc::clone(&self.counters), Arc::clone(&self.id));
+                let policy = Arc::clone(&self.policy);
                 tokio::spawn(async move {
-                    if let Err(error) = counters.settle(&id, now, close).await {
-                        let cause = crate::refusal::chain(&error);
-                        tracing::error!(
-                            cause,
-                            "a claim could not be settled; it expires by itself"
-                        );
+                    match counters.settle(&id, now, close).await {
+                        Ok(settled) => warn_of_thresholds(&policy, &settled),
+                        Err(error) => {
+                            let cause = crate::refusal::chain(&error);
+                            tracing::error!(
+                                cause,
+                                "a claim could not be settled; it expires by itself"
+                            );
+                        }
                     }
                 });
             }
+        }
+    }
+}
+
+/// Says which thresholds of budgets a settlement has reached, once for each in a window.
+fn warn_of_thresholds(policy: &Policy, settled: &Settled) {
+    let Settled::Closed(changes) = settled else {
+        return;
+    };
+    for change in changes {
+        let Some((rule, subject)) = policy.budget_of(&change.key) else {
+            continue;
+        };
+        let (limit, spent) = (change.account.limit, change.account.spent);
+        for share in watch::crossed(&rule.thresholds, limit, change.spent_before, spent) {
+            let percent = share.ten_thousandths() / 100;
+            let (budget, unit) = (&*rule.name, rule.unit.as_str());
+            tracing::warn!(
+                budget,
+                subject,
+                percent,
+                spent,
+                limit,
+                unit,
+                "a budget has reached a threshold"
+            );
         }
     }
 }
@@ -86,6 +123,7 @@ impl OpenCall {
             recorded: Some(recorded),
             dispatched: false,
             used: None,
+            is_free: !matches!(operation, Operation::Chat(_) | Operation::Embeddings),
             told: None,
         }
     }
@@ -107,6 +145,7 @@ impl OpenCall {
 
     /// Notes that the provider refused the call, which costs nothing.
     pub(crate) fn note_refused(&mut self) {
+        self.is_free = true;
         self.used = Some(Usage::default());
     }
 
@@ -140,6 +179,9 @@ impl OpenCall {
     }
 
     fn cost(&self, usage: &Usage) -> Micros {
+        if self.is_free {
+            return Micros::ZERO;
+        }
         self.charge.cost(usage)
     }
 
@@ -187,7 +229,7 @@ impl OpenCall {
 
     fn ending(&self, outcome: Outcome, status: u16, usage: Usage, now: UnixMillis) -> Ending {
         let duration_ms = micros_since(self.started) / 1000;
-        let cost = self.charge.cost(&usage);
+        let cost = self.cost(&usage);
         Ending {
             settled_at: now,
             duration_ms,

@@ -29,12 +29,12 @@ pub(crate) async fn run(
     let principal = authenticate(exchange, &caller.headers).await?;
     let request = decode(exchange, operation, caller.body).await?;
     let admission = admit(exchange, &principal)?;
-    let request = screen(exchange, request, &admission)?;
+    let mut request = screen(exchange, request, &admission)?;
     if let Some(answer) = recall(&request) {
         return Ok(answer);
     }
     let plan = plan(exchange, &request)?;
-    let reservation = reserve(exchange, &principal, &plan, &request).await?;
+    let reservation = reserve(exchange, &principal, &plan, &mut request).await?;
     let reply = dispatch(
         exchange,
         &plan,

@@ -189,9 +189,7 @@ fn headers(
             Dialect::OpenAiChat
             | Dialect::OpenAiResponses
             | Dialect::CohereChat
-            | Dialect::BedrockConverse => {
-                (AUTHORIZATION, format!("Bearer {}", secret.expose()))
-            }
+            | Dialect::BedrockConverse => (AUTHORIZATION, format!("Bearer {}", secret.expose())),
             Dialect::AnthropicMessages => (
                 HeaderName::from_static("x-api-key"),
                 secret.expose().to_owned(),

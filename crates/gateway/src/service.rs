@@ -194,10 +194,15 @@ const PANICKED: &str =
 impl server::Service for DataPlane {
     type Body = ReplyBody;
 
-    async fn call(&self, request: Request<Incoming>, _peer: SocketAddr) -> Response<ReplyBody> {
+    async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ReplyBody> {
         let is_head = request.method() == Method::HEAD;
         let gateway = Arc::clone(&self.gateway);
-        let mut exchange = Box::new(Exchange::begin(gateway, self.worker, request.headers()));
+        let mut exchange = Box::new(Exchange::begin(
+            gateway,
+            self.worker,
+            peer.ip(),
+            request.headers(),
+        ));
         let answering = AssertUnwindSafe(self.answer(&mut exchange, request)).catch_unwind();
         // The panic hook has logged where it happened.
         let result = answering.await.unwrap_or_else(|_panic| {

@@ -11,7 +11,7 @@ use seaworthy_edge::body;
 use seaworthy_edge::client::Dial;
 
 use crate::guards::{GuardError, Guards};
-use crate::limits::Limits;
+use crate::limits::{Limits, unknown_scope};
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Provider};
 use crate::routes::Operation;
@@ -119,6 +119,12 @@ impl Snapshot {
             let told = mistakes.iter().map(|mistake| mistake.message.as_str());
             CompileError::Policy(told.collect::<Vec<_>>().join("; "))
         })?;
+        if let Some(scope) = unknown_scope(&policy) {
+            return Err(CompileError::Policy(format!(
+                "limits and budgets of each {scope} are not supported by this version yet, because \
+                 requests do not say their {scope}"
+            )));
+        }
         let mut providers = Vec::new();
         for (name, wanted) in &config.providers {
             let kept = previous

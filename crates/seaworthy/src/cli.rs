@@ -47,7 +47,7 @@ enum Command {
     Init(init::Arguments),
     /// Judge a running instance, with evidence. Exits with 0 (ready), 1 (not ready) or 2 (could
     /// not run).
-    Check(check::Arguments),
+    Check(Box<check::Arguments>),
     /// Say by name, until a day, that something holds which no check can see.
     Attest(decide::Attest),
     /// Accept by name, until a day, that something does not hold.
@@ -89,7 +89,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve { config, listen } => crate::serve::run(config.config, listen)?,
         Command::Init(arguments) => init::run(&arguments)?,
-        Command::Check(arguments) => return check::run(arguments),
+        Command::Check(arguments) => return check::run(*arguments),
         Command::Attest(arguments) => decide::attest(arguments)?,
         Command::Waive(arguments) => decide::waive(arguments)?,
         Command::Sign(arguments) => decide::sign(arguments)?,

@@ -43,25 +43,28 @@ pub(crate) async fn reserve(
     exchange: &mut Exchange,
     caller: &Principal,
     plan: &Plan,
-    request: &Screened,
+    request: &mut Screened,
 ) -> Result<Reservation, Refusal> {
     let operation = request.operation.as_str();
     let limits = Arc::clone(&exchange.snapshot.limits);
-    let bound = limits.bind(caller, &plan.model.name, operation);
+    let bound = limits.bind(caller, &plan.model.name, operation, exchange.peer);
     let Some(charge) = limits.charge(plan.target.price.as_ref(), &bound) else {
         return Err(unpriced(&plan.target.id));
     };
-    let worst_case = worst_case(&limits.policy.caps(Some(operation)), request);
+    let caps = limits.policy.caps(Some(operation));
+    let allowed = caps.output_allowance(estimated_input(request));
+    let is_limited = allowed.is_some() || bound.budgets().next().is_some();
+    if is_limited && request.head.max_output_tokens.is_none() {
+        request.bound_output(allowed.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS))?;
+    }
+    let worst_case = worst_case(request);
     let worst_case_cost = charge.worst_case(&worst_case);
-    limits
-        .policy
-        .caps(Some(operation))
-        .check(
-            worst_case.total_input(),
-            worst_case.output_tokens,
-            worst_case_cost,
-        )
-        .map_err(over_cap)?;
+    caps.check(
+        worst_case.total_input(),
+        worst_case.output_tokens,
+        worst_case_cost,
+    )
+    .map_err(over_cap)?;
     let Some(slot) = exchange.gateway.ledger.reserve() else {
         return Err(cannot_record("too many settlements wait to be written"));
     };
@@ -98,25 +101,19 @@ pub(crate) async fn reserve(
 }
 
 /// What the call uses at most: no tokenizer makes more tokens of a text than it has bytes.
-fn worst_case(caps: &seaworthy_core::limit::caps::Caps, request: &Screened) -> Usage {
-    let input_tokens = estimated_input(request);
-    match request.operation {
-        Operation::Chat(_) => {}
-        Operation::Embeddings => {
-            return Usage {
-                input_tokens,
-                ..Usage::default()
-            };
-        }
-        Operation::CountTokens | Operation::Moderations => return Usage::default(),
-    }
-    let allowed = caps
-        .output_allowance(input_tokens)
+fn worst_case(request: &Screened) -> Usage {
+    let most_output = request
+        .head
+        .max_output_tokens
         .unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
-    let most_output = request.head.max_output_tokens.unwrap_or(allowed);
+    let output_tokens = match request.operation {
+        Operation::Chat(_) => most_output.saturating_mul(request.head.choices),
+        Operation::Embeddings => 0,
+        _ => return Usage::default(),
+    };
     Usage {
-        input_tokens,
-        output_tokens: most_output.saturating_mul(request.head.choices),
+        input_tokens: estimated_input(request),
+        output_tokens,
         ..Usage::default()
     }
 }
@@ -152,7 +149,12 @@ async fn claim(
             Outcome::Taken(standings) => {
                 show(exchange, bound, &standings, now);
                 let counters = Arc::clone(&exchange.gateway.counters);
-                return Ok(Some(Claimed { id, counters }));
+                let policy = Arc::clone(&exchange.snapshot.limits.policy);
+                return Ok(Some(Claimed {
+                    id,
+                    counters,
+                    policy,
+                }));
             }
             Outcome::Refused(refusal, standings) => {
                 let is_held = matches!(

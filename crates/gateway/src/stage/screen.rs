@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Dialect;
 
 use crate::exchange::Exchange;
 use crate::guards::input::Refused;
@@ -21,6 +22,28 @@ impl std::ops::Deref for Screened {
 
     fn deref(&self) -> &Request {
         &self.0
+    }
+}
+
+impl Screened {
+    /// Writes a bound of the output into a request that has none, so that what was reserved for it
+    /// is really the most that it can use.
+    pub(crate) fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
+        let field = match self.0.operation {
+            Operation::Chat(Dialect::OpenAiChat) => "max_completion_tokens",
+            Operation::Chat(Dialect::OpenAiResponses) => "max_output_tokens",
+            Operation::Chat(_) => "max_tokens",
+            _ => return Ok(()),
+        };
+        let Some(brace) = memchr::memchr(b'{', &self.0.body) else {
+            return Ok(());
+        };
+        let (before, after) = self.0.body.split_at(brace + 1);
+        let member = format!("\"{field}\":{tokens},");
+        let body = [before, member.as_bytes(), after].concat();
+        self.0.body = body.into();
+        self.0.head = head(self.0.operation, &self.0.body)?;
+        Ok(())
     }
 }
 

@@ -149,3 +149,46 @@ async fn parallel_calls_never_spend_more_than_the_budget_and_spend_nearly_all_of
     assert_eq!((succeeded, refused), (20, 180));
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_bound_gets_one_where_a_budget_applies() {
+    let app = TestApp::builder()
+        .sections("[cost_controls.per_user]\ndaily_token_limit = 100000\n")
+        .start()
+        .await;
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    let answer = app
+        .post(path(CHAT), request(CHAT, false, &json!({})))
+        .send()
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent: serde_json::Value =
+        serde_json::from_str(&app.upstream.only_request().text()).unwrap();
+    assert_eq!(sent["max_completion_tokens"], 4096);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_for_each_address_counts_addresses() {
+    let app = TestApp::builder()
+        .sections("[rate_limits.per_ip]\nrequests_per_minute = 1\n")
+        .start()
+        .await;
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    assert_eq!(ask(&app).await.status, 200);
+    assert_eq!(ask(&app).await.status, 429);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_provider_refused_costs_nothing() {
+    let prices = "[prices.\"openai/gpt-real\"]\ninput = 1\noutput = 1\nrequest = 5\n";
+    let app = TestApp::builder().sections(prices).start().await;
+    let error = json!({"error": {"message": "no", "type": "invalid_request_error"}});
+    app.upstream.will_send(json_response(400, &error));
+    assert_eq!(ask(&app).await.status, 400);
+    assert_eq!(app.only_settlement().await.cost.0, 0);
+    app.finish().await;
+}

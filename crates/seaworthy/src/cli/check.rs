@@ -208,8 +208,10 @@ async fn judge(options: Options) -> Result<Report, RunError> {
     outcome
 }
 
+type Render = fn(&Report) -> String;
+
 fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
-    let files: [(&Option<PathBuf>, fn(&Report) -> String); 5] = [
+    let files: [(&Option<PathBuf>, Render); 5] = [
         (&arguments.json, json::render),
         (&arguments.html, html::render),
         (&arguments.markdown, markdown::render),

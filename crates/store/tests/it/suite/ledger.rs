@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{GroupBy, Outcome, Settlement, UsageTotal};
-use seaworthy_core::store::{Stores, UsageQuery};
 use seaworthy_core::money::Micros;
+use seaworthy_core::store::{Stores, UsageQuery};
 use seaworthy_core::usage::Usage;
 
 use crate::fixtures::{BY_USER, settlement};
