@@ -83,10 +83,8 @@ pub(crate) fn parse(text: &str, format: Format) -> Result<Node, Vec<Finding>> {
 /// Reads one value that was given outside the file, such as `8`, `true` or `[a, b]`.
 pub(crate) fn parse_setting(text: &str, span: Span) -> Result<Node, String> {
     // `[::1]:8080` begins like a list and is none.
-    let trimmed = text.trim();
-    let is_collection = (trimmed.starts_with('[') && trimmed.ends_with(']'))
-        || (trimmed.starts_with('{') && trimmed.ends_with('}'));
-    if is_collection {
+    let is_address = text.trim().parse::<std::net::SocketAddr>().is_ok();
+    if text.trim_start().starts_with(['[', '{']) && !is_address {
         let mut node = from_yaml::parse_value(text).map_err(|findings| {
             findings
                 .into_iter()

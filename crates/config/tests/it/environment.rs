@@ -114,3 +114,9 @@ fn dev_mode_serves_the_echo_model_on_loopback() {
     assert!(loaded.config.server.listen.is_loopback() && loaded.config.auth.enabled);
     assert_eq!(loaded.config.models.keys().collect::<Vec<_>>(), ["echo"]);
 }
+
+#[test]
+fn an_address_in_brackets_is_no_list() {
+    let loaded = with(&[("SEAWORTHY__SERVER__LISTEN", "[::1]:8080")]).unwrap();
+    assert_eq!(loaded.config.server.listen.to_string(), "[::1]:8080");
+}
