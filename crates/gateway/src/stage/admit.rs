@@ -1,6 +1,6 @@
 //! Is there room? A permit bounds what is worked on at a time.
 //!
-//! Rate limits of keys, users and operations belong here.
+//! Limits of keys, users and operations are taken together with budgets, in [`super::reserve`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
