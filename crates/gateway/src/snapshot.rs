@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
-use seaworthy_config::{Loaded, SecretSource};
+use seaworthy_config::{Config, Loaded, SecretSource};
 use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
 use seaworthy_edge::body;
 use seaworthy_edge::client::Dial;
@@ -115,16 +116,7 @@ impl Snapshot {
         previous: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let config = Arc::clone(&loaded.config);
-        let policy = seaworthy_config::policy(&config, DEPLOYMENT).map_err(|mistakes| {
-            let told = mistakes.iter().map(|mistake| mistake.message.as_str());
-            CompileError::Policy(told.collect::<Vec<_>>().join("; "))
-        })?;
-        if let Some(scope) = unknown_scope(&policy) {
-            return Err(CompileError::Policy(format!(
-                "limits and budgets of each {scope} are not supported by this version yet, because \
-                 requests do not say their {scope}"
-            )));
-        }
+        let policy = policy_of(&config)?;
         let mut providers = Vec::new();
         for (name, wanted) in &config.providers {
             let kept = previous
@@ -196,4 +188,28 @@ impl Snapshot {
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
     }
+}
+
+/// The limits and budgets of a configuration, without any that could not be enforced.
+fn policy_of(config: &Config) -> Result<Policy, CompileError> {
+    let policy = seaworthy_config::policy(config, DEPLOYMENT).map_err(|mistakes| {
+        let told = mistakes.iter().map(|mistake| mistake.message.as_str());
+        CompileError::Policy(told.collect::<Vec<_>>().join("; "))
+    })?;
+    let mut prices = config.prices.iter();
+    if let Some((target, _)) =
+        prices.find(|(_, price)| price.image.is_some() || price.tool_call.is_some())
+    {
+        return Err(CompileError::Policy(format!(
+            "`prices.\"{target}\"`: prices of images and tool calls are not supported by this \
+             version yet, because neither is counted"
+        )));
+    }
+    if let Some(scope) = unknown_scope(&policy) {
+        return Err(CompileError::Policy(format!(
+            "limits and budgets of each {scope} are not supported by this version yet, because \
+             requests do not say their {scope}"
+        )));
+    }
+    Ok(policy)
 }

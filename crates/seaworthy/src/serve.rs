@@ -37,6 +37,7 @@ pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(),
         output::note(loaded.warnings.render(output::colour()));
     }
     let is_public = !public_listeners(&loaded).is_empty();
+    let fingerprint = loaded.fingerprint.clone();
     let logging = &loaded.config.logging;
     let telemetry = Telemetry::start(logging.level, logging.format)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -50,6 +51,7 @@ pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(),
             path: config,
             overrides,
             is_public,
+            loaded: fingerprint,
         };
         server.serve_until_told(&source, &telemetry, signals).await
     })
@@ -88,6 +90,8 @@ struct Source {
     /// Whether a listener that is bound can be reached from other machines. It stays bound whatever
     /// a reload says.
     is_public: bool,
+    /// The text that was loaded at the start.
+    loaded: Fingerprint,
 }
 
 /// A started server.
@@ -170,10 +174,8 @@ impl Running {
         let background = gateway.run_background();
         tokio::pin!(background);
         let mut watch = tokio::time::interval(WATCH_INTERVAL);
-        let mut known = source
-            .path
-            .as_deref()
-            .and_then(|path| Fingerprint::of(path).ok());
+        // What was loaded, not what lies there now: a change in between counts.
+        let mut known = source.path.as_ref().map(|_| source.loaded.clone());
         let is_interrupted = loop {
             tokio::select! {
                 () = &mut background => {}
