@@ -96,6 +96,8 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<File>) {
                 walk(&entry.path(), &format!("{path}/"), found);
             }
         } else if kind.is_file()
+            // In a second working tree it is a file that names the first one's place.
+            && name != ".git"
             // Data that is not text, and files that an editor is replacing, are nobody's style.
             && let Ok(text) = std::fs::read_to_string(entry.path())
         {
