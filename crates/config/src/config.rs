@@ -1,5 +1,6 @@
 //! The configuration as types. The comments become the reference and the JSON Schema.
 
+mod auth;
 mod costs;
 mod guards;
 mod limits;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::auth::{Auth, CustomRole};
 pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
     RequestCaps, SpendLimits, UnknownPricePolicy,
@@ -69,21 +71,6 @@ pub struct Admin {
     /// An address of its own for the control plane. Without it, the control plane shares
     /// `server.listen`.
     pub listen: Option<Listen>,
-}
-
-/// Who may use the gateway.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// Whether requests need an API key. Can only be turned off while every listener is on a
-    /// loopback address.
-    pub enabled: bool,
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
 }
 
 /// Where durable state is kept.

@@ -26,9 +26,9 @@ mod watch;
 pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
     Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
-    CostConfig, CostControls, Headers, LimitTable, Limits, LogFormat, LogLevel, Logging, LongPrice,
-    Model, ModelPrice, OnLoss, Provider, ProviderKind, ProviderTimeouts, RateLimits, RequestCaps,
-    Server, SharedState, SpendLimits, Storage, UnknownPricePolicy,
+    CostConfig, CostControls, CustomRole, Headers, LimitTable, Limits, LogFormat, LogLevel,
+    Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderKind, ProviderTimeouts,
+    RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage, UnknownPricePolicy,
 };
 pub use config::{Filter, InputValidation, OutputHandling};
 pub use document::Format;
@@ -40,7 +40,7 @@ pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
 pub use show::{Change, diff, show};
 pub use starting::{load_default, starting_config};
 pub use value::{
-    BaseUrl, ByteSize, Count, Duration, Factor, Listen, Share, SharedStateUrl, StorageUrl, Target,
-    TimeZone, Usd,
+    BaseUrl, ByteSize, Count, Duration, Factor, Listen, Permission, Share, SharedStateUrl,
+    StorageUrl, Target, TimeZone, Usd,
 };
 pub use watch::Fingerprint;

@@ -1,5 +1,7 @@
 //! What the options must be together: references that lead somewhere, choices that fit.
 
+mod auth;
+
 use std::collections::BTreeMap;
 
 use crate::compile::policy;
@@ -32,6 +34,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     };
     check.server();
     check.exposure();
+    check.roles();
     for (name, provider) in &config.providers {
         check.name("provider", name, &["providers", name]);
         check.provider(name, provider);

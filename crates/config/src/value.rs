@@ -3,6 +3,7 @@
 mod address;
 mod duration;
 mod number;
+mod permission;
 mod size;
 mod target;
 mod zone;
@@ -15,6 +16,7 @@ use serde::de::{Error, Unexpected, Visitor};
 pub use self::address::{BaseUrl, Listen, SharedStateUrl, StorageUrl};
 pub use self::duration::Duration;
 pub use self::number::{Count, Factor, Share, Usd};
+pub use self::permission::Permission;
 pub use self::size::ByteSize;
 pub use self::target::Target;
 pub use self::zone::TimeZone;

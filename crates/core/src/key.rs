@@ -1,5 +1,9 @@
 //! API keys: how they look, how they are stored, when they are live.
 
+mod view;
+
+pub use view::KeyView;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::UnixMillis;
-use crate::principal::Role;
+use crate::principal::{Role, Scopes, is_name};
 
 /// Every key starts with this, so that secret scanners and people recognise a leaked one.
 pub const PREFIX: &str = "swk_";
@@ -125,6 +129,36 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
+/// What short-lived tokens are signed with. `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenSecret([u8; 32]);
+
+impl TokenSecret {
+    /// A new random secret.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(rand::random())
+    }
+
+    /// A secret read back from the store.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store and to sign with.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSecret([redacted])")
+    }
+}
+
 /// What the store knows of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
@@ -134,8 +168,16 @@ pub struct KeyRecord {
     pub name: String,
     /// The user that calls with it are accounted to.
     pub user_id: String,
+    /// The team that calls with it are accounted to.
+    pub team_id: Option<String>,
     /// What its holder may do.
     pub role: Role,
+    /// Where its holder may do that.
+    pub scopes: Scopes,
+    /// The environment that it is for, `production` for example.
+    pub environment: Option<String>,
+    /// The service that uses it.
+    pub service: Option<String>,
     /// First characters of the key, to recognise it.
     pub hint: String,
     /// Digest of the key.
@@ -150,6 +192,96 @@ pub struct KeyRecord {
     pub rotated_from: Option<String>,
 }
 
+/// What a key is asked to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// [`KeyRecord::name`]
+    pub name: String,
+    /// [`KeyRecord::user_id`]
+    pub user_id: String,
+    /// [`KeyRecord::team_id`]
+    pub team_id: Option<String>,
+    /// [`KeyRecord::role`]
+    pub role: Role,
+    /// [`KeyRecord::scopes`]
+    pub scopes: Scopes,
+    /// [`KeyRecord::environment`]
+    pub environment: Option<String>,
+    /// [`KeyRecord::service`]
+    pub service: Option<String>,
+    /// [`KeyRecord::expires_at`]
+    pub expires_at: Option<UnixMillis>,
+}
+
+impl NewKey {
+    /// A key of a user's own, without restrictions.
+    #[must_use]
+    pub fn of(name: &str, user_id: &str, role: Role) -> Self {
+        Self {
+            name: name.to_owned(),
+            user_id: user_id.to_owned(),
+            team_id: None,
+            role,
+            scopes: Scopes::default(),
+            environment: None,
+            service: None,
+            expires_at: None,
+        }
+    }
+
+    /// A sentence about what is wrong, if something is.
+    ///
+    /// # Errors
+    /// When a text is empty, too long or cannot stand where it has to.
+    pub fn check(&self) -> Result<(), String> {
+        for (what, text) in [("name", &self.name), ("user", &self.user_id)] {
+            let chars = text.chars().count();
+            if !(1..=256).contains(&chars) || text.contains(char::is_control) {
+                return Err(format!(
+                    "expected a {what} of 1 to 256 characters without control characters"
+                ));
+            }
+        }
+        let names = [
+            ("team", &self.team_id),
+            ("environment", &self.environment),
+            ("service", &self.service),
+        ];
+        for (what, name) in names {
+            if let Some(odd) = name.as_deref().filter(|name| !is_name(name)) {
+                return Err(format!(
+                    "expected a {what} of up to 128 letters, digits, `-`, `_`, `.` or `:`, found \
+                     {odd:?}"
+                ));
+            }
+        }
+        self.scopes.check()
+    }
+
+    /// Makes the key.
+    #[must_use]
+    pub fn issue(self, now: UnixMillis) -> (ApiKey, KeyRecord) {
+        let key = ApiKey::generate();
+        let record = KeyRecord {
+            id: new_id(),
+            name: self.name,
+            user_id: self.user_id,
+            team_id: self.team_id,
+            role: self.role,
+            scopes: self.scopes,
+            environment: self.environment,
+            service: self.service,
+            hint: key.hint(),
+            digest: KeyDigest::of(key.expose()),
+            created_at: now,
+            expires_at: self.expires_at,
+            revoked_at: None,
+            rotated_from: None,
+        };
+        (key, record)
+    }
+}
+
 /// Whether a key works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,7 +294,38 @@ pub enum KeyState {
     Revoked,
 }
 
+impl KeyState {
+    /// The name in lists and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 impl KeyRecord {
+    /// A new key with everything that this one has, living as long as it did.
+    #[must_use]
+    pub fn successor(&self, now: UnixMillis) -> (ApiKey, Self) {
+        let lifetime = self.expires_at.map(|end| end.since(self.created_at));
+        let wanted = NewKey {
+            name: self.name.clone(),
+            user_id: self.user_id.clone(),
+            team_id: self.team_id.clone(),
+            role: self.role.clone(),
+            scopes: self.scopes.clone(),
+            environment: self.environment.clone(),
+            service: self.service.clone(),
+            expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
+        };
+        let (key, mut record) = wanted.issue(now);
+        record.rotated_from = Some(self.id.clone());
+        (key, record)
+    }
+
     /// Whether the key works at `now`.
     #[must_use]
     pub fn state(&self, now: UnixMillis) -> KeyState {
@@ -210,7 +373,11 @@ mod tests {
             id: "key_1".into(),
             name: "test".into(),
             user_id: "ada".into(),
+            team_id: None,
             role: Role::User,
+            scopes: Scopes::default(),
+            environment: None,
+            service: None,
             hint: "swk_abcd".into(),
             digest: KeyDigest::of("x"),
             created_at: UnixMillis(0),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::UnixMillis;
-use crate::key::{KeyDigest, KeyRecord};
+use crate::key::{KeyDigest, KeyRecord, TokenSecret};
 use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
 
 pub mod memory;
@@ -56,6 +56,9 @@ pub trait KeyStore: Send + Sync + std::fmt::Debug {
     /// The key with this digest, whatever its state.
     async fn find(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>>;
 
+    /// The key with this ID, whatever its state.
+    async fn get(&self, id: &str) -> Result<Option<KeyRecord>>;
+
     /// All keys, oldest first.
     async fn list(&self) -> Result<Vec<KeyRecord>>;
 
@@ -74,6 +77,19 @@ pub trait KeyStore: Send + Sync + std::fmt::Debug {
 
     /// A number that differs after any change to any key, also one made by another process.
     async fn generation(&self) -> Result<u64>;
+
+    /// What short-lived tokens are signed with: the first proposal that was ever made, by whichever
+    /// process.
+    async fn token_secret(&self, proposal: TokenSecret) -> Result<TokenSecret>;
+
+    /// When a credential of this name was first seen with this value: `now`, if that is new. The
+    /// moment never changes.
+    async fn first_seen(
+        &self,
+        name: &str,
+        value: &KeyDigest,
+        now: UnixMillis,
+    ) -> Result<UnixMillis>;
 }
 
 /// Which settlements to sum.

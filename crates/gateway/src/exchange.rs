@@ -11,7 +11,7 @@ use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Outcome;
-use seaworthy_core::principal::Principal;
+use seaworthy_core::principal::{Principal, scope};
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
 use seaworthy_llm::Loss;
@@ -42,6 +42,10 @@ pub(crate) struct Exchange {
     pub(crate) action: Option<Action>,
     pub(crate) started: Instant,
     pub(crate) principal: Option<Principal>,
+    /// The agent that calls: named by the caller, or the only one its credential allows.
+    pub(crate) agent: Option<Arc<str>>,
+    /// The session that the call belongs to: named by the caller, or bound to its credential.
+    pub(crate) session: Option<Arc<str>>,
     pub(crate) model: Option<Arc<Model>>,
     pub(crate) stream: bool,
     /// From the start to the first byte of a provider's answer.
@@ -88,6 +92,8 @@ impl Exchange {
             action: None,
             started: Instant::now(),
             principal: None,
+            agent: None,
+            session: None,
             model: None,
             stream: false,
             first_byte: None,
@@ -115,6 +121,12 @@ impl Exchange {
             Some(Action::Model(operation)) => Some(operation),
             _ => None,
         }
+    }
+
+    /// Whether the caller's credential is for this model.
+    pub(crate) fn may_call(&self, model: &Model) -> bool {
+        let scopes = self.principal.as_ref().map(|caller| &caller.scopes);
+        scopes.is_none_or(|scopes| scope::allows(&scopes.models, &model.name))
     }
 
     pub(crate) fn target(&self) -> Option<&Arc<Target>> {

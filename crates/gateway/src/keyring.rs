@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::sync::Cache;
 use seaworthy_core::clock::SharedClock;
 use seaworthy_core::key::{self, KeyDigest, KeyRecord, KeyState};
-use seaworthy_core::principal::Principal;
+use seaworthy_core::principal::{Credential, Identity, Principal};
 use seaworthy_core::store::{self, KeyStore};
 
 /// Most keys that are remembered, known and unknown ones each.
@@ -28,6 +28,19 @@ pub struct KeyRing {
     /// Well-formed keys that do not exist: a flood of them must not reach the store.
     unknown: Cache<KeyDigest, ()>,
     generation: AtomicU64,
+}
+
+/// The caller that holds a key.
+fn principal_of(record: &KeyRecord) -> Principal {
+    Principal::new(Identity {
+        credential: Credential::Key,
+        key_id: record.id.as_str().into(),
+        user_id: record.user_id.as_str().into(),
+        team_id: record.team_id.as_deref().map(Into::into),
+        roles: vec![record.role.clone()],
+        scopes: record.scopes.clone(),
+        session: None,
+    })
 }
 
 /// What the ring says about a presented key.
@@ -75,11 +88,7 @@ impl KeyRing {
                 Verdict::Refused
             }
             Ok(Some(record)) => {
-                let principal = Principal {
-                    key_id: record.id.as_str().into(),
-                    user_id: record.user_id.as_str().into(),
-                    role: record.role,
-                };
+                let principal = principal_of(&record);
                 let known = Arc::new(Known { record, principal });
                 self.known.insert(digest, Arc::clone(&known));
                 if !self.is_current(generation) {

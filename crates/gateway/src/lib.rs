@@ -35,5 +35,6 @@ pub use keyring::KeyRing;
 pub use ledger_queue::LedgerQueue;
 pub use metrics::Metrics;
 pub use request_log::{RequestLog, Style};
+pub use routes::route_names;
 pub use service::{DataPlane, Plane, render_refusal};
 pub use snapshot::{CompileError, Snapshot};

@@ -15,6 +15,8 @@ use seaworthy_core::principal::Principal;
 use seaworthy_core::store::{self, Ledger, UsageQuery};
 use seaworthy_core::usage::Usage;
 
+use crate::exchange::Exchange;
+
 /// Most combinations of caller, model and operation whose rules are remembered.
 const CAPACITY: usize = 4_096;
 
@@ -23,12 +25,31 @@ const CAPACITY: usize = 4_096;
 pub(crate) struct Limits {
     pub(crate) policy: Arc<Policy>,
     unknown_price: UnknownPrice,
-    counts_by_ip: bool,
+    counts_by: CountsBy,
     bounds: Cache<BoundKey, Arc<Bound>>,
 }
 
-/// Key, model, operation, and the address where a rule counts by it.
-type BoundKey = (Arc<str>, Arc<str>, &'static str, Option<IpAddr>);
+/// Which of the attributes that differ from call to call any rule counts by.
+#[derive(Debug, Clone, Copy)]
+struct CountsBy {
+    ip: bool,
+    agent: bool,
+    session: bool,
+}
+
+/// What decides which rules apply: two calls that agree in it have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BoundKey {
+    key: Arc<str>,
+    user: Arc<str>,
+    team: Option<Arc<str>>,
+    model: Arc<str>,
+    operation: &'static str,
+    /// These only where a rule counts by them.
+    ip: Option<IpAddr>,
+    agent: Option<Arc<str>>,
+    session: Option<Arc<str>>,
+}
 
 /// What a call is going to be charged with.
 #[derive(Debug, Clone)]
@@ -66,36 +87,52 @@ impl Charge {
 
 impl Limits {
     pub(crate) fn new(policy: Policy, unknown_price: UnknownPrice) -> Self {
-        let counts_by_ip = scopes(&policy).any(|scope| scope == Scope::Ip);
+        let by = |wanted| scopes(&policy).any(|scope| scope == wanted);
+        let counts_by = CountsBy {
+            ip: by(Scope::Ip),
+            agent: by(Scope::Agent),
+            session: by(Scope::Session),
+        };
         Self {
-            counts_by_ip,
+            counts_by,
             policy: Arc::new(policy),
             unknown_price,
             bounds: Cache::new(CAPACITY),
         }
     }
 
-    /// The rules for this caller, model and operation.
+    /// The rules for a call of this caller.
     pub(crate) fn bind(
         &self,
+        exchange: &Exchange,
         caller: &Principal,
         model: &Arc<str>,
         operation: &'static str,
-        peer: IpAddr,
     ) -> Arc<Bound> {
-        let ip = self.counts_by_ip.then_some(peer);
-        let key = (Arc::clone(&caller.key_id), Arc::clone(model), operation, ip);
+        let by = self.counts_by;
+        let key = BoundKey {
+            key: Arc::clone(&caller.key_id),
+            user: Arc::clone(&caller.user_id),
+            team: caller.team_id.clone(),
+            model: Arc::clone(model),
+            operation,
+            ip: by.ip.then_some(exchange.peer),
+            agent: exchange.agent.clone().filter(|_| by.agent),
+            session: exchange.session.clone().filter(|_| by.session),
+        };
         if let Some(bound) = self.bounds.get(&key) {
             return bound;
         }
-        let ip = ip.map(|ip| ip.to_string());
+        let ip = key.ip.map(|ip| ip.to_string());
         let attributes = Attributes {
-            key: Some(&caller.key_id),
-            user: Some(&caller.user_id),
+            key: Some(&key.key),
+            user: Some(&key.user),
+            team: key.team.as_deref(),
             model: Some(model),
-            operation: Some(operation),
+            agent: key.agent.as_deref(),
+            session: key.session.as_deref(),
             ip: ip.as_deref(),
-            ..Attributes::default()
+            operation: Some(operation),
         };
         let bound = Arc::new(self.policy.bind(&attributes));
         self.bounds.insert(key, Arc::clone(&bound));
@@ -123,13 +160,6 @@ fn scopes(policy: &Policy) -> impl Iterator<Item = Scope> {
     let slots = policy.slots.iter().map(|rule| rule.subjects.scope);
     let budgets = policy.budgets.iter().map(|rule| rule.subjects.scope);
     rates.chain(slots).chain(budgets)
-}
-
-/// The first scope that no request can be told apart by yet: a rule of it would limit nobody.
-pub(crate) fn unknown_scope(policy: &Policy) -> Option<&'static str> {
-    scopes(policy)
-        .find(|scope| matches!(scope, Scope::Team | Scope::Agent | Scope::Session))
-        .map(Scope::as_str)
 }
 
 /// What a call that uses this much takes of budgets and of limits of tokens.

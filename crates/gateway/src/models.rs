@@ -4,22 +4,28 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use serde_json::{Value, json};
 
+use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::snapshot::{Model, Snapshot};
 
-/// All models.
-pub(crate) fn list(snapshot: &Snapshot, family: Family) -> Answer {
-    let models: Vec<Value> = snapshot
+/// All models that the caller may call.
+pub(crate) fn list(exchange: &Exchange) -> Answer {
+    let (snapshot, family) = (&exchange.snapshot, exchange.family);
+    let allowed: Vec<_> = snapshot
         .models
+        .iter()
+        .filter(|model| exchange.may_call(model))
+        .collect();
+    let models: Vec<Value> = allowed
         .iter()
         .map(|model| describe(snapshot, model, family))
         .collect();
     let body = match family {
         Family::OpenAi => json!({"object": "list", "data": models}),
         Family::Anthropic => json!({
-            "first_id": snapshot.models.first().map(|model| &*model.name),
-            "last_id": snapshot.models.last().map(|model| &*model.name),
+            "first_id": allowed.first().map(|model| &*model.name),
+            "last_id": allowed.last().map(|model| &*model.name),
             "has_more": false,
             "data": models,
         }),
@@ -29,9 +35,13 @@ pub(crate) fn list(snapshot: &Snapshot, family: Family) -> Answer {
     Answer::json(200, body.to_string())
 }
 
-/// One model.
-pub(crate) fn get(snapshot: &Snapshot, family: Family, name: &str) -> Result<Answer, Refusal> {
-    match snapshot.model(name) {
+/// One model. One that the caller may not call does not exist for it.
+pub(crate) fn get(exchange: &Exchange, name: &str) -> Result<Answer, Refusal> {
+    let (snapshot, family) = (&exchange.snapshot, exchange.family);
+    match snapshot
+        .model(name)
+        .filter(|model| exchange.may_call(model))
+    {
         Some(model) => Ok(Answer::json(
             200,
             describe(snapshot, model, family).to_string(),

@@ -1,6 +1,7 @@
 //! The story of a model call.
 
 use http::HeaderMap;
+use seaworthy_core::principal::Permission;
 use seaworthy_edge::body::RequestBody;
 
 use crate::exchange::Exchange;
@@ -9,6 +10,7 @@ use crate::reply::Answer;
 use crate::routes::Operation;
 use crate::stage::admit::admit;
 use crate::stage::authenticate::authenticate;
+use crate::stage::authorize::authorize;
 use crate::stage::decode::decode;
 use crate::stage::dispatch::dispatch;
 use crate::stage::plan::plan;
@@ -26,8 +28,9 @@ pub(crate) async fn run(
     operation: Operation,
     caller: Caller,
 ) -> Result<Answer, Refusal> {
-    let principal = authenticate(exchange, &caller.headers).await?;
+    let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
     let request = decode(exchange, operation, caller.body).await?;
+    authorize(exchange, &principal, &request)?;
     let admission = admit(exchange, &principal)?;
     let mut request = screen(exchange, request, &admission)?;
     if let Some(answer) = recall(&request) {

@@ -150,6 +150,15 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     if let Some(principal) = &exchange.principal {
         line.text("user_id", &principal.user_id);
         line.text("key_id", &principal.key_id);
+        if let Some(team) = &principal.team_id {
+            line.text("team_id", team);
+        }
+    }
+    if let Some(agent) = &exchange.agent {
+        line.plain("agent", agent);
+    }
+    if let Some(session) = &exchange.session {
+        line.plain("session_id", session);
     }
     if let Some(model) = &exchange.model {
         line.text("model", &model.name);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::Method;
 use seaworthy_core::dialect::{Dialect, Family};
-use seaworthy_core::principal::Role;
+use seaworthy_core::principal::Permission;
 
 /// What a route does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub(crate) enum Action {
     Metrics,
     Status,
     EffectiveConfig,
+    ListKeys,
+    CreateKey,
+    RotateKey,
+    RevokeKey,
 }
 
 /// A class of model calls.
@@ -78,6 +82,10 @@ impl Action {
             Self::Metrics => "metrics",
             Self::Status => "admin_status",
             Self::EffectiveConfig => "admin_config",
+            Self::ListKeys => "list_keys",
+            Self::CreateKey => "create_key",
+            Self::RotateKey => "rotate_key",
+            Self::RevokeKey => "revoke_key",
         }
     }
 }
@@ -87,17 +95,15 @@ impl Action {
 pub(crate) enum Access {
     /// Anyone: probes and scrapers have no key.
     Public,
-    /// Anyone with a live key.
-    AnyKey,
-    /// Callers of this role.
-    Role(Role),
+    /// Callers with this permission.
+    Needs(Permission),
 }
 
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: Method,
-    /// The path; a last segment `{name}` stands for the rest of the path.
+    /// The path; `{name}` stands for a segment, and at the end for the rest of the path.
     pub(crate) path: &'static str,
     pub(crate) action: Action,
     pub(crate) access: Access,
@@ -126,56 +132,56 @@ pub(crate) const ROUTES: &[Route] = &[
         Method::POST,
         "/v1/chat/completions",
         Action::Model(Operation::Chat(Dialect::OpenAiChat)),
-        Access::AnyKey,
+        Access::Needs(Permission::CallModels),
         Family::OpenAi,
     ),
     route(
         Method::POST,
         "/v1/responses",
         Action::Model(Operation::Chat(Dialect::OpenAiResponses)),
-        Access::AnyKey,
+        Access::Needs(Permission::CallModels),
         Family::OpenAi,
     ),
     route(
         Method::POST,
         "/v1/messages",
         Action::Model(Operation::Chat(Dialect::AnthropicMessages)),
-        Access::AnyKey,
+        Access::Needs(Permission::CallModels),
         Family::Anthropic,
     ),
     route(
         Method::POST,
         "/v1/messages/count_tokens",
         Action::Model(Operation::CountTokens),
-        Access::AnyKey,
+        Access::Needs(Permission::CallModels),
         Family::Anthropic,
     ),
     route(
         Method::POST,
         "/v1/embeddings",
         Action::Model(Operation::Embeddings),
-        Access::AnyKey,
+        Access::Needs(Permission::CallModels),
         Family::OpenAi,
     ),
     route(
         Method::POST,
         "/v1/moderations",
         Action::Model(Operation::Moderations),
-        Access::AnyKey,
+        Access::Needs(Permission::CallModels),
         Family::OpenAi,
     ),
     route(
         Method::GET,
         "/v1/models",
         Action::ListModels,
-        Access::AnyKey,
+        Access::Needs(Permission::ListModels),
         Family::OpenAi,
     ),
     route(
         Method::GET,
         "/v1/models/{model}",
         Action::GetModel,
-        Access::AnyKey,
+        Access::Needs(Permission::ListModels),
         Family::OpenAi,
     ),
     route(
@@ -217,14 +223,42 @@ pub(crate) const ROUTES: &[Route] = &[
         Method::GET,
         "/admin/v1/status",
         Action::Status,
-        Access::Role(Role::Admin),
+        Access::Needs(Permission::ReadStatus),
         Family::OpenAi,
     ),
     route(
         Method::GET,
         "/admin/v1/config",
         Action::EffectiveConfig,
-        Access::Role(Role::Admin),
+        Access::Needs(Permission::ReadConfig),
+        Family::OpenAi,
+    ),
+    route(
+        Method::GET,
+        "/admin/v1/keys",
+        Action::ListKeys,
+        Access::Needs(Permission::ReadKeys),
+        Family::OpenAi,
+    ),
+    route(
+        Method::POST,
+        "/admin/v1/keys",
+        Action::CreateKey,
+        Access::Needs(Permission::WriteKeys),
+        Family::OpenAi,
+    ),
+    route(
+        Method::POST,
+        "/admin/v1/keys/{id}/rotate",
+        Action::RotateKey,
+        Access::Needs(Permission::WriteKeys),
+        Family::OpenAi,
+    ),
+    route(
+        Method::POST,
+        "/admin/v1/keys/{id}/revoke",
+        Action::RevokeKey,
+        Access::Needs(Permission::WriteKeys),
         Family::OpenAi,
     ),
 ];
@@ -255,7 +289,7 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Lookup<'a> {
     } else {
         method
     };
-    let mut known_path = None;
+    let (mut get, mut post) = (false, false);
     for route in ROUTES {
         let Some(parameter) = matched(route.path, path) else {
             continue;
@@ -263,22 +297,35 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Lookup<'a> {
         if route.method == *wanted {
             return Lookup::Found(route, parameter);
         }
-        known_path = Some(if route.method == Method::GET {
-            "GET, HEAD"
-        } else {
-            "POST"
-        });
+        get = get || route.method == Method::GET;
+        post = post || route.method == Method::POST;
     }
-    known_path.map_or(Lookup::NotFound, |allow| Lookup::WrongMethod { allow })
+    match (get, post) {
+        (false, false) => Lookup::NotFound,
+        (true, false) => Lookup::WrongMethod { allow: "GET, HEAD" },
+        (false, true) => Lookup::WrongMethod { allow: "POST" },
+        (true, true) => Lookup::WrongMethod {
+            allow: "GET, HEAD, POST",
+        },
+    }
 }
 
 fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    match pattern.find('{') {
-        None => (pattern == path).then_some(""),
-        Some(start) => path
-            .strip_prefix(pattern.get(..start)?)
-            .filter(|parameter| !parameter.is_empty()),
-    }
+    let Some((start, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let parameter = path.strip_prefix(start)?;
+    let end = rest.split_once('}').map_or("", |(_, end)| end);
+    let parameter = parameter.strip_suffix(end)?;
+    let fits = !parameter.is_empty() && (end.is_empty() || !parameter.contains('/'));
+    fits.then_some(parameter)
+}
+
+/// Every route as `METHOD path`, for tests that walk the table.
+#[must_use]
+pub fn route_names() -> Vec<String> {
+    let name = |route: &Route| format!("{} {}", route.method, route.path);
+    ROUTES.iter().map(name).collect()
 }
 
 /// Whose words to use for a path, known or not: clients of Anthropic say so in their headers.
@@ -316,6 +363,17 @@ mod tests {
             find(&Method::DELETE, "/health"),
             Lookup::WrongMethod { allow: "GET, HEAD" }
         );
+        assert_eq!(
+            found(Method::POST, "/admin/v1/keys/key_1/rotate"),
+            ("rotate_key", "key_1".to_owned())
+        );
+        let both = Lookup::WrongMethod {
+            allow: "GET, HEAD, POST",
+        };
+        assert_eq!(find(&Method::PUT, "/admin/v1/keys"), both);
+        for odd in ["/admin/v1/keys//rotate", "/admin/v1/keys/a/b/rotate"] {
+            assert_eq!(find(&Method::POST, odd), Lookup::NotFound);
+        }
     }
 
     #[test]

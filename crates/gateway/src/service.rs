@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
-use seaworthy_core::principal::{Principal, Role};
 use seaworthy_edge::body::RequestBody;
 use seaworthy_edge::server;
 use seaworthy_llm::{ErrorView, encode_error};
@@ -21,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Lookup};
 use crate::stage::authenticate::authenticate;
+use crate::stage::decode::read;
 use crate::{admin, health, models};
 
 /// Which routes a listener serves.
@@ -77,16 +78,15 @@ impl DataPlane {
             };
             return pipeline::run(exchange, operation, caller).await;
         }
-        drop(body);
         match route.access {
             Access::Public => {}
-            Access::AnyKey => drop(authenticate(exchange, &head.headers).await?),
-            Access::Role(role) => {
-                let principal = authenticate(exchange, &head.headers).await?;
-                require(role, &principal)?;
-            }
+            Access::Needs(needs) => drop(authenticate(exchange, &head.headers, needs).await?),
         }
-        self.handle(exchange, route.action, parameter)
+        let body = match route.method {
+            Method::POST => read(body).await?,
+            _ => Bytes::new(),
+        };
+        self.handle(exchange, route.action, parameter, &body).await
     }
 
     fn find<'a>(
@@ -113,7 +113,7 @@ impl DataPlane {
     }
 
     fn serves(&self, route: &routes::Route) -> bool {
-        let is_control = matches!(route.access, Access::Role(Role::Admin));
+        let is_control = route.path.starts_with("/admin/");
         match self.plane {
             Plane::All => true,
             Plane::Data => !is_control,
@@ -121,16 +121,17 @@ impl DataPlane {
         }
     }
 
-    fn handle(
+    async fn handle(
         &self,
         exchange: &Exchange,
         action: Action,
         parameter: &str,
+        body: &Bytes,
     ) -> Result<Answer, Refusal> {
         let gateway = &self.gateway;
         match action {
-            Action::ListModels => Ok(models::list(&exchange.snapshot, exchange.family)),
-            Action::GetModel => models::get(&exchange.snapshot, exchange.family, parameter),
+            Action::ListModels => Ok(models::list(exchange)),
+            Action::GetModel => models::get(exchange, parameter),
             Action::Health | Action::Live => Ok(health_answer(&health::live(gateway))),
             Action::Ready => Ok(health_answer(&health::ready(gateway))),
             Action::Metrics => Ok(Answer::text(
@@ -140,26 +141,16 @@ impl DataPlane {
             )),
             Action::Status => Ok(admin::status(gateway, &exchange.snapshot)),
             Action::EffectiveConfig => Ok(admin::effective_config(&exchange.snapshot)),
+            Action::ListKeys => admin::keys::list(exchange).await,
+            Action::CreateKey => admin::keys::create(exchange, body).await,
+            Action::RotateKey => admin::keys::rotate(exchange, parameter, body).await,
+            Action::RevokeKey => admin::keys::revoke(exchange, parameter).await,
             Action::Model(_) => Err(Refusal::new(
                 Code::Internal,
                 "A model call took a way that is not for model calls.",
             )),
         }
     }
-}
-
-fn require(role: Role, principal: &Principal) -> Result<(), Refusal> {
-    if principal.role == role {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Code::PermissionDenied,
-        format!(
-            "This needs a key with the role `{}`; yours has the role `{}`.",
-            role.as_str(),
-            principal.role.as_str()
-        ),
-    ))
 }
 
 fn refuse_header_flood(exchange: &Exchange, headers: &HeaderMap) -> Result<(), Refusal> {

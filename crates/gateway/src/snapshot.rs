@@ -8,11 +8,12 @@ use seaworthy_config::{Config, Loaded, SecretSource};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
+use seaworthy_core::principal::{Permission, Permissions, Role};
 use seaworthy_edge::body;
 use seaworthy_edge::client::Dial;
 
 use crate::guards::{GuardError, Guards};
-use crate::limits::{Limits, unknown_scope};
+use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Provider};
 use crate::routes::Operation;
@@ -72,6 +73,8 @@ pub struct Snapshot {
     pub(crate) max_concurrent_requests: usize,
     pub(crate) max_headers: usize,
     pub(crate) auth_enabled: bool,
+    /// What the roles of the configuration allow.
+    roles: HashMap<Arc<str>, Permissions>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) guards: Arc<Guards>,
 }
@@ -174,6 +177,7 @@ impl Snapshot {
             max_concurrent_requests: server.max_concurrent_requests.get(),
             max_headers: server.max_headers.get(),
             auth_enabled: config.auth.enabled,
+            roles: roles_of(&config),
             limits: Arc::new(limits),
             guards,
             loaded,
@@ -184,10 +188,39 @@ impl Snapshot {
         })
     }
 
+    /// What these roles allow together. One that is not configured any more allows nothing.
+    pub(crate) fn permissions(&self, roles: &[Role]) -> Permissions {
+        roles.iter().fold(Permissions::NONE, |sum, role| {
+            let allowed = match role {
+                Role::Custom(name) => self.roles.get(name).copied(),
+                built_in => built_in.permissions(),
+            };
+            sum.and(allowed.unwrap_or_default())
+        })
+    }
+
+    /// Whether there is a role of this name.
+    pub(crate) fn knows(&self, role: &Role) -> bool {
+        match role {
+            Role::Custom(name) => self.roles.contains_key(name),
+            _ => true,
+        }
+    }
+
     /// The model of this name or alias.
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
     }
+}
+
+/// What each role of a configuration allows.
+fn roles_of(config: &Config) -> HashMap<Arc<str>, Permissions> {
+    let roles = config.auth.roles.iter();
+    let allowed = |(name, role): (&String, &seaworthy_config::CustomRole)| {
+        let permissions: Vec<Permission> = role.permissions.iter().map(|p| p.0).collect();
+        (Arc::from(name.as_str()), Permissions::of(&permissions))
+    };
+    roles.map(allowed).collect()
 }
 
 /// The limits and budgets of a configuration, without any that could not be enforced.
@@ -203,12 +236,6 @@ fn policy_of(config: &Config) -> Result<Policy, CompileError> {
         return Err(CompileError::Policy(format!(
             "`prices.\"{target}\"`: prices of images and tool calls are not supported by this \
              version yet, because neither is counted"
-        )));
-    }
-    if let Some(scope) = unknown_scope(&policy) {
-        return Err(CompileError::Policy(format!(
-            "limits and budgets of each {scope} are not supported by this version yet, because \
-             requests do not say their {scope}"
         )));
     }
     Ok(policy)

@@ -4,6 +4,7 @@
 
 pub(crate) mod admit;
 pub(crate) mod authenticate;
+pub(crate) mod authorize;
 pub(crate) mod decode;
 pub(crate) mod dispatch;
 pub(crate) mod plan;

@@ -10,7 +10,7 @@ use super::{
     Error, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery,
 };
 use crate::clock::UnixMillis;
-use crate::key::{KeyDigest, KeyRecord, KeyState};
+use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
 use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
 
 /// A fresh in-memory store.
@@ -41,6 +41,8 @@ pub struct MemoryKeys(Mutex<Keys>);
 struct Keys {
     records: Vec<KeyRecord>,
     generation: u64,
+    token_secret: Option<TokenSecret>,
+    first_seen: HashMap<(String, KeyDigest), UnixMillis>,
 }
 
 impl Keys {
@@ -84,6 +86,11 @@ impl KeyStore for MemoryKeys {
             .cloned())
     }
 
+    async fn get(&self, id: &str) -> Result<Option<KeyRecord>> {
+        let keys = self.0.lock();
+        Ok(keys.records.iter().find(|record| record.id == id).cloned())
+    }
+
     async fn list(&self) -> Result<Vec<KeyRecord>> {
         let mut records = self.0.lock().records.clone();
         records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
@@ -123,16 +130,27 @@ impl KeyStore for MemoryKeys {
     async fn generation(&self) -> Result<u64> {
         Ok(self.0.lock().generation)
     }
+
+    async fn token_secret(&self, proposal: TokenSecret) -> Result<TokenSecret> {
+        Ok(*self.0.lock().token_secret.get_or_insert(proposal))
+    }
+
+    async fn first_seen(
+        &self,
+        name: &str,
+        value: &KeyDigest,
+        now: UnixMillis,
+    ) -> Result<UnixMillis> {
+        let mut keys = self.0.lock();
+        let seen = (name.to_owned(), *value);
+        Ok(*keys.first_seen.entry(seen).or_insert(now))
+    }
 }
 
 /// The refusal to rotate a key that does not work any more.
 #[must_use]
 pub fn not_live(id: &str, state: KeyState) -> Error {
-    let state = match state {
-        KeyState::Live => "live",
-        KeyState::Expired => "expired",
-        KeyState::Revoked => "revoked",
-    };
+    let state = state.as_str();
     Error::Conflict(format!(
         "key {id:?} is {state}: create a new key instead of rotating it"
     ))

@@ -1,32 +1,38 @@
-//! Who is calling? Presented credentials become a [`Principal`].
+//! Who is calling? Presented credentials become a [`Principal`] that may do what it wants to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use seaworthy_core::code::Code;
-use seaworthy_core::principal::{Principal, Role};
+use seaworthy_core::principal::{Permission, Principal, is_name, scope};
 
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::keyring::Verdict;
 use crate::refusal::Refusal;
 
-/// Verifies the caller's key. What cannot be verified because the store is away is 503, never 401:
-/// clients throw credentials away on 401.
+/// The agent that a caller calls as.
+const AGENT: &str = "x-seaworthy-agent";
+/// The session that a call belongs to.
+const SESSION: &str = "x-seaworthy-session-id";
+
+/// Verifies the caller's credentials and that its roles allow what it wants. What cannot be verified
+/// because the store is away is 503, never 401: clients throw credentials away on 401.
 pub(crate) async fn authenticate(
     exchange: &mut Exchange,
     headers: &HeaderMap,
+    needs: Permission,
 ) -> Result<Principal, Refusal> {
     let principal = if exchange.snapshot.auth_enabled {
         verify(exchange, headers).await?
     } else {
-        Principal {
-            key_id: "none".into(),
-            user_id: "anonymous".into(),
-            role: Role::Admin,
-        }
+        Principal::anonymous()
     };
     exchange.principal = Some(principal.clone());
+    require(exchange, &principal, needs)?;
+    exchange.agent = agent(headers, &principal)?;
+    exchange.session = session(headers, &principal)?;
     Ok(principal)
 }
 
@@ -53,4 +59,64 @@ async fn verify(exchange: &Exchange, headers: &HeaderMap) -> Result<Principal, R
         .retry_after(Duration::from_secs(2))
         .because(&error)),
     }
+}
+
+/// Refuses what none of the caller's roles allows.
+fn require(exchange: &Exchange, caller: &Principal, needs: Permission) -> Result<(), Refusal> {
+    if exchange.snapshot.permissions(&caller.roles).allows(needs) {
+        return Ok(());
+    }
+    let roles: Vec<&str> = caller.roles.iter().map(|role| role.as_str()).collect();
+    Err(Refusal::new(
+        Code::PermissionDenied,
+        format!(
+            "This needs the permission `{}`, which the role `{}` does not give.",
+            needs.as_str(),
+            roles.join("`, `")
+        ),
+    ))
+}
+
+fn agent(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, Refusal> {
+    let agents = &caller.scopes.agents;
+    match named(headers, AGENT)? {
+        Some(agent) if scope::allows(agents, agent) => Ok(Some(agent.into())),
+        Some(agent) => Err(denied(format!(
+            "The credential does not allow to call as the agent `{agent}`."
+        ))),
+        None if agents.is_empty() => Ok(None),
+        None => match caller.scopes.only_agent() {
+            Some(only) => Ok(Some(only.into())),
+            None => Err(denied(format!(
+                "The credential is for certain agents: name one of them in `{AGENT}`."
+            ))),
+        },
+    }
+}
+
+fn session(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, Refusal> {
+    match (named(headers, SESSION)?, &caller.session) {
+        (None, bound) => Ok(bound.clone()),
+        (Some(session), Some(bound)) if session != &**bound => {
+            Err(denied("The credential is bound to another session.".into()))
+        }
+        (Some(session), _) => Ok(Some(session.into())),
+    }
+}
+
+fn named<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(text) if is_name(text) => Ok(Some(text)),
+        _ => Err(Refusal::new(
+            Code::InvalidRequest,
+            format!("`{name}` takes 1 to 128 letters, digits, `-`, `_`, `.` or `:`."),
+        )),
+    }
+}
+
+fn denied(message: String) -> Refusal {
+    Refusal::new(Code::PermissionDenied, message)
 }

@@ -24,7 +24,7 @@ pub(crate) async fn decode(
     operation: Operation,
     body: RequestBody,
 ) -> Result<Request, Refusal> {
-    let body = body.read().await.map_err(|error| unread(&error))?;
+    let body = read(body).await?;
     let head = head(operation, &body)?;
     if head.previous_response_id.is_some() {
         // Answers are not kept here, and a provider's own are not the caller's to name.
@@ -39,6 +39,11 @@ pub(crate) async fn decode(
         head,
         body,
     })
+}
+
+/// Reads a body within its limits.
+pub(crate) async fn read(body: RequestBody) -> Result<Bytes, Refusal> {
+    body.read().await.map_err(|error| unread(&error))
 }
 
 /// Reads the head of a body.

@@ -9,7 +9,7 @@ use crate::exchange::Exchange;
 use crate::provider::Backend;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
-use crate::snapshot::{Model, Snapshot, Target};
+use crate::snapshot::{Model, Target};
 use crate::stage::screen::Screened;
 use crate::translate::Translation;
 
@@ -39,7 +39,7 @@ pub(crate) enum Way {
 pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, Refusal> {
     let wanted = &request.head.model;
     let Some(model) = exchange.snapshot.model(wanted).cloned() else {
-        return Err(unknown(wanted, &exchange.snapshot));
+        return Err(unknown(wanted, exchange));
     };
     exchange.model = Some(Arc::clone(&model));
     let operation = request.operation;
@@ -75,11 +75,13 @@ fn way(operation: Operation, provider: Option<Dialect>) -> Option<Way> {
     }
 }
 
-fn unknown(wanted: &str, snapshot: &Snapshot) -> Refusal {
+fn unknown(wanted: &str, exchange: &Exchange) -> Refusal {
     /// More names than fit a sentence help nobody.
     const MOST_NAMES: usize = 20;
     let shown: String = wanted.chars().take(100).collect();
-    let names: Vec<&str> = snapshot.models.iter().map(|model| &*model.name).collect();
+    let models = exchange.snapshot.models.iter();
+    let allowed = models.filter(|model| exchange.may_call(model));
+    let names: Vec<&str> = allowed.map(|model| &*model.name).collect();
     let listed = names
         .iter()
         .take(MOST_NAMES)

@@ -47,7 +47,7 @@ pub(crate) async fn reserve(
 ) -> Result<Reservation, Refusal> {
     let operation = request.operation.as_str();
     let limits = Arc::clone(&exchange.snapshot.limits);
-    let bound = limits.bind(caller, &plan.model.name, operation, exchange.peer);
+    let bound = limits.bind(exchange, caller, &plan.model.name, operation);
     let Some(charge) = limits.charge(plan.target.price.as_ref(), &bound) else {
         return Err(unpriced(&plan.target.id));
     };

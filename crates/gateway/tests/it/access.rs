@@ -1,5 +1,9 @@
 //! Who may do what, and that nobody is blamed for what cannot be verified.
 
+mod keys;
+mod matrix;
+mod scopes;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

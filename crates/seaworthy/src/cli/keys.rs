@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use seaworthy_config::Duration as ConfigDuration;
+use seaworthy_config::{Config, Duration as ConfigDuration};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{ApiKey, KeyDigest, KeyRecord, KeyState};
-use seaworthy_core::principal::Role;
+use seaworthy_core::key::{ApiKey, KeyRecord, KeyState, NewKey};
+use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::store::Stores;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::ConfigArgument;
 use crate::app;
@@ -33,20 +33,7 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Make a key and show it, once.
-    Create {
-        /// What the key is for.
-        #[arg(long)]
-        name: String,
-        /// The user that its use is accounted to; the name if left out.
-        #[arg(long)]
-        user: Option<String>,
-        /// What its holder may do: `user` or `admin`.
-        #[arg(long, default_value = "user")]
-        role: Role,
-        /// How long it works, for example `90d` or `12h`; for ever if left out.
-        #[arg(long, value_parser = duration)]
-        expires: Option<ConfigDuration>,
-    },
+    Create(Box<CreateArguments>),
     /// List all keys. The keys themselves are not stored and cannot be shown.
     List,
     /// Make a new key in the place of another, which keeps working for a while.
@@ -64,6 +51,77 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct CreateArguments {
+    /// What the key is for.
+    #[arg(long)]
+    name: String,
+    /// The user that its use is accounted to; the name if left out.
+    #[arg(long)]
+    user: Option<String>,
+    /// The team that its use is accounted to.
+    #[arg(long)]
+    team: Option<String>,
+    /// What its holder may do: `user`, `auditor`, `operator`, `admin` or a role of the
+    /// configuration.
+    #[arg(long, default_value = "user")]
+    role: Role,
+    #[command(flatten)]
+    scopes: ScopeArguments,
+    /// The environment that it is for, `production` for example.
+    #[arg(long)]
+    environment: Option<String>,
+    /// The service that uses it.
+    #[arg(long)]
+    service: Option<String>,
+    /// How long it works, for example `90d` or `12h`; for ever if left out.
+    #[arg(long, value_parser = duration)]
+    expires: Option<ConfigDuration>,
+}
+
+impl CreateArguments {
+    fn wanted(self, now: UnixMillis) -> NewKey {
+        NewKey {
+            user_id: self.user.unwrap_or_else(|| self.name.clone()),
+            name: self.name,
+            team_id: self.team,
+            role: self.role,
+            scopes: self.scopes.into(),
+            environment: self.environment,
+            service: self.service,
+            expires_at: self.expires.map(|after| now.plus(after.as_std())),
+        }
+    }
+}
+
+/// What a key is restricted to. A name that ends with `*` stands for every name that begins like it.
+#[derive(Debug, clap::Args)]
+struct ScopeArguments {
+    /// A model that the key is for, all of them if left out; can be repeated.
+    #[arg(long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+    /// An agent that the key is for; can be repeated.
+    #[arg(long = "agent", value_name = "AGENT")]
+    agents: Vec<String>,
+    /// A tool that may be offered to models; can be repeated.
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
+    /// A class of operations that the key is for, `chat` for example; can be repeated.
+    #[arg(long = "operation", value_name = "OPERATION")]
+    operations: Vec<String>,
+}
+
+impl From<ScopeArguments> for Scopes {
+    fn from(arguments: ScopeArguments) -> Self {
+        Self {
+            models: arguments.models,
+            agents: arguments.agents,
+            tools: arguments.tools,
+            operations: arguments.operations,
+        }
+    }
+}
+
 fn duration(text: &str) -> Result<ConfigDuration, String> {
     serde_json::from_value(Value::from(text)).map_err(|error| error.to_string())
 }
@@ -77,24 +135,23 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let loaded = app::load(config.config.as_deref(), &app::environment())?;
     let stores = app::open_stores(&loaded)?;
     super::block_on(async {
-        let result = execute(command, &stores, format).await;
+        let result = execute(command, &stores, &loaded.config, format).await;
         stores.lifecycle.close().await;
         result
     })
 }
 
-async fn execute(command: Command, stores: &Stores, format: Format) -> Result<(), Failure> {
+async fn execute(
+    command: Command,
+    stores: &Stores,
+    config: &Config,
+    format: Format,
+) -> Result<(), Failure> {
     let now = app::clock().now();
     match command {
-        Command::Create {
-            name,
-            user,
-            role,
-            expires,
-        } => {
-            let user = user.unwrap_or_else(|| name.clone());
-            let expires_at = expires.map(|after| now.plus(after.as_std()));
-            let (key, record) = new_key(&name, &user, role, now, expires_at);
+        Command::Create(arguments) => {
+            let wanted = arguments.wanted(now);
+            let (key, record) = checked(wanted, config)?.issue(now);
             stores
                 .keys
                 .insert(record.clone())
@@ -108,10 +165,7 @@ async fn execute(command: Command, stores: &Stores, format: Format) -> Result<()
         }
         Command::Rotate { key, overlap } => {
             let old = find(stores, &key, now).await?;
-            let lifetime = old.expires_at.map(|end| end.since(old.created_at));
-            let expires_at = lifetime.map(|lifetime| now.plus(lifetime));
-            let (key, mut record) = new_key(&old.name, &old.user_id, old.role, now, expires_at);
-            record.rotated_from = Some(old.id.clone());
+            let (key, record) = old.successor(now);
             let until = now.plus(overlap.as_std());
             let rotated = stores
                 .keys
@@ -130,7 +184,7 @@ async fn execute(command: Command, stores: &Stores, format: Format) -> Result<()
             let record = revoked.map_err(|error| failed(&error))?;
             tokio::time::sleep(TAKES_EFFECT_WITHIN).await;
             match format {
-                Format::Json => output::json(&describe(&record, now)),
+                Format::Json => output::json(&record.view(now)),
                 Format::Pretty => {
                     output::line(format_args!("Revoked {} ({}).", record.id, record.name))
                 }
@@ -139,27 +193,19 @@ async fn execute(command: Command, stores: &Stores, format: Format) -> Result<()
     }
 }
 
-fn new_key(
-    name: &str,
-    user: &str,
-    role: Role,
-    now: UnixMillis,
-    expires_at: Option<UnixMillis>,
-) -> (ApiKey, KeyRecord) {
-    let key = ApiKey::generate();
-    let record = KeyRecord {
-        id: seaworthy_core::key::new_id(),
-        name: name.to_owned(),
-        user_id: user.to_owned(),
-        role,
-        hint: key.hint(),
-        digest: KeyDigest::of(key.expose()),
-        created_at: now,
-        expires_at,
-        revoked_at: None,
-        rotated_from: None,
-    };
-    (key, record)
+/// A key that can be made: its role exists and its names can stand where they have to.
+fn checked(wanted: NewKey, config: &Config) -> Result<NewKey, Failure> {
+    let failed = |message| Failure::new(exit::USAGE, message);
+    wanted.check().map_err(failed)?;
+    if let Role::Custom(name) = &wanted.role
+        && !config.auth.roles.contains_key(&**name)
+    {
+        return Err(failed(format!(
+            "there is no role {name:?}: expected admin, operator, auditor, user or one of \
+             `auth.roles` in the configuration"
+        )));
+    }
+    Ok(wanted)
 }
 
 /// Makes a key that works only for a while, for a check for example.
@@ -169,7 +215,11 @@ pub(crate) async fn create_temporary(
     lifetime: Duration,
 ) -> Result<(ApiKey, String), Failure> {
     let now = app::clock().now();
-    let (key, record) = new_key(name, name, Role::Admin, now, Some(now.plus(lifetime)));
+    let wanted = NewKey {
+        expires_at: Some(now.plus(lifetime)),
+        ..NewKey::of(name, name, Role::Admin)
+    };
+    let (key, record) = wanted.issue(now);
     let id = record.id.clone();
     stores
         .keys
@@ -193,7 +243,7 @@ pub(crate) async fn create_dev_key(stores: &Stores) -> Result<String, Failure> {
             .await
             .map_err(|error| failed(&error))?;
     }
-    let (key, record) = new_key(DEV_KEY, DEV_KEY, Role::Admin, now, None);
+    let (key, record) = NewKey::of(DEV_KEY, DEV_KEY, Role::Admin).issue(now);
     stores
         .keys
         .insert(record)
@@ -237,23 +287,6 @@ fn failed(error: &seaworthy_core::store::Error) -> Failure {
     Failure::of(code, error)
 }
 
-fn describe(record: &KeyRecord, now: UnixMillis) -> Value {
-    let moment = |at: Option<UnixMillis>| at.map(|at| at.to_string());
-    json!({
-        "id": record.id,
-        "name": record.name,
-        "user": record.user_id,
-        "role": record.role,
-        "hint": record.hint,
-        "state": record.state(now),
-        "created_at": record.created_at.to_string(),
-        "expires_at": moment(record.expires_at),
-        "revoked_at": moment(record.revoked_at),
-        "rotated_from": record.rotated_from,
-        "age_days": now.since(record.created_at).as_secs() / 86_400,
-    })
-}
-
 fn show_new(
     key: &ApiKey,
     record: &KeyRecord,
@@ -261,11 +294,7 @@ fn show_new(
     format: Format,
 ) -> Result<(), Failure> {
     match format {
-        Format::Json => {
-            let mut shown = describe(record, now);
-            shown["key"] = Value::from(key.expose());
-            output::json(&shown)
-        }
+        Format::Json => output::json(&record.view(now).showing(key)),
         Format::Pretty => {
             output::note(format_args!(
                 "Key {} ({}), shown once:",
@@ -278,17 +307,13 @@ fn show_new(
 
 fn show_list(records: &[KeyRecord], now: UnixMillis, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        let all: Vec<Value> = records.iter().map(|record| describe(record, now)).collect();
+        let all: Vec<_> = records.iter().map(|record| record.view(now)).collect();
         return output::json(&all);
     }
     let rows: Vec<Vec<String>> = records
         .iter()
         .map(|record| {
-            let state = match record.state(now) {
-                KeyState::Live => "live",
-                KeyState::Expired => "expired",
-                KeyState::Revoked => "revoked",
-            };
+            let state = record.state(now).as_str();
             let expires = record
                 .expires_at
                 .map_or("never".to_owned(), |at| at.to_string());

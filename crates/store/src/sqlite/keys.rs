@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{KeyDigest, KeyRecord, KeyState};
-use seaworthy_core::principal::Role;
+use seaworthy_core::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
+use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::store::memory::not_live;
 use seaworthy_core::store::{Error, KeyStore, Result};
 
@@ -15,8 +15,9 @@ use super::{Database, unavailable};
 
 const INSERT: &str = "
     INSERT INTO api_keys (id, name, user_id, role, hint, digest,
-                          created_at, expires_at, revoked_at, rotated_from)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                          created_at, expires_at, revoked_at, rotated_from,
+                          team_id, scopes, environment, service)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
     ON CONFLICT DO NOTHING";
 const BY_DIGEST: &str = "SELECT * FROM api_keys WHERE digest = ?1";
 const BY_ID: &str = "SELECT * FROM api_keys WHERE id = ?1";
@@ -25,6 +26,14 @@ const SET_REVOKED: &str = "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1";
 const SET_EXPIRY: &str = "UPDATE api_keys SET expires_at = ?2 WHERE id = ?1";
 const NEXT_GENERATION: &str = "UPDATE key_generation SET generation = generation + 1";
 const GENERATION: &str = "SELECT generation FROM key_generation";
+const PROPOSE_SECRET: &str =
+    "INSERT INTO token_secret (only_row, secret) VALUES (1, ?1) ON CONFLICT DO NOTHING";
+const TOKEN_SECRET: &str = "SELECT secret FROM token_secret";
+const NOTE_SEEN: &str = "
+    INSERT INTO credential_ages (name, digest, first_seen_at) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO NOTHING";
+const FIRST_SEEN: &str =
+    "SELECT first_seen_at FROM credential_ages WHERE name = ?1 AND digest = ?2";
 
 /// API keys in a SQLite database.
 #[derive(Debug)]
@@ -42,6 +51,15 @@ impl KeyStore for SqliteKeys {
         let work = move |db: &Connection| {
             let mut query = db.prepare_cached(BY_DIGEST)?;
             query.query_row([digest.as_bytes()], record).optional()
+        };
+        self.0.lookups.read(work).await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<KeyRecord>> {
+        let id = id.to_owned();
+        let work = move |db: &Connection| {
+            let mut query = db.prepare_cached(BY_ID)?;
+            query.query_row([id], record).optional()
         };
         self.0.lookups.read(work).await
     }
@@ -93,9 +111,44 @@ impl KeyStore for SqliteKeys {
         };
         self.0.lookups.read(work).await
     }
+
+    async fn token_secret(&self, proposal: TokenSecret) -> Result<TokenSecret> {
+        let work = move |db: &Connection| {
+            db.prepare_cached(PROPOSE_SECRET)
+                .and_then(|mut propose| propose.execute([proposal.expose()]))
+                .and_then(|_| db.prepare_cached(TOKEN_SECRET))
+                .and_then(|mut query| query.query_row([], |row| row.get(0)))
+                .map(TokenSecret::from_bytes)
+                .map_err(unavailable)
+        };
+        self.0.writer.write(work).await
+    }
+
+    async fn first_seen(
+        &self,
+        name: &str,
+        value: &KeyDigest,
+        now: UnixMillis,
+    ) -> Result<UnixMillis> {
+        let (name, value) = (name.to_owned(), *value);
+        let work = move |db: &Connection| {
+            db.prepare_cached(NOTE_SEEN)
+                .and_then(|mut note| note.execute(params![name, value.as_bytes(), now.0]))
+                .and_then(|_| db.prepare_cached(FIRST_SEEN))
+                .and_then(|mut query| {
+                    query.query_row(params![name, value.as_bytes()], |row| row.get(0))
+                })
+                .map(UnixMillis)
+                .map_err(unavailable)
+        };
+        self.0.writer.write(work).await
+    }
 }
 
 fn add(db: &Connection, record: &KeyRecord) -> Result<()> {
+    let restricted = (!record.scopes.is_unrestricted()).then_some(&record.scopes);
+    let scopes = restricted.map(serde_json::to_string).transpose();
+    let scopes = scopes.map_err(unavailable)?;
     let values = params![
         record.id,
         record.name,
@@ -107,6 +160,10 @@ fn add(db: &Connection, record: &KeyRecord) -> Result<()> {
         record.expires_at.map(|at| at.0),
         record.revoked_at.map(|at| at.0),
         record.rotated_from,
+        record.team_id,
+        scopes,
+        record.environment,
+        record.service,
     ];
     let added = db
         .prepare_cached(INSERT)
@@ -151,7 +208,13 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         id: row.get("id")?,
         name: row.get("name")?,
         user_id: row.get("user_id")?,
+        team_id: row.get("team_id")?,
         role: row.get::<_, StoredRole>("role")?.0,
+        scopes: row
+            .get::<_, Option<StoredScopes>>("scopes")?
+            .map_or_else(Scopes::default, |stored| stored.0),
+        environment: row.get("environment")?,
+        service: row.get("service")?,
         hint: row.get("hint")?,
         digest: KeyDigest::from_bytes(row.get("digest")?),
         created_at: UnixMillis(row.get("created_at")?),
@@ -168,5 +231,16 @@ impl FromSql for StoredRole {
         let role = value.as_str()?.parse();
         role.map(Self)
             .map_err(|error: String| FromSqlError::Other(error.into()))
+    }
+}
+
+struct StoredScopes(Scopes);
+
+impl FromSql for StoredScopes {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let scopes = serde_json::from_str(value.as_str()?);
+        scopes
+            .map(Self)
+            .map_err(|error| FromSqlError::Other(error.into()))
     }
 }

@@ -26,8 +26,12 @@ macro_rules! migrations {
 }
 
 /// All steps, oldest first.
-pub(super) const MIGRATIONS: &[Migration] =
-    migrations!["0001_keys", "0002_settlements", "0003_cost"];
+pub(super) const MIGRATIONS: &[Migration] = migrations![
+    "0001_keys",
+    "0002_settlements",
+    "0003_cost",
+    "0004_identity"
+];
 
 const CREATE_RECORD: &str = "
     CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -6,7 +6,7 @@ use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
 use seaworthy_core::ledger::{GroupBy, Outcome, Settlement};
 use seaworthy_core::money::Micros;
-use seaworthy_core::principal::Role;
+use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::store::UsageQuery;
 use seaworthy_core::usage::Usage;
 
@@ -17,6 +17,10 @@ pub(crate) fn key(name: &str) -> KeyRecord {
         name: format!("{name}'s key, “quoted” \0 and odd"),
         user_id: format!("user_{name}"),
         role: Role::User,
+        team_id: None,
+        scopes: Scopes::default(),
+        environment: None,
+        service: None,
         hint: "swk_abcd".to_owned(),
         digest: KeyDigest::of(name),
         created_at: UnixMillis(1_000),

@@ -12,6 +12,9 @@ macro_rules! conformance {
             $crate::suite::tests!($backend, keys:
                 a_key_is_found_by_its_digest_with_every_field,
                 an_unknown_digest_finds_nothing,
+                a_key_is_found_by_its_id_and_no_other_is,
+                the_first_secret_of_tokens_stays,
+                a_credential_keeps_the_moment_it_was_first_seen,
                 an_expired_or_revoked_key_is_still_found,
                 an_id_is_given_once,
                 a_digest_is_given_once,

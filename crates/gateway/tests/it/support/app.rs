@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use seaworthy_config::{Format, Loaded, LocalSecrets, Overrides, load_str};
 use seaworthy_core::clock::{Clock as _, ManualClock, UnixMillis};
 use seaworthy_core::counters::memory::MemoryCounters;
-use seaworthy_core::key::{ApiKey, KeyDigest, KeyRecord, new_id};
+use seaworthy_core::key::NewKey;
 use seaworthy_core::ledger::Settlement;
 use seaworthy_core::principal::Role;
 use seaworthy_core::store::{Stores, memory};
@@ -262,20 +262,14 @@ impl TestApp {
 
     /// Puts a key into the store. The gateway notices within its refresh interval.
     pub(crate) async fn create_key(&self, role: Role, lives: Option<Duration>) -> (String, String) {
-        let key = ApiKey::generate();
-        let now = self.clock.now();
-        let record = KeyRecord {
-            id: new_id(),
-            name: "test".to_owned(),
-            user_id: format!("the-{}", role.as_str()),
-            role,
-            hint: key.hint(),
-            digest: KeyDigest::of(key.expose()),
-            created_at: now,
-            expires_at: lives.map(|lives| now.plus(lives)),
-            revoked_at: None,
-            rotated_from: None,
-        };
+        let mut wanted = NewKey::of("test", &format!("the-{}", role.as_str()), role);
+        wanted.expires_at = lives.map(|lives| self.clock.now().plus(lives));
+        self.issue(wanted).await
+    }
+
+    /// Puts any key into the store.
+    pub(crate) async fn issue(&self, wanted: NewKey) -> (String, String) {
+        let (key, record) = wanted.issue(self.clock.now());
         let id = record.id.clone();
         self.stores.keys.insert(record).await.unwrap();
         (key.expose().to_owned(), id)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{KeyDigest, KeyRecord};
+use seaworthy_core::key::{KeyDigest, KeyRecord, TokenSecret};
 use seaworthy_core::ledger::{Ending, Intent, Settlement, UsageTotal};
 use seaworthy_core::store::{Error, Journal, JournalEntry, KeyStore, Ledger, Result, UsageQuery};
 use tokio::sync::Notify;
@@ -59,6 +59,12 @@ impl KeyStore for Keys {
         found
     }
 
+    async fn get(&self, id: &str) -> Result<Option<KeyRecord>> {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        self.outage.check()?;
+        self.inner.get(id).await
+    }
+
     async fn list(&self) -> Result<Vec<KeyRecord>> {
         self.outage.check()?;
         self.inner.list().await
@@ -83,6 +89,21 @@ impl KeyStore for Keys {
     async fn generation(&self) -> Result<u64> {
         self.outage.check()?;
         self.inner.generation().await
+    }
+
+    async fn token_secret(&self, proposal: TokenSecret) -> Result<TokenSecret> {
+        self.outage.check()?;
+        self.inner.token_secret(proposal).await
+    }
+
+    async fn first_seen(
+        &self,
+        name: &str,
+        value: &KeyDigest,
+        now: UnixMillis,
+    ) -> Result<UnixMillis> {
+        self.outage.check()?;
+        self.inner.first_seen(name, value, now).await
     }
 }
 

@@ -1,15 +1,24 @@
 //! What every key store does.
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{KeyDigest, KeyRecord};
-use seaworthy_core::principal::Role;
+use seaworthy_core::key::{KeyDigest, KeyRecord, TokenSecret};
+use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::store::{Error, Stores};
 
 use crate::fixtures::key;
 
 pub(crate) async fn a_key_is_found_by_its_digest_with_every_field(stores: &Stores) {
     let full = KeyRecord {
-        role: Role::Admin,
+        role: Role::Custom("night-shift".into()),
+        team_id: Some("blue".to_owned()),
+        scopes: Scopes {
+            models: vec!["gpt-*".to_owned(), "“odd”".to_owned()],
+            agents: vec!["planner".to_owned()],
+            tools: vec!["search".to_owned()],
+            operations: vec!["chat".to_owned()],
+        },
+        environment: Some("production".to_owned()),
+        service: Some("billing".to_owned()),
         expires_at: Some(UnixMillis(i64::MAX)),
         revoked_at: Some(UnixMillis(-1)),
         rotated_from: Some("key_before".to_owned()),
@@ -22,6 +31,35 @@ pub(crate) async fn a_key_is_found_by_its_digest_with_every_field(stores: &Store
         let found = stores.keys.find(&record.digest).await.unwrap();
         assert_eq!(found, Some(record));
     }
+}
+
+pub(crate) async fn a_key_is_found_by_its_id_and_no_other_is(stores: &Stores) {
+    stores.keys.insert(key("ada")).await.unwrap();
+    let found = stores.keys.get("key_ada").await.unwrap();
+    assert_eq!(found, Some(key("ada")));
+    assert_eq!(stores.keys.get("key_bob").await.unwrap(), None);
+    assert_eq!(stores.keys.get("KEY_ADA").await.unwrap(), None);
+}
+
+pub(crate) async fn the_first_secret_of_tokens_stays(stores: &Stores) {
+    let first = TokenSecret::from_bytes([7; 32]);
+    for proposal in [first, TokenSecret::from_bytes([9; 32])] {
+        let secret = stores.keys.token_secret(proposal).await.unwrap();
+        assert_eq!(secret, first);
+    }
+}
+
+pub(crate) async fn a_credential_keeps_the_moment_it_was_first_seen(stores: &Stores) {
+    let seen = async |name: &str, value: &str, now| {
+        let value = KeyDigest::of(value);
+        let seen = stores.keys.first_seen(name, &value, UnixMillis(now)).await;
+        seen.unwrap().0
+    };
+    assert_eq!(seen("openai", "one", 5).await, 5);
+    assert_eq!(seen("openai", "one", 9).await, 5);
+    assert_eq!(seen("openai", "two", 9).await, 9);
+    assert_eq!(seen("other", "one", 11).await, 11);
+    assert_eq!(seen("openai", "one", 12).await, 5);
 }
 
 pub(crate) async fn an_unknown_digest_finds_nothing(stores: &Stores) {
