@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMillis;
 use crate::money::Micros;
+use crate::price::Extras;
 use crate::usage::Usage;
+
+mod group;
+
+pub use group::{Coordinates, GroupBy};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,6 +57,26 @@ impl std::str::FromStr for Outcome {
     }
 }
 
+/// Whom a call is accounted to beside its key and user, as far as the request says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Attribution {
+    /// The team that the caller belongs to.
+    pub team: Option<Arc<str>>,
+    /// The agent that calls.
+    pub agent: Option<Arc<str>>,
+    /// The session of the agent.
+    pub session: Option<Arc<str>>,
+}
+
+/// What is remarkable about what a call was charged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Flags {
+    /// The model has no price: the cost is a flat amount or nothing.
+    pub unpriced: bool,
+    /// More was used than was reserved.
+    pub over_reserved: bool,
+}
+
 /// A model call that is about to leave. It is recorded before it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
@@ -65,6 +90,10 @@ pub struct Intent {
     pub key_id: Arc<str>,
     /// The user it is accounted to.
     pub user_id: Arc<str>,
+    /// Who else it is accounted to.
+    pub attribution: Attribution,
+    /// Which sending of the request it is; the first is 1.
+    pub attempt: u32,
     /// The class of work, for example `chat`.
     pub operation: Cow<'static, str>,
     /// The model that the caller asked for.
@@ -93,8 +122,12 @@ pub struct Ending {
     pub status: u16,
     /// What was used.
     pub usage: Usage,
+    /// What was used that is not tokens.
+    pub extras: Extras,
     /// What it cost.
     pub cost: Micros,
+    /// What is remarkable about that.
+    pub flags: Flags,
 }
 
 impl Intent {
@@ -107,7 +140,9 @@ impl Intent {
             outcome,
             status,
             usage,
+            extras,
             cost,
+            flags,
         } = ending;
         Settlement {
             call_id: self.call_id,
@@ -116,6 +151,8 @@ impl Intent {
             duration_ms,
             key_id: self.key_id,
             user_id: self.user_id,
+            attribution: self.attribution,
+            attempt: self.attempt,
             operation: self.operation,
             model: self.model,
             target: self.target,
@@ -123,7 +160,9 @@ impl Intent {
             outcome,
             status,
             usage,
+            extras,
             cost,
+            flags,
         }
     }
 
@@ -139,7 +178,9 @@ impl Intent {
                 estimated: true,
                 ..self.worst_case
             },
+            extras: Extras::default(),
             cost: self.worst_case_cost,
+            flags: Flags::default(),
         };
         self.settled(ending)
     }
@@ -160,6 +201,10 @@ pub struct Settlement {
     pub key_id: Arc<str>,
     /// The user it is accounted to.
     pub user_id: Arc<str>,
+    /// Who else it is accounted to.
+    pub attribution: Attribution,
+    /// Which sending of the request it is; the first is 1.
+    pub attempt: u32,
     /// The class of work, for example `chat`.
     pub operation: Cow<'static, str>,
     /// The model that the caller asked for.
@@ -174,22 +219,12 @@ pub struct Settlement {
     pub status: u16,
     /// What was used; never zero because a client left.
     pub usage: Usage,
-    /// What it cost. Zero for a model without a price.
+    /// What was used that is not tokens.
+    pub extras: Extras,
+    /// What it cost.
     pub cost: Micros,
-}
-
-/// A dimension that usage can be summed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GroupBy {
-    /// The user that the key belongs to.
-    User,
-    /// The model that was asked for.
-    Model,
-    /// The class of work.
-    Operation,
-    /// The API key.
-    Key,
+    /// What is remarkable about that.
+    pub flags: Flags,
 }
 
 /// The sum of the settlements of one group.
@@ -203,6 +238,10 @@ pub struct UsageTotal {
     pub unsuccessful_calls: u64,
     /// Number of calls whose usage is our estimate.
     pub estimated_calls: u64,
+    /// Number of calls of models without a price.
+    pub unpriced_calls: u64,
+    /// Number of calls that used more than was reserved for them.
+    pub over_reserved_calls: u64,
     /// Input that did not touch the provider's prompt cache.
     pub input_tokens: u64,
     /// Input read from the provider's prompt cache.
@@ -213,6 +252,10 @@ pub struct UsageTotal {
     pub output_tokens: u64,
     /// The part of the output that was reasoning.
     pub reasoning_tokens: u64,
+    /// Images that were generated.
+    pub images: u64,
+    /// Calls of tools that have a price.
+    pub tool_calls: u64,
     /// What all of it cost.
     pub cost: Micros,
 }
@@ -229,12 +272,19 @@ impl UsageTotal {
 
     /// Adds one settlement to the sum.
     pub fn add(&mut self, settlement: &Settlement) {
-        self.add_call(settlement.outcome, &settlement.usage, settlement.cost);
+        self.add_call(&Charged::of(settlement));
     }
 
     /// Adds what a settlement says of one call. Sums saturate: a provider that reports an absurd
     /// count must not take the report down.
-    pub fn add_call(&mut self, outcome: Outcome, usage: &Usage, cost: Micros) {
+    pub fn add_call(&mut self, call: &Charged) {
+        let Charged {
+            outcome,
+            usage,
+            extras,
+            cost,
+            flags,
+        } = *call;
         let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
         add(&mut self.calls, 1);
         add(
@@ -242,6 +292,13 @@ impl UsageTotal {
             u64::from(outcome != Outcome::Success),
         );
         add(&mut self.estimated_calls, u64::from(usage.estimated));
+        add(&mut self.unpriced_calls, u64::from(flags.unpriced));
+        add(
+            &mut self.over_reserved_calls,
+            u64::from(flags.over_reserved),
+        );
+        add(&mut self.images, extras.images);
+        add(&mut self.tool_calls, extras.tool_calls);
         add(&mut self.input_tokens, usage.input_tokens);
         add(&mut self.cached_read_tokens, usage.cached_read_tokens);
         add(&mut self.cache_write_tokens, usage.cache_write_5m_tokens);
@@ -249,5 +306,34 @@ impl UsageTotal {
         add(&mut self.output_tokens, usage.output_tokens);
         add(&mut self.reasoning_tokens, usage.reasoning_tokens);
         self.cost = self.cost.plus(cost);
+    }
+}
+
+/// The part of a settlement that is summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charged {
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+    /// What it used that is not tokens.
+    pub extras: Extras,
+    /// What it cost.
+    pub cost: Micros,
+    /// What is remarkable about that.
+    pub flags: Flags,
+}
+
+impl Charged {
+    /// What a settlement charges.
+    #[must_use]
+    pub fn of(settlement: &Settlement) -> Self {
+        Self {
+            outcome: settlement.outcome,
+            usage: settlement.usage,
+            extras: settlement.extras,
+            cost: settlement.cost,
+            flags: settlement.flags,
+        }
     }
 }

@@ -89,7 +89,9 @@ pub struct Price {
 }
 
 /// What a call used that is not tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Extras {
     /// Images that were generated.
     pub images: u64,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
-use seaworthy_core::ledger::Outcome;
+use seaworthy_core::ledger::{Attribution, Outcome};
 use seaworthy_core::principal::{Principal, scope};
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
@@ -108,6 +108,15 @@ impl Exchange {
             permit: None,
             call: None,
             gateway,
+        }
+    }
+
+    /// Whom a call is accounted to beside its caller's key and user.
+    pub(crate) fn attribution(&self, caller: &Principal) -> Attribution {
+        Attribution {
+            team: caller.team_id.clone(),
+            agent: self.agent.clone(),
+            session: self.session.clone(),
         }
     }
 

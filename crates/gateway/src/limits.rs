@@ -172,8 +172,6 @@ pub(crate) fn demand(usage: &Usage, cost: Micros) -> Demand {
 }
 
 /// Raises the budgets of the windows that are running to what the ledger knows was spent in them.
-/// Budgets of teams, agents, sessions and addresses are not kept apart in the ledger: they begin
-/// anew with the process.
 pub(crate) async fn restore(
     policy: &Arc<Policy>,
     ledger: &dyn Ledger,
@@ -189,7 +187,11 @@ pub(crate) async fn restore(
             Scope::User => (GroupBy::User, false),
             Scope::Model => (GroupBy::Model, false),
             Scope::Operation => (GroupBy::Operation, false),
-            Scope::Team | Scope::Agent | Scope::Session | Scope::Ip => continue,
+            Scope::Team => (GroupBy::Team, false),
+            Scope::Agent => (GroupBy::Agent, false),
+            Scope::Session => (GroupBy::Session, false),
+            // No budget can be kept by address.
+            Scope::Ip => continue,
         };
         let query = UsageQuery {
             by,
@@ -205,7 +207,9 @@ pub(crate) async fn restore(
             let sum = totals.iter().map(in_unit).fold(0, u64::saturating_add);
             spent.extend(account(policy, rule, "all", window).map(|account| (account, sum)));
         } else {
-            spent.extend(totals.iter().filter_map(|total| {
+            // Without a name, no rule of the scope has counted the call.
+            let named = totals.iter().filter(|total| !total.group.is_empty());
+            spent.extend(named.filter_map(|total| {
                 let account = account(policy, rule, &total.group, window)?;
                 Some((account, in_unit(total)))
             }));
@@ -238,7 +242,19 @@ fn account(
             operation: subject,
             ..Attributes::default()
         },
-        _ => Attributes::default(),
+        Scope::Team => Attributes {
+            team: subject,
+            ..Attributes::default()
+        },
+        Scope::Agent => Attributes {
+            agent: subject,
+            ..Attributes::default()
+        },
+        Scope::Session => Attributes {
+            session: subject,
+            ..Attributes::default()
+        },
+        Scope::Global | Scope::Ip => Attributes::default(),
     };
     let bound = policy.bind(&attributes);
     let (_, key) = bound.budgets().find(|(known, _)| known.name == rule.name)?;

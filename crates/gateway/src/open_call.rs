@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use seaworthy_core::budget::watch;
+use seaworthy_core::budget::{Amount, watch};
 use seaworthy_core::clock::{UnixMillis, micros_since};
 use seaworthy_core::counters::{Close, Counters, Settled};
-use seaworthy_core::ledger::{Ending, Intent, Outcome};
+use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
 
@@ -30,6 +31,10 @@ pub(crate) struct OpenCall {
     /// Whether the provider may have seen the request.
     dispatched: bool,
     used: Option<Usage>,
+    /// What was used that is not tokens.
+    extras: Extras,
+    /// The most that was expected.
+    reserved: Amount,
     /// Whether nothing is charged, not even by the call.
     is_free: bool,
     /// What the journal was told last about the end.
@@ -120,6 +125,11 @@ impl OpenCall {
             input_bytes,
             started,
             charge,
+            extras: Extras::default(),
+            reserved: Amount {
+                tokens: recorded.intent.worst_case.total(),
+                cost: recorded.intent.worst_case_cost,
+            },
             recorded: Some(recorded),
             dispatched: false,
             used: None,
@@ -236,7 +246,17 @@ impl OpenCall {
             outcome,
             status,
             usage,
+            extras: self.extras,
             cost,
+            flags: self.flags(&usage, cost),
+        }
+    }
+
+    /// A provider that reports more than was thought possible is paid all the same, and it shows.
+    fn flags(&self, usage: &Usage, cost: Micros) -> Flags {
+        Flags {
+            unpriced: self.charge.price.is_none(),
+            over_reserved: usage.total() > self.reserved.tokens || cost > self.reserved.cost,
         }
     }
 

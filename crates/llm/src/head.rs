@@ -3,11 +3,13 @@
 //! The body is never parsed into a tree and never re-serialised: on a same-dialect path the
 //! provider gets the caller's own bytes, except for the few that [`splice`] replaces.
 
+mod bound;
 mod fields;
 mod messages;
 mod rules;
 mod settings;
 
+pub use bound::bound_output;
 pub(crate) use rules::{Conversation, HeadRules, ModelPlace, Shape};
 
 use crate::{depth, fault::Fault, wire};
@@ -51,6 +53,8 @@ pub struct Head {
     pub background: bool,
     /// Where the value of `model` stands in the body, quotes included. `None`: not in the body.
     model_at: Option<Range<usize>>,
+    /// Where the values that bound the output stand in the body.
+    bounds_at: Vec<Range<usize>>,
     /// What to change so that the provider reports usage within the stream.
     usage_edit: Option<Edit>,
 }
@@ -180,6 +184,11 @@ pub(crate) fn read(
         },
         background: optional_bool("background", fields.background)?,
         model_at,
+        bounds_at: fields
+            .max_tokens
+            .iter()
+            .filter_map(|raw| raw.map(|raw| range_in(text, raw.get())))
+            .collect(),
         usage_edit: (stream && !usage.asked).then_some(usage.edit),
     })
 }

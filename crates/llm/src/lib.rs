@@ -25,6 +25,7 @@ mod plain;
 mod seal;
 pub mod sse;
 mod stream;
+pub mod tokens;
 pub mod usage;
 mod wire;
 
@@ -36,7 +37,7 @@ pub use error::{
 pub use event::Event;
 pub use fault::Fault;
 pub use framing::{Framer, Framing, FramingError};
-pub use head::{Head, InPath, count_tokens_head, head, head_in_path, splice};
+pub use head::{Head, InPath, bound_output, count_tokens_head, head, head_in_path, splice};
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
 pub use plain::{PlainOperation, plain_head, plain_usage};
 pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};

@@ -1,5 +1,6 @@
 //! The executable meaning of the storage traits: simple, correct, gone when the process ends.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::clock::UnixMillis;
 use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
-use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
+use crate::ledger::{Coordinates, Ending, Intent, Settlement, UsageTotal};
 
 /// A fresh in-memory store.
 #[must_use]
@@ -174,7 +175,7 @@ impl Ledger for MemoryLedger {
 
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {
         let settled = self.0.lock();
-        let mut totals: BTreeMap<&str, UsageTotal> = BTreeMap::new();
+        let mut totals: BTreeMap<Cow<'_, str>, UsageTotal> = BTreeMap::new();
         let in_range = |settlement: &&Settlement| {
             query
                 .since
@@ -184,18 +185,13 @@ impl Ledger for MemoryLedger {
                     .is_none_or(|until| settlement.settled_at < until)
         };
         for settlement in settled.values().filter(in_range) {
-            let group = match query.by {
-                GroupBy::User => &*settlement.user_id,
-                GroupBy::Model => &*settlement.model,
-                GroupBy::Operation => &settlement.operation,
-                GroupBy::Key => &*settlement.key_id,
-            };
+            let group = Coordinates::of(settlement, query.by).group(query.by);
             totals.entry(group).or_default().add(settlement);
         }
         let mut totals: Vec<UsageTotal> = totals
             .into_iter()
             .map(|(group, total)| UsageTotal {
-                group: group.to_owned(),
+                group: group.into_owned(),
                 ..total
             })
             .collect();

@@ -74,6 +74,8 @@ pub(crate) async fn reserve(
         opened_at: exchange.gateway.clock.now(),
         key_id: Arc::clone(&caller.key_id),
         user_id: Arc::clone(&caller.user_id),
+        attribution: exchange.attribution(caller),
+        attempt: 1,
         operation: Cow::Borrowed(operation),
         model: Arc::clone(&plan.model.name),
         target: Arc::clone(&plan.target.id),

@@ -16,6 +16,7 @@ mod leaving;
 mod lifecycle;
 mod limits;
 mod metering;
+mod money;
 mod provider_errors;
 mod requests;
 mod support;

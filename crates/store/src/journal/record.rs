@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::ledger::{Ending, Intent, Outcome};
+use seaworthy_core::ledger::{Attribution, Ending, Flags, Intent, Outcome};
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,14 @@ enum Line<'a> {
         opened_at: UnixMillis,
         key_id: Cow<'a, str>,
         user_id: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        team: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Cow<'a, str>>,
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        attempt: u32,
         operation: Cow<'a, str>,
         model: Cow<'a, str>,
         target: Cow<'a, str>,
@@ -42,7 +51,11 @@ enum Line<'a> {
         outcome: Outcome,
         status: u16,
         usage: Usage,
+        #[serde(default, skip_serializing_if = "is_default")]
+        extras: Extras,
         cost: Micros,
+        #[serde(default, skip_serializing_if = "is_default")]
+        flags: Flags,
     },
     Void {
         call_id: Cow<'a, str>,
@@ -56,6 +69,10 @@ pub(super) fn intent(intent: &Intent) -> Vec<u8> {
         opened_at: intent.opened_at,
         key_id: Cow::Borrowed(&intent.key_id),
         user_id: Cow::Borrowed(&intent.user_id),
+        team: intent.attribution.team.as_deref().map(Cow::Borrowed),
+        agent: intent.attribution.agent.as_deref().map(Cow::Borrowed),
+        session: intent.attribution.session.as_deref().map(Cow::Borrowed),
+        attempt: intent.attempt,
         operation: Cow::Borrowed(&intent.operation),
         model: Cow::Borrowed(&intent.model),
         target: Cow::Borrowed(&intent.target),
@@ -72,7 +89,9 @@ pub(super) fn ending(call_id: &str, ending: &Ending) -> Vec<u8> {
         outcome,
         status,
         usage,
+        extras,
         cost,
+        flags,
     } = *ending;
     let call_id = Cow::Borrowed(call_id);
     render(&Line::Ending {
@@ -82,7 +101,9 @@ pub(super) fn ending(call_id: &str, ending: &Ending) -> Vec<u8> {
         outcome,
         status,
         usage,
+        extras,
         cost,
+        flags,
     })
 }
 
@@ -118,6 +139,10 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
             opened_at,
             key_id,
             user_id,
+            team,
+            agent,
+            session,
+            attempt,
             operation,
             model,
             target,
@@ -130,6 +155,12 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
             opened_at,
             key_id: shared(&key_id),
             user_id: shared(&user_id),
+            attribution: Attribution {
+                team: team.as_deref().map(shared),
+                agent: agent.as_deref().map(shared),
+                session: session.as_deref().map(shared),
+            },
+            attempt,
             operation: Cow::Owned(operation.into_owned()),
             model: shared(&model),
             target: shared(&target),
@@ -144,7 +175,9 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
             outcome,
             status,
             usage,
+            extras,
             cost,
+            flags,
         } => {
             let ending = Ending {
                 settled_at,
@@ -152,7 +185,9 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
                 outcome,
                 status,
                 usage,
+                extras,
                 cost,
+                flags,
             };
             Record::Ending(call_id.into_owned(), ending)
         }
@@ -163,4 +198,17 @@ pub(super) fn parse(line: &[u8]) -> Option<Record> {
 
 fn shared(text: &str) -> Arc<str> {
     Arc::from(text)
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_first(attempt: &u32) -> bool {
+    *attempt == first()
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::ledger::Outcome;
+use seaworthy_core::ledger::{Attribution, Flags, Outcome};
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::usage::Usage;
 
 use super::*;
@@ -16,6 +17,12 @@ fn intent(call_id: &str) -> Intent {
         opened_at: UnixMillis(7),
         key_id: "key_1".into(),
         user_id: "ada".into(),
+        attribution: Attribution {
+            team: Some("research".into()),
+            agent: None,
+            session: Some("s-1".into()),
+        },
+        attempt: 2,
         operation: Cow::Borrowed("chat"),
         model: "smart".into(),
         target: "openai/gpt".into(),
@@ -40,7 +47,15 @@ fn ending() -> Ending {
             output_tokens: 5,
             ..Usage::default()
         },
+        extras: Extras {
+            images: 1,
+            tool_calls: 2,
+        },
         cost: Micros(9),
+        flags: Flags {
+            unpriced: false,
+            over_reserved: true,
+        },
     }
 }
 

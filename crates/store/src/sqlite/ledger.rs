@@ -6,8 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::ledger::{GroupBy, Outcome, Settlement, UsageTotal};
+use seaworthy_core::ledger::{
+    Charged, Coordinates, Flags, GroupBy, Outcome, Settlement, UsageTotal,
+};
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::store::{Ledger, Result, UsageQuery};
 use seaworthy_core::usage::Usage;
 
@@ -18,9 +21,10 @@ const INSERT: &str = "
         call_id, request_id, settled_at, duration_ms, key_id, user_id, operation, model, target,
         stream, outcome, status, input_tokens, cached_read_tokens, cache_write_5m_tokens,
         cache_write_1h_tokens, output_tokens, reasoning_tokens, audio_input_tokens,
-        audio_output_tokens, estimated, cost_micros)
+        audio_output_tokens, estimated, cost_micros, team_id, agent_id, session_id, images,
+        tool_calls, unpriced, over_reserved, attempt)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-            ?20, ?21, ?22)
+            ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
     ON CONFLICT (call_id) DO NOTHING";
 
 /// A ledger in a SQLite database.
@@ -44,6 +48,7 @@ fn insert(db: &Connection, batch: &[Settlement]) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached(INSERT)?;
     for settlement in batch {
         let usage = &settlement.usage;
+        let attribution = &settlement.attribution;
         insert.execute(params![
             settlement.call_id,
             settlement.request_id,
@@ -67,6 +72,14 @@ fn insert(db: &Connection, batch: &[Settlement]) -> rusqlite::Result<()> {
             stored(usage.audio_output_tokens),
             usage.estimated,
             stored(settlement.cost.0),
+            attribution.team.as_deref().unwrap_or_default(),
+            attribution.agent.as_deref().unwrap_or_default(),
+            attribution.session.as_deref().unwrap_or_default(),
+            stored(settlement.extras.images),
+            stored(settlement.extras.tool_calls),
+            settlement.flags.unpriced,
+            settlement.flags.over_reserved,
+            settlement.attempt,
         ])?;
     }
     Ok(())
@@ -89,23 +102,28 @@ fn sum(db: &Connection, query: UsageQuery) -> rusqlite::Result<Vec<UsageTotal>> 
     let mut select = db.prepare_cached(&format!(
         "SELECT {group}, outcome, input_tokens, cached_read_tokens, cache_write_5m_tokens,
                 cache_write_1h_tokens, output_tokens, reasoning_tokens, audio_input_tokens,
-                audio_output_tokens, estimated, cost_micros
+                audio_output_tokens, estimated, cost_micros, images, tool_calls, unpriced,
+                over_reserved, settled_at
          FROM settlements WHERE settled_at BETWEEN ?1 AND ?2",
         group = column(query.by),
     ))?;
     let mut rows = select.query([first, last])?;
     while let Some(row) = rows.next()? {
-        let group = row.get_ref(0)?.as_str()?;
-        let (outcome, usage, cost) = call(row)?;
-        match totals.get_mut(group) {
-            Some(total) => total.add_call(outcome, &usage, cost),
+        let coordinates = Coordinates {
+            settled_at: UnixMillis(row.get(16)?),
+            text: row.get_ref(0)?.as_str()?,
+        };
+        let group = coordinates.group(query.by);
+        let charged = charged(row)?;
+        match totals.get_mut(&*group) {
+            Some(total) => total.add_call(&charged),
             None => {
                 let mut total = UsageTotal {
-                    group: group.to_owned(),
+                    group: group.clone().into_owned(),
                     ..UsageTotal::default()
                 };
-                total.add_call(outcome, &usage, cost);
-                totals.insert(group.to_owned(), total);
+                total.add_call(&charged);
+                totals.insert(group.into_owned(), total);
             }
         }
     }
@@ -120,17 +138,21 @@ fn column(by: GroupBy) -> &'static str {
         GroupBy::Model => "model",
         GroupBy::Operation => "operation",
         GroupBy::Key => "key_id",
+        GroupBy::Team => "team_id",
+        GroupBy::Agent => "agent_id",
+        GroupBy::Session => "session_id",
+        GroupBy::Target => "target",
+        GroupBy::Hour | GroupBy::Day => "''",
     }
 }
 
 /// The columns after the group.
-fn call(row: &Row<'_>) -> rusqlite::Result<(Outcome, Usage, Micros)> {
+fn charged(row: &Row<'_>) -> rusqlite::Result<Charged> {
     let count = |column| {
         row.get(column)
             .map(|count: i64| count.max(0).cast_unsigned())
     };
-    let outcome = row.get_ref(1)?.as_str()?;
-    let outcome = outcome.parse().map_err(|error: String| {
+    let outcome: Outcome = row.get_ref(1)?.as_str()?.parse().map_err(|error: String| {
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, error.into())
     })?;
     let usage = Usage {
@@ -144,5 +166,17 @@ fn call(row: &Row<'_>) -> rusqlite::Result<(Outcome, Usage, Micros)> {
         audio_output_tokens: count(9)?,
         estimated: row.get(10)?,
     };
-    Ok((outcome, usage, Micros(count(11)?)))
+    Ok(Charged {
+        outcome,
+        usage,
+        extras: Extras {
+            images: count(12)?,
+            tool_calls: count(13)?,
+        },
+        cost: Micros(count(11)?),
+        flags: Flags {
+            unpriced: row.get(14)?,
+            over_reserved: row.get(15)?,
+        },
+    })
 }

@@ -30,7 +30,8 @@ pub(super) const MIGRATIONS: &[Migration] = migrations![
     "0001_keys",
     "0002_settlements",
     "0003_cost",
-    "0004_identity"
+    "0004_identity",
+    "0005_attribution"
 ];
 
 const CREATE_RECORD: &str = "

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
-use seaworthy_core::ledger::{GroupBy, Outcome, Settlement};
+use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Outcome, Settlement};
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::store::UsageQuery;
 use seaworthy_core::usage::Usage;
@@ -39,13 +40,17 @@ pub(crate) fn settlement(call_id: &str) -> Settlement {
         duration_ms: 250,
         key_id: Arc::from("key_1"),
         user_id: Arc::from("ada"),
+        attribution: Attribution::default(),
+        attempt: 1,
         operation: "chat".into(),
         model: Arc::from("gpt-5"),
         target: Arc::from("openai/gpt-5"),
         stream: true,
         outcome: Outcome::Success,
         status: 200,
+        extras: Extras::default(),
         cost: Micros(1_250),
+        flags: Flags::default(),
         usage: Usage {
             input_tokens: 1,
             output_tokens: 10,

@@ -7,8 +7,9 @@ use proptest::option;
 use proptest::prelude::*;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
-use seaworthy_core::ledger::{GroupBy, Outcome, Settlement};
+use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Outcome, Settlement};
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::principal::Role;
 use seaworthy_core::store::{Error, Stores, UsageQuery};
 use seaworthy_core::usage::Usage;
@@ -147,7 +148,8 @@ prop_compose! {
             Just(Outcome::Success), Just(Outcome::Failure), Just(Outcome::Cancelled)
         ],
         counts in prop::array::uniform8(0..5_u64),
-        estimated in any::<bool>(),
+        (estimated, unpriced, over_reserved) in any::<(bool, bool, bool)>(),
+        (team, agent, session) in (option::of(group()), option::of(group()), option::of(group())),
     ) -> Settlement {
         Settlement {
             settled_at,
@@ -156,7 +158,10 @@ prop_compose! {
             key_id,
             operation: operation.into(),
             outcome,
+            attribution: Attribution { team, agent, session },
+            extras: Extras { images: counts[0], tool_calls: counts[1] },
             cost: Micros(counts[7]),
+            flags: Flags { unpriced, over_reserved },
             usage: Usage {
                 input_tokens: counts[0],
                 cached_read_tokens: counts[1],
@@ -174,12 +179,7 @@ prop_compose! {
 }
 
 fn usage_query() -> impl Strategy<Value = UsageQuery> {
-    let by = prop_oneof![
-        Just(GroupBy::User),
-        Just(GroupBy::Model),
-        Just(GroupBy::Operation),
-        Just(GroupBy::Key),
-    ];
+    let by = prop::sample::select(&GroupBy::ALL[..]);
     (by, option::of(moment()), option::of(moment())).prop_map(|(by, since, until)| UsageQuery {
         by,
         since,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::ledger::{GroupBy, Outcome, Settlement, UsageTotal};
+use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Outcome, Settlement, UsageTotal};
 use seaworthy_core::money::Micros;
+use seaworthy_core::price::Extras;
 use seaworthy_core::store::{Stores, UsageQuery};
 use seaworthy_core::usage::Usage;
 
@@ -30,6 +31,14 @@ pub(crate) async fn every_class_of_tokens_is_summed_apart(stores: &Stores) {
         stores,
         ["a", "b"].map(|id| Settlement {
             usage,
+            extras: Extras {
+                images: 3,
+                tool_calls: 4,
+            },
+            flags: Flags {
+                unpriced: true,
+                over_reserved: false,
+            },
             ..settlement(id)
         }),
     )
@@ -39,11 +48,15 @@ pub(crate) async fn every_class_of_tokens_is_summed_apart(stores: &Stores) {
         calls: 2,
         unsuccessful_calls: 0,
         estimated_calls: 0,
+        unpriced_calls: 2,
+        over_reserved_calls: 0,
         input_tokens: 2,
         cached_read_tokens: 40,
         cache_write_tokens: 8_600,
         output_tokens: 100_000,
         reasoning_tokens: 1_200_000,
+        images: 6,
+        tool_calls: 8,
         cost: Micros(2_500),
     };
     assert_eq!(stores.ledger.usage(BY_USER).await.unwrap(), [expected]);
@@ -107,6 +120,13 @@ pub(crate) async fn usage_is_grouped_by_each_dimension(stores: &Stores) {
             model: Arc::from("a model"),
             operation: "an operation".into(),
             key_id: Arc::from("a key"),
+            target: Arc::from("a target"),
+            settled_at: UnixMillis(1_700_000_000_000),
+            attribution: Attribution {
+                team: Some(Arc::from("a team")),
+                agent: Some(Arc::from("an agent")),
+                session: None,
+            },
             ..settlement("a")
         }],
     )
@@ -116,6 +136,12 @@ pub(crate) async fn usage_is_grouped_by_each_dimension(stores: &Stores) {
         (GroupBy::Model, "a model"),
         (GroupBy::Operation, "an operation"),
         (GroupBy::Key, "a key"),
+        (GroupBy::Team, "a team"),
+        (GroupBy::Agent, "an agent"),
+        (GroupBy::Session, ""),
+        (GroupBy::Target, "a target"),
+        (GroupBy::Hour, "2023-11-14T22"),
+        (GroupBy::Day, "2023-11-14"),
     ] {
         let found = calls(stores, UsageQuery { by, ..BY_USER }).await;
         assert_eq!(found, [(group.to_owned(), 1)]);
