@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Folders that hold nothing written by people.
+/// Folders, and files, that hold nothing written by people.
 const SKIPPED: [&str; 5] = ["target", ".git", ".cache", "__pycache__", ".pytest_cache"];
 
 /// A text file of the project.
@@ -87,14 +87,16 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<File>) {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
+        // In a working tree of its own, version control leaves a file with its place there.
+        if SKIPPED.contains(&name.as_str()) {
+            continue;
+        }
         let path = format!("{prefix}{name}");
         let Ok(kind) = entry.file_type() else {
             continue;
         };
         if kind.is_dir() {
-            if !SKIPPED.contains(&name.as_str()) {
-                walk(&entry.path(), &format!("{path}/"), found);
-            }
+            walk(&entry.path(), &format!("{path}/"), found);
         } else if kind.is_file()
             // In a second working tree it is a file that names the first one's place.
             && name != ".git"
