@@ -194,19 +194,12 @@ async fn a_call_that_the_provider_refused_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rules_that_could_limit_nobody_and_prices_that_nobody_counts_are_refused() {
+async fn prices_that_nobody_counts_are_refused() {
     let app = TestApp::start().await;
-    for (section, word) in [
-        ("[rate_limits.per_team]\nrequests_per_minute = 1\n", "team"),
-        (
-            "[prices.\"openai/x\"]\ninput = 1\noutput = 1\nimage = 1\n",
-            "images",
-        ),
-    ] {
-        let error = app
-            .reload("[server]", &format!("{section}[server]"))
-            .unwrap_err();
-        assert!(error.contains(word), "{error}");
-    }
+    let section = "[prices.\"openai/x\"]\ninput = 1\noutput = 1\nimage = 1\n";
+    let error = app
+        .reload("[server]", &format!("{section}[server]"))
+        .unwrap_err();
+    assert!(error.contains("images"), "{error}");
     app.finish().await;
 }
