@@ -1,6 +1,7 @@
 //! The configuration as types. The comments become the reference and the JSON Schema.
 
 mod auth;
+mod cache;
 mod costs;
 mod guards;
 mod limits;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::auth::{Auth, CustomRole};
+pub use self::cache::{Cache, CacheScope, Idempotency};
 pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
     RequestCaps, SpendLimits, UnknownPricePolicy,
@@ -60,6 +62,10 @@ pub struct Config {
     pub input_validation: InputValidation,
     /// What is checked in answers before the caller sees them.
     pub output_handling: OutputHandling,
+    /// Remembered answers. A request that asks for the same as an earlier one gets its answer.
+    pub cache: Cache,
+    /// Requests with an `Idempotency-Key`: the same key gets the same answer.
+    pub idempotency: Idempotency,
     /// What is written to the log, and how.
     pub logging: Logging,
 }

@@ -30,6 +30,7 @@ pub use config::{
     Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderKind, ProviderTimeouts,
     RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage, UnknownPricePolicy,
 };
+pub use config::{Cache, CacheScope, Idempotency};
 pub use config::{Filter, InputValidation, OutputHandling};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};

@@ -69,6 +69,12 @@ codes! {
     NotFound = "not_found", 404, Caller;
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", 405, Caller;
+    /// An `Idempotency-Key` was used for another request before.
+    IdempotencyKeyReused = "idempotency_key_reused", 409, Caller;
+    /// A request with this `Idempotency-Key` is still being worked on.
+    IdempotencyInProgress = "idempotency_in_progress", 409, Caller;
+    /// The gateway stopped while it worked on a request with this `Idempotency-Key`; nobody knows its outcome.
+    IdempotencyUnknown = "idempotency_unknown", 409, Gateway;
     /// The request body arrived too slowly.
     RequestTimeout = "request_timeout", 408, Caller;
     /// The request body is larger than `server.max_request_size`.
@@ -105,6 +111,8 @@ codes! {
     UpstreamAuth = "upstream_authentication_failed", 502, Operator;
     /// The provider did not answer within the target's timeouts.
     UpstreamTimeout = "upstream_timeout", 504, Upstream;
+    /// Only a remembered answer was asked for, and there is none.
+    NotCached = "not_cached", 504, Caller;
     /// The gateway has more work than it may take on.
     Overloaded = "overloaded", 503, Gateway;
     /// The gateway is draining and takes no new work.

@@ -4,11 +4,14 @@
 //! and [`trace`] are the only places of the workspace that read the wall clock or draw randomness.
 
 pub mod budget;
+pub mod cache;
 pub mod call;
 pub mod clock;
 pub mod code;
 pub mod counters;
 pub mod dialect;
+pub mod fingerprint;
+pub mod idempotency;
 pub mod key;
 pub mod ledger;
 pub mod limit;

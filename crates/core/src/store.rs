@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::UnixMillis;
+use crate::idempotency::IdempotencyStore;
 use crate::key::{KeyDigest, KeyRecord, TokenSecret};
 use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
 
@@ -163,6 +164,8 @@ pub struct Stores {
     pub keys: Arc<dyn KeyStore>,
     /// Usage.
     pub ledger: Arc<dyn Ledger>,
+    /// Requests that are carried out once.
+    pub idempotency: Arc<dyn IdempotencyStore>,
     /// How to end it: the last step of a drain.
     pub lifecycle: Arc<dyn Lifecycle>,
 }

@@ -72,5 +72,9 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     gateway.metrics.in_flight.set(in_flight);
     let is_serving = gateway.health.lifecycle() == Lifecycle::Serving;
     gateway.metrics.ready.set(i64::from(is_serving));
+    let remembered = gateway.answers.size();
+    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    gateway.metrics.cache_entries.set(gauge(remembered.entries));
+    gateway.metrics.cache_bytes.set(gauge(remembered.bytes));
     gateway.metrics.render()
 }

@@ -23,6 +23,7 @@ use crate::routes::{Action, Operation};
 use crate::snapshot::{Model, Snapshot, Target};
 use crate::stage;
 use crate::stage::admit::Permit;
+use crate::stage::recall::count::Counted;
 
 /// One request and everything that is learned about it on the way.
 #[derive(Debug)]
@@ -65,6 +66,12 @@ pub(crate) struct Exchange {
     pub(crate) limit_headers: HeaderMap,
     pub(crate) permit: Option<Permit>,
     pub(crate) call: Option<OpenCall>,
+    /// What remembered answers had to do with it.
+    pub(crate) cache: Option<&'static str>,
+    /// The place under the limits of a request that makes no call of its own.
+    pub(crate) counted: Option<Counted>,
+    /// Whether another exchange has taken its place, which is going to be settled instead.
+    is_handed_over: bool,
 }
 
 impl Exchange {
@@ -107,6 +114,9 @@ impl Exchange {
             limit_headers: HeaderMap::new(),
             permit: None,
             call: None,
+            cache: None,
+            counted: None,
+            is_handed_over: false,
             gateway,
         }
     }
@@ -118,6 +128,34 @@ impl Exchange {
             agent: self.agent.clone(),
             session: self.session.clone(),
         }
+    }
+
+    /// Moves the exchange to a task of its own. What stays behind only shows the answer.
+    pub(crate) fn hand_over(&mut self) -> Box<Self> {
+        let shell = Self {
+            gateway: Arc::clone(&self.gateway),
+            snapshot: Arc::clone(&self.snapshot),
+            request_id: self.request_id.clone(),
+            correlation_id: self.correlation_id.clone(),
+            principal: self.principal.clone(),
+            agent: self.agent.clone(),
+            session: self.session.clone(),
+            model: self.model.clone(),
+            first_byte: None,
+            outcome: Outcome::Cancelled,
+            code: None,
+            detail: None,
+            upstream_request_id: None,
+            dropped: Vec::new(),
+            verdicts: Verdicts::default(),
+            limit_headers: HeaderMap::new(),
+            permit: None,
+            call: None,
+            counted: None,
+            is_handed_over: true,
+            ..*self
+        };
+        Box::new(std::mem::replace(self, shell))
     }
 
     /// The name of what was asked for, in logs and metrics.
@@ -169,6 +207,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.is_handed_over {
+            return;
+        }
         if std::thread::panicking() {
             self.fail(Code::Internal);
         } else if self.outcome == Outcome::Cancelled {

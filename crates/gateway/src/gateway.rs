@@ -7,17 +7,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use seaworthy_config::{Loaded, SecretSource};
+use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::Counters;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
 
+use crate::flight::Flights;
 use crate::health::Health;
 use crate::keyring::KeyRing;
 use crate::ledger_queue::LedgerQueue;
 use crate::metrics::Metrics;
 use crate::request_log::{RequestLog, Style};
 use crate::snapshot::{CompileError, Snapshot, Tools};
+use crate::stage::recall::idempotent::{HeldKeys, keep_house};
 
 /// What the data plane is built from.
 pub struct Dependencies {
@@ -27,6 +30,8 @@ pub struct Dependencies {
     pub stores: Stores,
     /// Limits and budgets in use.
     pub counters: Arc<dyn Counters>,
+    /// Remembered answers.
+    pub answers: Arc<dyn AnswerStore>,
     /// Where calls are recorded before they leave.
     pub journal: Arc<dyn Journal>,
     /// Values of secrets.
@@ -50,6 +55,10 @@ pub struct Gateway {
     pub(crate) keys: KeyRing,
     pub(crate) ledger: LedgerQueue,
     pub(crate) counters: Arc<dyn Counters>,
+    pub(crate) answers: Arc<dyn AnswerStore>,
+    /// Answers that several callers read while they are made.
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) held_keys: Arc<HeldKeys>,
     pub(crate) journal: Arc<dyn Journal>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
@@ -93,6 +102,7 @@ impl Gateway {
             clock,
             stores,
             counters,
+            answers,
             journal,
             secrets,
             metrics,
@@ -115,6 +125,9 @@ impl Gateway {
             keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
             ledger: LedgerQueue::default(),
             counters,
+            answers,
+            flights: Arc::default(),
+            held_keys: Arc::default(),
             journal,
             health: Health::default(),
             concurrent: Arc::default(),
@@ -197,7 +210,7 @@ impl Gateway {
             }
         };
         let ledger = self.ledger.write_to(Arc::clone(&self.stores.ledger));
-        tokio::join!(keys, ledger);
+        tokio::join!(keys, ledger, keep_house(self));
     }
 
     /// Raises the budgets to what the ledger knows was spent. Called before the first request, and

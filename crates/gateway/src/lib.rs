@@ -8,6 +8,7 @@
 mod admin;
 mod echo;
 mod exchange;
+mod flight;
 mod gateway;
 mod guards;
 mod headers;

@@ -87,6 +87,11 @@ struct GuardLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     result: &'static str,
 }
@@ -107,6 +112,15 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     limits: Family<LimitLabels, Counter>,
     guard_verdicts: Family<GuardLabels, Counter>,
+    cache_hits: Family<CacheLabels, Counter>,
+    /// Requests whose answer could have been remembered and was not.
+    pub cache_misses: Counter,
+    /// Answers that are remembered in this process.
+    pub cache_entries: Gauge,
+    /// What they weigh.
+    pub cache_bytes: Gauge,
+    /// Requests that got the answer of an earlier one under the same idempotency key.
+    pub idempotent_replays: Counter,
     /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
@@ -191,6 +205,20 @@ impl Metrics {
                 "guard_verdicts",
                 "What guards decided, by guard, place and action"
             ),
+            cache_hits: family!(
+                "cache_hits",
+                "Requests answered without a call of their own, by kind: exact, coalesced"
+            ),
+            cache_misses: single!(
+                "cache_misses",
+                "Requests whose answer could have been remembered and was not"
+            ),
+            cache_entries: single!("cache_entries", "Answers remembered in this process"),
+            cache_bytes: single!("cache_bytes", "Memory taken by remembered answers"),
+            idempotent_replays: single!(
+                "idempotent_replays",
+                "Requests that got the answer of an earlier one under their idempotency key"
+            ),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             in_flight: single!(
                 "requests_in_flight",
@@ -252,6 +280,11 @@ impl Metrics {
     pub(crate) fn count_limit(&self, name: &str) {
         let limit = name.to_owned();
         self.limits.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    /// Counts a request that was answered without a call of its own.
+    pub(crate) fn count_cache_hit(&self, kind: &'static str) {
+        self.cache_hits.get_or_create(&CacheLabels { kind }).inc();
     }
 
     /// Counts what guards decided about one exchange.

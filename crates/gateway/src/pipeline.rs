@@ -1,7 +1,7 @@
 //! The story of a model call.
 
 use http::HeaderMap;
-use seaworthy_core::principal::Permission;
+use seaworthy_core::principal::{Permission, Principal};
 use seaworthy_edge::body::RequestBody;
 
 use crate::exchange::Exchange;
@@ -14,10 +14,10 @@ use crate::stage::authorize::authorize;
 use crate::stage::decode::decode;
 use crate::stage::dispatch::dispatch;
 use crate::stage::plan::plan;
-use crate::stage::recall::recall;
+use crate::stage::recall::{Recalled, recall};
 use crate::stage::relay::relay;
 use crate::stage::reserve::reserve;
-use crate::stage::screen::screen;
+use crate::stage::screen::{Screened, screen};
 
 /// One model call, from the head of the request to an answer that is ready to be sent.
 ///
@@ -32,22 +32,41 @@ pub(crate) async fn run(
     let request = decode(exchange, operation, caller.body).await?;
     authorize(exchange, &principal, &request)?;
     let admission = admit(exchange, &principal)?;
-    let mut request = screen(exchange, request, &admission)?;
-    if let Some(answer) = recall(&request) {
-        return Ok(answer);
+    let request = screen(exchange, request, &admission)?;
+    let errand = Errand {
+        principal,
+        request,
+        headers: caller.headers,
+        query: caller.query,
+    };
+    match recall(exchange, &errand).await? {
+        Recalled::Answer(answer) => Ok(answer),
+        Recalled::Unknown => call(exchange, errand).await,
+        Recalled::Shared(shared) => shared.lead(exchange, errand).await,
     }
+}
+
+/// The part of the story that reaches a provider.
+pub(crate) async fn call(exchange: &mut Exchange, errand: Errand) -> Result<Answer, Refusal> {
+    let Errand {
+        principal,
+        mut request,
+        headers,
+        query,
+    } = errand;
     let plan = plan(exchange, &request)?;
     let reservation = reserve(exchange, &principal, &plan, &mut request).await?;
-    let reply = dispatch(
-        exchange,
-        &plan,
-        &reservation,
-        request,
-        caller.headers,
-        caller.query,
-    )
-    .await?;
+    let reply = dispatch(exchange, &plan, &reservation, request, headers, query).await?;
     relay(exchange, reply).await
+}
+
+/// A request that may be carried out: who asks, for what, with which words around it.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    pub(crate) principal: Principal,
+    pub(crate) request: Screened,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Option<String>,
 }
 
 /// What the caller sent.

@@ -1,11 +1,12 @@
 //! Answers on their way out. The exchange travels with the body and ends with it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::BoxError;
@@ -13,6 +14,7 @@ use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::echo::EchoStream;
 use crate::exchange::Exchange;
+use crate::flight::{End, Reader};
 use crate::refusal::Refusal;
 use crate::translate::losses;
 
@@ -37,6 +39,8 @@ pub(crate) enum Content {
     Stream(Box<StreamRelay>),
     /// The built-in model's stream.
     Echo(Box<EchoStream>),
+    /// A stream that others read as well; its headers are complete.
+    Shared(Box<Reader>),
 }
 
 impl Answer {
@@ -146,6 +150,9 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     {
         headers.insert("x-seaworthy-dropped", dropped);
     }
+    if let Some(cache) = exchange.cache {
+        headers.insert("x-seaworthy-cache", HeaderValue::from_static(cache));
+    }
     headers.insert(
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),
@@ -177,6 +184,7 @@ enum Sending {
     },
     Stream(Box<StreamRelay>),
     Echo(Box<EchoStream>),
+    Shared(Box<Reader>),
 }
 
 impl ReplyBody {
@@ -191,6 +199,7 @@ impl ReplyBody {
             }
             Content::Stream(stream) => Sending::Stream(stream),
             Content::Echo(stream) => Sending::Echo(stream),
+            Content::Shared(reader) => Sending::Shared(reader),
         };
         if is_head || matches!(content, Sending::Frames { left: 0, .. }) {
             succeed(&mut exchange);
@@ -199,6 +208,11 @@ impl ReplyBody {
             content,
             exchange: Some(exchange),
         }
+    }
+
+    /// The exchange that ends with it.
+    pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        self.exchange.as_deref_mut()
     }
 
     /// A body that belongs to no exchange.
@@ -216,6 +230,18 @@ impl ReplyBody {
 fn succeed(exchange: &mut Exchange) {
     if exchange.outcome == Outcome::Cancelled {
         exchange.outcome = Outcome::Success;
+    }
+}
+
+/// How a shared answer ended is how it ends for everyone who reads it.
+fn note_end(exchange: &mut Exchange, end: End) {
+    match end {
+        End::Complete => succeed(exchange),
+        End::Failed(code) => {
+            exchange.outcome = Outcome::Failure;
+            exchange.code = code;
+        }
+        End::Lost => exchange.fail(Code::Internal),
     }
 }
 
@@ -239,7 +265,14 @@ impl Body for ReplyBody {
             }
             (Sending::Stream(stream), Some(exchange)) => stream.poll_next(cx, exchange),
             (Sending::Echo(stream), Some(exchange)) => Poll::Ready(stream.next_event(exchange)),
-            (Sending::Stream(_) | Sending::Echo(_), None) => Poll::Ready(None),
+            (Sending::Shared(reader), Some(exchange)) => match ready!(reader.poll_next(cx)) {
+                Ok(data) => Poll::Ready(Some(data)),
+                Err(end) => {
+                    note_end(exchange, end);
+                    Poll::Ready(None)
+                }
+            },
+            (_, None) => Poll::Ready(None),
         };
         next.map(|data| data.map(|data| Ok(Frame::data(data))))
     }
@@ -251,7 +284,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Sending::Frames { left, .. } => SizeHint::with_exact(*left),
-            Sending::Stream(_) | Sending::Echo(_) => SizeHint::default(),
+            _ => SizeHint::default(),
         }
     }
 }

@@ -183,6 +183,9 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
         line.number("output_tokens", usage.output_tokens);
         line.flag("usage_estimated", usage.estimated);
     }
+    if let Some(cache) = exchange.cache {
+        line.plain("cache", cache);
+    }
     if let Some(code) = exchange.code {
         line.plain("error_code", code.as_str());
     }

@@ -182,6 +182,11 @@ fn health_answer(report: &health::Report) -> Answer {
 const PANICKED: &str =
     "Something broke inside the gateway. The log has the details under the request ID.";
 
+/// The refusal after a panic.
+pub(crate) fn panicked() -> Refusal {
+    Refusal::new(Code::Internal, PANICKED)
+}
+
 impl server::Service for DataPlane {
     type Body = ReplyBody;
 
@@ -198,7 +203,7 @@ impl server::Service for DataPlane {
         // The panic hook has logged where it happened.
         let result = answering.await.unwrap_or_else(|_panic| {
             self.gateway.metrics.panics.inc();
-            Err(Refusal::new(Code::Internal, PANICKED))
+            Err(panicked())
         });
         respond(exchange, result, is_head)
     }

@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Provider};
 use crate::routes::Operation;
+use crate::stage::recall::cached::Memory;
 
 /// A model name that clients may ask for.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct Snapshot {
     roles: HashMap<Arc<str>, Permissions>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) guards: Arc<Guards>,
+    /// `None` while nothing is remembered.
+    pub(crate) cache: Option<Arc<Memory>>,
 }
 
 /// Why a configuration cannot be put in force.
@@ -180,6 +183,7 @@ impl Snapshot {
             roles: roles_of(&config),
             limits: Arc::new(limits),
             guards,
+            cache: Memory::new(&config),
             loaded,
             loaded_at: tools.now,
             providers,

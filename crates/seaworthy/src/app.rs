@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seaworthy_config::{Loaded, LocalSecrets, LogLevel, Overrides};
+use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{SharedClock, SystemClock};
 use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::store::memory::NoJournal;
@@ -85,10 +86,12 @@ pub(crate) fn build_gateway(
     workers: usize,
 ) -> Result<Arc<Gateway>, Failure> {
     let log = RequestLog::new(sink, request_style(&loaded));
+    let answers = Arc::new(MemoryAnswers::new(loaded.config.cache.max_size.bytes()));
     let deps = Dependencies {
         clock: clock(),
         stores,
         counters: Arc::new(MemoryCounters::default()),
+        answers,
         journal,
         secrets: Box::new(LocalSecrets(|name: &str| std::env::var(name).ok())),
         metrics: Metrics::new(),

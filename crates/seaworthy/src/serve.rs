@@ -297,7 +297,7 @@ async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
 }
 
 /// What is read once, at the start.
-const NEEDS_RESTART: [&str; 12] = [
+const NEEDS_RESTART: [&str; 13] = [
     "server.listen",
     "server.workers",
     "server.max_header_size",
@@ -310,6 +310,7 @@ const NEEDS_RESTART: [&str; 12] = [
     "admin.listen",
     "storage.url",
     "shared_state.url",
+    "cache.max_size",
 ];
 
 /// Says which changes wait for a restart: everything else is in force at once.

@@ -21,6 +21,7 @@ use seaworthy_core::store::{Error, Lifecycle, Stores};
 use crate::open::OpenError;
 
 mod connection;
+mod idempotency;
 mod keys;
 mod ledger;
 mod migrate;
@@ -28,6 +29,7 @@ mod reader;
 mod worker;
 mod writer;
 
+use idempotency::SqliteIdempotency;
 use keys::SqliteKeys;
 use ledger::SqliteLedger;
 use reader::Reader;
@@ -46,6 +48,7 @@ pub(crate) fn open(path: &Path) -> Result<Stores, OpenError> {
         is_shared: false,
         keys: Arc::new(SqliteKeys(Arc::clone(&database))),
         ledger: Arc::new(SqliteLedger(Arc::clone(&database))),
+        idempotency: Arc::new(SqliteIdempotency(Arc::clone(&database))),
         lifecycle: Arc::new(SqliteLifecycle(database)),
     })
 }

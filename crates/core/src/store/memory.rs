@@ -11,6 +11,7 @@ use super::{
     Error, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery,
 };
 use crate::clock::UnixMillis;
+use crate::idempotency::memory::MemoryIdempotency;
 use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
 use crate::ledger::{Coordinates, Ending, Intent, Settlement, UsageTotal};
 
@@ -22,6 +23,7 @@ pub fn open() -> Stores {
         is_shared: false,
         keys: Arc::new(MemoryKeys::default()),
         ledger: Arc::new(MemoryLedger::default()),
+        idempotency: Arc::new(MemoryIdempotency::default()),
         lifecycle: Arc::new(NothingToClose),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) head: Head,
     pub(crate) body: Bytes,
+    /// The body as it came, whatever guards replace in [`Request::body`].
+    pub(crate) received: Bytes,
 }
 
 /// Reads and decodes the body.
@@ -37,6 +39,7 @@ pub(crate) async fn decode(
     Ok(Request {
         operation,
         head,
+        received: body.clone(),
         body,
     })
 }

@@ -1,9 +1,103 @@
-//! Was this answered before? The cache belongs here: a hit skips everything up to the relay.
+//! Is the answer known? An earlier request under the same idempotency key, a remembered answer, or
+//! an equal request that is being answered right now.
 
+use http::HeaderValue;
+
+use crate::exchange::Exchange;
+use crate::flight::{Boarding, Flight};
+use crate::pipeline::Errand;
+use crate::refusal::Refusal;
 use crate::reply::Answer;
-use crate::stage::screen::Screened;
+use crate::stage::recall::cached::{Looked, Ticket};
+use crate::stage::recall::idempotent::{Begun, Held};
+use crate::stage::recall::shared::Shared;
 
-/// Looks for a remembered answer. Nothing is remembered yet.
-pub(crate) fn recall(_request: &Screened) -> Option<Answer> {
-    None
+pub(crate) mod cached;
+pub(crate) mod count;
+pub(crate) mod idempotent;
+pub(crate) mod kept;
+pub(crate) mod key;
+pub(crate) mod shared;
+
+/// What is known of an answer.
+pub(crate) enum Recalled {
+    /// All of it, or somebody else is making it.
+    Answer(Answer),
+    /// Nothing, and nobody else is going to want to know.
+    Unknown,
+    /// Nothing; others read along, or it is kept.
+    Shared(Box<Shared>),
+}
+
+/// Looks for the answer. A request without an idempotency key, while nothing is remembered, passes.
+pub(crate) async fn recall(exchange: &mut Exchange, errand: &Errand) -> Result<Recalled, Refusal> {
+    let key = errand.headers.get("idempotency-key");
+    if key.is_none() && exchange.snapshot.cache.is_none() {
+        return Ok(Recalled::Unknown);
+    }
+    // The way of most requests should not carry the weight of this one.
+    Box::pin(look(exchange, errand, key)).await
+}
+
+async fn look(
+    exchange: &mut Exchange,
+    errand: &Errand,
+    key: Option<&HeaderValue>,
+) -> Result<Recalled, Refusal> {
+    let held = match key {
+        None => None,
+        Some(key) => match idempotent::begin(exchange, errand, key).await? {
+            Begun::Answer(answer) => return Ok(Recalled::Answer(answer)),
+            Begun::Held(held) => Some(*held),
+        },
+    };
+    match cached::look(exchange, errand).await {
+        Ok(Looked::Found(answer)) => Ok(Recalled::Answer(match held {
+            Some(held) => held.answer_with(exchange, answer).await,
+            None => answer,
+        })),
+        Ok(Looked::Off) => Ok(match held {
+            Some(held) => lead(None, Some(held)),
+            None => Recalled::Unknown,
+        }),
+        Ok(Looked::Missing(ticket)) => board(exchange, errand, ticket, held).await,
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Joins an equal request that is being answered, or answers for everyone who comes.
+async fn board(
+    exchange: &mut Exchange,
+    errand: &Errand,
+    ticket: Ticket,
+    held: Option<Held>,
+) -> Result<Recalled, Refusal> {
+    if held.is_some() || !ticket.can_be_joined {
+        return Ok(lead(Some(ticket), held));
+    }
+    let flights = &exchange.gateway.flights;
+    match flights.board(ticket.key, ticket.key) {
+        Boarding::Leads(producer, reader) => Ok(Recalled::Shared(Box::new(Shared {
+            producer,
+            reader,
+            ticket: Some(ticket),
+            held: None,
+        }))),
+        Boarding::Joined(reader) => match cached::follow(exchange, errand, reader).await? {
+            Some(answer) => Ok(Recalled::Answer(answer)),
+            // What failed for one need not fail for the other.
+            None => Ok(Recalled::Unknown),
+        },
+    }
+}
+
+fn lead(ticket: Option<Ticket>, mut held: Option<Held>) -> Recalled {
+    let seat = held.as_mut().and_then(Held::take_seat);
+    let (producer, reader) = seat.unwrap_or_else(Flight::alone);
+    Recalled::Shared(Box::new(Shared {
+        producer,
+        reader,
+        ticket,
+        held,
+    }))
 }

@@ -179,10 +179,10 @@ async fn claim(
 }
 
 /// A claim whose owner is gone counts as abandoned after this time.
-const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
+pub(crate) const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
 
 /// Tells the caller how it stands, in the words of its dialect and of the IETF draft.
-fn show(
+pub(crate) fn show(
     exchange: &mut Exchange,
     bound: &Bound,
     standings: &[seaworthy_core::limit::Standing],
@@ -206,7 +206,7 @@ fn show(
         .collect();
 }
 
-fn refused(
+pub(crate) fn refused(
     exchange: &Exchange,
     bound: &Bound,
     refusal: counters::Refusal,
@@ -322,7 +322,7 @@ fn unpriced(target: &str) -> Refusal {
     )
 }
 
-fn cannot_record(why: &str) -> Refusal {
+pub(crate) fn cannot_record(why: &str) -> Refusal {
     let message = format!("The call cannot be accounted for now because {why}. Try again shortly.");
     Refusal::new(Code::StoreUnavailable, message).retry_after(Duration::from_secs(2))
 }

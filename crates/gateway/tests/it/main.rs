@@ -8,10 +8,12 @@
 
 mod access;
 mod broken_answers;
+mod cache;
 mod confidential;
 mod crowd;
 mod faithful;
 mod guards;
+mod idempotency;
 mod leaving;
 mod lifecycle;
 mod limits;

@@ -31,7 +31,8 @@ pub(super) const MIGRATIONS: &[Migration] = migrations![
     "0002_settlements",
     "0003_cost",
     "0004_identity",
-    "0005_attribution"
+    "0005_attribution",
+    "0006_idempotency",
 ];
 
 const CREATE_RECORD: &str = "

@@ -1,5 +1,6 @@
 //! The contract of storage, one statement per function.
 
+pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod lifecycle;
@@ -47,6 +48,14 @@ macro_rules! conformance {
                 an_absurd_count_does_not_take_the_report_down,
                 what_is_settled_is_in_the_next_report,
                 sixty_four_writers_at_once_lose_nothing,
+            );
+            $crate::suite::tests!($backend, idempotency:
+                a_key_is_new_once_and_then_runs_until_it_is_done,
+                only_the_owner_can_end_a_marker,
+                an_answer_stays_as_it_is,
+                a_lease_is_renewed_by_its_owner_only,
+                what_has_expired_is_not_known_and_is_deleted_in_batches,
+                of_many_that_begin_at_once_one_is_new,
             );
             $crate::suite::tests!($backend, lifecycle:
                 closing_again_does_nothing,

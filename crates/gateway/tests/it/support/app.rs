@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use parking_lot::Mutex;
 use seaworthy_config::{Format, Loaded, LocalSecrets, Overrides, load_str};
+use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{Clock as _, ManualClock, UnixMillis};
 use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::key::NewKey;
@@ -141,6 +142,7 @@ impl Builder {
             clock: Arc::clone(&clock) as seaworthy_core::clock::SharedClock,
             stores: stores.clone(),
             counters: Arc::new(MemoryCounters::default()),
+            answers: Arc::new(MemoryAnswers::new(1 << 20)),
             journal: Arc::new(journal.clone()),
             secrets: Box::new(LocalSecrets(secret)),
             metrics: Metrics::new(),

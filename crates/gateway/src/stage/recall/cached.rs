@@ -1,0 +1,230 @@
+//! Remembered answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use seaworthy_config::{Cache, CacheScope, Config};
+use seaworthy_core::cache::Entry;
+use seaworthy_core::cache::control::CacheControl;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::code::Code;
+use seaworthy_core::fingerprint::{Fingerprint, Fingerprinter};
+use serde_json::Value;
+
+use crate::exchange::Exchange;
+use crate::flight::Reader;
+use crate::pipeline::Errand;
+use crate::refusal::Refusal;
+use crate::reply::Answer;
+use crate::routes::Operation;
+use crate::stage::recall::count::count;
+use crate::stage::recall::{kept, key, shared};
+
+/// How answers are remembered, as the configuration in force has it.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    scope: CacheScope,
+    ttl: Duration,
+    max_entry_bytes: u64,
+    coalesce: bool,
+    /// Everything in the configuration that can change an answer. A change makes all answers
+    /// unknown, so that none escapes the guards in force.
+    rules: Fingerprint,
+}
+
+/// Sections that cannot change what is answered, only whether.
+const WITHOUT_INFLUENCE: [&str; 14] = [
+    "server",
+    "admin",
+    "auth",
+    "storage",
+    "shared_state",
+    "rate_limits",
+    "cost_controls",
+    "cost_config",
+    "budgets",
+    "prices",
+    "resilience",
+    "cache",
+    "idempotency",
+    "logging",
+];
+
+impl Memory {
+    /// `None` if nothing is to be remembered.
+    pub(crate) fn new(config: &Config) -> Option<Arc<Self>> {
+        let Cache {
+            enabled,
+            scope,
+            ttl,
+            max_size: _,
+            max_entry_size,
+            coalesce,
+        } = config.cache;
+        enabled.then(|| {
+            let mut value = serde_json::to_value(config).unwrap_or_default();
+            if let Value::Object(sections) = &mut value {
+                sections.retain(|name, _| !WITHOUT_INFLUENCE.contains(&name.as_str()));
+            }
+            let mut rules = Fingerprinter::default();
+            rules.part(env!("CARGO_PKG_VERSION").as_bytes());
+            rules.json(&value);
+            Arc::new(Self {
+                scope,
+                ttl: ttl.into(),
+                max_entry_bytes: max_entry_size.bytes(),
+                coalesce,
+                rules: rules.finish(),
+            })
+        })
+    }
+}
+
+/// What was found.
+pub(crate) enum Looked {
+    /// Answers of this kind are not remembered, or this one must not be.
+    Off,
+    Found(Answer),
+    /// It can be remembered once it is known.
+    Missing(Ticket),
+}
+
+/// The right to remember an answer.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) key: Fingerprint,
+    /// Whether equal requests may share the call.
+    pub(crate) can_be_joined: bool,
+    ttl: Duration,
+    max_entry_bytes: u64,
+}
+
+/// Looks for a remembered answer that will do.
+pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Looked, Refusal> {
+    let operation = errand.request.operation;
+    let Some(memory) = exchange.snapshot.cache.clone() else {
+        return Ok(Looked::Off);
+    };
+    let model = exchange.snapshot.model(&errand.request.head.model);
+    let (Operation::Chat(_) | Operation::Embeddings, Some(model)) = (operation, model.cloned())
+    else {
+        return Ok(Looked::Off);
+    };
+    let values = errand.headers.get_all("cache-control");
+    let control = CacheControl::parse(values.iter().filter_map(|value| value.to_str().ok()));
+    let key = key::of_answer(memory.scope, &memory.rules, &model.name, errand);
+    let Some(key) = key.filter(|_| !control.no_store) else {
+        exchange.cache = Some("bypass");
+        return match control.only_if_cached {
+            true => Err(not_cached()),
+            false => Ok(Looked::Off),
+        };
+    };
+    let now = exchange.gateway.clock.now();
+    let found = match control.may_use() {
+        true => find(exchange, &key, now).await,
+        false => None,
+    };
+    if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
+        exchange.model = Some(Arc::clone(&model));
+        count(exchange, errand, &model).await?;
+        exchange.cache = Some("hit");
+        exchange.gateway.metrics.count_cache_hit("exact");
+        return Ok(Looked::Found(answer(entry, now)));
+    }
+    if control.only_if_cached {
+        return Err(not_cached());
+    }
+    exchange.gateway.metrics.cache_misses.inc();
+    exchange.cache = Some(if control.no_cache { "refresh" } else { "miss" });
+    Ok(Looked::Missing(Ticket {
+        key,
+        can_be_joined: memory.coalesce && control.may_use(),
+        ttl: memory.ttl,
+        max_entry_bytes: memory.max_entry_bytes,
+    }))
+}
+
+/// The answer of an equal request, which is being made; `None` if that one failed.
+pub(crate) async fn follow(
+    exchange: &mut Exchange,
+    errand: &Errand,
+    reader: Reader,
+) -> Result<Option<Answer>, Refusal> {
+    let is_success = reader.head().await.is_some_and(|head| head.status == 200);
+    let model = exchange.snapshot.model(&errand.request.head.model).cloned();
+    let Some(model) = model.filter(|_| is_success) else {
+        return Ok(None);
+    };
+    exchange.model = Some(Arc::clone(&model));
+    count(exchange, errand, &model).await?;
+    let answer = shared::serve(exchange, reader).await;
+    Ok(answer.map(|mut answer| {
+        kept::strip(&mut answer.headers);
+        exchange.cache = Some("coalesced");
+        exchange.gateway.metrics.count_cache_hit("coalesced");
+        answer
+    }))
+}
+
+/// Remembers an answer that was complete and successful.
+pub(crate) async fn keep(
+    exchange_of: &Exchange,
+    ticket: Ticket,
+    headers: &HeaderMap,
+    body: bytes::Bytes,
+) {
+    let gateway = &exchange_of.gateway;
+    let now = gateway.clock.now();
+    let entry = Entry {
+        stored_at: now,
+        expires_at: now.plus(ticket.ttl),
+        headers: kept::headers_to_keep(headers),
+        body,
+    };
+    if entry.weight() > ticket.max_entry_bytes {
+        return;
+    }
+    if let Some(local) = gateway.answers.local() {
+        local.keep_now(ticket.key, entry);
+        return;
+    }
+    if let Err(error) = gateway.answers.keep(ticket.key, entry).await {
+        let cause = crate::refusal::chain(&error);
+        tracing::warn!(cause, "an answer could not be remembered");
+    }
+}
+
+async fn find(exchange: &Exchange, key: &Fingerprint, now: UnixMillis) -> Option<Entry> {
+    let answers = &exchange.gateway.answers;
+    if let Some(local) = answers.local() {
+        return local.find_now(key, now);
+    }
+    match answers.find(key, now).await {
+        Ok(found) => found,
+        Err(error) => {
+            // Without its memory the gateway asks again.
+            let cause = crate::refusal::chain(&error);
+            tracing::warn!(cause, "the remembered answers cannot be read");
+            None
+        }
+    }
+}
+
+fn answer(entry: Entry, now: UnixMillis) -> Answer {
+    let age = entry.age(now).as_secs();
+    let mut answer = kept::answer(200, &entry.headers, entry.body);
+    answer
+        .headers
+        .insert(http::header::AGE, HeaderValue::from(age));
+    answer
+}
+
+fn not_cached() -> Refusal {
+    Refusal::new(
+        Code::NotCached,
+        "The request asks for a remembered answer only (`cache-control: only-if-cached`), and there \
+         is none. Leave the directive out to ask the provider.",
+    )
+}

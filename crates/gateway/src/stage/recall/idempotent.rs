@@ -1,0 +1,365 @@
+//! Requests that are carried out once, however often they are sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use parking_lot::Mutex;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::code::Code;
+use seaworthy_core::fingerprint::Fingerprint;
+use seaworthy_core::idempotency::{IdempotencyStore, KeptAnswer, Known, Marker};
+use seaworthy_core::ledger::Outcome;
+use seaworthy_core::store;
+use seaworthy_core::trace::RequestId;
+use tokio::time::Instant;
+
+use crate::exchange::Exchange;
+use crate::flight::{Boarding, Producer, Reader};
+use crate::gateway::Gateway;
+use crate::pipeline::Errand;
+use crate::refusal::{Refusal, chain};
+use crate::reply::{Answer, Content};
+use crate::stage::recall::count::count;
+use crate::stage::recall::{kept, key, shared};
+
+/// Longest key that is accepted.
+const MAX_KEY_BYTES: usize = 255;
+/// How often a duplicate looks whether another process has finished.
+const POLL: Duration = Duration::from_millis(50);
+/// How many expired keys are deleted in one step.
+const DELETED_AT_ONCE: usize = 500;
+/// Pause between looks for expired keys.
+const CLEANING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The keys that this process works on, with their owners.
+#[derive(Debug, Default)]
+pub(crate) struct HeldKeys(Mutex<HashMap<Fingerprint, String>>);
+
+/// What is known of the key.
+pub(crate) enum Begun {
+    Answer(Answer),
+    /// The request is to be carried out, once.
+    Held(Box<Held>),
+}
+
+/// The right to carry the request out. Ended with [`Held::finish`] or [`Held::release`]; dropped
+/// after it has set off, the outcome stays unknown.
+#[derive(Debug)]
+pub(crate) struct Held {
+    store: Arc<dyn IdempotencyStore>,
+    held: Arc<HeldKeys>,
+    key: Fingerprint,
+    owner: String,
+    seat: Option<(Producer, Reader)>,
+    has_set_off: bool,
+    has_ended: bool,
+}
+
+impl Held {
+    /// The flight that duplicates join.
+    pub(crate) fn take_seat(&mut self) -> Option<(Producer, Reader)> {
+        self.seat.take()
+    }
+
+    /// Notes that the request may be carried out from now on.
+    pub(crate) fn set_off(&mut self) {
+        self.has_set_off = true;
+    }
+
+    /// Keeps the answer. The marker and the answer change in one step.
+    pub(crate) async fn finish(mut self, answer: KeptAnswer) {
+        self.has_ended = true;
+        let finished = self.store.finish(&self.key, &self.owner, answer).await;
+        match finished {
+            Ok(true) => {}
+            Ok(false) => tracing::error!("an idempotency key was lost before its answer was kept"),
+            Err(error) => {
+                let cause = chain(&error);
+                tracing::error!(cause, "the answer of an idempotency key could not be kept");
+            }
+        }
+    }
+
+    /// Frees the key: nothing was carried out.
+    pub(crate) async fn release(mut self) {
+        self.has_ended = true;
+        release(&*self.store, &self.key, &self.owner).await;
+    }
+
+    /// Keeps an answer that was known already.
+    pub(crate) async fn answer_with(self, exchange: &Exchange, answer: Answer) -> Answer {
+        let Content::Frames(frames) = &answer.content else {
+            self.release().await;
+            return answer;
+        };
+        debug_assert!(exchange.call.is_none(), "nothing was asked");
+        let headers = kept::headers_to_keep(&answer.headers);
+        let body = kept::joined(frames);
+        let status = answer.status;
+        self.finish(KeptAnswer {
+            status,
+            headers,
+            body,
+        })
+        .await;
+        answer
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.held.0.lock().remove(&self.key);
+        if self.has_ended || self.has_set_off || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (store, key) = (Arc::clone(&self.store), self.key);
+        let owner = std::mem::take(&mut self.owner);
+        tokio::spawn(async move { release(&*store, &key, &owner).await });
+    }
+}
+
+async fn release(store: &dyn IdempotencyStore, key: &Fingerprint, owner: &str) {
+    if let Err(error) = store.release(key, owner).await {
+        let cause = chain(&error);
+        tracing::error!(cause, "an idempotency key could not be freed");
+    }
+}
+
+/// Takes the key, or gives the answer that is known under it. A duplicate of a request that is being
+/// worked on waits for its answer.
+pub(crate) async fn begin(
+    exchange: &mut Exchange,
+    errand: &Errand,
+    value: &HeaderValue,
+) -> Result<Begun, Refusal> {
+    let text = value.as_bytes();
+    if text.is_empty() || text.len() > MAX_KEY_BYTES {
+        let message = format!("`Idempotency-Key` has to have 1 to {MAX_KEY_BYTES} characters.");
+        return Err(Refusal::new(Code::InvalidRequest, message));
+    }
+    let key = key::of_idempotency(&errand.principal, text);
+    let request = asked_for(errand);
+    let config = Arc::clone(&exchange.snapshot.loaded.config);
+    let gateway = Arc::clone(&exchange.gateway);
+    let gives_up_at = Instant::now() + config.idempotency.wait.as_std();
+    let owner = RequestId::generate().as_str().to_owned();
+    loop {
+        if let Some(reader) = gateway.flights.join(&key) {
+            is_same(reader.request(), request)?;
+            let following = follow(exchange, errand, reader);
+            match tokio::time::timeout_at(gives_up_at, following).await {
+                Err(_elapsed) => return Err(in_progress()),
+                Ok(Some(answer)) => return answer.map(Begun::Answer),
+                // Whoever made it is gone; the store knows more.
+                Ok(None) => {}
+            }
+        }
+        let now = gateway.clock.now();
+        let marker = Marker {
+            key,
+            request,
+            owner: owner.clone(),
+            lease_until: now.plus(config.idempotency.lease.into()),
+            expires_at: now.plus(config.idempotency.ttl.into()),
+        };
+        let store = &gateway.stores.idempotency;
+        match store
+            .begin(marker, now)
+            .await
+            .map_err(|error| cannot_say(&error))?
+        {
+            Known::New => return Ok(take(&gateway, (key, request), owner)),
+            Known::Done {
+                request: known,
+                answer,
+            } => {
+                is_same(known, request)?;
+                return replay(exchange, errand, answer).await.map(Begun::Answer);
+            }
+            Known::Running {
+                request: known,
+                lease_until,
+            } => {
+                is_same(known, request)?;
+                wait(lease_until, now, gives_up_at).await?;
+            }
+        }
+    }
+}
+
+fn asked_for(errand: &Errand) -> Fingerprint {
+    let operation = errand.request.operation;
+    let action = format!("{} {}", operation.as_str(), operation.dialect().as_str());
+    key::of_request(&action, errand.query.as_deref(), &errand.request.received)
+}
+
+fn take(
+    gateway: &Arc<Gateway>,
+    (key, request): (Fingerprint, Fingerprint),
+    owner: String,
+) -> Begun {
+    let held_keys = Arc::clone(&gateway.held_keys);
+    held_keys.0.lock().insert(key, owner.clone());
+    // Nobody can be aboard: only the holder of the marker lists a flight.
+    let seat = match gateway.flights.board(key, request) {
+        Boarding::Leads(producer, reader) => Some((producer, reader)),
+        Boarding::Joined(_) => None,
+    };
+    Begun::Held(Box::new(Held {
+        store: Arc::clone(&gateway.stores.idempotency),
+        held: held_keys,
+        key,
+        owner,
+        seat,
+        has_set_off: false,
+        has_ended: false,
+    }))
+}
+
+/// The same answer as the first one gets, while that is being made.
+async fn follow(
+    exchange: &mut Exchange,
+    errand: &Errand,
+    reader: Reader,
+) -> Option<Result<Answer, Refusal>> {
+    reader.head().await?;
+    if let Err(refusal) = counted(exchange, errand).await {
+        return Some(Err(refusal));
+    }
+    let mut answer = shared::serve(exchange, reader).await?;
+    kept::strip(&mut answer.headers);
+    Some(Ok(replayed(exchange, answer)))
+}
+
+async fn replay(
+    exchange: &mut Exchange,
+    errand: &Errand,
+    kept: KeptAnswer,
+) -> Result<Answer, Refusal> {
+    counted(exchange, errand).await?;
+    if kept.status >= 400 {
+        exchange.outcome = Outcome::Failure;
+    }
+    let answer = kept::answer(kept.status, &kept.headers, kept.body);
+    Ok(replayed(exchange, answer))
+}
+
+fn replayed(exchange: &Exchange, mut answer: Answer) -> Answer {
+    exchange.gateway.metrics.idempotent_replays.inc();
+    let yes = HeaderValue::from_static("true");
+    answer.headers.insert("idempotent-replayed", yes);
+    answer
+}
+
+async fn counted(exchange: &mut Exchange, errand: &Errand) -> Result<(), Refusal> {
+    let model = exchange.snapshot.model(&errand.request.head.model).cloned();
+    if let Some(model) = model {
+        exchange.model = Some(Arc::clone(&model));
+        count(exchange, errand, &model).await?;
+    }
+    Ok(())
+}
+
+/// Waits a moment for another process, unless that is gone or the caller has waited long enough.
+async fn wait(
+    lease_until: UnixMillis,
+    now: UnixMillis,
+    gives_up_at: Instant,
+) -> Result<(), Refusal> {
+    if lease_until <= now {
+        return Err(unknown());
+    }
+    if Instant::now() >= gives_up_at {
+        return Err(in_progress());
+    }
+    tokio::time::sleep(POLL).await;
+    Ok(())
+}
+
+fn is_same(known: Fingerprint, asked: Fingerprint) -> Result<(), Refusal> {
+    if known == asked {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::IdempotencyKeyReused,
+        "This `Idempotency-Key` was sent with another request before. Send each request with a key \
+         of its own.",
+    ))
+}
+
+fn in_progress() -> Refusal {
+    Refusal::new(
+        Code::IdempotencyInProgress,
+        "A request with this `Idempotency-Key` is still being worked on. Send it again later to get \
+         its answer.",
+    )
+    .retry_after(Duration::from_secs(5))
+}
+
+fn unknown() -> Refusal {
+    let mut refusal = Refusal::new(
+        Code::IdempotencyUnknown,
+        "The gateway stopped while it worked on the request with this `Idempotency-Key`: the \
+         provider may have answered it, and nobody knows. Send it with a new key if a second call \
+         does no harm.",
+    );
+    refusal
+        .headers
+        .insert("x-should-retry", HeaderValue::from_static("false"));
+    refusal
+}
+
+fn cannot_say(error: &store::Error) -> Refusal {
+    Refusal::new(
+        Code::StoreUnavailable,
+        "The `Idempotency-Key` cannot be looked up now because the store does not answer. Try again.",
+    )
+    .retry_after(Duration::from_secs(2))
+    .because(error)
+}
+
+/// Says that this process is alive for the keys that it holds, and forgets expired keys. Runs until
+/// it is dropped.
+pub(crate) async fn keep_house(gateway: &Gateway) {
+    let mut cleaned_at = None;
+    loop {
+        let lease: Duration = gateway.config().idempotency.lease.into();
+        tokio::time::sleep(lease / 3).await;
+        let held: Vec<_> = {
+            let held = gateway.held_keys.0.lock();
+            held.iter()
+                .map(|(key, owner)| (*key, owner.clone()))
+                .collect()
+        };
+        let now = gateway.clock.now();
+        let store = &gateway.stores.idempotency;
+        if !held.is_empty()
+            && let Err(error) = store.renew(held, now.plus(lease)).await
+        {
+            let cause = chain(&error);
+            tracing::warn!(cause, "the leases of idempotency keys could not be renewed");
+        }
+        let is_due = cleaned_at.is_none_or(|at: Instant| at.elapsed() >= CLEANING_INTERVAL);
+        if is_due {
+            cleaned_at = Some(Instant::now());
+            clean(&**store, now).await;
+        }
+    }
+}
+
+/// Deletes what has expired, a bounded batch at a time, so that no request waits long behind it.
+async fn clean(store: &dyn IdempotencyStore, now: UnixMillis) {
+    loop {
+        match store.delete_expired(now, DELETED_AT_ONCE).await {
+            Ok(deleted) if deleted == DELETED_AT_ONCE => tokio::task::yield_now().await,
+            Ok(_) => return,
+            Err(error) => {
+                let cause = chain(&error);
+                tracing::warn!(cause, "expired idempotency keys could not be deleted");
+                return;
+            }
+        }
+    }
+}
