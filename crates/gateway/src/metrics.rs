@@ -146,6 +146,10 @@ impl Default for Metrics {
 impl Metrics {
     /// Registers everything.
     #[must_use]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of metrics, one after the other"
+    )]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("seaworthy");
         macro_rules! family {
