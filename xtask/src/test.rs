@@ -62,7 +62,10 @@ impl Part {
                 ];
                 Ok(verdict(&shown(&mut cargo(&lint))?))
             }
-            Self::Rust => rust(args.filter.as_deref()),
+            Self::Rust => {
+                servers()?;
+                rust(args.filter.as_deref())
+            }
             Self::Sdk => python::sdk(args.filter.as_deref()),
         }
     }
@@ -129,6 +132,19 @@ fn component(name: &str, subcommand: &str) -> anyhow::Result<()> {
     if command::quiet(&mut cargo(&[subcommand, "--version"])).is_err() {
         say(&format!("   installing {name}"));
         command::quiet(&mut command::command("rustup", &["component", "add", name]))?;
+    }
+    Ok(())
+}
+
+/// Installs the servers that tests start, on Debian.
+fn servers() -> anyhow::Result<()> {
+    if !command::is_there("redis-server", &["--version"]) {
+        command::install("redis-server")?;
+    }
+    if !std::path::Path::new("/usr/lib/postgresql").is_dir()
+        && !command::is_there("initdb", &["--version"])
+    {
+        command::install("postgresql")?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod guards;
 mod limits;
 mod provider;
 mod server;
+mod state;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ pub use self::guards::{Filter, InputValidation, OutputHandling};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::provider::{Headers, Provider, ProviderKind, ProviderTimeouts};
 pub use self::server::Server;
-use crate::value::{Listen, SharedStateUrl, StorageUrl, Target};
+pub use self::state::{OnLoss, SharedState, Storage};
+use crate::value::{Listen, Target};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,52 +79,6 @@ pub struct Admin {
     /// An address of its own for the control plane. Without it, the control plane shares
     /// `server.listen`.
     pub listen: Option<Listen>,
-}
-
-/// Where durable state is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Storage {
-    /// `sqlite:FILE`, relative to the working directory, or `memory:` to keep nothing.
-    pub url: StorageUrl,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            url: StorageUrl::Sqlite("seaworthy.db".into()),
-        }
-    }
-}
-
-/// Where shared state is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SharedState {
-    /// `memory:`, in the process, for a single replica.
-    pub url: SharedStateUrl,
-    /// What to do while the shared state is lost: `local` goes on with this replica's share of the
-    /// limits, `reject` refuses requests. `memory:` cannot be lost.
-    pub on_loss: OnLoss,
-}
-
-impl Default for SharedState {
-    fn default() -> Self {
-        Self {
-            url: SharedStateUrl::Memory,
-            on_loss: OnLoss::Local,
-        }
-    }
-}
-
-/// What to do while the shared state is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnLoss {
-    /// Go on with this replica's share of the limits.
-    Local,
-    /// Refuse requests.
-    Reject,
 }
 
 /// One name that clients ask for.

@@ -41,7 +41,7 @@ pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
 pub use show::{Change, diff, show};
 pub use starting::{load_default, starting_config};
 pub use value::{
-    BaseUrl, ByteSize, Count, Duration, Factor, Listen, Permission, Share, SharedStateUrl,
-    StorageUrl, Target, TimeZone, Usd,
+    BaseUrl, ByteSize, Count, Duration, Factor, Listen, Name, Permission, ServerUrl, Share,
+    SharedStateUrl, StorageUrl, Target, TimeZone, Usd,
 };
 pub use watch::Fingerprint;

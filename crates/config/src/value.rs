@@ -2,8 +2,10 @@
 
 mod address;
 mod duration;
+mod name;
 mod number;
 mod permission;
+mod server_url;
 mod size;
 mod target;
 mod zone;
@@ -15,8 +17,10 @@ use serde::de::{Error, Unexpected, Visitor};
 
 pub use self::address::{BaseUrl, Listen, SharedStateUrl, StorageUrl};
 pub use self::duration::Duration;
+pub use self::name::Name;
 pub use self::number::{Count, Factor, Share, Usd};
 pub use self::permission::Permission;
+pub use self::server_url::ServerUrl;
 pub use self::size::ByteSize;
 pub use self::target::Target;
 pub use self::zone::TimeZone;

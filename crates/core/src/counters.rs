@@ -194,6 +194,25 @@ pub struct AccountKey {
     pub window: Window,
 }
 
+/// How it stands with the server of the state that replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedStatus {
+    /// The technology.
+    pub backend: &'static str,
+    /// Who decides: `shared`, the server; `local`, this replica by its share; `rejecting`, nobody.
+    pub mode: &'static str,
+    /// Whether the server decides.
+    pub is_up: bool,
+    /// How many replicas share it, or shared it last.
+    pub replicas: u64,
+    /// Since when it is lost.
+    pub lost_at: Option<UnixMillis>,
+    /// Why it is lost, for operators.
+    pub cause: Option<String>,
+    /// Claims of this replica that are not settled there.
+    pub open_claims: usize,
+}
+
 /// The state that replicas share.
 #[async_trait]
 pub trait Counters: Send + Sync + std::fmt::Debug {
@@ -201,7 +220,8 @@ pub trait Counters: Send + Sync + std::fmt::Debug {
     async fn take(&self, claim: Claim) -> Result<Outcome>;
 
     /// Closes a claim: slots are free, and in the windows it was taken from the reservation turns
-    /// into what was spent. Closing again changes nothing: the first one counts.
+    /// into what was spent. Closing again changes nothing: the first one counts. Shared counters
+    /// that are lost note it, settle it when they are back, and tell of no changes.
     async fn settle(&self, id: &str, at: UnixMillis, close: Close) -> Result<Settled>;
 
     /// Moves the expiry of those of the claims that are still open.
@@ -217,9 +237,34 @@ pub trait Counters: Send + Sync + std::fmt::Debug {
 
     /// Raises accounts to what the ledger knows was spent, open calls at their worst case. For a
     /// store that starts, or that has lost what it knew: before it takes the first claim, and as
-    /// often as there are replicas that notice. Not for a store that works: a call that is settled
-    /// in the ledger and not yet here would be counted twice.
+    /// often as there are replicas that notice. A shared store that works takes only accounts that
+    /// it does not know: a call that is settled in the ledger and not yet here would be counted
+    /// twice.
     async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()>;
+
+    /// Notes how a claim is going to be settled, at once: what is noted is settled by
+    /// [`Counters::flush`] even if the call of [`Counters::settle`] that follows is never finished.
+    fn note(&self, _id: &str, _at: UnixMillis, _close: Close) {}
+
+    /// Settles what is noted, before the process ends.
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether they have lost what they knew and wait for [`Counters::restore`].
+    fn needs_restore(&self) -> bool {
+        false
+    }
+
+    /// How it stands with a server that replicas share; `None` without one.
+    fn status(&self) -> Option<SharedStatus> {
+        None
+    }
+
+    /// What has to go on beside requests, until the future is dropped.
+    async fn tend(&self) {
+        std::future::pending().await
+    }
 
     /// These counters without the detour of a future, if they are in this process.
     fn local(&self) -> Option<&memory::MemoryCounters> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::budget::Amount;
 use crate::clock::UnixMillis;
 use crate::idempotency::IdempotencyStore;
 use crate::key::{KeyDigest, KeyRecord, TokenSecret};
@@ -104,11 +105,25 @@ pub struct UsageQuery {
     pub until: Option<UnixMillis>,
 }
 
+/// What a ledger knows of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: it has not left, or the ledger does not know yet.
+    Unknown,
+    /// It may have left and has not ended.
+    Open,
+    /// It is settled and came to this.
+    Settled(Amount),
+}
+
 /// The record of what was used.
 #[async_trait]
 pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Records settlements. A `call_id` that is settled already keeps its first settlement.
     async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()>;
+
+    /// What is known of calls, in the order of their IDs.
+    async fn fates(&self, call_ids: Arc<Vec<Arc<str>>>) -> Result<Vec<Fate>>;
 
     /// Sums, largest number of tokens first, then by group name.
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>>;

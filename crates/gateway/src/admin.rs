@@ -70,6 +70,14 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     gateway.metrics.ledger_outstanding.set(outstanding);
     let in_flight = i64::try_from(gateway.running_calls()).unwrap_or(i64::MAX);
     gateway.metrics.in_flight.set(in_flight);
+    let shared = gateway.counters.status();
+    let is_up = shared.as_ref().is_none_or(|status| status.is_up);
+    gateway.metrics.shared_state_up.set(i64::from(is_up));
+    let replicas = shared.map_or(1, |status| status.replicas);
+    gateway
+        .metrics
+        .replicas
+        .set(i64::try_from(replicas).unwrap_or(i64::MAX));
     let is_serving = gateway.health.lifecycle() == Lifecycle::Serving;
     gateway.metrics.ready.set(i64::from(is_serving));
     let remembered = gateway.answers.size();

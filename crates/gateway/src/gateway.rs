@@ -59,6 +59,8 @@ pub struct Gateway {
     /// Answers that several callers read while they are made.
     pub(crate) flights: Arc<Flights>,
     pub(crate) held_keys: Arc<HeldKeys>,
+    /// Names this deployment in the keys of limits and budgets, as when it was started.
+    deployment: String,
     pub(crate) journal: Arc<dyn Journal>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
@@ -112,7 +114,9 @@ impl Gateway {
             version,
         } = deps;
         let now = clock.now();
+        let deployment = loaded.config.shared_state.deployment.as_str().to_owned();
         let tools = Tools {
+            deployment: &deployment,
             secrets: &*secrets,
             dial: &dial,
             metrics: &metrics,
@@ -128,6 +132,7 @@ impl Gateway {
             answers,
             flights: Arc::default(),
             held_keys: Arc::default(),
+            deployment,
             journal,
             health: Health::default(),
             concurrent: Arc::default(),
@@ -157,6 +162,7 @@ impl Gateway {
     pub fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
         let now = self.clock.now();
         let tools = Tools {
+            deployment: &self.deployment,
             secrets: &*self.secrets,
             dial: &self.dial,
             metrics: &self.metrics,
@@ -210,7 +216,12 @@ impl Gateway {
             }
         };
         let ledger = self.ledger.write_to(Arc::clone(&self.stores.ledger));
-        tokio::join!(keys, ledger, keep_house(self));
+        tokio::join!(
+            keys,
+            ledger,
+            keep_house(self),
+            crate::shared_state::keep(self)
+        );
     }
 
     /// Raises the budgets to what the ledger knows was spent. Called before the first request, and
@@ -244,7 +255,16 @@ impl Gateway {
 
     /// Writes what the ledger does not have yet. Returns how many settlements could not be written.
     pub async fn flush(&self, timeout: Duration) -> usize {
-        self.ledger.flush(&self.stores.ledger, timeout).await
+        let unwritten = self.ledger.flush(&self.stores.ledger, timeout).await;
+        // What cannot be told now is settled by the other replicas, from the ledger.
+        if let Err(error) = self.counters.flush().await {
+            let cause = crate::refusal::chain(&error);
+            tracing::warn!(
+                cause,
+                "the shared state could not be told of the last calls"
+            );
+        }
+        unwritten
     }
 }
 

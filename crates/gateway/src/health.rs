@@ -138,6 +138,18 @@ pub(crate) fn ready(gateway: &Gateway) -> Report {
             detail: Some("the shared store does not answer; known keys keep working"),
         },
     };
+    let shared = gateway.counters.status().map(|status| match status.is_up {
+        true => check("shared_state", true, ""),
+        // Every replica would say so at once: it is no reason to take one out of service.
+        false => Check {
+            name: "shared_state",
+            status: "degraded",
+            detail: Some(match status.mode {
+                "local" => "the shared state does not answer; limits are shared out by replica",
+                _ => "the shared state does not answer; requests under limits are refused",
+            }),
+        },
+    });
     let accepting = check(
         "accepting_requests",
         lifecycle == Lifecycle::Serving,
@@ -152,5 +164,7 @@ pub(crate) fn ready(gateway: &Gateway) -> Report {
         gateway.ledger.has_room(),
         "too many settlements wait to be written",
     );
-    Report::new(gateway, vec![accepting, store, ledger], started)
+    let mut checks = vec![accepting, store, ledger];
+    checks.extend(shared);
+    Report::new(gateway, checks, started)
 }

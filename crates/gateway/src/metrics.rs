@@ -2,6 +2,8 @@
 //!
 //! Labels are bounded: configured names, statuses and codes, never what a caller sent.
 
+mod stores;
+
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,6 +17,8 @@ use seaworthy_core::ledger::Outcome;
 use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
 
+use self::stores::CallLabels;
+pub use self::stores::StoreMetrics;
 use crate::guards::verdicts::Verdicts;
 
 /// From a local answer to a long chain of thought, with the limits of the readiness checklists
@@ -121,6 +125,8 @@ pub struct Metrics {
     pub cache_bytes: Gauge,
     /// Requests that got the answer of an earlier one under the same idempotency key.
     pub idempotent_replays: Counter,
+    store_latency: Family<CallLabels, Histogram, fn() -> Histogram>,
+    store_errors: Family<CallLabels, Counter>,
     /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
@@ -129,6 +135,10 @@ pub struct Metrics {
     pub ledger_outstanding: Gauge,
     /// Connections of clients that are open.
     pub open_connections: Gauge,
+    /// Whether the server of the shared state decides; 1 without one.
+    pub shared_state_up: Gauge,
+    /// How many replicas share the state, or shared it last.
+    pub replicas: Gauge,
     /// Whether new work is accepted.
     pub ready: Gauge,
     /// Panics that cost a request.
@@ -223,6 +233,8 @@ impl Metrics {
                 "idempotent_replays",
                 "Requests that got the answer of an earlier one under their idempotency key"
             ),
+            store_latency: histograms!("store_call", "Calls to stores over a network"),
+            store_errors: family!("store_errors", "Calls to stores that had no answer"),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             in_flight: single!(
                 "requests_in_flight",
@@ -235,6 +247,14 @@ impl Metrics {
             ledger_outstanding: single!(
                 "ledger_outstanding",
                 "Calls that are open or not yet written to the ledger"
+            ),
+            shared_state_up: single!(
+                "shared_state_up",
+                "1 while the server of the shared state decides, or there is none"
+            ),
+            replicas: single!(
+                "replicas",
+                "Replicas that share the state, or shared it last"
             ),
             open_connections: single!("open_connections", "Open connections of clients"),
             ready: single!("ready", "1 while new work is accepted"),
@@ -259,6 +279,15 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _written = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+
+    /// Counts calls to stores.
+    #[must_use]
+    pub fn stores(&self) -> StoreMetrics {
+        StoreMetrics {
+            latency: self.store_latency.clone(),
+            errors: self.store_errors.clone(),
+        }
     }
 
     /// Counts an attempt to reload the configuration.

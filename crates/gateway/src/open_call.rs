@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seaworthy_core::budget::{Amount, watch};
-use seaworthy_core::clock::{UnixMillis, micros_since};
+use seaworthy_core::clock::{SharedClock, UnixMillis, micros_since};
 use seaworthy_core::counters::{Close, Counters, Settled};
 use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
 use seaworthy_core::limit::policy::Policy;
@@ -56,11 +56,27 @@ pub(crate) struct Claimed {
     pub(crate) id: Arc<str>,
     pub(crate) counters: Arc<dyn Counters>,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) clock: SharedClock,
+    pub(crate) is_closed: bool,
+}
+
+/// A call that ends before it is recorded has not left.
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        if !self.is_closed {
+            self.settle(self.clock.now(), Close::Unused);
+        }
+    }
 }
 
 impl Claimed {
     /// Turns what was reserved into what was used.
-    fn close(&self, now: UnixMillis, close: Close) {
+    fn close(mut self, now: UnixMillis, close: Close) {
+        self.is_closed = true;
+        self.settle(now, close);
+    }
+
+    fn settle(&self, now: UnixMillis, close: Close) {
         match self.counters.local() {
             Some(local) => {
                 warn_of_thresholds(&self.policy, &local.settle_now(&self.id, now, close))
@@ -68,6 +84,7 @@ impl Claimed {
             None => {
                 let (counters, id) = (Arc::clone(&self.counters), Arc::clone(&self.id));
                 let policy = Arc::clone(&self.policy);
+                counters.note(&id, now, close);
                 tokio::spawn(async move {
                     match counters.settle(&id, now, close).await {
                         Ok(settled) => warn_of_thresholds(&policy, &settled),

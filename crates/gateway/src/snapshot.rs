@@ -102,11 +102,9 @@ impl From<provider::Error> for CompileError {
     }
 }
 
-/// Names this deployment in the keys of limits and budgets.
-const DEPLOYMENT: &str = "main";
-
 /// What compiling needs besides the configuration.
 pub(crate) struct Tools<'a> {
+    pub(crate) deployment: &'a str,
     pub(crate) secrets: &'a dyn SecretSource,
     pub(crate) dial: &'a Arc<dyn Dial>,
     pub(crate) metrics: &'a Metrics,
@@ -122,7 +120,7 @@ impl Snapshot {
         previous: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let config = Arc::clone(&loaded.config);
-        let policy = policy_of(&config)?;
+        let policy = policy_of(&config, tools.deployment)?;
         let mut providers = Vec::new();
         for (name, wanted) in &config.providers {
             let kept = previous
@@ -228,8 +226,8 @@ fn roles_of(config: &Config) -> HashMap<Arc<str>, Permissions> {
 }
 
 /// The limits and budgets of a configuration, without any that could not be enforced.
-fn policy_of(config: &Config) -> Result<Policy, CompileError> {
-    let policy = seaworthy_config::policy(config, DEPLOYMENT).map_err(|mistakes| {
+fn policy_of(config: &Config, deployment: &str) -> Result<Policy, CompileError> {
+    let policy = seaworthy_config::policy(config, deployment).map_err(|mistakes| {
         let told = mistakes.iter().map(|mistake| mistake.message.as_str());
         CompileError::Policy(told.collect::<Vec<_>>().join("; "))
     })?;

@@ -3,17 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use seaworthy_config::{Loaded, LocalSecrets, LogLevel, Overrides};
+use seaworthy_config::{
+    Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, SecretSource as _, SharedStateUrl,
+};
 use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{SharedClock, SystemClock};
+use seaworthy_core::counters::Counters;
 use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::store::memory::NoJournal;
 use seaworthy_core::store::{Journal, Stores};
+use seaworthy_core::trace::RequestId;
 use seaworthy_edge::client::Network;
 use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
-use seaworthy_store::FileJournal;
+use seaworthy_store::observe::Observer;
+use seaworthy_store::{FileJournal, redis};
 
 use crate::exit::{self, Failure};
 use crate::output;
@@ -87,20 +92,61 @@ pub(crate) fn build_gateway(
 ) -> Result<Arc<Gateway>, Failure> {
     let log = RequestLog::new(sink, request_style(&loaded));
     let answers = Arc::new(MemoryAnswers::new(loaded.config.cache.max_size.bytes()));
+    let metrics = Metrics::new();
     let deps = Dependencies {
         clock: clock(),
         stores,
-        counters: Arc::new(MemoryCounters::default()),
+        counters: counters(&loaded, &metrics)?,
         answers,
         journal,
-        secrets: Box::new(LocalSecrets(|name: &str| std::env::var(name).ok())),
-        metrics: Metrics::new(),
+        secrets: Box::new(LocalSecrets(variable)),
+        metrics,
         log,
         dial: Arc::new(Network::default()),
         workers,
         version: VERSION,
     };
     Gateway::build(loaded, deps).map_err(|error| Failure::of(exit::CONFIG, &error))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where calls to stores are counted.
+fn observer(metrics: &Metrics) -> Observer {
+    let stores = metrics.stores();
+    Observer::new(move |call| {
+        stores.note(call.backend, call.operation, call.took, call.succeeded);
+    })
+}
+
+/// The limits and budgets in use, in this process or where replicas share them.
+fn counters(loaded: &Loaded, metrics: &Metrics) -> Result<Arc<dyn Counters>, Failure> {
+    let config = &loaded.config.shared_state;
+    let SharedStateUrl::Redis(url) = &config.url else {
+        return Ok(Arc::new(MemoryCounters::default()));
+    };
+    let password = config.password.as_ref();
+    let password = password.map(|reference| LocalSecrets(variable).resolve(reference));
+    let password = password
+        .transpose()
+        .map_err(|error| Failure::of(exit::CONFIG, &error))?;
+    let password = password.as_ref().map(|secret| secret.expose());
+    let link = redis::Link::new(url.expose(), password, config.ca_file.as_deref())
+        .map_err(|error| Failure::of(exit::CONFIG, &error))?;
+    let server = redis::RedisCounters::new(Arc::new(link), config.deployment.as_str());
+    let options = redis::SharedOptions {
+        on_loss: match config.on_loss {
+            OnLoss::Local => redis::OnLoss::Local,
+            OnLoss::Reject => redis::OnLoss::Reject,
+        },
+        replicas: config.replicas.get(),
+        replica: RequestId::generate().as_str().to_owned(),
+        clock: clock(),
+        observer: observer(metrics),
+    };
+    Ok(Arc::new(redis::SharedCounters::new(server, options)))
 }
 
 /// What the lines of requests look like.

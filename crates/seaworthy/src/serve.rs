@@ -297,7 +297,7 @@ async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
 }
 
 /// What is read once, at the start.
-const NEEDS_RESTART: [&str; 13] = [
+const NEEDS_RESTART: &[&str] = &[
     "server.listen",
     "server.workers",
     "server.max_header_size",
@@ -310,6 +310,11 @@ const NEEDS_RESTART: [&str; 13] = [
     "admin.listen",
     "storage.url",
     "shared_state.url",
+    "shared_state.password",
+    "shared_state.ca_file",
+    "shared_state.deployment",
+    "shared_state.on_loss",
+    "shared_state.replicas",
     "cache.max_size",
 ];
 

@@ -5,8 +5,11 @@
 //! memory store of the core gives them.
 
 mod journal;
+pub mod observe;
 mod open;
+pub mod redis;
 mod sqlite;
+mod tls;
 
 pub use journal::{FileJournal, JournalError, Recovery, journal_folder};
 pub use open::{OpenError, open};

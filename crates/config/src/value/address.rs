@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Refusal, Text, text_value};
+use super::{Refusal, ServerUrl, Text, text_value};
 
 /// An IP address and a port to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,29 +138,33 @@ impl Text for StorageUrl {
 }
 
 /// Where state that replicas share is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SharedStateUrl {
     /// In this process, for one replica.
     Memory,
+    /// In a Redis server.
+    Redis(ServerUrl),
 }
 
 impl fmt::Display for SharedStateUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
+            Self::Redis(url) => url.fmt(f),
         }
     }
 }
 
 impl Text for SharedStateUrl {
     const KIND: &'static str = "URL";
-    const EXPECTED: &'static str = "\"memory:\"";
+    const EXPECTED: &'static str =
+        "\"memory:\", \"redis://HOST:PORT/DATABASE\" or the same with \"rediss\"";
 
     fn parse(text: &str) -> Result<Self, Refusal> {
         match text.split_once(':') {
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("redis" | "rediss", _)) => {
-                Refusal::because("Redis is not supported by this version yet: use \"memory:\"")
+                ServerUrl::parse(text, Self::EXPECTED).map(Self::Redis)
             }
             _ => Err(Refusal::Unlike),
         }

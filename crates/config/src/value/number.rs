@@ -12,6 +12,9 @@ use super::{Refusal, Text, text_value};
 pub struct Count(u64);
 
 impl Count {
+    /// One.
+    pub(crate) const ONE: Self = Self(1);
+
     /// The number.
     pub const fn get(self) -> u64 {
         self.0

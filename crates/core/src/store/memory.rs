@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Error, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery,
+    Error, Fate, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery,
 };
+use crate::budget::Amount;
 use crate::clock::UnixMillis;
 use crate::idempotency::memory::MemoryIdempotency;
 use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
@@ -173,6 +174,18 @@ impl Ledger for MemoryLedger {
                 .or_insert_with(|| settlement.clone());
         }
         Ok(())
+    }
+
+    async fn fates(&self, call_ids: Arc<Vec<Arc<str>>>) -> Result<Vec<Fate>> {
+        let settled = self.0.lock();
+        let fate = |id: &Arc<str>| match settled.get(&**id) {
+            Some(settlement) => Fate::Settled(Amount {
+                tokens: settlement.usage.total(),
+                cost: settlement.cost,
+            }),
+            None => Fate::Unknown,
+        };
+        Ok(call_ids.iter().map(fate).collect())
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {

@@ -156,6 +156,8 @@ async fn claim(
                     id,
                     counters,
                     policy,
+                    clock: Arc::clone(&exchange.gateway.clock),
+                    is_closed: false,
                 }));
             }
             Outcome::Refused(refusal, standings) => {

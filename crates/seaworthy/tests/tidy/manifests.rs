@@ -3,7 +3,7 @@
 use crate::{tree, verdict};
 
 /// The arrows between our crates, tests included. `ARCHITECTURE.md` draws them.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("core", &[]),
     ("mapped-file", &[]),
     ("config", &["core"]),
@@ -13,7 +13,8 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("bench", &[]),
     ("llm", &["core"]),
     ("edge", &["core"]),
-    ("store", &["core", "mapped-file"]),
+    ("test-servers", &[]),
+    ("store", &["core", "mapped-file", "test-servers"]),
     ("gateway", &["core", "config", "llm", "edge", "guard"]),
     (
         "seaworthy",
@@ -26,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "gateway",
             "verify",
             "fake-provider",
+            "test-servers",
         ],
     ),
     ("xtask", &["bench"]),

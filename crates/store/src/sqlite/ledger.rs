@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use seaworthy_core::budget::Amount;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{
     Charged, Coordinates, Flags, GroupBy, Outcome, Settlement, UsageTotal,
 };
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::Extras;
-use seaworthy_core::store::{Ledger, Result, UsageQuery};
+use seaworthy_core::store::{Fate, Ledger, Result, UsageQuery};
 use seaworthy_core::usage::Usage;
 
 use super::{Database, unavailable};
@@ -36,6 +37,11 @@ impl Ledger for SqliteLedger {
     async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()> {
         let work = move |db: &Connection| insert(db, &batch).map_err(unavailable);
         self.0.writer.write(work).await
+    }
+
+    async fn fates(&self, call_ids: Arc<Vec<Arc<str>>>) -> Result<Vec<Fate>> {
+        let work = move |db: &Connection| call_ids.iter().map(|id| fate(db, id)).collect();
+        self.0.reports.read(work).await
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {
@@ -83,6 +89,24 @@ fn insert(db: &Connection, batch: &[Settlement]) -> rusqlite::Result<()> {
         ])?;
     }
     Ok(())
+}
+
+fn fate(db: &Connection, call_id: &str) -> rusqlite::Result<Fate> {
+    let mut select = db.prepare_cached(
+        "SELECT input_tokens + cached_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens
+                + output_tokens, cost_micros
+         FROM settlements WHERE call_id = ?1",
+    )?;
+    let amount = |row: &Row<'_>| {
+        // A sum that overflows is a real number there, and absurd.
+        let tokens = row.get::<_, f64>(0)?;
+        Ok(Amount {
+            tokens: tokens as u64,
+            cost: Micros(row.get::<_, i64>(1)?.max(0).cast_unsigned()),
+        })
+    };
+    let found = select.query_row([call_id], amount).optional()?;
+    Ok(found.map_or(Fate::Unknown, Fate::Settled))
 }
 
 /// SQLite has no unsigned integers: what only a broken provider can report is cut to the largest.

@@ -3,10 +3,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "in a test, a failure to arrange is a failure"
 )]
 
 mod backends;
+mod counters;
 mod fixtures;
 mod model;
 mod sqlite;

@@ -48,6 +48,7 @@ macro_rules! conformance {
                 an_absurd_count_does_not_take_the_report_down,
                 what_is_settled_is_in_the_next_report,
                 sixty_four_writers_at_once_lose_nothing,
+                the_fate_of_a_call_is_what_it_was_settled_with,
             );
             $crate::suite::tests!($backend, idempotency:
                 a_key_is_new_once_and_then_runs_until_it_is_done,

@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord, TokenSecret};
 use seaworthy_core::ledger::{Ending, Intent, Settlement, UsageTotal};
-use seaworthy_core::store::{Error, Journal, JournalEntry, KeyStore, Ledger, Result, UsageQuery};
+use seaworthy_core::store::{
+    Error, Fate, Journal, JournalEntry, KeyStore, Ledger, Result, UsageQuery,
+};
 use tokio::sync::Notify;
 
 /// Whether a store answers.
@@ -120,6 +122,10 @@ impl Ledger for Recorder {
         self.outage.check()?;
         self.settlements.lock().extend(batch.iter().cloned());
         Ok(())
+    }
+
+    async fn fates(&self, call_ids: Arc<Vec<Arc<str>>>) -> Result<Vec<Fate>> {
+        Ok(call_ids.iter().map(|_| Fate::Unknown).collect())
     }
 
     async fn usage(&self, _query: UsageQuery) -> Result<Vec<UsageTotal>> {

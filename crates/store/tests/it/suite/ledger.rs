@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use seaworthy_core::budget::Amount;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Outcome, Settlement, UsageTotal};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::Extras;
-use seaworthy_core::store::{Stores, UsageQuery};
+use seaworthy_core::store::{Fate, Stores, UsageQuery};
 use seaworthy_core::usage::Usage;
 
 use crate::fixtures::{BY_USER, settlement};
@@ -272,4 +273,15 @@ async fn calls_between(stores: &Stores, since: Option<i64>, until: Option<i64>) 
     };
     let groups = calls(stores, query).await;
     groups.iter().map(|(_, calls)| calls).sum()
+}
+
+pub(crate) async fn the_fate_of_a_call_is_what_it_was_settled_with(stores: &Stores) {
+    settle(stores, [settlement("a")]).await;
+    let ids = ["b", "a", ""].map(Arc::from).to_vec();
+    let fates = stores.ledger.fates(Arc::new(ids)).await.unwrap();
+    let amount = Amount {
+        tokens: 11,
+        cost: Micros(1_250),
+    };
+    assert_eq!(fates, [Fate::Unknown, Fate::Settled(amount), Fate::Unknown]);
 }

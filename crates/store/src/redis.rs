@@ -1,0 +1,17 @@
+//! Redis behind the traits of core: state that replicas share and that is quick to ask.
+//!
+//! [`Link`] is the way to the server, for everything here that speaks to it: a connection for each
+//! thread, a deadline for each call. [`RedisCounters`] is limits and budgets in scripts that take all
+//! or nothing. [`SharedCounters`] goes on, or refuses, while the server is lost, and brings it up to
+//! date when it is back.
+
+mod counters;
+mod encode;
+mod link;
+mod local;
+mod shared;
+mod tracked;
+
+pub use counters::{Epoch, Presence, RedisCounters, Take};
+pub use link::{Asked, Failure, Link, LinkError};
+pub use shared::{OnLoss, SharedCounters, SharedOptions};

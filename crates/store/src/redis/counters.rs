@@ -1,0 +1,409 @@
+//! Limits and budgets in Redis: each question is one script, and so one round trip and one step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use redis::Script;
+use seaworthy_core::budget::Account;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{AccountKey, Claim, Close, Counters, Outcome, Settled};
+use seaworthy_core::store::{Error, Result};
+
+use super::encode::{self, Words};
+use super::link::{Asked, Failure, Link};
+
+/// How long a call in the path of a request may take.
+const DEADLINE: Duration = Duration::from_millis(50);
+/// How long a call may take that nobody waits for.
+const PATIENT_DEADLINE: Duration = Duration::from_millis(500);
+/// Most accounts in one call: a script keeps everybody else waiting.
+const MAX_ACCOUNTS: usize = 500;
+/// A replica that was not heard of for so long is not counted.
+const REPLICA_LIFETIME: Duration = Duration::from_secs(5);
+
+macro_rules! script {
+    ($name:literal) => {
+        Script::new(concat!(
+            include_str!("scripts/common.lua"),
+            include_str!(concat!("scripts/", $name, ".lua"))
+        ))
+    };
+}
+
+/// Which memory of the server a replica has seen: it changes when the server has lost something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch(pub String);
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub enum Take {
+    /// The server decided. With it come the accounts that the claim names.
+    Decided(Outcome, Vec<Account>),
+    /// The server has lost what it knew: the ledger has to restore it first.
+    Blank,
+    /// The server lost what it knew, and knows it again, but not from this replica yet.
+    Changed,
+}
+
+/// The answer to a beat.
+#[derive(Debug)]
+pub struct Presence {
+    /// The clock of the server.
+    pub now: UnixMillis,
+    /// How many replicas live.
+    pub replicas: u64,
+    /// What the server remembers; `None` when it has to be restored.
+    pub epoch: Option<Epoch>,
+    /// How long replicas still have to say what they hold, before claims may be taken.
+    pub ready_in: Duration,
+    /// When the ledger was read for that.
+    pub restored_at: UnixMillis,
+    /// Accounts that have changed since the last beat, by their name in the server.
+    pub touched: Vec<(String, Account)>,
+}
+
+/// Counters in Redis. It does nothing of its own accord: see [`super::SharedCounters`].
+#[derive(Debug)]
+pub struct RedisCounters {
+    link: Arc<Link>,
+    prefix: String,
+    /// Whether rates are counted by the clock of the server. The caller's is for tests.
+    uses_server_clock: bool,
+    known: Mutex<Option<Epoch>>,
+    run: Mutex<String>,
+    reports: AtomicU64,
+    scripts: Scripts,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    take: Script,
+    settle: Script,
+    restore: Script,
+    beat: Script,
+    spend: Script,
+}
+
+impl RedisCounters {
+    /// The counters of a deployment, by the clock of the server.
+    #[must_use]
+    pub fn new(link: Arc<Link>, deployment: &str) -> Self {
+        Self {
+            link,
+            prefix: format!("sw:{{{deployment}}}:"),
+            uses_server_clock: true,
+            known: Mutex::default(),
+            run: Mutex::default(),
+            reports: AtomicU64::new(0),
+            scripts: Scripts {
+                take: script!("take"),
+                settle: script!("settle"),
+                restore: script!("restore"),
+                beat: script!("beat"),
+                spend: script!("spend"),
+            },
+        }
+    }
+
+    /// Counts by the clock of those who ask, whose times then decide what is refused.
+    #[must_use]
+    pub fn by_callers_clock(self) -> Self {
+        Self {
+            uses_server_clock: false,
+            ..self
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn claim_key(&self, id: &str) -> String {
+        format!("{}claim:{id}", self.prefix)
+    }
+
+    /// Adopts what the server remembers: claims are taken under it from now on.
+    pub fn know(&self, epoch: Option<Epoch>) {
+        *self.known.lock() = epoch;
+    }
+
+    /// Asks the server for a claim.
+    ///
+    /// # Errors
+    /// When no answer comes in time. Nothing is known about the outcome then.
+    pub async fn ask(&self, claim: &Claim, is_forced: bool) -> Asked<Take> {
+        let known = self
+            .known
+            .lock()
+            .clone()
+            .map_or_else(String::new, |known| known.0);
+        let mut call = self.scripts.take.prepare_invoke();
+        call.key(self.key("epoch"))
+            .key(self.key("open"))
+            .key(self.claim_key(&claim.id))
+            .key(self.key("touched"));
+        call.arg(claim.at.0)
+            .arg(u8::from(self.uses_server_clock))
+            .arg(u8::from(is_forced))
+            .arg(known)
+            .arg(claim.expires_at.0)
+            .arg(&*claim.id)
+            .arg(claim.rates.len())
+            .arg(claim.slots.len())
+            .arg(claim.budgets.len());
+        encode::claim(&mut call, claim);
+        let deadline = if is_forced {
+            PATIENT_DEADLINE
+        } else {
+            DEADLINE
+        };
+        let mut words = Words::new(self.link.call(&call, deadline).await?);
+        Ok(match words.text().as_str() {
+            word @ ("taken" | "refused") => {
+                let (outcome, accounts) = words.outcome(claim, word == "taken");
+                Take::Decided(outcome, accounts)
+            }
+            "blank" => Take::Blank,
+            _ => Take::Changed,
+        })
+    }
+
+    /// Closes a claim.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn close(&self, id: &str, at: UnixMillis, close: Close) -> Asked<Settled> {
+        let (how, tokens, micros, rate_tokens) = match close {
+            Close::Used {
+                amount,
+                rate_tokens,
+            } => ("used", amount.tokens, amount.cost.0, rate_tokens),
+            Close::Unused => ("unused", 0, 0, 0),
+            Close::Reserved => ("reserved", 0, 0, 0),
+        };
+        let mut call = self.scripts.settle.prepare_invoke();
+        call.key(self.key("open"))
+            .key(self.claim_key(id))
+            .key(self.key("touched"))
+            .arg(at.0)
+            .arg(u8::from(self.uses_server_clock))
+            .arg(id)
+            .arg(how)
+            .arg(encode::amount(tokens))
+            .arg(encode::amount(micros))
+            .arg(encode::amount(rate_tokens));
+        let words = self.link.call(&call, PATIENT_DEADLINE).await?;
+        Ok(Words::new(words).settled())
+    }
+
+    /// Moves the expiry of claims that are open.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn move_expiry(&self, ids: &[Arc<str>], at: UnixMillis) -> Asked<()> {
+        for some in ids.chunks(MAX_ACCOUNTS) {
+            let mut command = redis::cmd("ZADD");
+            command.arg(self.key("open")).arg("XX");
+            for id in some {
+                command.arg(at.0).arg(&**id);
+            }
+            self.link.command::<()>(&command, PATIENT_DEADLINE).await?;
+        }
+        Ok(())
+    }
+
+    /// Raises accounts to what the ledger says. A server that knew nothing then knows this, and
+    /// takes claims after `gathering`, in which replicas say what they hold.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn raise(
+        &self,
+        spent: &[(AccountKey, u64)],
+        gathering: Duration,
+        new_epoch: &Epoch,
+    ) -> Asked<()> {
+        let run = self.run.lock().clone();
+        let accounts: Vec<_> = encode::accounts(spent).collect();
+        let mut parts: Vec<_> = accounts.chunks(MAX_ACCOUNTS).collect();
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        let last = parts.len() - 1;
+        for (index, part) in parts.into_iter().enumerate() {
+            let mut call = self.scripts.restore.prepare_invoke();
+            call.key(self.key("epoch")).key(self.key("touched"));
+            call.arg(u8::from(index == last))
+                .arg(&new_epoch.0)
+                .arg(&run);
+            call.arg(u64::try_from(gathering.as_millis()).unwrap_or(0));
+            for (key, end, spent) in part {
+                call.key(key).arg(spent).arg(end);
+            }
+            let _epoch: Option<String> = self.link.call(&call, PATIENT_DEADLINE).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks which process of the server answers: after a restart it knows at most what it had
+    /// written down. One that does not say is taken for the same.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn identify(&self) -> Asked<()> {
+        let mut command = redis::cmd("INFO");
+        command.arg("server");
+        let info = self
+            .link
+            .command::<String>(&command, PATIENT_DEADLINE)
+            .await;
+        let info = match info {
+            Err(Failure::Server(_)) => String::new(),
+            answer => answer?,
+        };
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        *self.run.lock() = run.unwrap_or_default().trim().to_owned();
+        Ok(())
+    }
+
+    /// Says that a replica lives and asks what has happened since.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn beat(
+        &self,
+        replica: &str,
+        since: UnixMillis,
+        deadline: Duration,
+    ) -> Asked<Presence> {
+        let run = self.run.lock().clone();
+        let mut call = self.scripts.beat.prepare_invoke();
+        call.key(self.key("epoch"))
+            .key(self.key("replicas"))
+            .key(self.key("touched"))
+            .arg(replica)
+            .arg(since.0)
+            .arg(run)
+            .arg(u64::try_from(REPLICA_LIFETIME.as_millis()).unwrap_or(0));
+        let mut words = Words::new(self.link.call(&call, deadline).await?);
+        let now = words.moment();
+        let replicas = words.number();
+        let epoch = Some(words.text()).filter(|id| !id.is_empty()).map(Epoch);
+        let ready_in = Duration::from_millis(words.number());
+        let restored_at = words.moment();
+        let mut touched = Vec::new();
+        while !words.is_empty() {
+            touched.push((words.text(), words.account()));
+        }
+        Ok(Presence {
+            now,
+            replicas,
+            epoch,
+            ready_in,
+            restored_at,
+            touched,
+        })
+    }
+
+    /// Leaves the replicas that are counted.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn leave(&self, replica: &str) -> Asked<()> {
+        let mut command = redis::cmd("ZREM");
+        command.arg(self.key("replicas")).arg(replica);
+        self.link.command(&command, PATIENT_DEADLINE).await
+    }
+
+    /// A name for one report of [`RedisCounters::spend`].
+    pub fn report_name(&self, replica: &str) -> String {
+        let number = self.reports.fetch_add(1, Ordering::Relaxed);
+        format!("report:{replica}:{number}")
+    }
+
+    /// Adds what was spent without the server. Saying so again under the same name changes nothing.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub async fn spend(&self, name: &str, spent: &[(AccountKey, u64)]) -> Asked<()> {
+        let accounts: Vec<_> = encode::accounts(spent).collect();
+        for (part, accounts) in accounts.chunks(MAX_ACCOUNTS).enumerate() {
+            let mut call = self.scripts.spend.prepare_invoke();
+            call.key(self.key(&format!("{name}:{part}")));
+            call.key(self.key("touched"));
+            for (key, end, spent) in accounts {
+                call.key(key).arg(spent).arg(end);
+            }
+            let _is_new: u8 = self.link.call(&call, PATIENT_DEADLINE).await?;
+        }
+        Ok(())
+    }
+
+    /// The way to the server.
+    #[must_use]
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+}
+
+/// The counters as one caller sees them who restores them first and does not lose them.
+#[async_trait]
+impl Counters for RedisCounters {
+    async fn take(&self, claim: Claim) -> Result<Outcome> {
+        match self.ask(&claim, false).await? {
+            Take::Decided(outcome, _) => Ok(outcome),
+            Take::Blank | Take::Changed => Err(Error::Conflict(
+                "the counters have to be restored before they are used".to_owned(),
+            )),
+        }
+    }
+
+    async fn settle(&self, id: &str, at: UnixMillis, close: Close) -> Result<Settled> {
+        Ok(self.close(id, at, close).await?)
+    }
+
+    async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {
+        Ok(self.move_expiry(ids, expires_at).await?)
+    }
+
+    async fn overdue(&self, now: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {
+        let mut command = redis::cmd("ZRANGEBYSCORE");
+        command.arg(self.key("open")).arg("-inf").arg(now.0);
+        command.arg("LIMIT").arg(0).arg(max);
+        let ids: Vec<String> = self.link.command(&command, PATIENT_DEADLINE).await?;
+        Ok(ids.into_iter().map(encode::shared).collect())
+    }
+
+    async fn snapshot(&self, accounts: &[AccountKey]) -> Result<Vec<Account>> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for at in accounts {
+            let key = encode::account_key(&at.key, at.window);
+            pipeline.cmd("HMGET").arg(key).arg(&["l", "s", "r"]);
+        }
+        let found: Vec<(Option<u64>, Option<u64>, Option<u64>)> =
+            self.link.pipeline(&pipeline, PATIENT_DEADLINE).await?;
+        let account = |(limit, spent, reserved): (Option<u64>, Option<u64>, Option<u64>)| Account {
+            limit: limit.unwrap_or(0),
+            spent: spent.unwrap_or(0),
+            reserved: reserved.unwrap_or(0),
+        };
+        Ok(found.into_iter().map(account).collect())
+    }
+
+    async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()> {
+        let epoch = Epoch("1".to_owned());
+        self.raise(spent, Duration::ZERO, &epoch).await?;
+        let epoch = self
+            .beat("alone", UnixMillis(0), PATIENT_DEADLINE)
+            .await?
+            .epoch;
+        self.know(epoch);
+        Ok(())
+    }
+}

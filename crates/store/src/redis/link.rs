@@ -1,0 +1,258 @@
+//! The way to a Redis server: one connection for each thread that asks, made when it is needed, and
+//! a deadline for every call, connecting included.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _};
+use redis::{RedisConnectionInfo, RedisError, ScriptInvocation};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+use crate::tls;
+
+/// Why a server cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The URL is none of a Redis server.
+    #[error(
+        "expected a URL such as `redis://HOST:6379/0` or `rediss://USER:PASSWORD@HOST:6379/0`, \
+         found {0}"
+    )]
+    Url(String),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing came in time. Nothing is known about the outcome.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// There is no connection, or it broke. Nothing is known about the outcome.
+    #[error("the connection failed")]
+    Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server refused the call or answered something else than expected.
+    #[error("the server refused")]
+    Server(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The answer to a call, or why there is none.
+pub type Asked<T> = Result<T, Failure>;
+
+impl From<Failure> for seaworthy_core::store::Error {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable {
+            backend: "redis",
+            source: Box::new(failure),
+        }
+    }
+}
+
+/// A connection of one thread.
+struct Lane {
+    connection: MultiplexedConnection,
+    driver: AbortHandle,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+type Slot = Arc<tokio::sync::Mutex<Option<Lane>>>;
+
+/// The way to one server. Everything that a deployment keeps lies in one hash slot, so where the
+/// server is part of a cluster, the one node that has the slot is found by following its redirection.
+pub struct Link {
+    host: Mutex<(String, u16)>,
+    settings: RedisConnectionInfo,
+    tls: Option<tls::Connector>,
+    lanes: Mutex<HashMap<ThreadId, Slot>>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("host", &*self.host.lock())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// The way to the server at `url`, `redis://` or, encrypted, `rediss://`. Nothing is connected
+    /// yet. `ca_file` holds the certificates to trust instead of the system's.
+    ///
+    /// # Errors
+    /// When the URL or the certificates cannot be used.
+    pub fn new(
+        url: &str,
+        password: Option<&str>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, LinkError> {
+        let (is_encrypted, plain) = match url.strip_prefix("rediss://") {
+            Some(rest) => (true, format!("redis://{rest}")),
+            None => (false, url.to_owned()),
+        };
+        // The error of the client may repeat the URL, which may hold a password.
+        let wrong = || LinkError::Url("another kind of text".to_owned());
+        let info = plain.as_str().into_connection_info().map_err(|_| wrong())?;
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err(wrong());
+        };
+        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
+        let tls = is_encrypted
+            .then(|| tls::Connector::new(ca_file))
+            .transpose()?;
+        Ok(Self {
+            host: Mutex::new((host.clone(), *port)),
+            settings,
+            tls,
+            lanes: Mutex::default(),
+        })
+    }
+
+    /// Calls a script, which is loaded if the server does not have it.
+    ///
+    /// # Errors
+    /// When no answer comes before the deadline.
+    pub async fn call<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        deadline: Duration,
+    ) -> Result<T, Failure> {
+        let ask = async {
+            let mut connection = self.connection().await?;
+            let answer = script.invoke_async(&mut connection).await;
+            answer.map_err(|error| self.failed(error))
+        };
+        within(deadline, ask).await
+    }
+
+    /// Sends one command.
+    ///
+    /// # Errors
+    /// When no answer comes before the deadline.
+    pub async fn command<T: FromRedisValue>(
+        &self,
+        command: &redis::Cmd,
+        deadline: Duration,
+    ) -> Result<T, Failure> {
+        let ask = async {
+            let mut connection = self.connection().await?;
+            let answer = command.query_async(&mut connection).await;
+            answer.map_err(|error| self.failed(error))
+        };
+        within(deadline, ask).await
+    }
+
+    /// Sends several commands at once.
+    ///
+    /// # Errors
+    /// When no answer comes before the deadline.
+    pub async fn pipeline<T: FromRedisValue>(
+        &self,
+        pipeline: &redis::Pipeline,
+        deadline: Duration,
+    ) -> Result<T, Failure> {
+        let ask = async {
+            let mut connection = self.connection().await?;
+            let answer = pipeline.query_async(&mut connection).await;
+            answer.map_err(|error| self.failed(error))
+        };
+        within(deadline, ask).await
+    }
+
+    /// Forgets all connections: the next calls make new ones.
+    pub fn reset(&self) {
+        self.lanes.lock().clear();
+    }
+
+    async fn connection(&self) -> Result<MultiplexedConnection, Failure> {
+        let thread = std::thread::current().id();
+        let slot = Arc::clone(self.lanes.lock().entry(thread).or_default());
+        let mut lane = slot.lock().await;
+        if let Some(lane) = lane.as_ref().filter(|lane| !lane.driver.is_finished()) {
+            return Ok(lane.connection.clone());
+        }
+        // Rare and large: not part of the future of every request.
+        let made = Box::pin(self.connect()).await?;
+        let connection = made.connection.clone();
+        *lane = Some(made);
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<Lane, Failure> {
+        let (host, port) = self.host.lock().clone();
+        let stream = TcpStream::connect((host.as_str(), port))
+            .await
+            .map_err(lost)?;
+        stream.set_nodelay(true).map_err(lost)?;
+        match &self.tls {
+            None => self.greet(stream).await,
+            Some(tls) => {
+                self.greet(tls.connect(&host, stream).await.map_err(lost)?)
+                    .await
+            }
+        }
+    }
+
+    async fn greet<S>(&self, stream: S) -> Result<Lane, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None);
+        let made = MultiplexedConnection::new_with_config(&self.settings, stream, config).await;
+        let (connection, driver) = made.map_err(|error| self.failed(error))?;
+        let driver = Box::pin(async_send(driver));
+        Ok(Lane {
+            connection,
+            driver: tokio::spawn(driver).abort_handle(),
+        })
+    }
+
+    fn failed(&self, error: RedisError) -> Failure {
+        if let Some((host, port)) = error.redirect_node() {
+            *self.host.lock() = (host.to_owned(), port);
+            self.reset();
+            return lost(error);
+        }
+        if error.is_io_error() || error.is_connection_dropped() {
+            self.reset();
+            return lost(error);
+        }
+        Failure::Server(Box::new(error))
+    }
+}
+
+fn async_send<F: Future<Output = ()> + Send>(future: F) -> F {
+    future
+}
+
+fn lost(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    Failure::Connection(error.into())
+}
+
+async fn within<T>(
+    deadline: Duration,
+    ask: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(deadline, ask).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Failure::Timeout(deadline)),
+    }
+}

@@ -1,0 +1,369 @@
+//! Counters that replicas share, and what one of them does while it cannot reach the others: go on
+//! with its share, or refuse. It notices by itself, and by itself comes back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use seaworthy_core::budget::Account;
+use seaworthy_core::clock::{SharedClock, UnixMillis};
+use seaworthy_core::counters::{
+    AccountKey, Claim, Close, Counters, Outcome, Settled, SharedStatus,
+};
+use seaworthy_core::store::{Error, Result};
+use tokio::sync::Notify;
+
+use super::counters::{Epoch, RedisCounters, Take};
+use super::link::{Asked, Failure};
+use super::local::{Alone, Answer, Views};
+use super::tracked::{Place, SpentAlone, Tracked};
+use crate::observe::Observer;
+
+mod recovery;
+
+/// A claim lives so long without its replica: then the others settle it.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// What to do while the server is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Go on with this replica's share.
+    Local,
+    /// Refuse.
+    Reject,
+}
+
+/// How counters are shared.
+#[derive(Debug, Clone)]
+pub struct SharedOptions {
+    /// What to do while the server is lost.
+    pub on_loss: OnLoss,
+    /// The least number of replicas to divide by.
+    pub replicas: u64,
+    /// The name of this replica, which no other has or had.
+    pub replica: String,
+    /// Wall time.
+    pub clock: SharedClock,
+    /// Where calls are told.
+    pub observer: Observer,
+}
+
+/// Counters in Redis with a way to go on without it.
+#[derive(Debug)]
+pub struct SharedCounters {
+    server: RedisCounters,
+    options: SharedOptions,
+    is_up: AtomicBool,
+    state: Mutex<State>,
+    /// One recovery at a time.
+    turning: tokio::sync::Mutex<()>,
+    lost: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    views: Views,
+    tracked: HashMap<Arc<str>, Tracked>,
+    /// Claims that the server may hold and nobody wants.
+    doubtful: Vec<Arc<str>>,
+    alone: Alone,
+    spent: SpentAlone,
+    /// What was spent alone and is being told, under its name.
+    report: Option<(String, Vec<(AccountKey, u64)>)>,
+    replicas: u64,
+    last_beat: UnixMillis,
+    missed_beats: u32,
+    renewed_at: Option<Instant>,
+    known: Option<Epoch>,
+    /// Whether the server waits for the ledger.
+    is_blank: bool,
+    lost_at: Option<UnixMillis>,
+    cause: String,
+}
+
+impl SharedCounters {
+    /// Shared counters, which are not up yet: [`Counters::restore`] brings them up.
+    #[must_use]
+    pub fn new(server: RedisCounters, options: SharedOptions) -> Self {
+        let state = State {
+            views: Views::default(),
+            tracked: HashMap::new(),
+            doubtful: Vec::new(),
+            alone: Alone::default(),
+            spent: SpentAlone::default(),
+            report: None,
+            replicas: 0,
+            last_beat: UnixMillis(0),
+            missed_beats: 0,
+            renewed_at: None,
+            known: None,
+            is_blank: false,
+            lost_at: None,
+            cause: "not connected yet".to_owned(),
+        };
+        Self {
+            server,
+            options,
+            is_up: AtomicBool::new(false),
+            state: Mutex::new(state),
+            turning: tokio::sync::Mutex::default(),
+            lost: Notify::new(),
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server cannot be relied on any more, and says so once.
+    fn lose(&self, cause: &str, is_blank: bool) {
+        let mut state = self.state.lock();
+        if !self.is_up.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        state.is_blank = is_blank;
+        state.lost_at = Some(self.options.clock.now());
+        cause.clone_into(&mut state.cause);
+        state.alone = Alone::default();
+        let replicas = state.divisor(&self.options);
+        drop(state);
+        match self.options.on_loss {
+            OnLoss::Local => tracing::error!(
+                cause,
+                replicas,
+                "the shared state is lost: this replica goes on with its share of the limits"
+            ),
+            OnLoss::Reject => tracing::error!(
+                cause,
+                "the shared state is lost: requests under limits or budgets are refused"
+            ),
+        }
+        self.lost.notify_one();
+    }
+
+    /// Asks for a claim, once more if there was no answer: asking again is harmless.
+    async fn ask(&self, claim: &Arc<Claim>) -> Asked<Take> {
+        let doubt = Doubt {
+            counters: self,
+            id: Some(Arc::clone(&claim.id)),
+        };
+        let observer = &self.options.observer;
+        let ask = || observer.watch("redis", "take", self.server.ask(claim, false));
+        let mut answer = ask().await;
+        if let Err(Failure::Timeout(_) | Failure::Connection(_)) = answer {
+            answer = ask().await;
+        }
+        let take = answer?;
+        doubt.dispel();
+        Ok(take)
+    }
+
+    fn take_alone(&self, claim: &Arc<Claim>) -> Result<Outcome> {
+        if self.options.on_loss == OnLoss::Reject {
+            return Err(lost("the shared state is lost and `on_loss` is `reject`"));
+        }
+        let state = &mut *self.state.lock();
+        let replicas = state.divisor(&self.options);
+        match state.alone.take(claim, replicas, &state.views) {
+            Answer::Decided(outcome) => {
+                if let Outcome::Taken(_) = outcome {
+                    state.track(claim, Place::Here);
+                }
+                Ok(outcome)
+            }
+            Answer::Unknown => Err(lost(
+                "the shared state is lost and this replica's share of a budget is used up",
+            )),
+        }
+    }
+
+    /// Closes a claim at the server, which may know about it already.
+    async fn close_there(&self, id: &str, at: UnixMillis, close: Close) -> Asked<Settled> {
+        let observer = &self.options.observer;
+        let settled = observer
+            .watch("redis", "settle", self.server.close(id, at, close))
+            .await?;
+        let state = &mut *self.state.lock();
+        state.tracked.remove(id);
+        if let Settled::Closed(changes) = &settled {
+            for change in changes {
+                let key = super::encode::account_key(&change.key, change.window);
+                state.views.note(key, change.account);
+            }
+        }
+        Ok(settled)
+    }
+}
+
+impl State {
+    fn track(&mut self, claim: &Arc<Claim>, place: Place) {
+        let tracked = Tracked {
+            claim: Arc::clone(claim),
+            place,
+            closed: None,
+        };
+        self.tracked.insert(Arc::clone(&claim.id), tracked);
+    }
+
+    /// What limits are divided by without a server.
+    fn divisor(&self, options: &SharedOptions) -> u64 {
+        self.replicas.max(options.replicas).max(1)
+    }
+}
+
+fn lost(why: &'static str) -> Error {
+    Error::Unavailable {
+        backend: "redis",
+        source: why.into(),
+    }
+}
+
+/// A claim that is being asked for. Dropped without an answer, the server is told to give it back.
+struct Doubt<'a> {
+    counters: &'a SharedCounters,
+    id: Option<Arc<str>>,
+}
+
+impl Doubt<'_> {
+    fn dispel(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.counters.state.lock().doubtful.push(id);
+        }
+    }
+}
+
+#[async_trait]
+impl Counters for SharedCounters {
+    async fn take(&self, mut claim: Claim) -> Result<Outcome> {
+        claim.expires_at = self.options.clock.now().plus(LEASE);
+        let claim = Arc::new(claim);
+        if self.is_up() {
+            match self.ask(&claim).await {
+                Ok(Take::Decided(outcome, accounts)) => {
+                    let state = &mut *self.state.lock();
+                    state.views.note_claim(&claim, &accounts);
+                    if let Outcome::Taken(_) = outcome {
+                        state.track(&claim, Place::Server);
+                    }
+                    return Ok(outcome);
+                }
+                Ok(Take::Blank) => self.lose("the server has lost what it knew", true),
+                Ok(Take::Changed) => self.lose("the server has lost what it knew", false),
+                Err(failure) => self.lose(&chain(&failure), false),
+            }
+        }
+        self.take_alone(&claim)
+    }
+
+    async fn settle(&self, id: &str, at: UnixMillis, close: Close) -> Result<Settled> {
+        {
+            let state = &mut *self.state.lock();
+            match state.tracked.get_mut(id) {
+                Some(tracked) if tracked.place == Place::Here => {
+                    let settled = state.alone.counters().settle_now(id, at, close);
+                    state.spent.add(&tracked.claim, at, close);
+                    state.tracked.remove(id);
+                    return Ok(settled);
+                }
+                Some(tracked) => {
+                    tracked.closed.get_or_insert((at, close));
+                    if tracked.place == Place::Moving || !self.is_up() {
+                        return Ok(Settled::Closed(Vec::new()));
+                    }
+                }
+                None if !self.is_up() => return Err(lost("the shared state is lost")),
+                None => {}
+            }
+        }
+        match self.close_there(id, at, close).await {
+            Ok(settled) => Ok(settled),
+            // It is noted, and told with the next beat.
+            Err(_) if self.state.lock().tracked.contains_key(id) => Ok(Settled::Closed(Vec::new())),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {
+        Ok(self.server.move_expiry(ids, expires_at).await?)
+    }
+
+    async fn overdue(&self, now: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {
+        if !self.is_up() {
+            return Ok(Vec::new());
+        }
+        let mut ids = self.server.overdue(now, max).await?;
+        let state = self.state.lock();
+        ids.retain(|id| !state.tracked.contains_key(id));
+        Ok(ids)
+    }
+
+    async fn snapshot(&self, accounts: &[AccountKey]) -> Result<Vec<Account>> {
+        if !self.is_up() {
+            return Err(lost("the shared state is lost"));
+        }
+        self.server.snapshot(accounts).await
+    }
+
+    async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()> {
+        self.bring_up(spent).await;
+        Ok(())
+    }
+
+    fn note(&self, id: &str, at: UnixMillis, close: Close) {
+        if let Some(tracked) = self.state.lock().tracked.get_mut(id) {
+            tracked.closed.get_or_insert((at, close));
+        }
+    }
+
+    fn needs_restore(&self) -> bool {
+        self.state.lock().is_blank
+    }
+
+    fn status(&self) -> Option<SharedStatus> {
+        let is_up = self.is_up();
+        let state = self.state.lock();
+        let mode = match (is_up, self.options.on_loss) {
+            (true, _) => "shared",
+            (false, OnLoss::Local) => "local",
+            (false, OnLoss::Reject) => "rejecting",
+        };
+        Some(SharedStatus {
+            backend: "redis",
+            mode,
+            is_up,
+            replicas: state.divisor(&self.options),
+            lost_at: state.lost_at.filter(|_| !is_up),
+            cause: (!is_up).then(|| state.cause.clone()),
+            open_claims: state.tracked.len(),
+        })
+    }
+
+    async fn tend(&self) {
+        self.keep_up().await;
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.say_goodbye().await
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,316 @@
+//! How a replica keeps up with the server, and how both agree again after one was lost.
+//!
+//! A server that has lost what it knew is *blank*: it takes no claims until the ledger has said what
+//! was spent, and then for a moment still none, in which every replica says what its open calls
+//! hold. A server that was only out of reach is told what happened meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{AccountKey, Close};
+use seaworthy_core::store::{Error, Result};
+use seaworthy_core::trace::RequestId;
+
+use super::super::counters::{Epoch, Presence};
+use super::super::encode;
+use super::super::link::Asked;
+use super::super::local::Alone;
+use super::super::tracked::{Place, Tracked};
+use super::{LEASE, SharedCounters, chain};
+
+/// How often a replica says that it lives.
+const BEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it looks for a server that is lost.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a beat may take.
+const BEAT_DEADLINE: Duration = Duration::from_millis(250);
+/// After so many beats without an answer the server is lost.
+const MAX_MISSED_BEATS: u32 = 2;
+/// How often the expiry of open claims is moved.
+const RENEW_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a server that was restored waits for what replicas hold. Longer than a search takes.
+const GATHERING: Duration = Duration::from_millis(800);
+/// How long a start waits for the server before it goes on without.
+const START_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// What ended so long before the ledger was read is in it.
+const LEDGER_LAG: Duration = Duration::from_secs(1);
+
+impl SharedCounters {
+    /// Says that this replica lives, looks for a server that is lost, and tells it what it missed.
+    pub(super) async fn keep_up(&self) {
+        loop {
+            self.turn().await;
+            let pause = if self.is_up() {
+                BEAT_INTERVAL
+            } else {
+                SEARCH_INTERVAL
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.lost.notified() => {}
+            }
+        }
+    }
+
+    /// Restores accounts, and waits a moment for the server to take claims.
+    pub(super) async fn bring_up(&self, spent: &[(AccountKey, u64)]) {
+        {
+            let state = &mut *self.state.lock();
+            for (key, _, spent) in encode::accounts(spent) {
+                state.views.note_spent(key, spent);
+            }
+        }
+        let gives_up_at = Instant::now() + START_TIMEOUT;
+        let epoch = Epoch(RequestId::generate().as_str().to_owned());
+        let restored = async {
+            self.server.identify().await?;
+            // Notices a server that was started anew, before it is restored.
+            self.server
+                .beat(
+                    &self.options.replica,
+                    UnixMillis(i64::MAX / 2),
+                    BEAT_DEADLINE,
+                )
+                .await?;
+            self.server.raise(spent, GATHERING, &epoch).await
+        };
+        if let Err(failure) = restored.await {
+            let cause = chain(&failure);
+            let mut state = self.state.lock();
+            if state.lost_at.is_none() {
+                tracing::error!(cause, "the shared state cannot be reached");
+                state.lost_at = Some(self.options.clock.now());
+            }
+            state.cause = cause;
+            return;
+        }
+        self.state.lock().is_blank = false;
+        while !self.is_up() && Instant::now() < gives_up_at {
+            self.turn().await;
+            if !self.is_up() {
+                tokio::time::sleep(SEARCH_INTERVAL / 2).await;
+            }
+        }
+    }
+
+    /// Settles what is noted and leaves the replicas, before the process ends.
+    pub(super) async fn say_goodbye(&self) -> Result<()> {
+        let _turn = self.turning.lock().await;
+        if !self.is_up() {
+            return Ok(());
+        }
+        let told = async {
+            self.tell(None).await?;
+            self.server.leave(&self.options.replica).await
+        };
+        told.await.map_err(Error::from)
+    }
+
+    async fn turn(&self) {
+        let _turn = self.turning.lock().await;
+        if let Err(failure) = self.meet().await {
+            self.server.link().reset();
+            let missed = {
+                let mut state = self.state.lock();
+                state.missed_beats += 1;
+                if !self.is_up() {
+                    state.cause = chain(&failure);
+                }
+                state.missed_beats
+            };
+            if missed >= MAX_MISSED_BEATS {
+                self.lose(&chain(&failure), false);
+            }
+        }
+    }
+
+    async fn meet(&self) -> Asked<()> {
+        self.server.identify().await?;
+        // Twice is harmless: a moment that two beats share must not be lost.
+        let since = self.state.lock().last_beat.0.saturating_sub(1_000);
+        let replica = &self.options.replica;
+        let beat = self.server.beat(replica, UnixMillis(since), BEAT_DEADLINE);
+        let presence = self.options.observer.watch("redis", "beat", beat).await?;
+        let (known, is_up) = {
+            let state = &mut *self.state.lock();
+            state.missed_beats = 0;
+            state.last_beat = presence.now;
+            state.replicas = presence.replicas;
+            for (key, account) in &presence.touched {
+                state.views.note(key.clone(), *account);
+            }
+            (state.known.clone(), self.is_up())
+        };
+        match &presence.epoch {
+            None => {
+                self.lose("the server has lost what it knew", true);
+                self.state.lock().is_blank = true;
+                Ok(())
+            }
+            epoch if is_up && *epoch == known => {
+                self.tell(None).await?;
+                self.renew_claims().await
+            }
+            epoch => {
+                self.lose("the server has lost what it knew", false);
+                self.state.lock().is_blank = false;
+                let has_lost = *epoch != known;
+                self.come_back(&presence, has_lost).await
+            }
+        }
+    }
+
+    /// Agrees with a server that can be reached again.
+    async fn come_back(&self, presence: &Presence, has_lost: bool) -> Asked<()> {
+        let counted_until = has_lost.then(|| {
+            UnixMillis(
+                presence
+                    .restored_at
+                    .0
+                    .saturating_sub(LEDGER_LAG.as_millis() as i64),
+            )
+        });
+        if has_lost {
+            self.say_what_is_held(counted_until).await?;
+        }
+        if !presence.ready_in.is_zero() {
+            return Ok(());
+        }
+        self.tell(counted_until).await?;
+        self.server.know(presence.epoch.clone());
+        let lost_at = {
+            let state = &mut *self.state.lock();
+            state.known.clone_from(&presence.epoch);
+            self.is_up.store(true, Ordering::Release);
+            state.lost_at.take()
+        };
+        let lost_for_ms = lost_at.map_or(0, |at| self.options.clock.now().since(at).as_millis());
+        tracing::info!(
+            lost_for_ms,
+            replicas = presence.replicas,
+            "the shared state answers"
+        );
+        // What was decided here while this was told.
+        self.tell(None).await?;
+        self.state.lock().alone = Alone::default();
+        Ok(())
+    }
+
+    /// Says again what the server knew of this replica and has lost.
+    async fn say_what_is_held(&self, counted_until: Option<UnixMillis>) -> Asked<()> {
+        let held: Vec<Tracked> = {
+            let state = &mut *self.state.lock();
+            // What ended long enough ago is in the ledger, and so in what was restored.
+            state.tracked.retain(|_, tracked| match tracked.closed {
+                Some((at, _)) if tracked.place != Place::Here => {
+                    counted_until.is_none_or(|until| at >= until)
+                }
+                _ => true,
+            });
+            let at_server = |tracked: &&Tracked| tracked.place == Place::Server;
+            state.tracked.values().filter(at_server).cloned().collect()
+        };
+        for tracked in held {
+            self.server.ask(&tracked.claim, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the server what happened without it.
+    async fn tell(&self, counted_until: Option<UnixMillis>) -> Asked<()> {
+        self.forget_doubtful().await?;
+        self.move_claims().await?;
+        for (id, at, close) in self.noted() {
+            self.close_there(&id, at, close).await?;
+        }
+        let report = {
+            let state = &mut *self.state.lock();
+            if state.report.is_none() {
+                let spent = state.spent.drain(counted_until);
+                let name = self.server.report_name(&self.options.replica);
+                state.report = (!spent.is_empty()).then_some((name, spent));
+            }
+            state.report.clone()
+        };
+        if let Some((name, spent)) = report {
+            self.server.spend(&name, &spent).await?;
+            self.state.lock().report = None;
+        }
+        Ok(())
+    }
+
+    /// Gives back what the server may hold and nobody wants.
+    async fn forget_doubtful(&self) -> Asked<()> {
+        let doubtful: Vec<Arc<str>> = {
+            let state = &mut *self.state.lock();
+            let tracked = &state.tracked;
+            // One that was taken here meanwhile is moved, or was counted when it ended here.
+            let unwanted = |id: &Arc<str>| !tracked.contains_key(id);
+            std::mem::take(&mut state.doubtful)
+                .into_iter()
+                .filter(unwanted)
+                .collect()
+        };
+        let mut left = doubtful.into_iter();
+        while let Some(id) = left.next() {
+            let at = self.options.clock.now();
+            if let Err(failure) = self.server.close(&id, at, Close::Unused).await {
+                let doubtful = &mut self.state.lock().doubtful;
+                doubtful.push(id);
+                doubtful.extend(left);
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands claims that were taken here to the server, whatever the limits say: they have passed.
+    async fn move_claims(&self) -> Asked<()> {
+        let here: Vec<Tracked> = {
+            let state = &mut *self.state.lock();
+            let mut moved = Vec::new();
+            for tracked in state.tracked.values_mut() {
+                if tracked.place != Place::Server {
+                    tracked.place = Place::Moving;
+                    moved.push(tracked.clone());
+                }
+            }
+            moved
+        };
+        for tracked in here {
+            self.server.ask(&tracked.claim, true).await?;
+            if let Some(known) = self.state.lock().tracked.get_mut(&tracked.claim.id) {
+                known.place = Place::Server;
+            }
+        }
+        Ok(())
+    }
+
+    /// The claims that have ended and that the server still holds.
+    fn noted(&self) -> Vec<(Arc<str>, UnixMillis, Close)> {
+        let state = self.state.lock();
+        let noted = state.tracked.iter().filter_map(|(id, tracked)| {
+            let (at, close) = tracked.closed?;
+            (tracked.place == Place::Server).then(|| (Arc::clone(id), at, close))
+        });
+        noted.collect()
+    }
+
+    async fn renew_claims(&self) -> Asked<()> {
+        let ids: Vec<Arc<str>> = {
+            let state = &mut *self.state.lock();
+            if state
+                .renewed_at
+                .is_some_and(|at| at.elapsed() < RENEW_INTERVAL)
+            {
+                return Ok(());
+            }
+            state.renewed_at = Some(Instant::now());
+            state.tracked.keys().cloned().collect()
+        };
+        let expires_at = self.options.clock.now().plus(LEASE);
+        self.server.move_expiry(&ids, expires_at).await
+    }
+}

@@ -1,0 +1,135 @@
+//! The claims of this replica that are open, and what it spent on its own: what has to be told to a
+//! server that comes back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{AccountKey, Claim, Close};
+
+/// Above so many entries, moments are not kept apart any more.
+const MAX_ENTRIES: usize = 50_000;
+
+/// Where a claim is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// By the server.
+    Server,
+    /// By this replica, which was alone when it was taken.
+    Here,
+    /// On the way from here to the server.
+    Moving,
+}
+
+/// A claim that is not settled, as far as the server knows.
+#[derive(Debug, Clone)]
+pub(super) struct Tracked {
+    pub(super) claim: Arc<Claim>,
+    pub(super) place: Place,
+    /// How it ended, if the server does not know yet.
+    pub(super) closed: Option<(UnixMillis, Close)>,
+}
+
+/// What was spent of accounts while the server could not be reached, by the second.
+#[derive(Debug, Default)]
+pub(super) struct SpentAlone(HashMap<(i64, AccountKey), u64>);
+
+impl SpentAlone {
+    /// Notes what a claim came to.
+    pub(super) fn add(&mut self, claim: &Claim, at: UnixMillis, close: Close) {
+        for budget in &claim.budgets {
+            let amount = match close {
+                Close::Used { amount, .. } => amount.in_unit(budget.unit),
+                Close::Unused => 0,
+                Close::Reserved => budget.amount,
+            };
+            if amount == 0 {
+                continue;
+            }
+            // One that is late is told in any case, so the latest moment is the careful one.
+            let is_full = self.0.len() >= MAX_ENTRIES;
+            let second = if is_full { i64::MAX } else { at.seconds() };
+            let account = AccountKey {
+                key: budget.key.clone(),
+                window: budget.window,
+            };
+            let spent = self.0.entry((second, account)).or_default();
+            *spent = spent.saturating_add(amount);
+        }
+    }
+
+    /// Everything that ended after `counted_until`, summed by account; nothing is left.
+    pub(super) fn drain(&mut self, counted_until: Option<UnixMillis>) -> Vec<(AccountKey, u64)> {
+        let mut sums: HashMap<AccountKey, u64> = HashMap::new();
+        for ((second, account), amount) in self.0.drain() {
+            if counted_until.is_none_or(|until| second >= until.seconds()) {
+                let sum = sums.entry(account).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+        }
+        sums.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use seaworthy_core::budget::{self, Amount, Window};
+    use seaworthy_core::counters::{BudgetClaim, Key};
+    use seaworthy_core::money::Micros;
+
+    use super::*;
+
+    fn claim(key: &str) -> Claim {
+        Claim {
+            id: Arc::from("1"),
+            at: UnixMillis(0),
+            expires_at: UnixMillis(0),
+            rates: Vec::new(),
+            slots: Vec::new(),
+            budgets: vec![BudgetClaim {
+                key: Key::new(key),
+                window: Window::TOTAL,
+                limit: 100,
+                unit: budget::Unit::Micros,
+                amount: 10,
+            }],
+        }
+    }
+
+    fn used(micros: u64) -> Close {
+        Close::Used {
+            amount: Amount {
+                tokens: 0,
+                cost: Micros(micros),
+            },
+            rate_tokens: 0,
+        }
+    }
+
+    #[test]
+    fn what_was_spent_alone_is_summed_by_account_and_told_once() {
+        let mut spent = SpentAlone::default();
+        spent.add(&claim("a"), UnixMillis(1_000), used(3));
+        spent.add(&claim("a"), UnixMillis(9_000), used(4));
+        spent.add(&claim("b"), UnixMillis(9_000), Close::Reserved);
+        spent.add(&claim("c"), UnixMillis(9_000), Close::Unused);
+        let mut sums = spent.drain(None);
+        sums.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+        let sums: Vec<_> = sums
+            .iter()
+            .map(|(at, sum)| (at.key.as_str(), *sum))
+            .collect();
+        assert_eq!(sums, [("a", 7), ("b", 10)]);
+        assert!(spent.drain(None).is_empty());
+    }
+
+    #[test]
+    fn what_the_ledger_has_counted_already_is_not_told_again() {
+        let mut spent = SpentAlone::default();
+        spent.add(&claim("a"), UnixMillis(1_000), used(3));
+        spent.add(&claim("a"), UnixMillis(9_000), used(4));
+        let sums = spent.drain(Some(UnixMillis(5_000)));
+        assert_eq!(sums.len(), 1);
+        assert_eq!(sums[0].1, 4);
+    }
+}
