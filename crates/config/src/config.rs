@@ -22,7 +22,7 @@ pub use self::costs::{
 };
 pub use self::guards::{Filter, InputValidation, OutputHandling};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
-pub use self::provider::{Headers, Provider, ProviderKind, ProviderTimeouts};
+pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
 pub use self::server::Server;
 pub use self::state::{OnLoss, SharedState, Storage};
 use crate::value::{Listen, Target};

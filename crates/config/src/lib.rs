@@ -27,8 +27,9 @@ pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
     Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
     CostConfig, CostControls, CustomRole, Headers, LimitTable, Limits, LogFormat, LogLevel,
-    Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderKind, ProviderTimeouts,
-    RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage, UnknownPricePolicy,
+    Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderApi, ProviderKind,
+    ProviderTimeouts, RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage,
+    UnknownPricePolicy,
 };
 pub use config::{Cache, CacheScope, Idempotency};
 pub use config::{Filter, InputValidation, OutputHandling};

@@ -61,7 +61,7 @@ const SECTIONS: [(&str, &str); 46] = [
 ];
 
 /// Choices of an enumeration, by its name.
-const CHOICES: [(&str, &[&str]); 1] = [("ProviderKind", &["azure-openai", "bedrock"])];
+const CHOICES: [(&str, &[&str]); 1] = [("ProviderKind", &["bedrock"])];
 
 /// What is going to read the key at `path`, if it is a word of the language.
 pub(crate) fn section(path: &str) -> Option<&'static str> {

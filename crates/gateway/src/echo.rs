@@ -8,9 +8,10 @@ use bytes::Bytes;
 use seaworthy_core::call::{Block, BlockOpening, Call, Delta, Reply, Role, StopReason};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_core::usage::Usage;
-use seaworthy_llm::{StreamEncoder, StreamSettings};
+use seaworthy_llm::{Framing, StreamEncoder, StreamSettings};
 use serde_json::json;
 
 use crate::exchange::Exchange;
@@ -38,11 +39,10 @@ pub(crate) fn answer(
     guard: impl FnOnce(&mut Reply),
 ) -> Result<EchoReply, Refusal> {
     let dialect = request.operation.dialect();
-    let call = seaworthy_llm::decode_call(dialect, &request.body)?;
-    if request.operation == Operation::CountTokens {
-        let body = json!({"input_tokens": input_tokens(&call)}).to_string();
+    let call = request.decode_call()?;
+    if matches!(request.operation, Operation::CountTokens(_)) {
         return Ok(EchoReply::Whole {
-            body: body.into(),
+            body: counted(dialect, input_tokens(&call)).into(),
             usage: Usage::default(),
         });
     }
@@ -57,7 +57,7 @@ pub(crate) fn answer(
             include_usage: call.include_usage,
             created_unix_s: now.seconds(),
         };
-        let encoder = StreamEncoder::new(dialect, settings);
+        let encoder = StreamEncoder::with_framing(dialect, request.framing, settings);
         return Ok(EchoReply::Stream(Box::new(EchoStream::new(encoder, reply))));
     }
     let body = seaworthy_llm::encode_reply(dialect, &reply, now.seconds()).body;
@@ -65,6 +65,16 @@ pub(crate) fn answer(
         body: body.into(),
         usage: reply.usage.unwrap_or_default(),
     })
+}
+
+/// How a dialect says how many input tokens there are.
+pub(crate) fn counted(dialect: Dialect, tokens: u64) -> String {
+    match dialect {
+        Dialect::Gemini => json!({"totalTokens": tokens}),
+        Dialect::BedrockConverse => json!({"inputTokens": tokens}),
+        _ => json!({"input_tokens": tokens}),
+    }
+    .to_string()
 }
 
 fn compose(call: &Call, request_id: &str) -> Reply {
@@ -228,6 +238,11 @@ impl EchoStream {
             usage,
             sent_tokens: 0,
         }
+    }
+
+    /// How the events are put together.
+    pub(crate) fn framing(&self) -> Framing {
+        self.encoder.framing()
     }
 
     /// The next bytes for the caller; `None` when the answer is complete.

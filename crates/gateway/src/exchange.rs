@@ -176,6 +176,11 @@ impl Exchange {
         scopes.is_none_or(|scopes| scope::allows(&scopes.models, &model.name))
     }
 
+    /// The name that the caller has for the model.
+    pub(crate) fn model_name(&self) -> &str {
+        self.model.as_ref().map_or("", |model| &model.name)
+    }
+
     pub(crate) fn target(&self) -> Option<&Arc<Target>> {
         self.call.as_ref().map(|call| &call.target)
     }

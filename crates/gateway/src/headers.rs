@@ -1,6 +1,9 @@
 //! Which headers travel between caller and provider, and which end here.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use seaworthy_core::dialect::Family;
+
+use crate::routes::key_in_query;
 
 /// Headers of one connection (RFC 9110, 7.6.1) and of the framing, which is done anew.
 fn is_of_the_connection(name: &str) -> bool {
@@ -26,6 +29,10 @@ fn is_for_us(name: &str) -> bool {
         "authorization"
             | "x-api-key"
             | "api-key"
+            | "x-goog-api-key"
+            | "x-amz-content-sha256"
+            | "x-amz-date"
+            | "x-amz-security-token"
             | "cookie"
             | "host"
             | "expect"
@@ -40,6 +47,7 @@ fn is_for_us(name: &str) -> bool {
             // They choose whose account at the provider pays, which is not the caller's to say.
             | "openai-organization"
             | "openai-project"
+            | "x-goog-user-project"
     )
 }
 
@@ -116,14 +124,27 @@ fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
     *headers = kept;
 }
 
-/// The key that a caller presents: `Authorization: Bearer`, or Anthropic's `x-api-key`.
+/// The key that a caller presents: `Authorization: Bearer`, or the header that Anthropic, Azure
+/// OpenAI or Google have for it.
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
-    if let Some(key) = headers.get("x-api-key") {
+    let own = ["x-api-key", "api-key", "x-goog-api-key"];
+    if let Some(key) = own.iter().find_map(|name| headers.get(*name)) {
         return key.to_str().ok().map(str::trim);
     }
     let value = headers.get("authorization")?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// Gemini's callers may send their key in the query: it is read as if it stood in its header.
+pub(crate) fn take_key_from_query(family: Family, query: Option<&str>, headers: &mut HeaderMap) {
+    if family == Family::Gemini
+        && let Some(key) = key_in_query(query)
+        && let Ok(mut key) = HeaderValue::try_from(key)
+    {
+        key.set_sensitive(true);
+        headers.entry("x-goog-api-key").or_insert(key);
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +208,9 @@ mod tests {
             presented_key(&map(&[("authorization", "bearer  k")])),
             Some("k")
         );
-        assert_eq!(presented_key(&map(&[("x-api-key", "k")])), Some("k"));
+        for name in ["x-api-key", "api-key", "x-goog-api-key"] {
+            assert_eq!(presented_key(&map(&[(name, "k")])), Some("k"));
+        }
         assert_eq!(presented_key(&map(&[("authorization", "Basic k")])), None);
         assert_eq!(presented_key(&HeaderMap::new()), None);
     }

@@ -195,7 +195,7 @@ impl OpenCall {
                 seaworthy_llm::usage::estimate(self.input_bytes, 0)
             }
             // Free of charge.
-            Operation::CountTokens | Operation::Moderations => Usage::default(),
+            Operation::CountTokens(_) | Operation::Moderations => Usage::default(),
         };
         self.dispatched.then(|| self.used.unwrap_or_else(unknown))
     }

@@ -7,7 +7,7 @@ use seaworthy_edge::body::RequestBody;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
-use crate::routes::Operation;
+use crate::routes::Asked;
 use crate::stage::admit::admit;
 use crate::stage::authenticate::authenticate;
 use crate::stage::authorize::authorize;
@@ -25,11 +25,11 @@ use crate::stage::screen::{Screened, screen};
 /// every path out of here.
 pub(crate) async fn run(
     exchange: &mut Exchange,
-    operation: Operation,
+    asked: Asked,
     caller: Caller,
 ) -> Result<Answer, Refusal> {
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
-    let request = decode(exchange, operation, caller.body).await?;
+    let request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
     let admission = admit(exchange, &principal)?;
     let request = screen(exchange, request, &admission)?;
@@ -37,7 +37,6 @@ pub(crate) async fn run(
         principal,
         request,
         headers: caller.headers,
-        query: caller.query,
     };
     match recall(exchange, &errand).await? {
         Recalled::Answer(answer) => Ok(answer),
@@ -52,11 +51,10 @@ pub(crate) async fn call(exchange: &mut Exchange, errand: Errand) -> Result<Answ
         principal,
         mut request,
         headers,
-        query,
     } = errand;
     let plan = plan(exchange, &request)?;
     let reservation = reserve(exchange, &principal, &plan, &mut request).await?;
-    let reply = dispatch(exchange, &plan, &reservation, request, headers, query).await?;
+    let reply = dispatch(exchange, &plan, &reservation, request, headers).await?;
     relay(exchange, reply).await
 }
 
@@ -66,12 +64,10 @@ pub(crate) struct Errand {
     pub(crate) principal: Principal,
     pub(crate) request: Screened,
     pub(crate) headers: HeaderMap,
-    pub(crate) query: Option<String>,
 }
 
 /// What the caller sent.
 pub(crate) struct Caller {
     pub(crate) headers: HeaderMap,
-    pub(crate) query: Option<String>,
     pub(crate) body: RequestBody,
 }

@@ -10,7 +10,13 @@ use seaworthy_config::{Provider as ProviderConfig, ProviderKind, SecretError, Se
 use seaworthy_core::dialect::Dialect;
 use seaworthy_edge::client::{Dial, Origin, OriginError, Timeouts, Upstream, UpstreamBody};
 
+use crate::routes::Operation;
 use crate::stage::reserve::Reservation;
+
+mod place;
+
+use place::Layout;
+pub(crate) use place::Place;
 
 /// What answers the calls of a provider.
 #[derive(Debug)]
@@ -18,13 +24,14 @@ pub(crate) enum Backend {
     /// Built in.
     Echo,
     /// An HTTP API.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A provider's HTTP API.
 #[derive(Debug)]
 pub(crate) struct Remote {
     pub(crate) dialect: Dialect,
+    layout: Layout,
     /// One per worker thread.
     upstreams: Vec<Arc<Upstream>>,
     /// Credentials and configured headers, added to each call.
@@ -66,13 +73,7 @@ impl Provider {
         dial: &Arc<dyn Dial>,
         workers: usize,
     ) -> Result<Self, Error> {
-        let dialect = match config.kind {
-            ProviderKind::Echo => None,
-            ProviderKind::Openai | ProviderKind::OpenaiCompatible => Some(Dialect::OpenAiChat),
-            ProviderKind::Anthropic => Some(Dialect::AnthropicMessages),
-            ProviderKind::Gemini => Some(Dialect::Gemini),
-            ProviderKind::Cohere => Some(Dialect::CohereChat),
-        };
+        let dialect = place::dialect(config);
         let backend = match dialect {
             None => Backend::Echo,
             Some(dialect) => {
@@ -87,12 +88,13 @@ impl Provider {
                 let upstreams = (0..workers.max(1))
                     .map(|_| Upstream::new(origin.clone(), Arc::clone(dial), idle))
                     .collect();
-                Backend::Remote(Remote {
+                Backend::Remote(Box::new(Remote {
                     dialect,
+                    layout: Layout::of(config),
                     upstreams,
                     headers: headers(name, config, dialect, secrets)?,
                     timeouts: timeouts(config),
-                })
+                }))
             }
         };
         Ok(Self {
@@ -116,12 +118,13 @@ impl Provider {
     pub(crate) fn with_fresh_secrets(&self, secrets: &dyn SecretSource) -> Result<Self, Error> {
         let backend = match &self.backend {
             Backend::Echo => Backend::Echo,
-            Backend::Remote(remote) => Backend::Remote(Remote {
+            Backend::Remote(remote) => Backend::Remote(Box::new(Remote {
                 dialect: remote.dialect,
+                layout: remote.layout.clone(),
                 upstreams: remote.upstreams.clone(),
                 headers: headers(&self.name, &self.config, remote.dialect, secrets)?,
                 timeouts: remote.timeouts,
-            }),
+            })),
         };
         Ok(Self {
             name: self.name.clone(),
@@ -132,6 +135,11 @@ impl Provider {
 }
 
 impl Remote {
+    /// Where a call goes.
+    pub(crate) fn place(&self, operation: Operation, model: &str, stream: bool) -> Place {
+        self.layout.place(operation, model, stream)
+    }
+
     /// Sends a call. The reservation is the proof that the call is accounted for: there is no other
     /// way to a provider.
     pub(crate) async fn send(
@@ -186,6 +194,10 @@ fn headers(
             source,
         })?;
         let (header, value) = match dialect {
+            _ if config.kind == ProviderKind::AzureOpenai => (
+                HeaderName::from_static("api-key"),
+                secret.expose().to_owned(),
+            ),
             Dialect::OpenAiChat
             | Dialect::OpenAiResponses
             | Dialect::CohereChat

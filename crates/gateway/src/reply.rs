@@ -10,7 +10,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::BoxError;
-use seaworthy_llm::{ErrorView, encode_error};
+use seaworthy_llm::{ErrorView, encode_error, error_kind};
 
 use crate::echo::EchoStream;
 use crate::exchange::Exchange;
@@ -46,6 +46,20 @@ pub(crate) enum Content {
 impl Answer {
     pub(crate) fn json(status: u16, body: impl Into<Bytes>) -> Self {
         Self::text(status, "application/json", body)
+    }
+
+    /// An error in the words of a family.
+    pub(crate) fn error(family: Family, view: &ErrorView<'_>) -> Self {
+        let mut answer = Self::json(view.status, encode_error(family, view));
+        if family == Family::Bedrock {
+            // Other families' words for a class mean nothing to AWS's clients.
+            let own = view.kind.filter(|kind| kind.ends_with("Exception"));
+            let kind = own.unwrap_or(error_kind(family, view.status));
+            if let Ok(kind) = HeaderValue::from_str(kind) {
+                answer.headers.insert("x-amzn-errortype", kind);
+            }
+        }
+        answer
     }
 
     pub(crate) fn text(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
@@ -96,7 +110,7 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
         param: refusal.param.as_deref(),
         request_id: Some(exchange.request_id.as_str()),
     };
-    let mut answer = Answer::json(status, encode_error(exchange.family, &view));
+    let mut answer = Answer::error(exchange.family, &view);
     answer.headers.extend(std::mem::take(&mut refusal.headers));
     if let Some(delay) = refusal.retry_after {
         answer
@@ -119,8 +133,10 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
 
 fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Content) {
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
-        if exchange.family == Family::Anthropic {
-            headers.insert("request-id", id.clone());
+        match exchange.family {
+            Family::Anthropic => drop(headers.insert("request-id", id.clone())),
+            Family::Bedrock => drop(headers.insert("x-amzn-requestid", id.clone())),
+            Family::OpenAi | Family::Gemini | Family::Cohere => {}
         }
         headers.insert("x-request-id", id);
     }

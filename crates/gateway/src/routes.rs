@@ -1,10 +1,14 @@
 //! The route table: every path that is served, who may call it and in whose words it fails.
 
-use std::borrow::Cow;
+mod in_path;
+mod table;
 
 use http::Method;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::principal::Permission;
+
+pub(crate) use in_path::{Asked, InPath, key_in_query};
+pub(crate) use table::ROUTES;
 
 /// What a route does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub(crate) enum Operation {
     /// A model's answer to a conversation.
     Chat(Dialect),
     /// How many input tokens a conversation has.
-    CountTokens,
+    CountTokens(Dialect),
     /// Texts as vectors.
     Embeddings,
     /// Whether texts are harmful.
@@ -42,19 +46,8 @@ impl Operation {
     /// The dialect that callers of the operation speak.
     pub(crate) fn dialect(self) -> Dialect {
         match self {
-            Self::Chat(dialect) => dialect,
-            Self::CountTokens => Dialect::AnthropicMessages,
+            Self::Chat(dialect) | Self::CountTokens(dialect) => dialect,
             Self::Embeddings | Self::Moderations => Dialect::OpenAiChat,
-        }
-    }
-
-    /// The provider's path below its base URL, and the query that goes with it.
-    pub(crate) fn upstream_path(self, model: &str, stream: bool) -> Cow<'static, str> {
-        match self {
-            Self::Chat(dialect) => seaworthy_llm::endpoint(dialect, model, stream),
-            Self::CountTokens => "/v1/messages/count_tokens".into(),
-            Self::Embeddings => "/embeddings".into(),
-            Self::Moderations => "/moderations".into(),
         }
     }
 
@@ -62,7 +55,7 @@ impl Operation {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Chat(_) => "chat",
-            Self::CountTokens => "count_tokens",
+            Self::CountTokens(_) => "count_tokens",
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
         }
@@ -103,7 +96,8 @@ pub(crate) enum Access {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: Method,
-    /// The path; `{name}` stands for a segment, and at the end for the rest of the path.
+    /// The path; one `{name}` stands for what is between: of a segment when one follows, of the rest
+    /// of the path otherwise.
     pub(crate) path: &'static str,
     pub(crate) action: Action,
     pub(crate) access: Access,
@@ -125,143 +119,6 @@ const fn route(
         family,
     }
 }
-
-/// Every route, most frequent first.
-pub(crate) const ROUTES: &[Route] = &[
-    route(
-        Method::POST,
-        "/v1/chat/completions",
-        Action::Model(Operation::Chat(Dialect::OpenAiChat)),
-        Access::Needs(Permission::CallModels),
-        Family::OpenAi,
-    ),
-    route(
-        Method::POST,
-        "/v1/responses",
-        Action::Model(Operation::Chat(Dialect::OpenAiResponses)),
-        Access::Needs(Permission::CallModels),
-        Family::OpenAi,
-    ),
-    route(
-        Method::POST,
-        "/v1/messages",
-        Action::Model(Operation::Chat(Dialect::AnthropicMessages)),
-        Access::Needs(Permission::CallModels),
-        Family::Anthropic,
-    ),
-    route(
-        Method::POST,
-        "/v1/messages/count_tokens",
-        Action::Model(Operation::CountTokens),
-        Access::Needs(Permission::CallModels),
-        Family::Anthropic,
-    ),
-    route(
-        Method::POST,
-        "/v1/embeddings",
-        Action::Model(Operation::Embeddings),
-        Access::Needs(Permission::CallModels),
-        Family::OpenAi,
-    ),
-    route(
-        Method::POST,
-        "/v1/moderations",
-        Action::Model(Operation::Moderations),
-        Access::Needs(Permission::CallModels),
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/v1/models",
-        Action::ListModels,
-        Access::Needs(Permission::ListModels),
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/v1/models/{model}",
-        Action::GetModel,
-        Access::Needs(Permission::ListModels),
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/health",
-        Action::Health,
-        Access::Public,
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/health/live",
-        Action::Live,
-        Access::Public,
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/health/ready",
-        Action::Ready,
-        Access::Public,
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/ready",
-        Action::Ready,
-        Access::Public,
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/metrics",
-        Action::Metrics,
-        Access::Public,
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/admin/v1/status",
-        Action::Status,
-        Access::Needs(Permission::ReadStatus),
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/admin/v1/config",
-        Action::EffectiveConfig,
-        Access::Needs(Permission::ReadConfig),
-        Family::OpenAi,
-    ),
-    route(
-        Method::GET,
-        "/admin/v1/keys",
-        Action::ListKeys,
-        Access::Needs(Permission::ReadKeys),
-        Family::OpenAi,
-    ),
-    route(
-        Method::POST,
-        "/admin/v1/keys",
-        Action::CreateKey,
-        Access::Needs(Permission::WriteKeys),
-        Family::OpenAi,
-    ),
-    route(
-        Method::POST,
-        "/admin/v1/keys/{id}/rotate",
-        Action::RotateKey,
-        Access::Needs(Permission::WriteKeys),
-        Family::OpenAi,
-    ),
-    route(
-        Method::POST,
-        "/admin/v1/keys/{id}/revoke",
-        Action::RevokeKey,
-        Access::Needs(Permission::WriteKeys),
-        Family::OpenAi,
-    ),
-];
 
 /// What the table says about a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -317,8 +174,8 @@ fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let parameter = path.strip_prefix(start)?;
     let end = rest.split_once('}').map_or("", |(_, end)| end);
     let parameter = parameter.strip_suffix(end)?;
-    let fits = !parameter.is_empty() && (end.is_empty() || !parameter.contains('/'));
-    fits.then_some(parameter)
+    let runs_on = end.starts_with('/') && parameter.contains('/');
+    (!parameter.is_empty() && !runs_on).then_some(parameter)
 }
 
 /// Every route as `METHOD path`, for tests that walk the table.
@@ -329,13 +186,24 @@ pub fn route_names() -> Vec<String> {
 }
 
 /// Whose words to use for a path, known or not: clients of Anthropic say so in their headers.
-pub(crate) fn family(route: Option<&Route>, headers: &http::HeaderMap) -> Family {
+pub(crate) fn family(route: Option<&Route>, path: &str, headers: &http::HeaderMap) -> Family {
     match route {
-        Some(route) if route.family == Family::Anthropic => Family::Anthropic,
+        Some(route) if route.family != Family::OpenAi => route.family,
         _ if headers.contains_key("anthropic-version") => Family::Anthropic,
-        _ => Family::OpenAi,
+        Some(route) => route.family,
+        None => FOREIGN
+            .iter()
+            .find(|(prefix, _)| path.starts_with(prefix))
+            .map_or(Family::OpenAi, |(_, family)| *family),
     }
 }
+
+/// Under these paths clients of other families look for what is not there.
+const FOREIGN: [(&str, Family); 3] = [
+    ("/v1beta/", Family::Gemini),
+    ("/v2/", Family::Cohere),
+    ("/model/", Family::Bedrock),
+];
 
 #[cfg(test)]
 mod tests {

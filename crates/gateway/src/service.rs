@@ -19,10 +19,10 @@ use crate::gateway::Gateway;
 use crate::pipeline::{self, Caller};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, ReplyBody, respond};
-use crate::routes::{self, Access, Action, Lookup};
+use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, health, models};
+use crate::{admin, headers, health, models};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,24 +59,24 @@ impl DataPlane {
         exchange: &mut Exchange,
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let body = RequestBody::new(body, exchange.snapshot.body_limits);
         let found = self.find(&head.method, head.uri.path());
         exchange.family = match &found {
-            Ok((route, _)) => routes::family(Some(route), &head.headers),
-            Err(_) => routes::family(None, &head.headers),
+            Ok((route, _)) => routes::family(Some(route), head.uri.path(), &head.headers),
+            Err(_) => routes::family(None, head.uri.path(), &head.headers),
         };
         let (route, parameter) = found?;
         exchange.action = Some(route.action);
+        headers::take_key_from_query(route.family, head.uri.query(), &mut head.headers);
         refuse_header_flood(exchange, &head.headers)?;
         if let Action::Model(operation) = route.action {
-            let query = head.uri.query().map(str::to_owned);
+            let asked = Asked::read(route, operation, parameter, head.uri.query());
             let caller = Caller {
                 headers: head.headers,
-                query,
                 body,
             };
-            return pipeline::run(exchange, operation, caller).await;
+            return pipeline::run(exchange, asked, caller).await;
         }
         match route.access {
             Access::Public => {}
@@ -107,7 +107,8 @@ impl DataPlane {
             Lookup::Found(..) | Lookup::NotFound => Err(Refusal::new(
                 Code::NotFound,
                 "Nothing is served at this path. Chat completions are at /v1/chat/completions, \
-                 messages at /v1/messages, models at /v1/models.",
+                 messages at /v1/messages, models at /v1/models; the APIs of Azure OpenAI, Bedrock, \
+                 Gemini and Cohere are at their own paths.",
             )),
         }
     }

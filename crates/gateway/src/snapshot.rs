@@ -51,7 +51,7 @@ impl Target {
     pub(crate) fn metrics(&self, operation: Operation, metrics: &Metrics) -> &CallMetrics {
         let handles = match operation {
             Operation::Chat(_) => return &self.chat,
-            Operation::CountTokens => &self.count_tokens,
+            Operation::CountTokens(_) => &self.count_tokens,
             Operation::Embeddings => &self.embeddings,
             Operation::Moderations => &self.moderations,
         };

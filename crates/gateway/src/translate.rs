@@ -8,6 +8,7 @@ use seaworthy_core::usage::Usage;
 use seaworthy_llm::{Encoded, Fault, Feature, Loss};
 
 use crate::refusal::Refusal;
+use crate::stage::decode::Request;
 
 pub(crate) mod error;
 pub(crate) mod losses;
@@ -25,8 +26,8 @@ pub(crate) struct Translation {
 
 impl Translation {
     /// The caller's request in the provider's dialect, for the provider's model of this name.
-    pub(crate) fn request(self, body: &[u8], model: &str) -> Result<Encoded, Refusal> {
-        let mut call = seaworthy_llm::decode_call(self.caller, body)?;
+    pub(crate) fn request(self, request: &Request, model: &str) -> Result<Encoded, Refusal> {
+        let mut call = request.decode_call()?;
         model.clone_into(&mut call.model);
         Ok(seaworthy_llm::encode_call(self.provider, &call)?)
     }
@@ -51,6 +52,7 @@ impl Translation {
         let native: Vec<HeaderName> = headers
             .keys()
             .filter(|name| name.as_str().starts_with(prefix))
+            .filter(|name| !tells_of_the_client(name.as_str()))
             .cloned()
             .collect();
         for name in &native {
@@ -67,21 +69,32 @@ impl Translation {
     }
 
     /// The provider's whole answer in the caller's dialect. `usage` is what the caller is told: a
-    /// dialect that has no way to leave it out would say zero.
+    /// dialect that has no way to leave it out would say zero. An answer that has no ID or tells no
+    /// model gets these.
     pub(crate) fn reply(
         self,
         body: &[u8],
-        usage: Usage,
+        (usage, (id, model)): (Usage, (&str, &str)),
         created_unix_s: i64,
         guard: impl FnOnce(&mut Reply),
     ) -> Result<Encoded, Fault> {
         let mut reply = seaworthy_llm::decode_reply(self.provider, body)?;
         reply.usage = Some(usage);
+        for (name, usual) in [(&mut reply.id, id), (&mut reply.model, model)] {
+            if name.is_empty() {
+                usual.clone_into(name);
+            }
+        }
         guard(&mut reply);
         let mut encoded = seaworthy_llm::encode_reply(self.caller, &reply, created_unix_s);
         encoded.dropped = encoded.dropped.into_iter().map(of_response).collect();
         Ok(encoded)
     }
+}
+
+/// Whether a header only says which library the caller uses.
+fn tells_of_the_client(name: &str) -> bool {
+    matches!(name, "x-goog-api-client" | "x-client-name")
 }
 
 /// Something beside the body that the provider has no use for.

@@ -16,7 +16,7 @@ pub fn endpoint(dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str
             } else {
                 "converse"
             };
-            format!("/model/{}/{method}", escaped(model)).into()
+            format!("/model/{}/{method}", path_segment(model)).into()
         }
         Dialect::CohereChat => "/v2/chat".into(),
         Dialect::Gemini => {
@@ -26,13 +26,30 @@ pub fn endpoint(dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str
                 "generateContent"
             };
             let model = model.strip_prefix("models/").unwrap_or(model);
-            format!("/v1beta/models/{}:{method}", escaped(model)).into()
+            format!("/v1beta/models/{}:{method}", path_segment(model)).into()
         }
     }
 }
 
+/// The path of a question for the number of tokens, of providers that can be asked.
+#[must_use]
+pub fn count_endpoint(dialect: Dialect, model: &str) -> Cow<'static, str> {
+    match dialect {
+        Dialect::Gemini => {
+            let model = model.strip_prefix("models/").unwrap_or(model);
+            format!("/v1beta/models/{}:countTokens", path_segment(model)).into()
+        }
+        Dialect::BedrockConverse => format!("/model/{}/count-tokens", path_segment(model)).into(),
+        Dialect::OpenAiChat
+        | Dialect::OpenAiResponses
+        | Dialect::AnthropicMessages
+        | Dialect::CohereChat => "/v1/messages/count_tokens".into(),
+    }
+}
+
 /// A segment of a path, with everything escaped that means something in one.
-fn escaped(segment: &str) -> String {
+#[must_use]
+pub fn path_segment(segment: &str) -> String {
     let mut out = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

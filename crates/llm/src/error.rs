@@ -66,11 +66,18 @@ pub(crate) fn sse_error(
     out.extend_from_slice(b"\n\n");
 }
 
-/// The status that means the same in this family: 529 is known to Anthropic's clients alone.
+/// The status that means the same in this family: 529 is known to Anthropic's clients alone, AWS
+/// has no 401, and clients of Cohere and AWS have no word for a gateway's own troubles.
 #[must_use]
 pub fn error_status(family: Family, status: u16) -> u16 {
     match (family, status) {
         (Family::OpenAi | Family::Gemini | Family::Cohere | Family::Bedrock, 529) => 503,
+        (Family::Cohere | Family::Bedrock, 502) => 503,
+        (Family::Bedrock, 401) => 403,
+        (Family::Bedrock, 402 | 405 | 409 | 413 | 415 | 422) => 400,
+        (Family::Bedrock, 504) => 408,
+        (Family::Cohere, 402) => 429,
+        (Family::Cohere, 405 | 409 | 413 | 415) => 400,
         _ => status,
     }
 }

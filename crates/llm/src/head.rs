@@ -55,8 +55,20 @@ pub struct Head {
     model_at: Option<Range<usize>>,
     /// Where the values that bound the output stand in the body.
     bounds_at: Vec<Range<usize>>,
+    /// Where the model can be written into a body that does not name it, although its dialect does.
+    model_missing_at: Option<usize>,
+    /// Whether the path said it, so that the body may say another one.
+    is_model_in_path: bool,
     /// What to change so that the provider reports usage within the stream.
     usage_edit: Option<Edit>,
+}
+
+impl Head {
+    /// Whether the body names the model itself.
+    #[must_use]
+    pub fn names_model(&self) -> bool {
+        self.model_at.is_some()
+    }
 }
 
 /// Bytes to put in the place of others.
@@ -74,7 +86,8 @@ pub fn head(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> {
     read(wire::of(dialect).head_rules(), None, body)
 }
 
-/// As [`head`], for dialects where the path says part of it; in the others the body counts.
+/// As [`head`], for requests whose path names the model. Where it also says whether to stream, the
+/// body has no say in that; where the body has a model, too, the path counts.
 ///
 /// # Errors
 /// As [`head`].
@@ -86,12 +99,16 @@ pub fn head_in_path(dialect: Dialect, path: InPath<'_>, body: &Bytes) -> Result<
 ///
 /// # Errors
 /// As [`head`].
-pub fn count_tokens_head(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> {
+pub fn count_tokens_head(
+    dialect: Dialect,
+    path: Option<InPath<'_>>,
+    body: &Bytes,
+) -> Result<Head, Fault> {
     let rules = HeadRules {
         max_tokens_required: false,
         ..*wire::of(dialect).head_rules()
     };
-    read(&rules, None, body)
+    read(&rules, path, body)
 }
 
 /// The body with another model and, if asked for, with usage in the stream switched on.
@@ -104,10 +121,17 @@ pub fn splice(
     new_model: Option<&str>,
     force_include_usage: bool,
 ) -> Bytes {
-    let model = new_model
-        .filter(|name| *name != head.model)
-        .zip(head.model_at.clone())
-        .map(|(name, at)| (at, json_string(name)));
+    let model = match (new_model, &head.model_at, head.model_missing_at) {
+        (Some(name), Some(at), _) if name != head.model || head.is_model_in_path => {
+            let name = json_string(name);
+            (body[at.clone()] != *name.as_bytes()).then(|| (at.clone(), name))
+        }
+        (Some(name), None, Some(at)) => {
+            let member = format!("\"model\":{},", json_string(name));
+            Some((at..at, Cow::Owned(member)))
+        }
+        _ => None,
+    };
     let usage = head
         .usage_edit
         .as_ref()
@@ -144,6 +168,8 @@ pub(crate) fn read(
     let text = crate::json::text(body)?;
     let fields = parse(rules, text)?;
     let (model, model_at) = model(rules, path, &fields, text)?;
+    let in_body = rules.model == ModelPlace::Body;
+    let model_missing_at = (in_body && model_at.is_none()).then(|| after_brace(text, 0).start);
     let conversation = &rules.conversation;
     if conversation.is_required && !fields.conversation_seen {
         return Err(Fault::at(
@@ -189,6 +215,8 @@ pub(crate) fn read(
             .iter()
             .filter_map(|raw| raw.map(|raw| range_in(text, raw.get())))
             .collect(),
+        model_missing_at,
+        is_model_in_path: path.is_some(),
         usage_edit: (stream && !usage.asked).then_some(usage.edit),
     })
 }
@@ -222,6 +250,10 @@ fn model(
     fields: &Fields<'_>,
     text: &str,
 ) -> Result<(String, Option<Range<usize>>), Fault> {
+    if let (ModelPlace::Body, Some(path)) = (rules.model, path) {
+        let at = fields.model.map(|raw| range_in(text, raw.get()));
+        return Ok((path.model.to_owned(), at));
+    }
     let raw = match (rules.model, fields.model) {
         (ModelPlace::Path, _) => {
             let name = path.map(|path| path.model).filter(|name| !name.is_empty());

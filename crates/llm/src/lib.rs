@@ -29,7 +29,7 @@ pub mod tokens;
 pub mod usage;
 mod wire;
 
-pub use endpoint::endpoint;
+pub use endpoint::{count_endpoint, endpoint, path_segment};
 pub use error::{
     ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_kind,
     error_status,
@@ -56,14 +56,16 @@ pub fn decode_call(dialect: Dialect, body: &[u8]) -> Result<Call, Fault> {
     wire::of(dialect).decode_call(body)
 }
 
-/// As [`decode_call`], for dialects where the path says part of it; in the others the body counts.
+/// As [`decode_call`], for requests whose path names the model. Where it also says whether to
+/// stream, the body has no say in that.
 ///
 /// # Errors
 /// As [`decode_call`].
 pub fn decode_call_in_path(dialect: Dialect, path: InPath<'_>, body: &[u8]) -> Result<Call, Fault> {
-    let mut call = decode_call(dialect, body)?;
-    if wire::of(dialect).head_rules().model == head::ModelPlace::Path {
-        path.model.clone_into(&mut call.model);
+    let wire = wire::of(dialect);
+    let mut call = wire.decode_call(body)?;
+    path.model.clone_into(&mut call.model);
+    if wire.head_rules().model == head::ModelPlace::Path {
         call.stream = path.stream;
     }
     Ok(call)

@@ -2,7 +2,7 @@
 
 use crate::{
     fault::Fault,
-    head::{self, Conversation, Head, HeadRules, ModelPlace, Shape},
+    head::{self, Conversation, Head, HeadRules, InPath, ModelPlace, Shape},
     usage::count,
 };
 use bytes::Bytes;
@@ -43,12 +43,16 @@ const MODERATIONS: HeadRules = HeadRules {
 ///
 /// # Errors
 /// A sentence for the caller, when the body is not a request of this operation.
-pub fn plain_head(operation: PlainOperation, body: &Bytes) -> Result<Head, Fault> {
+pub fn plain_head(
+    operation: PlainOperation,
+    path: Option<InPath<'_>>,
+    body: &Bytes,
+) -> Result<Head, Fault> {
     let rules = match operation {
         PlainOperation::Embeddings => &EMBEDDINGS,
         PlainOperation::Moderations => &MODERATIONS,
     };
-    head::read(rules, None, body)
+    head::read(rules, path, body)
 }
 
 /// The usage within a reply; `None` if the provider does not say. Moderation never does: it is free.
@@ -87,7 +91,7 @@ mod tests {
         for input in [r#""a""#, r#"["a","b"]"#, "[1,2]", "[[1],[2]]"] {
             let text = format!(r#"{{"input":{input},"model":"small"}}"#);
             let body = Bytes::from(text.clone());
-            let head = plain_head(PlainOperation::Embeddings, &body).unwrap();
+            let head = plain_head(PlainOperation::Embeddings, None, &body).unwrap();
             assert_eq!((head.model.as_str(), head.stream), ("small", false));
             let spliced = splice(&body, &head, Some("large"), true);
             assert_eq!(spliced, text.replace("small", "large"));
@@ -97,9 +101,9 @@ mod tests {
     #[test]
     fn only_moderation_has_a_model_of_its_own() {
         let body = body(r#"{"input":"a"}"#);
-        let fault = plain_head(PlainOperation::Embeddings, &body).unwrap_err();
+        let fault = plain_head(PlainOperation::Embeddings, None, &body).unwrap_err();
         assert_eq!(fault.param.as_deref(), Some("model"));
-        let head = plain_head(PlainOperation::Moderations, &body).unwrap();
+        let head = plain_head(PlainOperation::Moderations, None, &body).unwrap();
         assert_eq!(head.model, "omni-moderation-latest");
         assert_eq!(splice(&body, &head, Some("other"), false), body);
     }
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn nothing_to_look_at_is_refused() {
         for text in ["", "[]", r#"{"model":"a"}"#, r#"{"model":1,"input":"a"}"#] {
-            assert!(plain_head(PlainOperation::Embeddings, &body(text)).is_err());
+            assert!(plain_head(PlainOperation::Embeddings, None, &body(text)).is_err());
         }
     }
 

@@ -104,6 +104,19 @@ impl StreamEncoder {
         }
     }
 
+    /// Appends an error as the end of the stream, if it has no end yet.
+    pub fn fail_with(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+        if self.ended != Ended::Failed {
+            self.write_error(error, out);
+        }
+    }
+
+    /// How the events are put together.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
     /// What could not be told in this dialect so far.
     #[must_use]
     pub fn dropped(&self) -> &[Loss] {
@@ -111,7 +124,6 @@ impl StreamEncoder {
     }
 
     fn fail(&mut self, status: u16, message: &str, out: &mut Vec<u8>) {
-        self.ended = Ended::Failed;
         let error = ErrorView {
             status,
             kind: None,
@@ -120,8 +132,13 @@ impl StreamEncoder {
             param: None,
             request_id: None,
         };
+        self.write_error(&error, out);
+    }
+
+    fn write_error(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+        self.ended = Ended::Failed;
         let events = self.inner.sequence_number().max(u64::from(self.begun));
-        framing::write_error(self.dialect, self.framing, &error, events, out);
+        framing::write_error(self.dialect, self.framing, error, events, out);
     }
 }
 

@@ -23,6 +23,14 @@ pub struct Provider {
     /// Where its API begins. Without it, the kind's public address; `openai-compatible` has none.
     #[serde(default)]
     pub base_url: Option<BaseUrl>,
+    /// The API of OpenAI that it is called with; of the kinds `openai`, `azure-openai` and
+    /// `openai-compatible`.
+    #[serde(default)]
+    pub api: ProviderApi,
+    /// The version of Azure's API, such as `2024-10-21`: its classic paths are used then. Without
+    /// it, those of its API v1.
+    #[serde(default)]
+    pub api_version: Option<String>,
     /// The key to use, as a reference: `secret://env/NAME` or `secret://file/PATH`.
     #[serde(default)]
     pub api_key: Option<SecretRef>,
@@ -43,6 +51,8 @@ impl Provider {
         Self {
             kind,
             base_url: None,
+            api: ProviderApi::default(),
+            api_version: None,
             api_key: None,
             headers: Headers::default(),
             timeouts: ProviderTimeouts::default(),
@@ -60,7 +70,9 @@ impl Provider {
                 ProviderKind::Anthropic => Some("https://api.anthropic.com"),
                 ProviderKind::Gemini => Some("https://generativelanguage.googleapis.com"),
                 ProviderKind::Cohere => Some("https://api.cohere.com"),
-                ProviderKind::OpenaiCompatible | ProviderKind::Echo => None,
+                ProviderKind::OpenaiCompatible | ProviderKind::AzureOpenai | ProviderKind::Echo => {
+                    None
+                }
             })
     }
 }
@@ -79,6 +91,8 @@ pub enum ProviderKind {
     Anthropic,
     /// Another service with OpenAI's API.
     OpenaiCompatible,
+    /// Azure OpenAI.
+    AzureOpenai,
     /// Google's Gemini API.
     Gemini,
     /// Cohere's chat API, version 2.
@@ -94,9 +108,31 @@ impl ProviderKind {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
             Self::OpenaiCompatible => "openai-compatible",
+            Self::AzureOpenai => "azure-openai",
             Self::Gemini => "gemini",
             Self::Cohere => "cohere",
             Self::Echo => "echo",
+        }
+    }
+}
+
+/// Which of OpenAI's APIs for answers of models is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderApi {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// Responses.
+    Responses,
+}
+
+impl ProviderApi {
+    /// The API's name, as in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
         }
     }
 }

@@ -12,9 +12,8 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::client::{Error, UpstreamBody};
-use seaworthy_llm::sse::{EventTooLarge, Splitter};
 use seaworthy_llm::usage::{Seen, UsageMeter};
-use seaworthy_llm::{ErrorView, encode_stream_error};
+use seaworthy_llm::{ErrorView, Framer, Framing, FramingError};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -33,7 +32,7 @@ pub(crate) struct StreamRelay {
     dialect: Dialect,
     /// `None` once the stream has ended, for whatever reason.
     upstream: Option<UpstreamBody>,
-    splitter: Splitter,
+    framer: Framer,
     meter: UsageMeter,
     passing: Passing,
     /// Bytes of an event whose end has not come yet.
@@ -54,7 +53,12 @@ pub(crate) enum Passing {
 
 impl StreamRelay {
     /// The relay for a caller who speaks this dialect.
-    pub(crate) fn new(dialect: Dialect, upstream: UpstreamBody, passing: Passing) -> Self {
+    pub(crate) fn new(
+        dialect: Dialect,
+        upstream: UpstreamBody,
+        framing: Framing,
+        passing: Passing,
+    ) -> Self {
         let metered = match &passing {
             Passing::Direct { .. } => dialect,
             Passing::Translated(translator) => translator.provider(),
@@ -62,7 +66,7 @@ impl StreamRelay {
         Self {
             dialect,
             upstream: Some(upstream),
-            splitter: Splitter::new(MAX_EVENT_BYTES),
+            framer: Framer::new(framing, MAX_EVENT_BYTES),
             meter: UsageMeter::new(metered),
             passing,
             partial_bytes: 0,
@@ -91,12 +95,12 @@ impl StreamRelay {
                     let events = match self.passing {
                         Passing::Direct { strip_usage } => {
                             let events = self.whole_events(data, strip_usage);
-                            if self.meter.terminal_seen() {
+                            if self.is_at_its_end() {
                                 // Before the caller sees the end.
                                 self.note_complete(exchange);
                             }
                             events.unwrap_or_else(|error| {
-                                self.break_off(exchange, too_large(&error)).into()
+                                self.break_off(exchange, unframed(&error)).into()
                             })
                         }
                         Passing::Translated(_) => self.translated_events(data, exchange),
@@ -113,7 +117,7 @@ impl StreamRelay {
 
     /// The complete events of a frame. They are a slice of the frame unless one began in an earlier
     /// frame or was removed.
-    fn whole_events(&mut self, frame: Bytes, strip_usage: bool) -> Result<Bytes, EventTooLarge> {
+    fn whole_events(&mut self, frame: Bytes, strip_usage: bool) -> Result<Bytes, FramingError> {
         let arrived = self.partial_bytes + frame.len();
         let whole = frame.clone();
         let mut out = if self.partial_bytes == 0 {
@@ -122,8 +126,8 @@ impl StreamRelay {
             Out::Copy(BytesMut::new())
         };
         let mut taken = 0;
-        self.splitter.push(frame);
-        while let Some(event) = self.splitter.next_event()? {
+        self.framer.push(frame);
+        while let Some(event) = self.framer.next_event()? {
             let seen = self.meter.observe(&event);
             let raw = event.raw();
             taken += raw.len();
@@ -150,12 +154,12 @@ impl StreamRelay {
     fn translated_events(&mut self, frame: Bytes, exchange: &mut Exchange) -> Bytes {
         let input_bytes = exchange.input_bytes();
         let mut out = Vec::new();
-        self.splitter.push(frame);
+        self.framer.push(frame);
         let failure = loop {
-            let event = match self.splitter.next_event() {
+            let event = match self.framer.next_event() {
                 Ok(Some(event)) => event,
                 Ok(None) => break None,
-                Err(error) => break Some(too_large(&error)),
+                Err(error) => break Some(unframed(&error)),
             };
             self.meter.observe(&event);
             if let Passing::Translated(translator) = &mut self.passing
@@ -262,8 +266,16 @@ impl StreamRelay {
             request_id: Some(exchange.request_id.as_str()),
         };
         let mut event = Vec::new();
-        encode_stream_error(self.dialect, &view, &mut event);
+        match &mut self.passing {
+            Passing::Direct { .. } => self.framer.write_error(self.dialect, &view, &mut event),
+            Passing::Translated(translator) => translator.fail(&view, &mut event),
+        }
         event
+    }
+
+    /// Whether all has been said: in Gemini's streams the last event does so by its reason to stop.
+    fn is_at_its_end(&self) -> bool {
+        self.meter.terminal_seen() || (self.dialect == Dialect::Gemini && self.meter.is_complete())
     }
 
     fn note_complete(&self, exchange: &mut Exchange) {
@@ -284,8 +296,13 @@ impl StreamRelay {
     }
 }
 
-fn too_large(error: &EventTooLarge) -> Refusal {
-    let message = "The provider sent an event that is too large.";
+fn unframed(error: &FramingError) -> Refusal {
+    let message = match error {
+        FramingError::TooLarge(_) => "The provider sent an event that is too large.",
+        FramingError::Corrupt { .. } => {
+            "The provider sent a stream that cannot be cut into events."
+        }
+    };
     Refusal::new(Code::UpstreamInvalid, message).because(error)
 }
 

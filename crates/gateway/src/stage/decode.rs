@@ -1,13 +1,14 @@
 //! What is asked for? The body is read within its limits and its head is understood.
 
 use bytes::Bytes;
+use seaworthy_core::call::Call;
 use seaworthy_core::code::Code;
 use seaworthy_edge::body::{Error, RequestBody};
-use seaworthy_llm::{Fault, Head, PlainOperation};
+use seaworthy_llm::{Fault, Framing, Head, PlainOperation};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
-use crate::routes::Operation;
+use crate::routes::{Asked, InPath, Operation};
 
 /// A request that is well-formed as far as the gateway looks: the rest is between the caller and
 /// the provider.
@@ -18,16 +19,47 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// The body as it came, whatever guards replace in [`Request::body`].
     pub(crate) received: Bytes,
+    /// What the path says, where it says something.
+    in_path: Option<InPath>,
+    /// How the caller wants to have a stream.
+    pub(crate) framing: Framing,
+    /// What the provider should see of the query.
+    pub(crate) query: Option<String>,
+}
+
+impl Request {
+    /// Puts another body in the place of the caller's.
+    pub(crate) fn replace_body(&mut self, body: Bytes) -> Result<(), Fault> {
+        self.head = head(self.operation, self.in_path.as_ref(), &body)?;
+        self.body = body;
+        Ok(())
+    }
+
+    /// The request as a canonical call, under the name that the caller has for the model.
+    pub(crate) fn decode_call(&self) -> Result<Call, Fault> {
+        let dialect = self.operation.dialect();
+        let Some(in_path) = &self.in_path else {
+            return seaworthy_llm::decode_call(dialect, &self.body);
+        };
+        let named = seaworthy_llm::splice(&self.body, &self.head, Some(&self.head.model), false);
+        seaworthy_llm::decode_call_in_path(dialect, in_path.as_llm(), &named)
+    }
 }
 
 /// Reads and decodes the body.
 pub(crate) async fn decode(
     exchange: &mut Exchange,
-    operation: Operation,
+    asked: Asked,
     body: RequestBody,
 ) -> Result<Request, Refusal> {
     let body = read(body).await?;
-    let head = head(operation, &body)?;
+    let Asked {
+        operation,
+        in_path,
+        framing,
+        query,
+    } = asked;
+    let head = head(operation, in_path.as_ref(), &body)?;
     if head.previous_response_id.is_some() {
         // Answers are not kept here, and a provider's own are not the caller's to name.
         let message = "Answers are not stored, so that there is none to continue: send the whole \
@@ -41,6 +73,9 @@ pub(crate) async fn decode(
         head,
         received: body.clone(),
         body,
+        in_path,
+        framing,
+        query,
     })
 }
 
@@ -50,12 +85,20 @@ pub(crate) async fn read(body: RequestBody) -> Result<Bytes, Refusal> {
 }
 
 /// Reads the head of a body.
-pub(crate) fn head(operation: Operation, body: &Bytes) -> Result<Head, Fault> {
-    match operation {
-        Operation::Chat(dialect) => seaworthy_llm::head(dialect, body),
-        Operation::CountTokens => seaworthy_llm::count_tokens_head(operation.dialect(), body),
-        Operation::Embeddings => seaworthy_llm::plain_head(PlainOperation::Embeddings, body),
-        Operation::Moderations => seaworthy_llm::plain_head(PlainOperation::Moderations, body),
+fn head(operation: Operation, in_path: Option<&InPath>, body: &Bytes) -> Result<Head, Fault> {
+    let in_path = in_path.map(InPath::as_llm);
+    match (operation, in_path) {
+        (Operation::Chat(dialect), None) => seaworthy_llm::head(dialect, body),
+        (Operation::Chat(dialect), Some(path)) => seaworthy_llm::head_in_path(dialect, path, body),
+        (Operation::CountTokens(dialect), path) => {
+            seaworthy_llm::count_tokens_head(dialect, path, body)
+        }
+        (Operation::Embeddings, path) => {
+            seaworthy_llm::plain_head(PlainOperation::Embeddings, path, body)
+        }
+        (Operation::Moderations, path) => {
+            seaworthy_llm::plain_head(PlainOperation::Moderations, path, body)
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use http::{HeaderMap, Response};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
+use seaworthy_llm::Framing;
 
 use crate::echo::{self, EchoReply};
 use crate::exchange::Exchange;
 use crate::guards::output::guard_reply;
 use crate::headers;
-use crate::provider::Backend;
+use crate::provider::{Backend, Remote};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::snapshot::Target;
@@ -31,7 +32,7 @@ pub(crate) enum Reply {
     /// The built-in model's answer.
     Echo(EchoReply),
     /// An estimate of input tokens, for which nobody was asked.
-    Estimated(u64),
+    Estimated { dialect: Dialect, tokens: u64 },
 }
 
 /// What has to be done to a provider's answer before it is the caller's.
@@ -39,12 +40,16 @@ pub(crate) enum Reply {
 pub(crate) enum Back {
     /// It is in the caller's dialect.
     Direct {
+        /// How a stream comes.
+        framing: Framing,
         /// Whether the stream carries usage that the caller did not ask for.
         strip_usage: bool,
     },
     /// It is in another dialect.
     Translated {
         translation: Translation,
+        /// How the caller wants to have a stream.
+        framing: Framing,
         /// Whether the caller asked for usage within the stream.
         include_usage: bool,
     },
@@ -64,7 +69,6 @@ pub(crate) async fn dispatch(
     reservation: &Reservation,
     request: Screened,
     mut headers: HeaderMap,
-    query: Option<String>,
 ) -> Result<Reply, Refusal> {
     let target = &plan.target;
     let Backend::Remote(remote) = &target.provider.backend else {
@@ -73,14 +77,10 @@ pub(crate) async fn dispatch(
     headers::strip_request(&mut headers);
     let outbound = match plan.way {
         Way::Estimated => return estimate(&request),
-        Way::Translated(translation) => translate(
-            exchange,
-            translation,
-            &request,
-            &target.model,
-            (&mut headers, query),
-        )?,
-        Way::Direct | Way::BuiltIn => pass(&request, &target.model, query),
+        Way::Translated(translation) => {
+            translate(exchange, translation, &request, target, &mut headers)?
+        }
+        Way::Direct | Way::BuiltIn => pass(&request, remote, &target.model),
     };
     let Outbound {
         path_and_query,
@@ -125,19 +125,32 @@ pub(crate) async fn dispatch(
 }
 
 /// The caller's own bytes, except for the few that have to change.
-fn pass(request: &Screened, model: &str, query: Option<String>) -> Outbound {
+fn pass(request: &Screened, remote: &Remote, model: &str) -> Outbound {
     let strip_usage = is_usage_to_be_forced(request);
-    let body = seaworthy_llm::splice(&request.body, &request.head, Some(model), strip_usage);
-    let path = request.operation.upstream_path(model, request.head.stream);
-    let mut path_and_query = path.into_owned();
-    if let Some(query) = query {
-        // The caller's own query says all that the dialect's usual one does.
-        let path_bytes = path_and_query.find('?').unwrap_or(path_and_query.len());
-        path_and_query.truncate(path_bytes);
-        path_and_query.push('?');
-        path_and_query.push_str(&query);
+    let place = remote.place(request.operation, model, request.head.stream);
+    // A body that leaves the model to the path need not name it where the provider's path does.
+    let name = (request.head.names_model() || !place.names_model).then_some(model);
+    let body = seaworthy_llm::splice(&request.body, &request.head, name, strip_usage);
+    let mut path_and_query = place.path.into_owned();
+    if request.framing == Framing::JsonArray
+        && let Some(query) = path_and_query.find('?')
+    {
+        // The caller did not ask for server-sent events.
+        path_and_query.truncate(query);
     }
-    let back = Back::Direct { strip_usage };
+    if let Some(query) = &request.query {
+        let joint = if path_and_query.contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        path_and_query.push(joint);
+        path_and_query.push_str(query);
+    }
+    let back = Back::Direct {
+        framing: request.framing,
+        strip_usage,
+    };
     Outbound {
         path_and_query,
         body,
@@ -150,23 +163,27 @@ fn translate(
     exchange: &mut Exchange,
     translation: Translation,
     request: &Screened,
-    model: &str,
-    (headers, query): (&mut HeaderMap, Option<String>),
+    target: &Target,
+    headers: &mut HeaderMap,
 ) -> Result<Outbound, Refusal> {
-    let encoded = translation.request(&request.body, model)?;
+    let Backend::Remote(remote) = &target.provider.backend else {
+        let message = "Only calls of providers are translated.";
+        return Err(Refusal::new(Code::Internal, message));
+    };
+    let encoded = translation.request(request, &target.model)?;
     exchange.dropped.extend(encoded.dropped);
     exchange.dropped.extend(translation.headers(headers));
-    exchange
-        .dropped
-        .extend(query.map(|_| lost_around_the_body("query".to_owned())));
+    let query = request.query.as_ref();
+    let lost = query.map(|_| lost_around_the_body("query".to_owned()));
+    exchange.dropped.extend(lost);
     let operation = Operation::Chat(translation.provider);
+    let place = remote.place(operation, &target.model, request.head.stream);
     Ok(Outbound {
-        path_and_query: operation
-            .upstream_path(model, request.head.stream)
-            .into_owned(),
+        path_and_query: place.path.into_owned(),
         body: encoded.body.into(),
         back: Back::Translated {
             translation,
+            framing: request.framing,
             include_usage: request.head.include_usage,
         },
     })
@@ -174,10 +191,11 @@ fn translate(
 
 /// How many input tokens a request has, as far as can be told without its provider.
 fn estimate(request: &Screened) -> Result<Reply, Refusal> {
-    let call = seaworthy_llm::decode_call(request.operation.dialect(), &request.body)?;
-    Ok(Reply::Estimated(seaworthy_llm::usage::estimate_input(
-        &call,
-    )))
+    let call = request.decode_call()?;
+    Ok(Reply::Estimated {
+        dialect: request.operation.dialect(),
+        tokens: seaworthy_llm::usage::estimate_input(&call),
+    })
 }
 
 /// Usage has to be in the stream for the ledger; a caller who did not ask for it does not see it.

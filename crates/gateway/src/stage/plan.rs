@@ -60,15 +60,15 @@ pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, 
 fn way(operation: Operation, provider: Option<Dialect>) -> Option<Way> {
     let caller = operation.dialect();
     match (operation, provider) {
-        (Operation::Chat(_) | Operation::CountTokens, None) => Some(Way::BuiltIn),
+        (Operation::Chat(_) | Operation::CountTokens(_), None) => Some(Way::BuiltIn),
         (Operation::Embeddings | Operation::Moderations, None) => None,
-        (Operation::Chat(_) | Operation::CountTokens, Some(dialect)) if dialect == caller => {
+        (Operation::Chat(_) | Operation::CountTokens(_), Some(dialect)) if dialect == caller => {
             Some(Way::Direct)
         }
         (Operation::Chat(_), Some(provider)) => {
             Some(Way::Translated(Translation { provider, caller }))
         }
-        (Operation::CountTokens, Some(_)) => Some(Way::Estimated),
+        (Operation::CountTokens(_), Some(_)) => Some(Way::Estimated),
         (Operation::Embeddings | Operation::Moderations, Some(dialect)) => {
             (dialect.family() == Family::OpenAi).then_some(Way::Direct)
         }
@@ -122,12 +122,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn either_dialect_reaches_every_provider_and_only_other_dialects_are_translated() {
-        let dialects = [Dialect::OpenAiChat, Dialect::AnthropicMessages];
-        for caller in dialects {
+    fn every_dialect_reaches_every_provider_and_only_other_dialects_are_translated() {
+        for caller in Dialect::ALL {
             let operation = Operation::Chat(caller);
             assert_eq!(way(operation, None), Some(Way::BuiltIn));
-            for provider in dialects {
+            for provider in Dialect::ALL {
                 let expected = match caller == provider {
                     true => Way::Direct,
                     false => Way::Translated(Translation { provider, caller }),
@@ -140,7 +139,7 @@ mod tests {
     #[test]
     fn what_a_provider_cannot_do_is_estimated_or_not_offered() {
         let (openai, anthropic) = (Dialect::OpenAiChat, Dialect::AnthropicMessages);
-        let count = |provider| way(Operation::CountTokens, provider);
+        let count = |provider| way(Operation::CountTokens(anthropic), provider);
         assert_eq!(count(Some(anthropic)), Some(Way::Direct));
         assert_eq!(count(Some(openai)), Some(Way::Estimated));
         assert_eq!(count(None), Some(Way::BuiltIn));

@@ -9,9 +9,9 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, UpstreamBody};
-use seaworthy_llm::usage;
+use seaworthy_llm::{Framing, usage};
 
-use crate::echo::EchoReply;
+use crate::echo::{self, EchoReply};
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::refusal::Refusal;
@@ -32,7 +32,7 @@ const YES: HeaderValue = HeaderValue::from_static("true");
 pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answer, Refusal> {
     match reply {
         Reply::Echo(reply) => Ok(relay_echo(exchange, reply)),
-        Reply::Estimated(tokens) => Ok(relay_estimate(tokens)),
+        Reply::Estimated { dialect, tokens } => Ok(relay_estimate(dialect, tokens)),
         Reply::Remote { response, back } => {
             let (mut head, body) = response.into_parts();
             note_request_id(exchange, &mut head.headers);
@@ -55,14 +55,22 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                         }
                     }
                 }
-                StatusCode::OK if is_event_stream(response.headers()) => match back {
-                    Back::Direct { strip_usage } => {
-                        Ok(relay_stream(exchange, response, strip_usage))
-                    }
+                StatusCode::OK if is_stream(exchange, back, response.headers()) => match back {
+                    Back::Direct {
+                        framing,
+                        strip_usage,
+                    } => Ok(relay_stream(exchange, response, framing, strip_usage)),
                     Back::Translated {
                         translation,
+                        framing,
                         include_usage,
-                    } => translated::stream(exchange, response, translation, include_usage),
+                    } => {
+                        let wanted = translated::Wanted {
+                            framing,
+                            include_usage,
+                        };
+                        translated::stream(exchange, response, translation, wanted)
+                    }
                 },
                 StatusCode::OK if is_json(response.headers()) => match back {
                     Back::Direct { .. } => relay_whole(exchange, response).await,
@@ -79,17 +87,20 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
 /// Answers that are guarded are read and written anew, also where both sides speak one dialect.
 fn guarded(exchange: &Exchange, back: Back) -> Back {
     match (back, exchange.operation()) {
-        (Back::Direct { strip_usage }, Some(Operation::Chat(dialect)))
-            if exchange.snapshot.guards.output.is_some() =>
-        {
-            Back::Translated {
-                translation: Translation {
-                    provider: dialect,
-                    caller: dialect,
-                },
-                include_usage: !strip_usage,
-            }
-        }
+        (
+            Back::Direct {
+                framing,
+                strip_usage,
+            },
+            Some(Operation::Chat(dialect)),
+        ) if exchange.snapshot.guards.output.is_some() => Back::Translated {
+            translation: Translation {
+                provider: dialect,
+                caller: dialect,
+            },
+            framing,
+            include_usage: !strip_usage,
+        },
         _ => back,
     }
 }
@@ -110,8 +121,21 @@ fn provider_name(exchange: &Exchange) -> &str {
     exchange.target().map_or("", |target| &target.provider.name)
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    content_type(headers).starts_with(b"text/event-stream")
+/// Whether an answer is a stream: its content type says so, except where it is one JSON array.
+fn is_stream(exchange: &Exchange, back: Back, headers: &HeaderMap) -> bool {
+    match framing(headers) {
+        Some(Framing::JsonArray) => {
+            let is_array = |framing| framing == Framing::JsonArray;
+            exchange.stream && matches!(back, Back::Direct { framing, .. } if is_array(framing))
+        }
+        Some(_) => true,
+        None => false,
+    }
+}
+
+fn framing(headers: &HeaderMap) -> Option<Framing> {
+    let text = str::from_utf8(content_type(headers)).ok()?;
+    Framing::of_content_type(text)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -127,12 +151,14 @@ fn content_type(headers: &HeaderMap) -> &[u8] {
 fn relay_stream(
     exchange: &Exchange,
     response: Response<UpstreamBody>,
+    asked: Framing,
     strip_usage: bool,
 ) -> Answer {
     let (head, body) = response.into_parts();
     let dialect = exchange.operation().map(Operation::dialect);
     let dialect = dialect.unwrap_or(Dialect::OpenAiChat);
-    let stream = StreamRelay::new(dialect, body, Passing::Direct { strip_usage });
+    let framing = framing(&head.headers).unwrap_or(asked);
+    let stream = StreamRelay::new(dialect, body, framing, Passing::Direct { strip_usage });
     Answer {
         status: 200,
         headers: head.headers,
@@ -150,7 +176,7 @@ async fn relay_whole(
     let used = match exchange.operation() {
         Some(Operation::Chat(dialect)) => Some(usage::from_reply(dialect, &text)),
         Some(Operation::Embeddings) => Some(seaworthy_llm::plain_usage(&text)),
-        Some(Operation::CountTokens | Operation::Moderations) | None => None,
+        Some(Operation::CountTokens(_) | Operation::Moderations) | None => None,
     };
     if let Some(used) = used {
         if used.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() {
@@ -303,11 +329,19 @@ pub(crate) fn broke_off(provider: &str, error: &Error) -> Refusal {
     .because(error)
 }
 
-fn relay_estimate(tokens: u64) -> Answer {
-    let body = serde_json::json!({"input_tokens": tokens}).to_string();
+fn relay_estimate(dialect: Dialect, tokens: u64) -> Answer {
+    let body = echo::counted(dialect, tokens);
     let mut answer = Answer::json(200, body);
     answer.headers.insert(ESTIMATED, YES);
     answer
+}
+
+/// The content type of a stream that is written here.
+fn stream_type(framing: Framing) -> HeaderValue {
+    HeaderValue::from_static(match framing {
+        Framing::ServerSentEvents => "text/event-stream; charset=utf-8",
+        other => other.content_type(),
+    })
 }
 
 fn relay_echo(exchange: &mut Exchange, reply: EchoReply) -> Answer {
@@ -329,10 +363,7 @@ fn relay_echo(exchange: &mut Exchange, reply: EchoReply) -> Answer {
         }
         EchoReply::Stream(stream) => {
             let mut headers = HeaderMap::new();
-            headers.insert(
-                http::header::CONTENT_TYPE,
-                HeaderValue::from_static("text/event-stream; charset=utf-8"),
-            );
+            headers.insert(http::header::CONTENT_TYPE, stream_type(stream.framing()));
             Answer {
                 status: 200,
                 headers,

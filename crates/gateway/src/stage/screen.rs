@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use seaworthy_core::code::Code;
-use seaworthy_core::dialect::Dialect;
 
 use crate::exchange::Exchange;
 use crate::guards::input::Refused;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::admit::Admission;
-use crate::stage::decode::{Request, head};
+use crate::stage::decode::Request;
 
 /// A request that passed every input guard.
 #[derive(Debug)]
@@ -29,20 +28,10 @@ impl Screened {
     /// Writes a bound of the output into a request that has none, so that what was reserved for it
     /// is really the most that it can use.
     pub(crate) fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
-        let field = match self.0.operation {
-            Operation::Chat(Dialect::OpenAiChat) => "max_completion_tokens",
-            Operation::Chat(Dialect::OpenAiResponses) => "max_output_tokens",
-            Operation::Chat(_) => "max_tokens",
-            _ => return Ok(()),
-        };
-        let Some(brace) = memchr::memchr(b'{', &self.0.body) else {
-            return Ok(());
-        };
-        let (before, after) = self.0.body.split_at(brace + 1);
-        let member = format!("\"{field}\":{tokens},");
-        let body = [before, member.as_bytes(), after].concat();
-        self.0.body = body.into();
-        self.0.head = head(self.0.operation, &self.0.body)?;
+        if let Operation::Chat(dialect) = self.0.operation {
+            let body = seaworthy_llm::bound_output(dialect, &self.0.body, &self.0.head, tokens);
+            self.0.replace_body(body)?;
+        }
         Ok(())
     }
 }
@@ -67,12 +56,11 @@ pub(crate) fn screen(
         let body = str::from_utf8(&request.body).map_err(|_| unreadable())?;
         let is_conversation = matches!(
             request.operation,
-            Operation::Chat(_) | Operation::CountTokens
+            Operation::Chat(_) | Operation::CountTokens(_)
         );
         let screened = guard.screen(body, is_conversation, &mut exchange.verdicts);
         if let Some(body) = screened.map_err(refusal)? {
-            request.body = body.into();
-            request.head = head(request.operation, &request.body)?;
+            request.replace_body(body.into())?;
         }
     }
     Ok(Screened(request))

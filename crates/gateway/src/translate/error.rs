@@ -3,7 +3,7 @@
 
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
-use seaworthy_llm::ProviderError;
+use seaworthy_llm::{ProviderError, error_status};
 
 /// How a caller is told about a provider's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,7 @@ pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
         },
         // Overload has a status of its own with Anthropic.
         (Family::Anthropic, 503 | 529) => usual(529),
-        (_, 529) => usual(503),
-        (_, status) => usual(status),
+        (family, status) => usual(error_status(family, status)),
     }
 }
 

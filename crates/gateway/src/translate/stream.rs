@@ -4,9 +4,10 @@ use seaworthy_core::call::Delta;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::usage::Usage;
-use seaworthy_llm::sse::Event;
 use seaworthy_llm::usage::UsageMeter;
-use seaworthy_llm::{Loss, ProviderError, StreamDecoder, StreamEncoder, StreamSettings};
+use seaworthy_llm::{
+    ErrorView, Event, Framing, Loss, ProviderError, StreamDecoder, StreamEncoder, StreamSettings,
+};
 
 use super::{Translation, error};
 use crate::guards::output::OutputGuard;
@@ -33,14 +34,15 @@ pub(crate) struct StreamTranslator {
 impl StreamTranslator {
     pub(crate) fn new(
         translation: Translation,
-        settings: StreamSettings,
+        (framing, settings): (Framing, StreamSettings),
+        (id, model): (&str, &str),
         guard: Option<OutputGuard>,
     ) -> Self {
         Self {
             translation,
-            decoder: StreamDecoder::new(translation.provider),
+            decoder: StreamDecoder::new(translation.provider).or_named(id, model),
             guard,
-            encoder: StreamEncoder::new(translation.caller, settings),
+            encoder: StreamEncoder::with_framing(translation.caller, framing, settings),
             deltas: Vec::new(),
             usage_seen: false,
             finished: false,
@@ -121,6 +123,12 @@ impl StreamTranslator {
         self.encoder.push(&Delta::Usage(usage), out);
         self.encoder.finish(out);
         Ok(())
+    }
+
+    /// Appends an error as the end of the answer.
+    pub(crate) fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+        self.ended = true;
+        self.encoder.fail_with(error, out);
     }
 
     /// Whether a guard ended the answer; what comes after is not for the caller.

@@ -11,6 +11,7 @@ mod broken_answers;
 mod cache;
 mod confidential;
 mod crowd;
+mod faces;
 mod faithful;
 mod guards;
 mod idempotency;

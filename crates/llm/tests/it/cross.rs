@@ -7,7 +7,7 @@ mod forget;
 
 use crate::{
     golden,
-    support::{DIALECTS, cut, told},
+    support::{DIALECTS, cut, decode_of, told},
 };
 use cases::{calls, replies};
 use forget::{alike, alike_reply, forget, forget_in_reply};
@@ -16,8 +16,8 @@ use seaworthy_core::{
     dialect::Dialect,
 };
 use seaworthy_llm::{
-    Framing, InPath, Loss, StreamDecoder, StreamEncoder, StreamSettings, decode_call_in_path,
-    decode_reply, encode_call, encode_reply,
+    Framing, InPath, Loss, StreamDecoder, StreamEncoder, StreamSettings, decode_reply, encode_call,
+    encode_reply,
 };
 use std::{fmt::Write as _, path::Path};
 
@@ -28,7 +28,7 @@ fn through(dialect: Dialect, call: &Call) -> Result<(Call, Vec<Loss>), Vec<Loss>
         model: &call.model,
         stream: call.stream,
     };
-    let read = decode_call_in_path(dialect, in_path, &encoded.body).unwrap();
+    let read = decode_of(dialect, in_path, &encoded.body).unwrap();
     Ok((read, encoded.dropped))
 }
 

@@ -2,14 +2,14 @@
 
 use crate::{
     golden,
-    support::{DIALECTS, IN_PATH, cut, events},
+    support::{DIALECTS, cut, events, head_of},
 };
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_llm::{
     Framing, StreamDecoder, StreamEncoder, StreamSettings, decode_call, decode_reply, encode_call,
-    encode_reply, head, head_in_path, splice, usage,
+    encode_reply, head, splice, usage,
 };
 use serde_json::{Map, Value, json};
 
@@ -288,7 +288,7 @@ static TRAFFIC: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(|| 
 fn read_as_everything(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
     for dialect in DIALECTS {
-        if let Ok(head) = head_in_path(dialect, IN_PATH, &body) {
+        if let Ok(head) = head_of(dialect, &body) {
             let _ = splice(&body, &head, Some("another"), true);
         }
         let call = decode_call(dialect, bytes);

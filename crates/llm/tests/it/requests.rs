@@ -2,14 +2,11 @@
 
 use crate::{
     golden,
-    support::{DIALECTS, IN_PATH, account, assert_is_json, text},
+    support::{DIALECTS, IN_PATH, account, assert_is_json, decode_of, head_of, text},
 };
 use bytes::Bytes;
 use seaworthy_core::dialect::Dialect;
-use seaworthy_llm::{
-    Fault, Feature, InPath, decode_call, decode_call_in_path, encode_call, head, head_in_path,
-    splice,
-};
+use seaworthy_llm::{Fault, Feature, InPath, decode_call, encode_call, head, splice};
 use std::{fmt::Write as _, fs};
 
 #[test]
@@ -17,8 +14,8 @@ fn recorded_requests_read_and_translate_as_before() {
     for dialect in DIALECTS {
         for path in golden::fixtures(dialect.as_str(), "request") {
             let body = Bytes::from(fs::read(&path).unwrap());
-            let head = head_in_path(dialect, IN_PATH, &body).unwrap();
-            let call = decode_call_in_path(dialect, IN_PATH, &body).unwrap();
+            let head = head_of(dialect, &body).unwrap();
+            let call = decode_of(dialect, IN_PATH, &body).unwrap();
             assert_eq!(head.model, call.model, "{}", path.display());
             assert_eq!(head.stream, call.stream, "{}", path.display());
             assert_eq!(head.max_output_tokens, call.max_output_tokens);
@@ -45,7 +42,7 @@ fn recorded_requests_read_and_translate_as_before() {
 fn a_translation_back_and_forth_keeps_the_call() {
     for dialect in DIALECTS {
         for path in golden::fixtures(dialect.as_str(), "request") {
-            let call = decode_call_in_path(dialect, IN_PATH, &fs::read(&path).unwrap()).unwrap();
+            let call = decode_of(dialect, IN_PATH, &fs::read(&path).unwrap()).unwrap();
             for target in DIALECTS {
                 let Ok(once) = encode_call(target, &call) else {
                     continue;
@@ -54,7 +51,7 @@ fn a_translation_back_and_forth_keeps_the_call() {
                     model: &call.model,
                     stream: call.stream,
                 };
-                let read_back = decode_call_in_path(target, in_path, &once.body).unwrap();
+                let read_back = decode_of(target, in_path, &once.body).unwrap();
                 let twice = encode_call(target, &read_back).unwrap();
                 assert_eq!(text(&once.body), text(&twice.body), "{}", path.display());
                 let again = twice
@@ -76,7 +73,7 @@ fn malformed_requests_are_refused_with_a_sentence_that_helps() {
                 Some(Fault { message, param }) => format!("{message}\n  param {param:?}"),
                 None => "fine".to_owned(),
             };
-            let by_head = head_in_path(dialect, IN_PATH, &body).err();
+            let by_head = head_of(dialect, &body).err();
             let by_decode = decode_call(dialect, &body).err();
             assert!(
                 by_head.is_some() || by_decode.is_some(),
@@ -154,7 +151,7 @@ fn nothing_is_copied_when_nothing_changes() {
         ),
     ] {
         let body = Bytes::from(body.to_owned());
-        let head = head_in_path(dialect, IN_PATH, &body).unwrap();
+        let head = head_of(dialect, &body).unwrap();
         let same = splice(&body, &head, Some("a"), true);
         assert_eq!(same.as_ptr(), body.as_ptr());
     }
@@ -164,7 +161,7 @@ fn nothing_is_copied_when_nothing_changes() {
 fn only_counting_needs_no_bound() {
     let body = Bytes::from_static(br#"{"model":"a","messages":[{"role":"user"}]}"#);
     assert!(head(Dialect::AnthropicMessages, &body).is_err());
-    assert!(seaworthy_llm::count_tokens_head(Dialect::AnthropicMessages, &body).is_ok());
+    assert!(seaworthy_llm::count_tokens_head(Dialect::AnthropicMessages, None, &body).is_ok());
 }
 
 #[test]

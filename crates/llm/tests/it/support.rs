@@ -1,8 +1,12 @@
 //! What the tests share: the dialects, and readable accounts of results.
 
 use bytes::Bytes;
+use seaworthy_core::call::Call;
 use seaworthy_core::{dialect::Dialect, usage::Usage};
-use seaworthy_llm::{Event, Framer, Framing, FramingError, InPath, Loss};
+use seaworthy_llm::{
+    Event, Fault, Framer, Framing, FramingError, Head, InPath, Loss, decode_call,
+    decode_call_in_path, head, head_in_path,
+};
 use std::path::Path;
 
 /// Every dialect.
@@ -133,5 +137,26 @@ pub(crate) fn assert_data_is_json(framing: Framing, stream: &[u8]) {
         if data != b"[DONE]" {
             assert_is_json(data);
         }
+    }
+}
+
+/// Whether requests of a dialect name their model in the path.
+fn names_in_path(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Gemini | Dialect::BedrockConverse)
+}
+
+/// The head of a request, whose path is [`IN_PATH`] where the dialect has one.
+pub(crate) fn head_of(dialect: Dialect, body: &Bytes) -> Result<Head, Fault> {
+    match names_in_path(dialect) {
+        true => head_in_path(dialect, IN_PATH, body),
+        false => head(dialect, body),
+    }
+}
+
+/// A whole request, whose path is this one where the dialect has one.
+pub(crate) fn decode_of(dialect: Dialect, path: InPath<'_>, body: &[u8]) -> Result<Call, Fault> {
+    match names_in_path(dialect) {
+        true => decode_call_in_path(dialect, path, body),
+        false => decode_call(dialect, body),
     }
 }

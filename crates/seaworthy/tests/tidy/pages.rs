@@ -137,7 +137,7 @@ fn the_reference_of_metrics_lists_every_metric_and_no_other() {
 
 #[test]
 fn the_reference_of_the_api_lists_every_route_and_no_other() {
-    let source = read("crates/gateway/src/routes.rs");
+    let source = read("crates/gateway/src/routes/table.rs");
     let table = source
         .split_once("ROUTES: &[Route] = &[")
         .and_then(|(_, rest)| rest.split_once("\n];"));
@@ -158,7 +158,7 @@ fn the_reference_of_the_api_lists_every_route_and_no_other() {
         .collect();
     compare(
         "docs/reference/http.md",
-        "crates/gateway/src/routes.rs",
+        "crates/gateway/src/routes/table.rs",
         &documented,
         &routes,
     );

@@ -190,9 +190,24 @@ pub(crate) async fn begin(
 }
 
 fn asked_for(errand: &Errand) -> Fingerprint {
-    let operation = errand.request.operation;
-    let action = format!("{} {}", operation.as_str(), operation.dialect().as_str());
-    key::of_request(&action, errand.query.as_deref(), &errand.request.received)
+    let request = &errand.request;
+    // What some dialects say in the path is as much of the request as its body.
+    let action = [
+        request.operation.as_str(),
+        request.operation.dialect().as_str(),
+        if request.head.stream {
+            "stream"
+        } else {
+            "whole"
+        },
+        request.framing.content_type(),
+        &request.head.model,
+    ];
+    key::of_request(
+        &action.join(" "),
+        request.query.as_deref(),
+        &request.received,
+    )
 }
 
 fn take(

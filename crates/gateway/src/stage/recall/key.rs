@@ -49,7 +49,8 @@ pub(crate) fn of_answer(
         } else {
             "whole"
         },
-        errand.query.as_deref().unwrap_or_default(),
+        request.framing.content_type(),
+        request.query.as_deref().unwrap_or_default(),
     ] {
         key.part(part.as_bytes());
     }

@@ -7,9 +7,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use seaworthy_core::call::Reply;
 use seaworthy_core::code::Code;
 use seaworthy_edge::client::UpstreamBody;
-use seaworthy_llm::{ErrorView, StreamSettings, decode_error, encode_error, usage};
+use seaworthy_llm::{ErrorView, Framing, StreamSettings, decode_error, usage};
 
-use super::{ESTIMATED, YES, collect, estimate, joined, provider_name, retry_headers, unexpected};
+use super::{
+    ESTIMATED, YES, collect, estimate, framing, joined, provider_name, retry_headers, stream_type,
+    unexpected,
+};
 use crate::exchange::Exchange;
 use crate::guards::output::{OutputGuard, guard_reply};
 use crate::refusal::Refusal;
@@ -18,31 +21,37 @@ use crate::reply::{Answer, Content};
 use crate::translate::stream::StreamTranslator;
 use crate::translate::{Translation, error as errors};
 
+/// How the caller wants to have a stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) framing: Framing,
+    pub(super) include_usage: bool,
+}
+
 /// A stream, which is translated as it is sent.
 pub(super) fn stream(
     exchange: &Exchange,
     response: Response<UpstreamBody>,
     translation: Translation,
-    include_usage: bool,
+    wanted: Wanted,
 ) -> Result<Answer, Refusal> {
     let (head, body) = response.into_parts();
-    if !exchange.stream {
+    let framing = framing(&head.headers).filter(|_| exchange.stream);
+    let Some(framing) = framing else {
         return Err(unexpected(exchange, head.status, &head.headers));
-    }
+    };
     let settings = StreamSettings {
-        include_usage,
+        include_usage: wanted.include_usage,
         created_unix_s: exchange.gateway.clock.now().seconds(),
     };
     let engine = exchange.snapshot.guards.output.as_ref();
     let guard = engine.map(|engine| OutputGuard::new(Arc::clone(engine)));
-    let translator = StreamTranslator::new(translation, settings, guard);
+    let names = (exchange.request_id.as_str(), exchange.model_name());
+    let translator = StreamTranslator::new(translation, (wanted.framing, settings), names, guard);
     let passing = Passing::Translated(Box::new(translator));
     let mut headers = HeaderMap::new();
-    headers.insert(
-        http::header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream; charset=utf-8"),
-    );
-    let relay = StreamRelay::new(translation.caller, body, passing);
+    headers.insert(http::header::CONTENT_TYPE, stream_type(wanted.framing));
+    let relay = StreamRelay::new(translation.caller, body, framing, passing);
     Ok(Answer {
         status: 200,
         headers,
@@ -72,12 +81,14 @@ pub(super) async fn whole(
     }
     let now = exchange.gateway.clock.now().seconds();
     let engine = exchange.snapshot.guards.output.clone();
+    let id = exchange.request_id.as_str().to_owned();
+    let model = exchange.model_name().to_owned();
     let guard = |reply: &mut Reply| {
         if let Some(engine) = &engine {
             guard_reply(engine, reply, &mut exchange.verdicts);
         }
     };
-    let encoded = translation.reply(&text, used, now, guard);
+    let encoded = translation.reply(&text, (used, (&id, &model)), now, guard);
     let encoded = encoded.map_err(|fault| {
         // The fault's sentence may quote the answer; where it is does not.
         let place = fault
@@ -130,7 +141,7 @@ pub(super) async fn error(
         param: None,
         request_id: Some(exchange.request_id.as_str()),
     };
-    let mut answer = Answer::json(told.status, encode_error(family, &view));
+    let mut answer = Answer::error(family, &view);
     answer.headers.extend(retry_headers(&head.headers));
     if told.is_final {
         let name = HeaderName::from_static("x-should-retry");
