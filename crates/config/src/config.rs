@@ -3,6 +3,7 @@
 mod auth;
 mod cache;
 mod costs;
+mod guard_rules;
 mod guards;
 mod limits;
 mod provider;
@@ -20,7 +21,11 @@ pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
     RequestCaps, SpendLimits, UnknownPricePolicy,
 };
-pub use self::guards::{Filter, InputValidation, OutputHandling};
+pub use self::guard_rules::{
+    AfterUntrusted, Ask, CodeRules, GuardAction, GuardPlace, GuardPolicy, GuardScope, Guards,
+    Moderation, OnFailure, Opinion, PromptLeaks, Severity,
+};
+pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, OutputHandling};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
 pub use self::server::Server;
@@ -68,6 +73,8 @@ pub struct Config {
     pub cache: Cache,
     /// Requests with an `Idempotency-Key`: the same key gets the same answer.
     pub idempotency: Idempotency,
+    /// What guards do, beyond `input_validation` and `output_handling`.
+    pub guards: Guards,
     /// What is written to the log, and how.
     pub logging: Logging,
 }

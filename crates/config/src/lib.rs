@@ -31,8 +31,12 @@ pub use config::{
     ProviderTimeouts, RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage,
     UnknownPricePolicy,
 };
+pub use config::{
+    AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,
+    GuardPolicy, GuardScope, Guards, InputValidation, Moderation, OnFailure, Opinion,
+    OutputHandling, PromptLeaks, Severity as GuardSeverity,
+};
 pub use config::{Cache, CacheScope, Idempotency};
-pub use config::{Filter, InputValidation, OutputHandling};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};

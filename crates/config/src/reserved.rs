@@ -2,30 +2,12 @@
 //! errors: a control that is configured and not enforced is worse than none.
 
 /// Sections and keys, with what is going to read them.
-const SECTIONS: [(&str, &str); 46] = [
+const SECTIONS: [(&str, &str); 35] = [
     ("cost_dashboard", "the dashboard"),
     ("degradation_tiers", "degradation"),
     ("alerts", "alerting"),
     ("health_endpoints", "configurable health checks"),
     ("dependency_checks", "dependency checks"),
-    ("input_validation.no_path_traversal", "file references"),
-    ("input_validation.whitelist_extensions", "file references"),
-    ("input_validation.require_within_project", "file references"),
-    (
-        "input_validation.requests_per_minute",
-        "here; `rate_limits` limits requests",
-    ),
-    (
-        "input_validation.requests_per_hour",
-        "here; `rate_limits` limits requests",
-    ),
-    (
-        "input_validation.concurrent_requests",
-        "here; `rate_limits` limits requests",
-    ),
-    ("output_handling.escape_shell_commands", "shell commands"),
-    ("output_handling.validate_generated_code", "generated code"),
-    ("output_handling.sandbox_code_execution", "the sandbox"),
     ("api_key_practices", "key management"),
     ("audit_log", "the audit log"),
     ("logging_levels", "log contents"),
@@ -53,8 +35,6 @@ const SECTIONS: [(&str, &str); 46] = [
     ("agent.tools", "the agent runtime"),
     ("agent.workflows", "the agent runtime"),
     ("agent.security.auth", "authentication"),
-    ("agent.security.output", "output guards"),
-    ("agent.security.validation", "input guards"),
     ("agent.security.rate_limit.fallback_to_session", "sessions"),
     ("agent.security.rate_limit.redis", "shared state"),
     ("agent.security.rate_limit.require_user_id", "sessions"),

@@ -1,6 +1,7 @@
 //! What the options must be together: references that lead somewhere, choices that fit.
 
 mod auth;
+mod guards;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     }
     check.models();
     check.limits();
+    check.guards();
     check.findings
 }
 

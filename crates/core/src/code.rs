@@ -83,6 +83,8 @@ codes! {
     ContentTooLong = "content_too_long", 400, Caller;
     /// A guard found something in the request that must not leave.
     ContentFilter = "content_filter", 400, Caller;
+    /// A topic or a tool of the request is none that this gateway is for.
+    OutOfScope = "out_of_scope", 400, Caller;
     /// The request can use more than a single request may.
     RequestOverCap = "request_over_cap", 400, Caller;
     /// A limit of requests, of tokens or of requests at the same time is reached.

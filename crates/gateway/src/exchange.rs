@@ -17,6 +17,7 @@ use seaworthy_core::usage::Usage;
 use seaworthy_llm::Loss;
 
 use crate::gateway::Gateway;
+use crate::guards::guarding::Guarding;
 use crate::guards::verdicts::Verdicts;
 use crate::open_call::OpenCall;
 use crate::routes::{Action, Operation};
@@ -60,6 +61,8 @@ pub(crate) struct Exchange {
     pub(crate) upstream_request_id: Option<String>,
     /// What a translation between two dialects left out so far.
     pub(crate) dropped: Vec<Loss>,
+    /// What guards the answer; `None` until the request was screened, and where nothing is guarded.
+    pub(crate) guarding: Option<Arc<Guarding>>,
     /// What guards decided about the request and its answer.
     pub(crate) verdicts: Verdicts,
     /// How the caller stands under its limits.
@@ -110,6 +113,7 @@ impl Exchange {
             detail: None,
             upstream_request_id: None,
             dropped: Vec::new(),
+            guarding: None,
             verdicts: Verdicts::default(),
             limit_headers: HeaderMap::new(),
             permit: None,
@@ -147,6 +151,7 @@ impl Exchange {
             detail: None,
             upstream_request_id: None,
             dropped: Vec::new(),
+            guarding: self.guarding.clone(),
             verdicts: Verdicts::default(),
             limit_headers: HeaderMap::new(),
             permit: None,
@@ -188,6 +193,12 @@ impl Exchange {
     /// What the call has used so far, if one was dispatched.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.call.as_ref().and_then(OpenCall::usage)
+    }
+
+    /// What guards the answer, if anything of it may change.
+    pub(crate) fn answer_guard(&self) -> Option<&Arc<Guarding>> {
+        let guarding = self.guarding.as_ref();
+        guarding.filter(|guarding| guarding.reads_answers())
     }
 
     /// Size of the request, to estimate its tokens should the provider not say.

@@ -1,28 +1,44 @@
-//! Guards of the content: built from `input_validation` and `output_handling`, and only from them.
+//! Guards of the content: built from `input_validation`, `output_handling`, their counterparts of the
+//! agent and `guards`, and only from them.
 //!
 //! [`input`] screens requests before they leave, [`output`] answers before the caller sees them.
 //! Without these sections there are no guards and no text is looked at.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use seaworthy_config::{Config, Filter, InputValidation, OutputHandling};
-use seaworthy_guard::engine::DEFAULT_HOLDBACK_BYTES;
+use regex::RegexSet;
+use seaworthy_config::{AfterUntrusted, Config, OnFailure};
 use seaworthy_guard::injection::{InjectionError, InjectionJudge};
 use seaworthy_guard::input::Lengths;
-use seaworthy_guard::input::path::AbsolutePaths;
-use seaworthy_guard::pii::Pii;
-use seaworthy_guard::policy::{PolicyLine, Selector};
-use seaworthy_guard::secrets::{Secrets, ShapeError};
+use seaworthy_guard::input::reference::FileRules;
+use seaworthy_guard::input::scope::Scope;
+use seaworthy_guard::leak::CanaryError;
+use seaworthy_guard::moderation::{ModerationError, ModerationJudge};
+use seaworthy_guard::policy::Selector;
+use seaworthy_guard::secrets::ShapeError;
 use seaworthy_guard::trigger::TriggerError;
-use seaworthy_guard::{Action, Category, Detector, Engine, EngineError, Place, Policy};
+use seaworthy_guard::{Category, Engine, EngineError, Policy, Severity, VaultKey};
+use seaworthy_guard_code::CodePolicy;
 
-pub(crate) mod arguments;
+mod arguments;
+mod build;
+pub(crate) mod guarding;
 pub(crate) mod input;
+mod links;
+mod moderate;
+mod outbound;
 pub(crate) mod output;
-pub(crate) mod texts;
+mod pipe;
+mod policy;
+mod said;
+mod texts;
+mod tools;
 pub(crate) mod verdicts;
 
-use input::InputGuard;
+pub(crate) use policy::Who;
+
+use policy::Lines;
 
 /// Why the guards could not be built. Then the configuration is refused: there is no way to run
 /// without a guard that is asked for.
@@ -37,117 +53,151 @@ pub enum GuardError {
     /// The judge of injections.
     #[error("the judge of injections is broken")]
     Injection(#[from] InjectionError),
+    /// The judge of harmful content.
+    #[error("the judge of harmful content is broken")]
+    Moderation(#[from] ModerationError),
     /// Detectors and policy do not fit.
-    #[error("the detectors do not fit the policy")]
+    #[error("the detectors do not fit the policy: {0}")]
     Engine(#[from] EngineError),
+    /// A rule file cannot be read.
+    #[error("the rule file `{path}` of `guards.rule_files` cannot be read: {source}")]
+    RuleFile {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A rule of the operator.
+    #[error("`guards.rule_files`: {0}")]
+    Rule(#[source] seaworthy_guard::custom::RuleError),
+    /// A topic.
+    #[error("`guards.scope.denied_topics`: {0}")]
+    Topic(#[source] seaworthy_guard::custom::RuleError),
+    /// A canary.
+    #[error("`guards.prompt_leaks.canaries`: {0}")]
+    Canary(#[from] CanaryError),
+    /// A regular expression.
+    #[error("`blocked_patterns`: {0}")]
+    Pattern(#[from] regex::Error),
+    /// A policy speaks of something that nothing finds.
+    #[error("`guards.policies` speak of `{0}`, which is neither a family nor a rule; rules: {1}")]
+    Unknown(String, String),
+    /// The folder of the project.
+    #[error("`guards.project_root`: `{path}` cannot be opened: {source}")]
+    Root {
+        /// The folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The parts of a configuration that guards are built from.
+#[derive(Debug, Clone, PartialEq)]
+struct Source {
+    input: seaworthy_config::InputValidation,
+    output: seaworthy_config::OutputHandling,
+    guards: seaworthy_config::Guards,
+    /// What stands in the rule files.
+    rules: Vec<String>,
 }
 
 /// The guards of one configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Guards {
-    built_from: (InputValidation, OutputHandling),
-    pub(crate) input: Option<InputGuard>,
-    pub(crate) output: Option<Arc<Engine>>,
+    built_from: Option<Source>,
+    /// `None` where there is nothing to look for.
+    pub(crate) rules: Option<Arc<Rules>>,
+}
+
+/// What is looked for, and what follows.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    lines: Lines,
+    /// The policy of everybody, where it does not depend on who asks.
+    shared: Option<Policy>,
+    inbound: Option<Sided>,
+    outbound: Option<Sided>,
+    lengths: Lengths,
+    strip_html_tags: bool,
+    injection: Option<InjectionJudge>,
+    blocked_patterns: Option<RegexSet>,
+    moderation: Option<ModerationJudge>,
+    least_severity: Severity,
+    files: Option<FileRules>,
+    scope: Scope,
+    side_effect_tools: Vec<String>,
+    after_untrusted: AfterUntrusted,
+    /// How many words in a row of the system prompt are a leak.
+    overlap_words: Option<usize>,
+    plant_canary: bool,
+    code: CodePolicy,
+    sandbox_only: bool,
+    mark_untrusted: bool,
+    on_failure: OnFailure,
+    vault_key: VaultKey,
+}
+
+/// An engine for one direction, and the names of its rules.
+#[derive(Debug)]
+struct Sided {
+    engine: Arc<Engine>,
+    rules: std::collections::HashSet<String>,
+}
+
+impl Rules {
+    /// Whether a line of a policy speaks of harmful content.
+    fn is_of_moderation(&self, selector: &Selector) -> bool {
+        match selector {
+            Selector::Category(category) => *category == Category::Moderation,
+            Selector::Rule(id) => build::MODERATION_CATEGORIES.contains(&id.as_str()),
+        }
+    }
 }
 
 impl Guards {
-    /// Whether there is nothing to look for.
-    pub(crate) fn are_off(&self) -> bool {
-        self.input.is_none() && self.output.is_none()
-    }
-
     /// Builds what the configuration asks for; what did not change is kept.
     pub(crate) fn build(
         config: &Config,
         known: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, GuardError> {
-        let (input, output) = (&config.input_validation, &config.output_handling);
-        let is_same =
-            |known: &&Arc<Self>| known.built_from.0 == *input && known.built_from.1 == *output;
-        if let Some(known) = known.filter(is_same) {
+        let source = Source {
+            input: config.input_rules(),
+            output: config.output_rules(),
+            guards: config.guards.clone(),
+            rules: read_rule_files(&config.guards.rule_files)?,
+        };
+        if let Some(known) = known.filter(|known| known.built_from.as_ref() == Some(&source)) {
             return Ok(Arc::clone(known));
         }
+        let key = known.and_then(|known| Some(known.rules.as_ref()?.vault_key.clone()));
+        let rules = build::rules(&source, key.unwrap_or_default())?;
         Ok(Arc::new(Self {
-            built_from: (input.clone(), output.clone()),
-            input: input_guard(input)?,
-            output: engine(&[
-                (Kind::Secrets, output.filter_secrets),
-                (Kind::Pii, output.redact_pii),
-                (Kind::Paths, output.sanitize_paths),
-            ])?
-            .map(Arc::new),
+            built_from: Some(source),
+            rules: rules.map(Arc::new),
         }))
     }
 }
 
-fn input_guard(config: &InputValidation) -> Result<Option<InputGuard>, GuardError> {
-    if *config == InputValidation::default() {
-        return Ok(None);
-    }
-    let injection = match config.reject_known_injection_patterns {
-        true => Some(InjectionJudge::built_in()?),
-        false => None,
-    };
-    Ok(Some(InputGuard {
-        lengths: Lengths {
-            max_input_length: config.max_input_length.map(Into::into),
-            max_question_length: config.max_question_length.map(Into::into),
-            max_tool_param_length: None,
-        },
-        strip_html_tags: config.strip_html_tags,
-        injection,
-        engine: engine(&[
-            (Kind::Secrets, config.filter_secrets),
-            (Kind::Pii, config.redact_pii),
-        ])?,
-    }))
-}
+/// The largest rule file, in bytes.
+const MAX_RULE_FILE: u64 = 1024 * 1024;
 
-/// What an engine can look for.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Secrets,
-    Pii,
-    Paths,
-}
-
-impl Kind {
-    fn categories(self) -> &'static [Category] {
-        match self {
-            Self::Secrets => &[Category::Secret, Category::GenericSecret],
-            Self::Pii => &[Category::Pii],
-            Self::Paths => &[Category::Path],
+fn read_rule_files(paths: &[String]) -> Result<Vec<String>, GuardError> {
+    let read = |path: &String| {
+        let size = std::fs::metadata(PathBuf::from(path))?.len();
+        if size > MAX_RULE_FILE {
+            let message = format!("it is larger than {MAX_RULE_FILE} bytes");
+            return Err(std::io::Error::other(message));
         }
-    }
-
-    fn detector(self) -> Result<Box<dyn Detector>, GuardError> {
-        Ok(match self {
-            Self::Secrets => Box::new(Secrets::built_in()?),
-            Self::Pii => Box::new(Pii::built_in()?),
-            Self::Paths => Box::new(AbsolutePaths::built_in()?),
+        std::fs::read_to_string(path)
+    };
+    paths
+        .iter()
+        .map(|path| {
+            read(path).map_err(|source| GuardError::RuleFile {
+                path: path.clone(),
+                source,
+            })
         })
-    }
-}
-
-/// An engine for the kinds that are on, if any is.
-fn engine(wanted: &[(Kind, Filter)]) -> Result<Option<Engine>, GuardError> {
-    let (mut detectors, mut lines) = (Vec::new(), Vec::new());
-    for (kind, filter) in wanted {
-        let action = match filter {
-            Filter::Off => continue,
-            Filter::Redact => Action::Redact,
-            Filter::Block => Action::Block,
-        };
-        detectors.push(kind.detector()?);
-        lines.extend(kind.categories().iter().map(|category| PolicyLine {
-            selector: Selector::Category(*category),
-            places: Place::ALL.to_vec(),
-            action,
-        }));
-    }
-    if detectors.is_empty() {
-        return Ok(None);
-    }
-    let engine = Engine::new(detectors, Policy { lines }, DEFAULT_HOLDBACK_BYTES)?;
-    Ok(Some(engine))
+        .collect()
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(
     let request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
     let admission = admit(exchange, &principal)?;
-    let request = screen(exchange, request, &admission)?;
+    let request = screen(exchange, request, &caller.headers, &admission)?;
     let errand = Errand {
         principal,
         request,

@@ -39,7 +39,7 @@ pub enum EngineError {
 
 /// Detectors and what follows their matches.
 pub struct Engine {
-    detectors: Vec<Box<dyn Detector>>,
+    detectors: Vec<Arc<dyn Detector>>,
     policy: Policy,
     holdback_bytes: usize,
 }
@@ -66,6 +66,25 @@ impl Engine {
     /// Joins detectors and policy; refuses what could not be kept.
     pub fn new(
         detectors: Vec<Box<dyn Detector>>,
+        policy: Policy,
+        holdback_bytes: usize,
+    ) -> Result<Self, EngineError> {
+        let detectors = detectors.into_iter().map(Arc::from).collect();
+        Self::joined(detectors, policy, holdback_bytes)
+    }
+
+    /// The same detectors and further ones under another policy, for one request.
+    pub fn derive(
+        &self,
+        policy: Policy,
+        further: Vec<Arc<dyn Detector>>,
+    ) -> Result<Self, EngineError> {
+        let detectors = self.detectors.iter().cloned().chain(further).collect();
+        Self::joined(detectors, policy, self.holdback_bytes)
+    }
+
+    fn joined(
+        detectors: Vec<Arc<dyn Detector>>,
         policy: Policy,
         holdback_bytes: usize,
     ) -> Result<Self, EngineError> {

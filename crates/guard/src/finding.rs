@@ -23,9 +23,35 @@ pub enum Category {
     Path,
     /// Text of the system prompt.
     Leak,
+    /// What a rule file of the operator names.
+    Custom,
+    /// What is not to be talked about, or a tool that is not to be called.
+    Scope,
+    /// A reference to a file outside the project.
+    File,
+    /// A dangerous shell command.
+    Shell,
+    /// Generated code that does not parse or does what is forbidden.
+    Code,
 }
 
 impl Category {
+    /// Every family.
+    pub const ALL: [Self; 12] = [
+        Self::Secret,
+        Self::GenericSecret,
+        Self::Pii,
+        Self::Injection,
+        Self::Moderation,
+        Self::Path,
+        Self::Leak,
+        Self::Custom,
+        Self::Scope,
+        Self::File,
+        Self::Shell,
+        Self::Code,
+    ];
+
     /// The name used in configuration, metrics and audit events.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,6 +62,11 @@ impl Category {
             Self::Moderation => "moderation",
             Self::Path => "path",
             Self::Leak => "leak",
+            Self::Custom => "custom",
+            Self::Scope => "scope",
+            Self::File => "file",
+            Self::Shell => "shell",
+            Self::Code => "code",
         }
     }
 }

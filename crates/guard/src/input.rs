@@ -2,6 +2,7 @@
 
 pub mod html;
 pub mod path;
+pub mod reference;
 pub mod scope;
 pub mod shell;
 

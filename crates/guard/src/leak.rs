@@ -1,6 +1,6 @@
 //! Finds the system prompt in what goes out: by a canary planted in it, and by runs of its words.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::detector::{Detector, Rule, Scan, Window};
 use crate::finding::{Category, Severity};
@@ -63,70 +63,170 @@ impl Detector for Canary {
     }
 }
 
-/// How many words in a row are compared.
-const RUN_WORDS: usize = 6;
+/// Words that are longer end a run: no prompt is told by them.
+const MAX_WORD_BYTES: usize = 64;
 
-/// The runs of words of a system prompt, to measure how much of it an answer repeats.
-#[derive(Debug, Clone)]
-pub struct PromptOverlap {
-    runs: HashSet<u64>,
+/// More between two words ends a run.
+const MAX_GAP_BYTES: usize = 32;
+
+/// Prompts of fewer words say nothing that is worth keeping.
+pub const MIN_PROMPT_WORDS: usize = 6;
+
+/// Places of a pair of words in a prompt that are remembered; a pair that comes more often is
+/// common, and what follows it is found by the pair after it.
+const MAX_PLACES: usize = 32;
+
+/// The longest prompt that is remembered, in words.
+const MAX_PROMPT_WORDS: usize = 100_000;
+
+/// Finds runs of words that a system prompt holds, however they are written.
+pub struct PromptRuns {
+    rules: Vec<Rule>,
+    run_words: usize,
+    /// The prompt, word by word, as hashes.
+    words: Vec<u32>,
+    /// Where each pair of words stands in the prompt.
+    pairs: HashMap<(u32, u32), Vec<u32>>,
+    vocabulary: HashSet<u32>,
 }
 
-/// How much of a system prompt a text repeats.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Overlap {
-    /// The longest passage that both share, in words.
-    pub longest_words: usize,
-    /// The share of the prompt's runs of words that the text holds.
-    pub share: f32,
-}
-
-impl PromptOverlap {
-    /// Remembers a system prompt by hashes, not by its words.
-    pub fn new(system_prompt: &str) -> Self {
-        let words = word_hashes(system_prompt);
-        Self {
-            runs: words.windows(RUN_WORDS).map(run_hash).collect(),
-        }
+impl std::fmt::Debug for PromptRuns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PromptRuns")
+            .field("words", &self.words.len())
+            .finish_non_exhaustive()
     }
+}
 
-    /// Compares a text.
-    pub fn measure(&self, text: &str) -> Overlap {
-        let words = word_hashes(text);
-        let (mut longest, mut current) = (0, 0);
-        let mut seen = HashSet::new();
-        for run in words.windows(RUN_WORDS).map(run_hash) {
-            let shared = self.runs.contains(&run);
-            current = if shared { current + 1 } else { 0 };
-            longest = longest.max(current);
-            if shared {
-                seen.insert(run);
+/// One word of a text.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    start: usize,
+    end: usize,
+    /// `None`: it is in no prompt.
+    hash: Option<u32>,
+    /// It is too far from the one before.
+    is_apart: bool,
+    /// It may go on.
+    is_open: bool,
+}
+
+impl PromptRuns {
+    /// Remembers prompts by hashes, not by their words. `run_words` in a row are a leak, or the
+    /// whole of a prompt that is shorter; `None` where there is nothing worth keeping.
+    pub fn new<'p>(prompts: impl IntoIterator<Item = &'p str>, run_words: usize) -> Option<Self> {
+        let mut words: Vec<u32> = Vec::new();
+        for prompt in prompts {
+            let read = read_words(prompt, 0, true);
+            words.extend(read.iter().filter_map(|word| word.hash));
+        }
+        words.truncate(MAX_PROMPT_WORDS);
+        let run_words = run_words.min(words.len()).max(MIN_PROMPT_WORDS);
+        if words.len() < MIN_PROMPT_WORDS {
+            return None;
+        }
+        let mut pairs: HashMap<(u32, u32), Vec<u32>> = HashMap::new();
+        for (at, pair) in words.windows(2).enumerate() {
+            let places = pairs.entry((pair[0], pair[1])).or_default();
+            if places.len() < MAX_PLACES {
+                places.push(u32::try_from(at).unwrap_or(u32::MAX));
             }
         }
-        Overlap {
-            longest_words: if longest == 0 {
-                0
-            } else {
-                longest + RUN_WORDS - 1
-            },
-            share: seen.len() as f32 / self.runs.len().max(1) as f32,
+        let most = run_words * (MAX_WORD_BYTES + MAX_GAP_BYTES);
+        Some(Self {
+            rules: vec![Rule::new(
+                "system_prompt",
+                Category::Leak,
+                Severity::High,
+                most,
+            )],
+            run_words,
+            vocabulary: words.iter().copied().collect(),
+            pairs,
+            words,
+        })
+    }
+
+    /// Whether the words at the beginning of `run` stand in the prompt in this order.
+    fn holds(&self, run: &[Word]) -> bool {
+        let hash = |at: usize| run.get(at).and_then(|word| word.hash);
+        match (hash(0), hash(1)) {
+            (Some(only), None) if run.len() == 1 => self.vocabulary.contains(&only),
+            (Some(first), Some(second)) => {
+                let places = self.pairs.get(&(first, second));
+                places.into_iter().flatten().any(|place| {
+                    let here = self.words.get(*place as usize..).unwrap_or_default();
+                    here.len() >= run.len()
+                        && run
+                            .iter()
+                            .zip(here)
+                            .all(|(word, known)| word.hash == Some(*known))
+                })
+            }
+            _ => false,
         }
     }
 }
 
-fn word_hashes(text: &str) -> Vec<u32> {
-    let words = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
-    words
-        .map(|word| crate::linear::word_hash(&word.to_lowercase()))
-        .collect()
+impl Detector for PromptRuns {
+    fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    fn scan(&self, window: Window<'_>, scan: &mut Scan) {
+        let Ok(text) = str::from_utf8(window.text) else {
+            return;
+        };
+        let words = read_words(text, window.from, window.complete);
+        for (index, word) in words.iter().enumerate() {
+            let run = &words[index..(index + self.run_words).min(words.len())];
+            let together = 1 + run.iter().skip(1).take_while(|word| !word.is_apart).count();
+            let run = run.get(..together).unwrap_or_default();
+            let (is_open, closed) = match run.split_last() {
+                Some((last, before)) if last.is_open => (true, before),
+                _ => (false, run),
+            };
+            if closed.len() == self.run_words && self.holds(closed) {
+                let end = closed.last().map_or(word.end, |last| last.end);
+                scan.findings.push(self.rules[0].at(word.start..end));
+                scan.anchors.push(word.start);
+            }
+            let reaches_end = is_open || index + run.len() == words.len();
+            let may_go_on = !window.complete && reaches_end && closed.len() < self.run_words;
+            if may_go_on && (closed.is_empty() || self.holds(closed)) {
+                scan.open(word.start);
+            }
+        }
+    }
 }
 
-fn run_hash(words: &[u32]) -> u64 {
-    words.iter().fold(0xcbf2_9ce4_8422_2325, |hash, word| {
-        (hash ^ u64::from(*word)).wrapping_mul(0x0100_0000_01b3)
-    })
+/// The words of a text that begin at or after `from`.
+fn read_words(text: &str, from: usize, complete: bool) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut at = text.ceil_char_boundary(from);
+    // The rest of a word that began earlier belongs to it.
+    let before = text[..at].chars().next_back();
+    if before.is_some_and(char::is_alphanumeric) {
+        let rest = text[at..].find(|c: char| !c.is_alphanumeric());
+        at = rest.map_or(text.len(), |length| at + length);
+    }
+    while let Some(found) = text[at..].find(char::is_alphanumeric) {
+        let start = at + found;
+        let length = text[start..].find(|c: char| !c.is_alphanumeric());
+        let end = length.map_or(text.len(), |length| start + length);
+        let word = text.get(start..end).unwrap_or_default();
+        let fits = word.len() <= MAX_WORD_BYTES;
+        let previous = words.last().map(|word| word.end);
+        words.push(Word {
+            start,
+            end,
+            hash: fits.then(|| crate::linear::word_hash(&word.to_lowercase())),
+            is_apart: previous.is_some_and(|previous| start - previous > MAX_GAP_BYTES),
+            is_open: !complete && end == text.len() && fits,
+        });
+        at = end;
+    }
+    words
 }
 
 #[cfg(test)]
@@ -144,15 +244,57 @@ mod tests {
         assert!(matches!(Canary::new("short"), Err(CanaryError::Short(5))));
     }
 
+    fn redacted(text: &str, cut: Option<usize>) -> String {
+        use std::sync::Arc;
+
+        use crate::{Action, Engine, Place, Policy};
+        let runs = PromptRuns::new([PROMPT], 8).unwrap();
+        let policy = Policy::everywhere(Action::Redact, &[Category::Leak]);
+        let engine = Arc::new(Engine::new(vec![Box::new(runs)], policy, 16 * 1024).unwrap());
+        let Some(size) = cut else {
+            return engine
+                .apply(Place::OutputText, text, None)
+                .text
+                .into_owned();
+        };
+        let mut guard = engine.stream(Place::OutputText);
+        let mut out = String::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.ceil_char_boundary(size.min(rest.len())));
+            let _ = guard.push(piece, &mut out);
+            rest = after;
+        }
+        let _ = guard.finish(&mut out);
+        out
+    }
+
     #[test]
-    fn a_repeated_prompt_is_measured_and_a_paraphrase_is_not() {
-        let overlap = PromptOverlap::new(PROMPT);
-        let whole = overlap.measure(&format!("My rules: \"{}\"", PROMPT.to_uppercase()));
-        assert_eq!((whole.longest_words, whole.share), (18, 1.0));
-        assert_eq!(
-            overlap.measure("I help customers of a bakery and keep it short."),
-            Overlap::default()
-        );
-        assert_eq!(PromptOverlap::new("").measure(PROMPT), Overlap::default());
+    fn a_repeated_prompt_is_found_in_any_pieces_and_a_paraphrase_is_not() {
+        let loud = PROMPT.to_uppercase().replace(' ', " * ");
+        let quoted = format!("My rules, as \u{2693} told: \"{loud}\" and so on.");
+        let expected = "My rules, as \u{2693} told: \"[REDACTED:system_prompt].\" and so on.";
+        assert_eq!(redacted(&quoted, None), expected);
+        for size in 1..40 {
+            assert_eq!(redacted(&quoted, Some(size)), expected, "pieces of {size}");
+        }
+        let own = "I help customers of a bakery and keep it short. You are the guest of a bakery.";
+        assert_eq!(redacted(own, None), own);
+        assert_eq!(redacted(own, Some(3)), own);
+        assert!(PromptRuns::new(["Be brief."], 8).is_none());
+    }
+
+    #[test]
+    fn a_text_that_shares_no_words_is_not_held_back() {
+        let runs = PromptRuns::new([PROMPT], 8).unwrap();
+        let mut scan = Scan::default();
+        let text = "Ordinary text flows on ";
+        let window = Window {
+            text: text.as_bytes(),
+            from: 0,
+            complete: false,
+        };
+        runs.scan(window, &mut scan);
+        assert_eq!(scan.undecided, usize::MAX);
     }
 }

@@ -1,6 +1,7 @@
 //! Detectors and the streaming guard engine: pure functions over bytes.
 
 pub mod cursor;
+pub mod custom;
 pub mod detector;
 pub mod engine;
 pub mod finding;
@@ -25,4 +26,4 @@ pub use engine::{Engine, EngineError, Outcome};
 pub use finding::{Category, Finding, Severity};
 pub use policy::{Action, Place, Policy, Verdict};
 pub use stream::{Flow, StreamGuard};
-pub use vault::Vault;
+pub use vault::{Restorer, Vault, VaultKey};

@@ -7,6 +7,7 @@ mod pattern;
 mod shapes;
 mod special;
 
+pub(crate) use pattern::Pattern;
 pub use pattern::PatternError;
 pub use shapes::{Example, ShapeError};
 

@@ -2,6 +2,8 @@
 //! answer, also when a placeholder arrives in pieces.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 /// The longest placeholder that is recognised, in bytes.
 pub const MAX_PLACEHOLDER_BYTES: usize = 96;
@@ -9,25 +11,58 @@ pub const MAX_PLACEHOLDER_BYTES: usize = 96;
 /// The most values that one request may have replaced; beyond it the caller redacts.
 pub const MAX_VALUES: usize = 4096;
 
+/// Letters and digits that nobody mistakes for each other.
+const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// Names values by a keyed hash: one process gives a value of one owner the same placeholder every
+/// time, so that a conversation that goes on begins with the same words, and nobody who sees a
+/// placeholder can tell the value.
+#[derive(Debug, Clone, Default)]
+pub struct VaultKey([RandomState; 2]);
+
+impl VaultKey {
+    /// A word that nobody outside can guess, the same each time for the same text of an owner.
+    pub fn word(&self, owner: &str, text: &str) -> String {
+        self.tag(owner, "", text)
+    }
+
+    fn tag(&self, owner: &str, rule: &str, value: &str) -> String {
+        let mut tag = String::with_capacity(20);
+        for half in &self.0 {
+            let mut bits = half.hash_one((owner, rule, value));
+            for _ in 0..10 {
+                let letter = ALPHABET[usize::from(bits as u8 & 31)];
+                tag.push(char::from(letter));
+                bits >>= 5;
+            }
+        }
+        tag
+    }
+}
+
 /// The values that one request had replaced. Dropped with the request, never stored.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Vault {
-    tag: String,
+    key: VaultKey,
+    owner: String,
     by_value: HashMap<String, String>,
     by_placeholder: HashMap<String, String>,
 }
 
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault")
+            .field("values", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Vault {
-    /// An empty vault; `tag` (letters and digits, random for each request) keeps a text that happens
-    /// to look like a placeholder from being taken for one.
-    pub fn new(tag: &str) -> Self {
-        let tag = tag
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .take(16)
-            .collect();
+    /// An empty vault for a request of `owner`: nobody else gets the same placeholders.
+    pub fn new(key: &VaultKey, owner: &str) -> Self {
         Self {
-            tag,
+            key: key.clone(),
+            owner: owner.to_owned(),
             by_value: HashMap::new(),
             by_placeholder: HashMap::new(),
         }
@@ -51,31 +86,23 @@ impl Vault {
         if self.by_value.len() >= MAX_VALUES {
             return None;
         }
-        let number = self.by_value.len() + 1;
+        let tag = self.key.tag(&self.owner, rule, value);
         let name: String = rule
             .chars()
             .take(48)
             .collect::<String>()
             .to_ascii_uppercase();
-        let placeholder = format!("[{name}_{number}_{}]", self.tag);
+        let placeholder = format!("[{name}_{tag}]");
         self.by_value.insert(value.to_owned(), placeholder.clone());
         self.by_placeholder
             .insert(placeholder.clone(), value.to_owned());
         Some(placeholder)
     }
 
-    /// A restorer for one answer.
-    pub fn restorer(&self) -> Restorer<'_> {
-        Restorer {
-            vault: self,
-            held: String::new(),
-        }
-    }
-
     /// Puts every value of a whole text back.
-    pub fn restore(&self, text: &str) -> String {
+    pub fn restore(self: &Arc<Self>, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
-        let mut restorer = self.restorer();
+        let mut restorer = Restorer::new(Arc::clone(self));
         restorer.push(text, &mut out);
         restorer.finish(&mut out);
         out
@@ -84,12 +111,20 @@ impl Vault {
 
 /// Puts values back into a text that arrives in pieces; holds back at most one placeholder's length.
 #[derive(Debug)]
-pub struct Restorer<'v> {
-    vault: &'v Vault,
+pub struct Restorer {
+    vault: Arc<Vault>,
     held: String,
 }
 
-impl Restorer<'_> {
+impl Restorer {
+    /// A restorer for one text.
+    pub fn new(vault: Arc<Vault>) -> Self {
+        Self {
+            vault,
+            held: String::new(),
+        }
+    }
+
     /// Takes the next piece and appends what is certain to `out`.
     pub fn push(&mut self, piece: &str, out: &mut String) {
         if self.vault.is_empty() {
@@ -139,17 +174,22 @@ fn is_inner(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    fn vault(owner: &str) -> Vault {
+        Vault::new(&VaultKey::default(), owner)
+    }
+
     #[test]
     fn a_value_comes_back_however_the_answer_is_cut() {
-        let mut vault = Vault::new("k3");
+        let mut vault = vault("ann");
         let mail = vault.placeholder("email", "ann@example.org").unwrap();
         assert_eq!(vault.placeholder("email", "ann@example.org").unwrap(), mail);
+        let vault = Arc::new(vault);
         let answer = format!("Write to {mail}, or [{mail}] [not_one] [EMAIL_9_k3] [x");
         let wanted = "Write to ann@example.org, or [ann@example.org] [not_one] [EMAIL_9_k3] [x";
         assert_eq!(vault.restore(&answer), wanted);
         for size in 1..answer.len() {
             let mut out = String::new();
-            let mut restorer = vault.restorer();
+            let mut restorer = Restorer::new(Arc::clone(&vault));
             for piece in answer.as_bytes().chunks(size) {
                 restorer.push(std::str::from_utf8(piece).unwrap(), &mut out);
             }
@@ -159,20 +199,39 @@ mod tests {
     }
 
     #[test]
+    fn one_owner_gets_the_same_placeholder_every_time_and_another_one_does_not() {
+        let key = VaultKey::default();
+        let named = |owner: &str| {
+            Vault::new(&key, owner)
+                .placeholder("email", "ann@example.org")
+                .unwrap()
+        };
+        assert_eq!(named("ann"), named("ann"));
+        assert_ne!(named("ann"), named("bob"));
+        assert!(named("ann").len() <= MAX_PLACEHOLDER_BYTES);
+    }
+
+    #[test]
     fn a_placeholder_of_another_request_stays_as_it_is() {
-        let mut theirs = Vault::new("aa");
-        let placeholder = theirs.placeholder("email", "ann@example.org").unwrap();
-        let mut ours = Vault::new("bb");
+        let placeholder = vault("a").placeholder("email", "ann@example.org").unwrap();
+        let mut ours = vault("a");
         ours.placeholder("email", "bob@example.org").unwrap();
-        assert_eq!(ours.restore(&placeholder), placeholder);
+        assert_eq!(Arc::new(ours).restore(&placeholder), placeholder);
+    }
+
+    #[test]
+    fn no_value_is_in_what_debugging_prints() {
+        let mut vault = vault("a");
+        vault.placeholder("email", "ann@example.org").unwrap();
+        assert!(!format!("{vault:?}").contains("ann@"));
     }
 
     #[test]
     fn a_long_bracket_is_not_held_for_ever() {
-        let mut vault = Vault::new("aa");
+        let mut vault = vault("a");
         vault.placeholder("email", "ann@example.org").unwrap();
         let mut out = String::new();
-        let mut restorer = vault.restorer();
+        let mut restorer = Restorer::new(Arc::new(vault));
         restorer.push("[", &mut out);
         restorer.push(&"a".repeat(MAX_PLACEHOLDER_BYTES + 1), &mut out);
         assert_eq!(out.len(), MAX_PLACEHOLDER_BYTES + 2);

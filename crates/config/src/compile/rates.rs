@@ -4,7 +4,7 @@ use seaworthy_core::limit::policy::{RateRule, Scope, SlotRule, Subjects};
 use seaworthy_core::limit::{Period, Quota, Unit};
 
 use super::rules::{Rules, rule_name};
-use crate::config::{AgentRateLimit, Config, LimitTable};
+use crate::config::{AgentRateLimit, Config, InputValidation, LimitTable};
 use crate::value::{Count, Factor};
 
 impl Rules {
@@ -119,6 +119,24 @@ impl Rules {
                 max,
             }),
         }
+    }
+
+    /// The limits of `input_validation`, which are those of each user.
+    pub(super) fn input_validation(&mut self, input: &InputValidation) {
+        let subjects = Subjects::all(Scope::User);
+        for (key, period, limit) in [
+            (
+                "requests_per_minute",
+                Period::Minute,
+                input.requests_per_minute,
+            ),
+            ("requests_per_hour", Period::Hour, input.requests_per_hour),
+        ] {
+            let limit = (limit, period, None);
+            self.rate(&["input_validation", key], &subjects, Unit::Requests, limit);
+        }
+        let path = ["input_validation", "concurrent_requests"];
+        self.slot(&path, &subjects, input.concurrent_requests);
     }
 
     pub(super) fn agent(&mut self, limits: &AgentRateLimit) {

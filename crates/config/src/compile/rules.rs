@@ -13,6 +13,7 @@ use crate::value::{Count, Share, Usd};
 pub(super) fn compile(config: &Config, deployment: &str) -> Result<Policy, Vec<Mistake>> {
     let mut rules = Rules::new(&config.cost_controls.alert_thresholds);
     rules.rate_limits(config);
+    rules.input_validation(&config.input_validation);
     rules.agent(&config.agent.security.rate_limit);
     rules.cost_controls(config);
     rules.cost_config(&config.cost_config);

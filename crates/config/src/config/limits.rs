@@ -9,6 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::guards::{AgentValidation, OutputHandling};
 use crate::value::{Count, Factor};
 
 /// How many requests and tokens may pass in a time. Each of the parts is a section, or a text such
@@ -125,6 +126,10 @@ pub struct Agent {
 pub struct AgentSecurity {
     /// Limits in the agent's own words. They apply beside `rate_limits`.
     pub rate_limit: AgentRateLimit,
+    /// What is checked in requests. It holds beside `input_validation`.
+    pub validation: AgentValidation,
+    /// What is checked in answers. It holds beside `output_handling`.
+    pub output: OutputHandling,
 }
 
 /// Limits in the agent's own words.

@@ -79,10 +79,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "there is no provider for the price of `nobody/x`",
     ),
     (
-        "[agent.security.validation]\nredact_pii = true",
-        "not supported by this version yet (input guards)",
-    ),
-    (
         "[agent.security.rate_limit]\nrequire_user_id = true",
         "not supported by this version yet",
     ),

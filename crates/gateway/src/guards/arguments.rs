@@ -1,7 +1,7 @@
-//! Guards the arguments of tool calls, joined up: what counts is what the tool will read, so that
-//! escapes hide nothing and no replacement breaks the JSON.
+//! Guards the texts of a document: what counts is what will be read, so that escapes hide nothing and
+//! no replacement breaks the JSON.
 
-use seaworthy_guard::{Action, Engine, Place};
+use seaworthy_guard::{Action, Engine, Place, Vault};
 
 use super::texts::{Kind, Outline, Text, replace};
 use super::verdicts::Verdicts;
@@ -17,21 +17,22 @@ pub(crate) enum Guarded {
     Blocked,
 }
 
-/// Guards arguments as a model wrote them: mostly JSON, sometimes plain text.
-pub(crate) fn guard(
+/// Guards arguments as a model wrote them earlier: mostly JSON, sometimes plain text.
+pub(super) fn guard(
     engine: &Engine,
     place: Place,
     written: &str,
+    vault: &mut Option<Vault>,
     verdicts: &mut Verdicts,
 ) -> Guarded {
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(written).is_ok();
     let outline = is_json.then(|| Outline::read(written).ok()).flatten();
     let Some(outline) = outline else {
-        return guard_text(engine, place, written, verdicts);
+        return guard_kept(engine, place, written, vault, verdicts);
     };
     let mut edits = Vec::new();
     for text in &outline.texts {
-        match guard_member(engine, place, text, verdicts) {
+        match guard_member_kept(engine, place, text, vault, verdicts) {
             Guarded::Same => {}
             Guarded::Changed(new) => edits.push((text.at.clone(), new)),
             Guarded::Blocked => return Guarded::Blocked,
@@ -43,21 +44,32 @@ pub(crate) fn guard(
     }
 }
 
-/// Guards one text of a document: by itself, and then as the value of its name, because
-/// `"password": "…"` is told by both.
-pub(crate) fn guard_member(
+/// Guards one text of a document of which nothing is put back.
+pub(super) fn guard_member(
     engine: &Engine,
     place: Place,
     text: &Text<'_>,
     verdicts: &mut Verdicts,
 ) -> Guarded {
-    let alone = guard_text(engine, place, &text.value, verdicts);
+    guard_member_kept(engine, place, text, &mut None, verdicts)
+}
+
+/// Guards one text of a document: by itself, and then as the value of its name, because
+/// `"password": "…"` is told by both.
+pub(super) fn guard_member_kept(
+    engine: &Engine,
+    place: Place,
+    text: &Text<'_>,
+    vault: &mut Option<Vault>,
+    verdicts: &mut Verdicts,
+) -> Guarded {
+    let alone = guard_kept(engine, place, &text.value, vault, verdicts);
     if alone != Guarded::Same || text.kind == Kind::Key || text.key.is_empty() {
         return alone;
     }
     let prefix = format!("\"{}\": \"", text.key);
     let named = format!("{prefix}{}\"", text.value);
-    let outcome = engine.apply(place, &named, None);
+    let outcome = engine.apply(place, &named, vault.as_mut());
     match outcome.verdict.action {
         Action::Block => {
             verdicts.extend(place, &outcome.verdict);
@@ -78,14 +90,25 @@ pub(crate) fn guard_member(
     }
 }
 
-/// Guards one text.
-pub(crate) fn guard_text(
+/// Guards one text of which nothing is put back.
+pub(super) fn guard_text(
     engine: &Engine,
     place: Place,
     text: &str,
     verdicts: &mut Verdicts,
 ) -> Guarded {
-    let outcome = engine.apply(place, text, None);
+    guard_kept(engine, place, text, &mut None, verdicts)
+}
+
+/// Guards one text; what a placeholder stands for is kept.
+pub(super) fn guard_kept(
+    engine: &Engine,
+    place: Place,
+    text: &str,
+    vault: &mut Option<Vault>,
+    verdicts: &mut Verdicts,
+) -> Guarded {
+    let outcome = engine.apply(place, text, vault.as_mut());
     verdicts.extend(place, &outcome.verdict);
     match outcome.verdict.action {
         Action::Block => Guarded::Blocked,

@@ -8,9 +8,11 @@
 use std::sync::Arc;
 
 use seaworthy_core::call::{Block, BlockOpening, Delta, MediaSource, Reply, StopReason};
-use seaworthy_guard::{Engine, Flow, Place, StreamGuard};
+use seaworthy_guard::{Flow, Place};
 
-use super::arguments::{self, Guarded};
+use super::arguments::Guarded;
+use super::guarding::Guarding;
+use super::pipe::TextPipe;
 use super::verdicts::Verdicts;
 
 /// Longest arguments that are held back; longer ones are blocked unseen.
@@ -19,7 +21,7 @@ const MAX_ARGUMENTS_BYTES: usize = 4 * 1024 * 1024;
 /// Guards one streamed answer.
 #[derive(Debug)]
 pub(crate) struct OutputGuard {
-    engine: Arc<Engine>,
+    guarding: Arc<Guarding>,
     open: Open,
     verdicts: Verdicts,
     is_blocked: bool,
@@ -29,7 +31,7 @@ pub(crate) struct OutputGuard {
 #[derive(Debug)]
 enum Open {
     None,
-    Text(Place, Box<StreamGuard>),
+    Text(Box<TextPipe>),
     /// A tool call whose arguments are not complete.
     Tool {
         opening: BlockOpening,
@@ -38,9 +40,9 @@ enum Open {
 }
 
 impl OutputGuard {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+    pub(crate) fn new(guarding: Arc<Guarding>) -> Self {
         Self {
-            engine,
+            guarding,
             open: Open::None,
             verdicts: Verdicts::default(),
             is_blocked: false,
@@ -59,11 +61,11 @@ impl OutputGuard {
         }
         match (delta, &mut self.open) {
             (Delta::Open(opening), _) => self.begin(opening, out),
-            (Delta::Text(piece), Open::Text(_, guard)) => {
+            (Delta::Text(piece), Open::Text(guard)) => {
                 let flow = pass(guard, &piece, Delta::Text, out);
                 self.go_on(flow, out);
             }
-            (Delta::Thinking(piece), Open::Text(_, guard)) => {
+            (Delta::Thinking(piece), Open::Text(guard)) => {
                 let flow = pass(guard, &piece, Delta::Thinking, out);
                 self.go_on(flow, out);
             }
@@ -77,9 +79,9 @@ impl OutputGuard {
             }
             // Pieces belong to an open block of their kind; others cannot be judged.
             (Delta::Text(_) | Delta::Thinking(_) | Delta::Arguments(_), _) => self.block(out),
-            (Delta::Signature(sealed), Open::Text(place, guard)) => {
+            (Delta::Signature(sealed), Open::Text(guard)) => {
                 // It follows the reasoning, of which nothing is to come.
-                let flow = finish(*place, guard, out);
+                let flow = finish(guard, out);
                 self.go_on(flow, out);
                 if !self.is_blocked {
                     out.push(Delta::Signature(sealed));
@@ -117,7 +119,11 @@ impl OutputGuard {
         let place = match &opening {
             BlockOpening::Text | BlockOpening::Refusal => Place::OutputText,
             BlockOpening::Thinking => Place::Reasoning,
-            BlockOpening::ToolUse { .. } => {
+            BlockOpening::ToolUse { name, .. } => {
+                if !self.guarding.admits_tool(name, &mut self.verdicts) {
+                    self.open = Open::None;
+                    return self.block(out);
+                }
                 self.open = Open::Tool {
                     opening,
                     arguments: String::new(),
@@ -130,15 +136,15 @@ impl OutputGuard {
                 return;
             }
         };
-        self.open = Open::Text(place, Box::new(self.engine.stream(place)));
+        self.open = Open::Text(Box::new(TextPipe::new(&self.guarding, place)));
         out.push(Delta::Open(opening));
     }
 
     fn close(&mut self, out: &mut Vec<Delta>) {
         match &mut self.open {
             Open::None => out.push(Delta::Close),
-            Open::Text(place, guard) => {
-                let flow = finish(*place, guard, out);
+            Open::Text(guard) => {
+                let flow = finish(guard, out);
                 self.go_on(flow, out);
                 if !self.is_blocked {
                     self.note_open();
@@ -155,9 +161,14 @@ impl OutputGuard {
         else {
             return;
         };
-        let place = Place::ToolArguments;
-        let arguments = match arguments::guard(&self.engine, place, &arguments, &mut self.verdicts)
-        {
+        let name = match &opening {
+            BlockOpening::ToolUse { name, .. } => name.as_str(),
+            _ => "",
+        };
+        let guarded = self
+            .guarding
+            .guard_arguments(name, &arguments, &mut self.verdicts);
+        let arguments = match guarded {
             Guarded::Same => arguments,
             Guarded::Changed(new) => new,
             Guarded::Blocked => return self.block(out),
@@ -188,14 +199,14 @@ impl OutputGuard {
     }
 
     fn note_open(&mut self) {
-        if let Open::Text(place, guard) = &self.open {
-            self.verdicts.extend(*place, guard.verdict());
+        if let Open::Text(guard) = &mut self.open {
+            guard.note(&mut self.verdicts);
         }
     }
 }
 
 fn pass(
-    guard: &mut StreamGuard,
+    guard: &mut TextPipe,
     piece: &str,
     delta: fn(String) -> Delta,
     out: &mut Vec<Delta>,
@@ -208,11 +219,11 @@ fn pass(
     flow
 }
 
-fn finish(place: Place, guard: &mut StreamGuard, out: &mut Vec<Delta>) -> Flow {
+fn finish(guard: &mut TextPipe, out: &mut Vec<Delta>) -> Flow {
     let mut text = String::new();
     let flow = guard.finish(&mut text);
     if !text.is_empty() {
-        out.push(match place {
+        out.push(match guard.place() {
             Place::Reasoning => Delta::Thinking(text),
             _ => Delta::Text(text),
         });
@@ -220,11 +231,11 @@ fn finish(place: Place, guard: &mut StreamGuard, out: &mut Vec<Delta>) -> Flow {
     flow
 }
 
-/// Guards a whole answer.
-pub(crate) fn guard_reply(engine: &Engine, reply: &mut Reply, verdicts: &mut Verdicts) {
+/// Guards a whole answer: of a provider, or one that was remembered.
+pub(crate) fn guard_reply(guarding: &Arc<Guarding>, reply: &mut Reply, verdicts: &mut Verdicts) {
     let mut kept = Vec::with_capacity(reply.blocks.len());
     for mut block in std::mem::take(&mut reply.blocks) {
-        let outcome = guard_block(engine, &mut block, verdicts);
+        let outcome = guard_block(guarding, &mut block, verdicts);
         match outcome {
             Passed::Whole => kept.push(block),
             Passed::Beginning => kept.push(block),
@@ -248,22 +259,30 @@ enum Passed {
     Nothing,
 }
 
-fn guard_block(engine: &Engine, block: &mut Block, verdicts: &mut Verdicts) -> Passed {
+fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdicts) -> Passed {
     match block {
         Block::Text(text) | Block::Refusal(text) => {
-            guard_words(engine, Place::OutputText, text, verdicts)
+            guard_words(guarding, Place::OutputText, text, verdicts)
         }
-        Block::Thinking { text, .. } => guard_words(engine, Place::Reasoning, text, verdicts),
-        Block::ToolUse { arguments, .. } => guard_json(engine, arguments, verdicts),
-        Block::Native(native) => guard_json(engine, &mut native.json, verdicts),
+        Block::Thinking { text, .. } => guard_words(guarding, Place::Reasoning, text, verdicts),
+        Block::ToolUse {
+            name, arguments, ..
+        } => {
+            let guarded = guarding.guard_call(name, arguments, verdicts);
+            take(guarded, arguments)
+        }
+        Block::Native(native) => {
+            let guarded = guarding.guard_call(&native.kind, &native.json, verdicts);
+            take(guarded, &mut native.json)
+        }
         Block::Media(media) => match &mut media.source {
-            MediaSource::Text(text) => guard_words(engine, Place::OutputText, text, verdicts),
+            MediaSource::Text(text) => guard_words(guarding, Place::OutputText, text, verdicts),
             _ => Passed::Whole,
         },
         Block::ToolResult { blocks, .. } => {
             let mut passed = blocks
                 .iter_mut()
-                .map(|block| guard_block(engine, block, verdicts));
+                .map(|block| guard_block(guarding, block, verdicts));
             match passed.all(|passed| passed == Passed::Whole) {
                 true => Passed::Whole,
                 false => Passed::Nothing,
@@ -274,24 +293,27 @@ fn guard_block(engine: &Engine, block: &mut Block, verdicts: &mut Verdicts) -> P
 }
 
 fn guard_words(
-    engine: &Engine,
+    guarding: &Arc<Guarding>,
     place: Place,
     text: &mut String,
     verdicts: &mut Verdicts,
 ) -> Passed {
-    let outcome = engine.apply(place, text, None);
-    verdicts.extend(place, &outcome.verdict);
-    let is_blocked = outcome.verdict.action == seaworthy_guard::Action::Block;
-    let passed = outcome.text.into_owned();
+    let mut guard = TextPipe::new(guarding, place);
+    let mut passed = String::with_capacity(text.len());
+    let mut flow = guard.push(text, &mut passed);
+    if flow == Flow::Open {
+        flow = guard.finish(&mut passed);
+    }
+    guard.note(verdicts);
     *text = passed;
-    match is_blocked {
-        true => Passed::Beginning,
-        false => Passed::Whole,
+    match flow {
+        Flow::Blocked => Passed::Beginning,
+        Flow::Open => Passed::Whole,
     }
 }
 
-fn guard_json(engine: &Engine, json: &mut String, verdicts: &mut Verdicts) -> Passed {
-    match arguments::guard(engine, Place::ToolArguments, json, verdicts) {
+fn take(guarded: Guarded, json: &mut String) -> Passed {
+    match guarded {
         Guarded::Same => Passed::Whole,
         Guarded::Changed(new) => {
             *json = new;

@@ -36,6 +36,8 @@ pub(crate) struct Text<'a> {
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
     pub(crate) parent: Option<usize>,
+    /// The name of the member that it stands under, through arrays as well.
+    pub(crate) key: Cow<'a, str>,
     /// Its member `role`.
     pub(crate) role: Option<Cow<'a, str>>,
     /// Its member `type`.
@@ -117,6 +119,7 @@ impl<'a> Outline<'a> {
             true => {
                 self.objects.push(Object {
                     parent,
+                    key: key.clone(),
                     role: None,
                     kind: None,
                 });

@@ -1,6 +1,6 @@
 //! What guards decided about one exchange: names and counts, never content.
 
-use seaworthy_guard::{Action, Place, Verdict};
+use seaworthy_guard::{Action, Category, Place, Verdict};
 
 /// What was decided, counted by guard, place and action.
 #[derive(Debug, Default)]
@@ -31,6 +31,11 @@ impl Verdicts {
                 times: 1,
             }),
         }
+    }
+
+    /// Counts one decision about a match of a family.
+    pub(crate) fn judge(&mut self, category: Category, place: Place, action: Action) {
+        self.add(category.as_str(), place, name(action));
     }
 
     /// Counts what an engine decided about a text.

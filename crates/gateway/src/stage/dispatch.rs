@@ -206,10 +206,10 @@ fn is_usage_to_be_forced(request: &Screened) -> bool {
 }
 
 fn answer_locally(exchange: &mut Exchange, request: &Screened) -> Result<Reply, Refusal> {
-    let engine = exchange.snapshot.guards.output.clone();
+    let guarding = exchange.answer_guard().cloned();
     let guard = |reply: &mut seaworthy_core::call::Reply| {
-        if let Some(engine) = &engine {
-            guard_reply(engine, reply, &mut exchange.verdicts);
+        if let Some(guarding) = &guarding {
+            guard_reply(guarding, reply, &mut exchange.verdicts);
         }
     };
     let reply = echo::answer(

@@ -93,7 +93,7 @@ fn guarded(exchange: &Exchange, back: Back) -> Back {
                 strip_usage,
             },
             Some(Operation::Chat(dialect)),
-        ) if exchange.snapshot.guards.output.is_some() => Back::Translated {
+        ) if exchange.answer_guard().is_some() => Back::Translated {
             translation: Translation {
                 provider: dialect,
                 caller: dialect,

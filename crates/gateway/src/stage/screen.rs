@@ -1,12 +1,14 @@
 //! May this be asked? Input guards belong here: they judge, redact or refuse the request before it
 //! can leave.
 
-use std::sync::Arc;
-
+use http::HeaderMap;
 use seaworthy_core::code::Code;
+use seaworthy_guard::Place;
+use seaworthy_guard::input::path::PathError;
 
 use crate::exchange::Exchange;
-use crate::guards::input::Refused;
+use crate::guards::Who;
+use crate::guards::input::{Asked, Refused};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::admit::Admission;
@@ -36,38 +38,66 @@ impl Screened {
     }
 }
 
+/// Names the tools with effects that the caller confirmed, with commas between them.
+const CONFIRMED: &str = "x-seaworthy-confirm-tools";
+
 /// Screens a request. What a guard replaces is replaced in the caller's own bytes.
 pub(crate) fn screen(
     exchange: &mut Exchange,
     mut request: Request,
+    headers: &HeaderMap,
     _admission: &Admission,
 ) -> Result<Screened, Refusal> {
-    if exchange.snapshot.guards.are_off() {
+    let Some(rules) = exchange.snapshot.guards.rules.clone() else {
         return Ok(Screened(request));
+    };
+    // The head was read from it, so that it is UTF-8.
+    let body = str::from_utf8(&request.body).map_err(|_| unreadable())?;
+    let principal = exchange.principal.clone();
+    let asked = Asked {
+        body,
+        is_conversation: matches!(
+            request.operation,
+            Operation::Chat(_) | Operation::CountTokens(_)
+        ),
+        who: Who {
+            model: &request.head.model,
+            user: principal.as_ref().map_or("", |caller| &caller.user_id),
+            key: principal.as_ref().map_or("", |caller| &caller.key_id),
+        },
+        confirmed: confirmed(headers),
+    };
+    let passed = rules
+        .screen(asked, &mut exchange.verdicts)
+        .map_err(refusal)?;
+    if let Some(body) = passed.body {
+        request.replace_body(body.into())?;
     }
-    let guards = Arc::clone(&exchange.snapshot.guards);
-    if guards.output.is_some() && request.head.choices > 1 {
+    if passed.guarding.reads_answers() && request.head.choices > 1 {
         let message = "Answers are guarded here, and only single ones can be: leave `n` out or set \
                        it to 1.";
         return Err(Refusal::new(Code::InvalidRequest, message).at("n".to_owned()));
     }
-    if let Some(guard) = &guards.input {
-        // The head was read from it, so that it is UTF-8.
-        let body = str::from_utf8(&request.body).map_err(|_| unreadable())?;
-        let is_conversation = matches!(
-            request.operation,
-            Operation::Chat(_) | Operation::CountTokens(_)
-        );
-        let screened = guard.screen(body, is_conversation, &mut exchange.verdicts);
-        if let Some(body) = screened.map_err(refusal)? {
-            request.replace_body(body.into())?;
-        }
-    }
+    exchange.guarding = Some(passed.guarding);
     Ok(Screened(request))
+}
+
+fn confirmed(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .get_all(CONFIRMED)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim().to_owned())
+        .collect()
 }
 
 /// Why a request may not leave, without a word of what it says.
 fn refusal(refused: Refused) -> Refusal {
+    let filtered = |what: &str, place: Place| {
+        let sentence = format!("A text of the request ({}) {what}", place.as_str());
+        Refusal::new(Code::ContentFilter, sentence)
+    };
     match refused {
         Refused::TooLong(too_long) => Refusal::new(
             Code::ContentTooLong,
@@ -76,23 +106,36 @@ fn refusal(refused: Refused) -> Refusal {
                 too_long.setting, too_long.allowed, too_long.found
             ),
         ),
-        Refused::Injection(place) => Refusal::new(
-            Code::ContentFilter,
-            format!(
-                "A text of the request ({}) looks like an attempt to take control of the model. \
-                 Take it out or put it in other words.",
-                place.as_str()
-            ),
+        Refused::Injection(place) => filtered(
+            "looks like an attempt to take control of the model. Take it out or put it in other \
+             words.",
+            place,
         ),
-        Refused::Blocked(place) => Refusal::new(
-            Code::ContentFilter,
-            format!(
-                "A text of the request ({}) holds a credential or data about a person, which must \
-                 not leave. Take it out.",
-                place.as_str()
-            ),
+        Refused::Blocked(place) => filtered(
+            "holds a credential, data about a person or something else that must not leave. Take \
+             it out.",
+            place,
         ),
+        Refused::Harmful(place) => filtered(
+            "falls into a category of harmful content. Put it in other words.",
+            place,
+        ),
+        Refused::Pattern(place) => filtered("holds what the operator does not allow.", place),
+        Refused::File(error) => {
+            let told = match error {
+                // The cause would name paths of this machine.
+                PathError::Resolve(_) => "the file cannot be found".to_owned(),
+                error => error.to_string(),
+            };
+            let sentence = format!("A file that the request refers to may not be used: {told}.");
+            Refusal::new(Code::ContentFilter, sentence)
+        }
+        Refused::Scope(error) => Refusal::new(Code::OutOfScope, format!("Out of scope: {error}.")),
         Refused::Unreadable => unreadable(),
+        Refused::Broken(error) => {
+            let sentence = "The guards of this request could not be put together.";
+            Refusal::new(Code::Internal, sentence).because(&error)
+        }
     }
 }
 

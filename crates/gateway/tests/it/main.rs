@@ -14,6 +14,7 @@ mod crowd;
 mod faces;
 mod faithful;
 mod guards;
+mod guards_control;
 mod idempotency;
 mod leaving;
 mod lifecycle;

@@ -106,7 +106,7 @@ impl FilePolicy {
 }
 
 /// Percent escapes taken off layer by layer, compatibility characters folded, `\` read as `/`.
-fn decode_fully(reference: &str) -> Result<String, PathError> {
+pub(super) fn decode_fully(reference: &str) -> Result<String, PathError> {
     let mut plain = reference.to_owned();
     for _ in 0..decode::MAX_DEPTH {
         let next = decode::percent_always(&plain).ok_or(PathError::Control)?;
@@ -119,7 +119,7 @@ fn decode_fully(reference: &str) -> Result<String, PathError> {
     Err(PathError::Encoding)
 }
 
-const ROOTS: [&str; 18] = [
+pub(super) const ROOTS: [&str; 18] = [
     "/home/",
     "/root/",
     "/etc/",

@@ -10,7 +10,7 @@ pub struct Scope {
     pub allowed_topics: Vec<String>,
     /// A text must name none of them.
     pub denied_topics: Vec<String>,
-    /// If not empty, only these tools; `files.*` allows all whose names begin with `files.`.
+    /// If not empty, only these tools; a `*` stands for any letters, as in `files.*`.
     pub allowed_tools: Vec<String>,
     /// Never these tools; `*` as above.
     pub denied_tools: Vec<String>,
@@ -31,13 +31,21 @@ pub enum OutOfScope {
 }
 
 impl Scope {
-    /// Checks the topics of a text. Words are compared without case, as whole words.
-    pub fn check_text(&self, text: &str) -> Result<(), OutOfScope> {
+    /// Checks that a text names no denied topic.
+    pub fn check_denied(&self, text: &str) -> Result<(), OutOfScope> {
         let text = words(text);
         let names = |topic: &&String| text.contains(&words(topic));
-        if let Some(topic) = self.denied_topics.iter().find(names) {
-            return Err(OutOfScope::DeniedTopic(topic.clone()));
+        match self.denied_topics.iter().find(names) {
+            Some(topic) => Err(OutOfScope::DeniedTopic(topic.clone())),
+            None => Ok(()),
         }
+    }
+
+    /// Checks the topics of a text. Words are compared without case, as whole words.
+    pub fn check_text(&self, text: &str) -> Result<(), OutOfScope> {
+        self.check_denied(text)?;
+        let text = words(text);
+        let names = |topic: &&String| text.contains(&words(topic));
         if !self.allowed_topics.is_empty() && !self.allowed_topics.iter().any(|topic| names(&topic))
         {
             return Err(OutOfScope::NoAllowedTopic(self.allowed_topics.join(", ")));
@@ -58,18 +66,31 @@ impl Scope {
 
 /// The words of a text between single spaces, in lower case.
 fn words(text: &str) -> String {
-    let lower = text.to_lowercase();
+    let lower = crate::normalise::normalise(text).text.to_lowercase();
     let words = lower
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());
     words.fold(String::from(" "), |joined, word| joined + word + " ")
 }
 
-fn covers(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => name == pattern,
+/// Whether a name is the pattern, where each `*` stands for any letters. Case does not count: a
+/// model that writes `Delete_File` means the tool all the same.
+pub fn covers(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
     }
+    rest.ends_with(last)
 }
 
 #[cfg(test)]
@@ -92,6 +113,21 @@ mod tests {
             scope.check_text("VAT on gambling"),
             Err(OutOfScope::DeniedTopic(_))
         ));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, name) in [
+            ("*", "a"),
+            ("*_mail", "send_mail"),
+            ("a*c*e", "abcde"),
+            ("A.b", "a.B"),
+        ] {
+            assert!(covers(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a*a", "a"), ("*_mail", "mailer"), ("a", "ab"), ("", "a")] {
+            assert!(!covers(pattern, name), "{pattern} {name}");
+        }
     }
 
     #[test]

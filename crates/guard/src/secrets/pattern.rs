@@ -7,7 +7,7 @@ pub(super) type Class = fn(u8) -> bool;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     parts: Vec<Part>,
 }
 
@@ -58,7 +58,7 @@ fn class(name: &str) -> Result<Class, PatternError> {
 }
 
 impl Pattern {
-    pub(super) fn parse(source: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parse(source: &str) -> Result<Self, PatternError> {
         let mut parts = Vec::new();
         let mut rest = source;
         while !rest.is_empty() {
@@ -88,7 +88,7 @@ impl Pattern {
     }
 
     /// The literal text at the beginning.
-    pub(super) fn prefix(&self, source: &str) -> Result<&str, PatternError> {
+    pub(crate) fn prefix(&self, source: &str) -> Result<&str, PatternError> {
         match self.parts.first() {
             Some(Part::Literal(bytes)) if bytes.len() >= 2 => {
                 std::str::from_utf8(bytes).map_err(|_| PatternError::NoPrefix(source.to_owned()))
@@ -98,7 +98,7 @@ impl Pattern {
     }
 
     /// The longest text that matches, in bytes.
-    pub(super) fn max_len_bytes(&self) -> usize {
+    pub(crate) fn max_len_bytes(&self) -> usize {
         let length = |part: &Part| match part {
             Part::Literal(bytes) => bytes.len(),
             Part::Run { most, .. } => *most,
@@ -109,7 +109,7 @@ impl Pattern {
     /// Reads the pattern at the cursor, which must be followed by something that cannot belong to it.
     ///
     /// Returns the characters of the runs, the part that is random in a real credential.
-    pub(super) fn read(&self, cursor: &mut Cursor<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, cursor: &mut Cursor<'_>) -> Option<Vec<u8>> {
         let mut random = Vec::new();
         let mut last: Class = is_word;
         for part in &self.parts {

@@ -5,13 +5,33 @@ use seaworthy_guard::secrets::{Example, Secrets};
 use seaworthy_guard::testing::Dice;
 
 use super::*;
-use crate::guards::Guards;
+use crate::guards::input::Asked;
+use crate::guards::{Guards, Who};
 
-fn engine(filter: Filter) -> Arc<Engine> {
+/// What guards answers with this configuration, for somebody who asked with this body.
+fn guarding(config: &Config, body: &str) -> Arc<Guarding> {
+    let guards = Guards::build(config, None).unwrap();
+    let asked = Asked {
+        body,
+        is_conversation: true,
+        who: Who {
+            model: "m",
+            user: "u",
+            key: "k",
+        },
+        confirmed: Vec::new(),
+    };
+    let rules = guards.rules.as_ref().unwrap();
+    rules
+        .screen(asked, &mut Verdicts::default())
+        .unwrap()
+        .guarding
+}
+
+fn engine(filter: Filter) -> Arc<Guarding> {
     let mut config = Config::default();
     config.output_handling.filter_secrets = filter;
-    let guards = Guards::build(&config, None).unwrap();
-    Arc::clone(guards.output.as_ref().unwrap())
+    guarding(&config, "{}")
 }
 
 /// A block of this place with this text.
@@ -32,7 +52,7 @@ fn block(place: Place, text: &str) -> Block {
 }
 
 /// The answer of one block, whole: what passes of its text, and why it stopped.
-fn whole(engine: &Engine, place: Place, text: &str) -> (String, StopReason) {
+fn whole(engine: &Arc<Guarding>, place: Place, text: &str) -> (String, StopReason) {
     let mut reply = Reply {
         id: String::new(),
         model: String::new(),
@@ -56,7 +76,7 @@ fn whole(engine: &Engine, place: Place, text: &str) -> (String, StopReason) {
 
 /// The same answer in pieces.
 fn streamed(
-    engine: &Arc<Engine>,
+    engine: &Arc<Guarding>,
     place: Place,
     text: &str,
     dice: &mut Dice,

@@ -44,8 +44,8 @@ pub(super) fn stream(
         include_usage: wanted.include_usage,
         created_unix_s: exchange.gateway.clock.now().seconds(),
     };
-    let engine = exchange.snapshot.guards.output.as_ref();
-    let guard = engine.map(|engine| OutputGuard::new(Arc::clone(engine)));
+    let guarding = exchange.answer_guard();
+    let guard = guarding.map(|guarding| OutputGuard::new(Arc::clone(guarding)));
     let names = (exchange.request_id.as_str(), exchange.model_name());
     let translator = StreamTranslator::new(translation, (wanted.framing, settings), names, guard);
     let passing = Passing::Translated(Box::new(translator));
@@ -80,12 +80,12 @@ pub(super) async fn whole(
         call.note_usage(used);
     }
     let now = exchange.gateway.clock.now().seconds();
-    let engine = exchange.snapshot.guards.output.clone();
+    let guarding = exchange.answer_guard().cloned();
     let id = exchange.request_id.as_str().to_owned();
     let model = exchange.model_name().to_owned();
     let guard = |reply: &mut Reply| {
-        if let Some(engine) = &engine {
-            guard_reply(engine, reply, &mut exchange.verdicts);
+        if let Some(guarding) = &guarding {
+            guard_reply(guarding, reply, &mut exchange.verdicts);
         }
     };
     let encoded = translation.reply(&text, (used, (&id, &model)), now, guard);

@@ -1,0 +1,77 @@
+//! The guards of one exchange: what the configuration asks for, for this caller and this request.
+
+use std::sync::Arc;
+
+use seaworthy_guard::{Action, Category, Engine, Place, Policy, Severity, Vault};
+use seaworthy_guard_code::fence::FenceRules;
+
+use super::Rules;
+use super::moderate::{Moderated, moderate};
+
+/// What guards the answer to one request.
+#[derive(Debug)]
+pub(crate) struct Guarding {
+    pub(super) rules: Arc<Rules>,
+    /// What follows matches, for this caller.
+    pub(super) policy: Policy,
+    pub(super) outbound: Option<Arc<Engine>>,
+    pub(super) fences: Option<FenceRules>,
+    /// What was replaced in the request and is put back.
+    pub(super) vault: Option<Arc<Vault>>,
+    /// Whether the conversation holds what a tool or a retrieval returned.
+    pub(super) holds_untrusted: bool,
+    /// Tools that the caller confirmed.
+    pub(super) confirmed: Vec<String>,
+}
+
+impl Guarding {
+    /// Whether answers have to be read: something of them may change or go no further.
+    pub(crate) fn reads_answers(&self) -> bool {
+        self.outbound.is_some()
+            || self.vault.is_some()
+            || self.fences.is_some()
+            || self.guards_tools()
+            || self.moderates(Place::OutputText)
+            || self.moderates(Place::Reasoning)
+    }
+
+    /// What follows a match of a family at a place.
+    pub(super) fn action(&self, place: Place, category: Category) -> Action {
+        self.policy.action(place, category, category.as_str())
+    }
+
+    pub(super) fn moderates(&self, place: Place) -> bool {
+        let follows = |line: &seaworthy_guard::policy::PolicyLine| {
+            line.action != Action::Allow && line.places.contains(&place)
+        };
+        self.rules.moderation.is_some()
+            && self
+                .policy
+                .lines
+                .iter()
+                .filter(|line| self.rules.is_of_moderation(&line.selector))
+                .any(follows)
+    }
+
+    pub(super) fn moderate(&self, place: Place, text: &str) -> Moderated {
+        match &self.rules.moderation {
+            Some(judge) => moderate(judge, self.least_severity(), &self.policy, place, text),
+            None => Moderated::default(),
+        }
+    }
+
+    fn least_severity(&self) -> Severity {
+        self.rules.least_severity
+    }
+
+    fn guards_tools(&self) -> bool {
+        let rules = &self.rules;
+        !rules.scope.allowed_tools.is_empty()
+            || !rules.scope.denied_tools.is_empty()
+            || !rules.side_effect_tools.is_empty()
+            || rules.lengths.max_tool_param_length.is_some()
+            || rules.files.is_some()
+            || rules.sandbox_only
+            || self.action(Place::ToolArguments, Category::Shell) != Action::Allow
+    }
+}

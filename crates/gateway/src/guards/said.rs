@@ -1,0 +1,221 @@
+//! Sorts out who says what in a request of any dialect, by the names and types of its members.
+
+use seaworthy_guard::Place;
+
+use super::texts::{Kind, Object, Outline, Text};
+
+/// Members that hold names, references or data in base64, never words. What is sealed by a provider
+/// must come back to it unchanged.
+const NOT_WORDS: [&str; 22] = [
+    "type",
+    "role",
+    "model",
+    "id",
+    "call_id",
+    "tool_call_id",
+    "tool_use_id",
+    "toolUseId",
+    "previous_response_id",
+    "media_type",
+    "mimeType",
+    "signature",
+    "thoughtSignature",
+    "thinking",
+    "encrypted_content",
+    "redactedContent",
+    "file_data",
+    "file_id",
+    "fileId",
+    "bytes",
+    "cachePoint",
+    "format",
+];
+
+/// Members that hold a conversation.
+const CONVERSATION: [&str; 8] = [
+    "messages",
+    "contents",
+    "input",
+    "prompt",
+    "documents",
+    "message",
+    "chat_history",
+    "tool_results",
+];
+
+/// Members that hold what the operator says.
+const OPERATOR: [&str; 5] = [
+    "system",
+    "systemInstruction",
+    "system_instruction",
+    "instructions",
+    "preamble",
+];
+
+/// Members that hold what a tool or a retrieval returned.
+const RETURNED: [&str; 6] = [
+    "toolResult",
+    "functionResponse",
+    "function_response",
+    "tool_results",
+    "documents",
+    "search_results",
+];
+
+/// A text of the request and who stands behind it.
+pub(super) struct Said<'t, 'a> {
+    pub(super) text: &'t Text<'a>,
+    pub(super) place: Place,
+    /// The number of the object that is the message.
+    pub(super) message: Option<usize>,
+    pub(super) speaker: Speaker,
+    /// It is inside the arguments of a tool call.
+    pub(super) is_argument: bool,
+}
+
+/// Who says a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// The operator, who is trusted.
+    Operator,
+    /// The model, earlier.
+    Model,
+    /// A user, a tool, a document, or somebody unknown.
+    Untrusted,
+    /// Nobody: a setting of the request.
+    Setting,
+}
+
+impl Said<'_, '_> {
+    pub(super) fn is_untrusted(&self) -> bool {
+        self.speaker == Speaker::Untrusted && !self.is_argument
+    }
+}
+
+/// Sorts out a text; `None` where it holds no words.
+pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Option<Said<'t, 'a>> {
+    let around: Vec<(usize, &Object<'a>)> = outline
+        .indices(text.object)
+        .filter_map(|index| Some((index, outline.objects.get(index)?)))
+        .collect();
+    let is_argument = is_in_arguments(&around);
+    if !is_argument && (text.kind != Kind::String || !holds_words(text, &around)) {
+        return None;
+    }
+    let role = around.iter().find_map(|(_, object)| object.role.as_deref());
+    let within = |names: &[&str]| {
+        let of_member = names.contains(&&*text.key) && around.len() <= 1;
+        of_member
+            || around
+                .iter()
+                .any(|(_, object)| names.contains(&&*object.key))
+    };
+    let returned = matches!(role, Some("tool" | "function"))
+        || within(&RETURNED)
+        || around
+            .iter()
+            .any(|(_, object)| object.kind.as_deref().is_some_and(is_result));
+    let is_conversation = within(&CONVERSATION);
+    let speaker = match role {
+        _ if returned => Speaker::Untrusted,
+        Some("system" | "developer") => Speaker::Operator,
+        Some("assistant" | "model" | "chatbot" | "CHATBOT") => Speaker::Model,
+        _ if is_conversation => Speaker::Untrusted,
+        _ if within(&OPERATOR) => Speaker::Operator,
+        Some(_) => Speaker::Untrusted,
+        None => Speaker::Setting,
+    };
+    let in_list = |(_, object): &&(usize, &Object<'a>)| CONVERSATION.contains(&&*object.key);
+    Some(Said {
+        text,
+        place: match returned {
+            true => Place::ToolResult,
+            false => Place::Input,
+        },
+        // The outermost object below the conversation.
+        message: around.iter().rfind(in_list).map(|(index, _)| *index),
+        speaker,
+        is_argument,
+    })
+}
+
+/// Whether an object of this type is what a tool or a retrieval returned.
+fn is_result(kind: &str) -> bool {
+    kind.ends_with("tool_result")
+        || kind.ends_with("_output")
+        || matches!(kind, "search_result" | "document")
+}
+
+/// Whether a text is below the arguments of a tool call that are written as an object.
+fn is_in_arguments(around: &[(usize, &Object<'_>)]) -> bool {
+    let calls_tool = |object: &Object<'_>| {
+        let kind = object.kind.as_deref();
+        matches!(kind, Some("tool_use" | "server_tool_use"))
+            || matches!(&*object.key, "toolUse" | "functionCall" | "function_call")
+    };
+    around.iter().skip(1).any(|(_, object)| calls_tool(object))
+}
+
+fn holds_words(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
+    let kind = || {
+        around
+            .first()
+            .and_then(|(_, object)| object.kind.as_deref())
+    };
+    let is_inline = || {
+        let inner = around.first().map(|(_, object)| &*object.key);
+        matches!(inner, Some("inlineData" | "inline_data" | "input_audio"))
+    };
+    match &*text.key {
+        "data" => kind() == Some("text") || (kind().is_none() && !is_inline()),
+        "url" | "image_url" => !text.value.starts_with("data:"),
+        key => !NOT_WORDS.contains(&key),
+    }
+}
+
+/// Members of a tool's definition below which names are no names of tools.
+const SCHEMAS: [&str; 8] = [
+    "parameters",
+    "input_schema",
+    "inputSchema",
+    "parametersJsonSchema",
+    "parameter_definitions",
+    "schema",
+    "properties",
+    "allowed_tools",
+];
+
+/// The names of the tools that a request offers to the model.
+pub(super) fn offered_tools<'t>(outline: &'t Outline<'_>) -> Vec<&'t str> {
+    let is_tool = |key: &str| matches!(key, "tools" | "functions" | "toolConfig");
+    let mut found: Vec<&str> = Vec::new();
+    for text in &outline.texts {
+        if text.kind != Kind::String || !matches!(&*text.key, "name" | "type") {
+            continue;
+        }
+        let mut around = outline.ancestors(text.object);
+        let inner = around.next();
+        let is_below = outline
+            .ancestors(text.object)
+            .any(|object| is_tool(&object.key));
+        let is_schema = outline
+            .ancestors(text.object)
+            .any(|object| SCHEMAS.contains(&&*object.key));
+        let in_conversation = outline
+            .ancestors(text.object)
+            .any(|object| matches!(&*object.key, "messages" | "contents" | "input"));
+        if !is_below || is_schema || in_conversation {
+            continue;
+        }
+        let is_native = &*text.key == "type"
+            && inner.is_some_and(|object| is_tool(&object.key))
+            && !matches!(&*text.value, "function" | "custom");
+        if &*text.key == "name" || is_native {
+            found.push(&text.value);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! Guards the calls of tools that a model makes: which tool, and what it is given. This is control,
+//! not detection: what is not allowed does not reach the caller, whoever talked the model into it.
+
+use std::borrow::Cow;
+
+use seaworthy_config::AfterUntrusted;
+use seaworthy_guard::input::reference::names_a_file;
+use seaworthy_guard::input::scope::covers;
+use seaworthy_guard::input::shell::{self, Danger};
+use seaworthy_guard::{Action, Category, Place};
+use seaworthy_guard_code::Language;
+use seaworthy_guard_code::fence::{self, Outcome};
+
+use super::arguments::{Guarded, guard_member, guard_text};
+use super::guarding::Guarding;
+use super::links::RealLinks;
+use super::texts::{Kind, Outline, Text, replace};
+use super::verdicts::Verdicts;
+
+const PLACE: Place = Place::ToolArguments;
+
+/// Arguments that are commands of a shell.
+const COMMANDS: [&str; 8] = [
+    "command",
+    "cmd",
+    "commands",
+    "shell",
+    "script",
+    "bash",
+    "sh",
+    "commandline",
+];
+
+/// Tools that run code where the gateway does not see it.
+const RUNNERS: [&str; 16] = [
+    "python*",
+    "*run_code*",
+    "*execute_code*",
+    "*code_execution*",
+    "code_interpreter*",
+    "*run_python*",
+    "*run_javascript*",
+    "bash*",
+    "shell*",
+    "*run_shell*",
+    "*run_command*",
+    "*execute_command*",
+    "exec",
+    "eval",
+    "terminal",
+    "local_shell*",
+];
+
+impl Guarding {
+    /// Whether a tool of this name may be called; what is decided is counted.
+    pub(super) fn admits_tool(&self, name: &str, verdicts: &mut Verdicts) -> bool {
+        let rules = &self.rules;
+        let is_named = |globs: &[String]| globs.iter().any(|glob| covers(glob, name));
+        if rules.scope.check_tool(name).is_err() {
+            verdicts.judge(Category::Scope, PLACE, Action::Block);
+            return false;
+        }
+        let runs = rules.sandbox_only && RUNNERS.iter().any(|glob| covers(glob, name));
+        if runs && !is_named(&rules.scope.allowed_tools) {
+            verdicts.judge(Category::Code, PLACE, Action::Block);
+            return false;
+        }
+        if self.holds_untrusted && is_named(&rules.side_effect_tools) {
+            let is_confirmed = self.confirmed.iter().any(|tool| tool == name);
+            let may = match rules.after_untrusted {
+                AfterUntrusted::Allow => true,
+                AfterUntrusted::Confirm => is_confirmed,
+                AfterUntrusted::Block => false,
+            };
+            if !may {
+                verdicts.add("provenance", PLACE, "block");
+                return false;
+            }
+        }
+        // A name carries nothing but a name.
+        match &self.outbound {
+            Some(engine) => match guard_text(engine, PLACE, name, verdicts) {
+                Guarded::Same => true,
+                Guarded::Changed(_) | Guarded::Blocked => false,
+            },
+            None => true,
+        }
+    }
+
+    /// Guards a whole call.
+    pub(super) fn guard_call(
+        &self,
+        name: &str,
+        arguments: &str,
+        verdicts: &mut Verdicts,
+    ) -> Guarded {
+        match self.admits_tool(name, verdicts) {
+            true => self.guard_arguments(name, arguments, verdicts),
+            false => Guarded::Blocked,
+        }
+    }
+
+    /// Guards arguments as a model wrote them: mostly JSON, sometimes plain text.
+    pub(super) fn guard_arguments(
+        &self,
+        tool: &str,
+        written: &str,
+        verdicts: &mut Verdicts,
+    ) -> Guarded {
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(written).is_ok();
+        let outline = is_json.then(|| Outline::read(written).ok()).flatten();
+        let Some(outline) = outline else {
+            let text = Text {
+                kind: Kind::String,
+                at: 0..written.len(),
+                value: Cow::Borrowed(written),
+                key: Cow::Borrowed(""),
+                object: None,
+            };
+            return self.guard_argument(tool, &text, verdicts);
+        };
+        let mut edits = Vec::new();
+        for text in &outline.texts {
+            match self.guard_argument(tool, text, verdicts) {
+                Guarded::Same => {}
+                Guarded::Changed(new) => edits.push((text.at.clone(), new)),
+                Guarded::Blocked => return Guarded::Blocked,
+            }
+        }
+        match edits.is_empty() {
+            true => Guarded::Same,
+            false => Guarded::Changed(replace(written, &edits)),
+        }
+    }
+
+    fn guard_argument(&self, tool: &str, text: &Text<'_>, verdicts: &mut Verdicts) -> Guarded {
+        if text.kind != Kind::Key && !self.admits_argument(text, verdicts) {
+            return Guarded::Blocked;
+        }
+        let mut value = Cow::Borrowed(&*text.value);
+        let mut is_changed = false;
+        if let Some(engine) = &self.outbound {
+            match guard_member(engine, PLACE, text, verdicts) {
+                Guarded::Same => {}
+                Guarded::Changed(new) => (value, is_changed) = (new.into(), true),
+                Guarded::Blocked => return Guarded::Blocked,
+            }
+        }
+        if text.kind == Kind::String {
+            match self.guard_commands(tool, &text.key, &value, verdicts) {
+                Guarded::Same => {}
+                Guarded::Changed(new) => (value, is_changed) = (new.into(), true),
+                Guarded::Blocked => return Guarded::Blocked,
+            }
+        }
+        if let Some(vault) = self.vault.as_ref().filter(|_| value.contains('[')) {
+            let restored = vault.restore(&value);
+            if restored != *value {
+                (value, is_changed) = (restored.into(), true);
+            }
+        }
+        match is_changed {
+            true => Guarded::Changed(value.into_owned()),
+            false => Guarded::Same,
+        }
+    }
+
+    /// Whether a value may be given to a tool, by its length and by the files that it names.
+    fn admits_argument(&self, text: &Text<'_>, verdicts: &mut Verdicts) -> bool {
+        if self.rules.lengths.check_tool_param(&text.value).is_err() {
+            verdicts.add("length", PLACE, "block");
+            return false;
+        }
+        let action = self.action(PLACE, Category::File);
+        let Some(files) = self
+            .rules
+            .files
+            .as_ref()
+            .filter(|_| action != Action::Allow)
+        else {
+            return true;
+        };
+        let checked = match text.kind == Kind::String && names_a_file(&text.key) {
+            true => files.check(&text.value, &RealLinks),
+            false => files.check_text(&text.value, &RealLinks),
+        };
+        if checked.is_err() {
+            verdicts.judge(Category::File, PLACE, action);
+        }
+        checked.is_ok() || action == Action::Flag
+    }
+
+    /// Guards commands and code that a tool is given.
+    fn guard_commands(
+        &self,
+        tool: &str,
+        key: &str,
+        value: &str,
+        verdicts: &mut Verdicts,
+    ) -> Guarded {
+        let key = key.to_ascii_lowercase();
+        let action = self.action(PLACE, Category::Shell);
+        if action != Action::Allow {
+            let told = shell::dangers(value);
+            let is_grave = told.iter().any(|danger| *danger != Danger::Composition);
+            let is_command = COMMANDS.contains(&key.as_str());
+            let is_smuggled = is_grave && told.contains(&Danger::Composition);
+            if is_grave && is_command && action != Action::Flag {
+                verdicts.judge(Category::Shell, PLACE, Action::Block);
+                return Guarded::Blocked;
+            }
+            if (is_grave && is_command) || is_smuggled {
+                verdicts.judge(Category::Shell, PLACE, action);
+                match action {
+                    Action::Block => return Guarded::Blocked,
+                    // Nothing but an argument, whatever the tool does with it.
+                    Action::Redact | Action::Tokenize => {
+                        return Guarded::Changed(shell::quote(value).into_owned());
+                    }
+                    Action::Allow | Action::Flag => {}
+                }
+            }
+        }
+        let Some(language) = language(tool, &key) else {
+            return Guarded::Same;
+        };
+        let Some(rules) = &self.fences else {
+            return Guarded::Same;
+        };
+        let mut judged = Vec::new();
+        let outcome = fence::judge(rules, language, value, &mut judged);
+        for (category, action) in judged {
+            if category != Category::Shell {
+                verdicts.judge(category, PLACE, action);
+            }
+        }
+        match outcome {
+            Outcome::Blocked => Guarded::Blocked,
+            // Commands were judged above.
+            Outcome::Changed(_) if language == Language::Shell => Guarded::Same,
+            Outcome::Changed(new) => Guarded::Changed(new),
+            Outcome::Same => Guarded::Same,
+        }
+    }
+}
+
+/// The language of an argument, where its name or that of the tool says so.
+fn language(tool: &str, key: &str) -> Option<Language> {
+    let named = Language::of_fence(key);
+    if named.is_some() || COMMANDS.contains(&key) {
+        return named.or(Some(Language::Shell));
+    }
+    if !matches!(key, "code" | "source" | "query" | "program") {
+        return None;
+    }
+    let tool = tool.to_ascii_lowercase();
+    [
+        ("python", Language::Python),
+        ("javascript", Language::JavaScript),
+        ("sql", Language::Sql),
+    ]
+    .into_iter()
+    .find_map(|(name, language)| tool.contains(name).then_some(language))
+}

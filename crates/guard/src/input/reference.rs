@@ -1,0 +1,313 @@
+//! References to files, in members that hold nothing else and in running text: no way out of the
+//! project, no kinds of files that are not allowed.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::path::{PathError, ROOTS, ResolveLinks, decode_fully};
+
+/// What a reference to a file may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileRules {
+    /// Whether `..` is refused wherever it stands.
+    pub no_traversal: bool,
+    /// The extensions that are allowed, without the dot, in lower case; empty allows any.
+    pub extensions: Vec<String>,
+    /// The folder that every file must be in.
+    pub within: Option<PathBuf>,
+}
+
+/// Names of members and arguments that hold a file and nothing else.
+const FILE_NAMES: [&str; 14] = [
+    "path",
+    "paths",
+    "file",
+    "files",
+    "filename",
+    "filepath",
+    "file_name",
+    "file_path",
+    "file_paths",
+    "fileuri",
+    "file_uri",
+    "source_path",
+    "target_path",
+    "dest_path",
+];
+
+/// Whether a member of this name holds a file.
+pub fn names_a_file(member: &str) -> bool {
+    let lower = member.to_ascii_lowercase();
+    FILE_NAMES.contains(&lower.as_str()) || lower.ends_with("_path") || lower.ends_with("_file")
+}
+
+/// The longest reference, in bytes; more is no reference to a file.
+const MAX_REFERENCE_BYTES: usize = 4096;
+
+impl FileRules {
+    /// Whether there is nothing to check.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Checks a text that is a reference to a file and nothing else.
+    pub fn check(&self, reference: &str, links: &dyn ResolveLinks) -> Result<(), PathError> {
+        let trimmed = reference.trim();
+        if trimmed.is_empty() || is_remote(trimmed) {
+            return Ok(());
+        }
+        if trimmed.len() > MAX_REFERENCE_BYTES {
+            return Err(PathError::Encoding);
+        }
+        let plain = decode_fully(trimmed)?;
+        if plain.chars().any(char::is_control) {
+            return Err(PathError::Control);
+        }
+        self.check_plain(&plain, true, links)
+    }
+
+    /// Checks the references that stand in running text. Only what is clearly one counts: a way
+    /// upwards, an absolute path of a host, or a path with a folder and an extension.
+    pub fn check_text(&self, text: &str, links: &dyn ResolveLinks) -> Result<(), PathError> {
+        for word in words(text) {
+            if is_remote(word) {
+                continue;
+            }
+            let Ok(plain) = decode_fully(word) else {
+                // Percent signs of something else, unless it was on its way somewhere.
+                let suspicious = word.contains("..") || word.to_ascii_lowercase().contains("%2e");
+                match self.no_traversal && suspicious {
+                    true => return Err(PathError::Encoding),
+                    false => continue,
+                }
+            };
+            if is_remote(&plain) {
+                continue;
+            }
+            let is_reference = goes_up(&plain) || is_absolute(&plain) || names_a_kind(&plain);
+            if is_reference {
+                let has_kind = names_a_kind(&plain);
+                self.check_plain(&plain, has_kind, links)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_plain(
+        &self,
+        plain: &str,
+        with_kind: bool,
+        links: &dyn ResolveLinks,
+    ) -> Result<(), PathError> {
+        if self.no_traversal && goes_up(plain) {
+            return Err(PathError::Outside);
+        }
+        let path = plain.strip_prefix("file://").unwrap_or(plain);
+        let resolved = match &self.within {
+            Some(root) => Some(within(root, path, links)?),
+            None => None,
+        };
+        if with_kind {
+            self.check_kind(Path::new(path))?;
+            resolved.map_or(Ok(()), |resolved| self.check_kind(&resolved))?;
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self, path: &Path) -> Result<(), PathError> {
+        let kind = path
+            .extension()
+            .map(|kind| kind.to_string_lossy().to_ascii_lowercase());
+        match self.extensions.is_empty() || kind.is_some_and(|kind| self.extensions.contains(&kind))
+        {
+            true => Ok(()),
+            false => Err(PathError::Extension(self.extensions.join(", "))),
+        }
+    }
+}
+
+/// The path with its links followed, if it is inside the folder before and after.
+fn within(root: &Path, path: &str, links: &dyn ResolveLinks) -> Result<PathBuf, PathError> {
+    let root = links.resolve(root)?;
+    let is_drive = path.as_bytes().get(1) == Some(&b':');
+    if path.starts_with('~') || is_drive {
+        return Err(PathError::Absolute);
+    }
+    let mut joined = PathBuf::new();
+    for component in root.join(path).components() {
+        match component {
+            Component::ParentDir => {
+                joined.pop();
+            }
+            Component::CurDir => {}
+            other => joined.push(other),
+        }
+    }
+    let inside = |path: &Path| path.starts_with(&root);
+    if !inside(&joined) {
+        return Err(PathError::Outside);
+    }
+    let resolved = links.resolve(&joined)?;
+    match inside(&resolved) {
+        true => Ok(resolved),
+        false => Err(PathError::Outside),
+    }
+}
+
+/// Pieces of a text that may be references.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let may_be = |word: &&str| {
+        word.len() <= MAX_REFERENCE_BYTES
+            && (word.contains([
+                '/', '\\', '%', '\u{FF0F}', '\u{FF3C}', '\u{2215}', '\u{2044}',
+            ]) || word.starts_with('~'))
+    };
+    text.split(|c: char| c.is_whitespace() || "\"'`<>()[]{},;|".contains(c))
+        .map(|word| word.trim_start_matches(['@', ':', '=']))
+        .map(|word| word.trim_end_matches(['.', ':', '!', '?']))
+        .filter(may_be)
+}
+
+/// Whether it is on the web, and not in a file system.
+fn is_remote(reference: &str) -> bool {
+    let scheme = reference.split_once("://").map(|(scheme, _)| scheme);
+    let is_file = |scheme: &str| scheme.eq_ignore_ascii_case("file");
+    scheme.is_some_and(|scheme| {
+        !is_file(scheme) && !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+    }) || reference.starts_with("data:")
+}
+
+fn goes_up(plain: &str) -> bool {
+    plain.split('/').any(|part| part.trim() == "..")
+}
+
+fn is_absolute(plain: &str) -> bool {
+    let lower = plain.to_ascii_lowercase();
+    let drive = lower.as_bytes().get(1) == Some(&b':')
+        && lower
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_alphabetic)
+        && lower.as_bytes().get(2) == Some(&b'/');
+    drive
+        || lower.starts_with("~/")
+        || lower.starts_with("file://")
+        || ROOTS
+            .iter()
+            .any(|root| root.starts_with('/') && lower.starts_with(root))
+}
+
+/// Whether it is a path with a folder and an extension, and no address of the web.
+fn names_a_kind(plain: &str) -> bool {
+    let Some((folder, file)) = plain.rsplit_once('/') else {
+        return false;
+    };
+    let first = folder.split('/').next().unwrap_or_default();
+    let is_host = first.contains('.') && !first.trim_matches('.').is_empty();
+    let Some((stem, kind)) = file.rsplit_once('.') else {
+        return false;
+    };
+    let is_kind = kind.len() <= 8
+        && kind.starts_with(|c: char| c.is_ascii_alphabetic())
+        && kind.chars().all(|c| c.is_ascii_alphanumeric());
+    !is_host && !stem.is_empty() && is_kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Links;
+
+    impl ResolveLinks for Links {
+        fn resolve(&self, path: &Path) -> std::io::Result<PathBuf> {
+            Ok(match path.ends_with("link.md") {
+                true => "/etc/shadow.md".into(),
+                false => path.to_owned(),
+            })
+        }
+    }
+
+    fn rules() -> FileRules {
+        FileRules {
+            no_traversal: true,
+            extensions: vec!["py".into(), "md".into()],
+            within: Some("/srv/project".into()),
+        }
+    }
+
+    #[test]
+    fn references_inside_the_project_pass() {
+        for good in [
+            "a.md",
+            "src/./lib.py",
+            "/srv/project/docs/a.md",
+            "https://example.org/a/../b.exe",
+            "",
+        ] {
+            assert!(rules().check(good, &Links).is_ok(), "{good}");
+        }
+        for text in [
+            "Fix src/lib.py and docs/a.md, please; 3/4 of and/or is fine.",
+            "See https://example.org/../x.exe or example.org/x.html at 50% off.",
+            "a regex like \\d+/\\w* and <b>markup</b>",
+        ] {
+            assert!(rules().check_text(text, &Links).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_way_out_is_closed_in_members_and_in_text() {
+        for bad in [
+            "../x.md",
+            "a/../b.md",
+            "..%2fx.md",
+            "%2e%2e/x.md",
+            "%252e%252e%252fx.md",
+            "..\\x.md",
+            "\u{FF0E}\u{FF0E}/x.md",
+            "..\u{FF0F}..\u{FF0F}x.md",
+            "/etc/passwd.md",
+            "C:\\x.md",
+            "~/x.md",
+            "file:///etc/x.md",
+            "src/a.exe",
+            "src/link.md",
+        ] {
+            assert!(rules().check(bad, &Links).is_err(), "{bad}");
+            let text = format!("Please read `{bad}`.");
+            assert!(rules().check_text(&text, &Links).is_err(), "{text}");
+        }
+        for bad in ["a.md%00.py", "noextension", "a\u{0}.md"] {
+            assert!(rules().check(bad, &Links).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_rule_holds_by_itself() {
+        let only = |rules: FileRules, text: &str| rules.check_text(text, &Links).is_ok();
+        let traversal = FileRules {
+            no_traversal: true,
+            ..FileRules::default()
+        };
+        assert!(only(traversal.clone(), "cat /etc/passwd") && !only(traversal, "cat ../x"));
+        let kinds = FileRules {
+            extensions: vec!["py".into()],
+            ..FileRules::default()
+        };
+        assert!(only(kinds.clone(), "cat /etc/passwd ../a.py") && !only(kinds, "run ../a/b.sh"));
+    }
+
+    #[test]
+    fn members_that_hold_files_are_known_by_name() {
+        for name in [
+            "path",
+            "filePath",
+            "file_name",
+            "output_path",
+            "config_file",
+        ] {
+            assert!(names_a_file(name), "{name}");
+        }
+        assert!(!names_a_file("pathology") && !names_a_file("profile"));
+    }
+}
