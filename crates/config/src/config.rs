@@ -7,6 +7,7 @@ mod guard_rules;
 mod guards;
 mod limits;
 mod provider;
+mod resilience;
 mod server;
 mod state;
 
@@ -28,6 +29,10 @@ pub use self::guard_rules::{
 pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, OutputHandling};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
+pub use self::resilience::{
+    CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
+    TargetOptions, TargetTimeouts,
+};
 pub use self::server::Server;
 pub use self::state::{OnLoss, SharedState, Storage};
 use crate::value::{Listen, Target};
@@ -75,6 +80,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// What guards do, beyond `input_validation` and `output_handling`.
     pub guards: Guards,
+    /// What happens when providers fail or are slow, and when there is more work than can be done.
+    pub resilience: Resilience,
     /// What is written to the log, and how.
     pub logging: Logging,
 }
@@ -92,11 +99,18 @@ pub struct Admin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// What the name stands for, as `provider/model`; the first one is preferred.
+    /// What the name stands for, as `provider/model`; the others are asked when one fails before
+    /// anything of its answer was sent. At most 32.
     pub targets: Vec<Target>,
     /// Further names for the same model.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// How the target that is asked first is chosen.
+    #[serde(default)]
+    pub strategy: RoutingStrategy,
+    /// What is different for single targets, by their names in `targets`.
+    #[serde(default)]
+    pub target_options: BTreeMap<String, TargetOptions>,
 }
 
 /// What is written to the log, and how.

@@ -37,6 +37,10 @@ pub use config::{
     OutputHandling, PromptLeaks, Severity as GuardSeverity,
 };
 pub use config::{Cache, CacheScope, Idempotency};
+pub use config::{
+    CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
+    TargetOptions, TargetTimeouts,
+};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};

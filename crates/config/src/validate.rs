@@ -43,6 +43,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.models();
     check.limits();
     check.guards();
+    check.resilience();
     check.findings
 }
 
@@ -322,11 +323,36 @@ impl Check<'_> {
         }
     }
 
+    fn resilience(&mut self) {
+        let concurrency = &self.config.resilience.concurrency;
+        let (min, initial, max) = (concurrency.min, concurrency.initial, concurrency.max);
+        let path = ["resilience", "concurrency", "initial"];
+        if !(min <= initial && initial <= max) && self.intact(&path[..2]) {
+            let message =
+                format!("expected {min} to {max}, as `min` and `max` say, found {initial}");
+            self.error(&path, message, "change `initial`, `min` or `max`");
+        }
+    }
+
     fn targets(&mut self, name: &str, model: &Model) {
         let path = ["models", name, "targets"];
         if model.targets.is_empty() && self.intact(&path) {
             let message = format!("the model `{name}` has no target");
             self.error(&path, message, "add one, such as \"openai/gpt-5\"");
+        }
+        if model.targets.len() > 32 {
+            let message = format!("expected at most 32 targets, found {}", model.targets.len());
+            self.error(&path, message, "no request asks more than a few of them");
+        }
+        let named: Vec<String> = model.targets.iter().map(ToString::to_string).collect();
+        for target in model.target_options.keys() {
+            if !named.contains(target) && self.intact(&path) {
+                let named: Vec<&str> = named.iter().map(String::as_str).collect();
+                let help = suggest(target, "its targets are", &named);
+                let message = format!("`{target}` is no target of the model `{name}`");
+                let path = ["models", name, "target_options", target];
+                self.key_error(&path, message, &help);
+            }
         }
         if !self.intact(&["providers"]) {
             return;

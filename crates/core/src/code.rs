@@ -115,6 +115,10 @@ codes! {
     UpstreamTimeout = "upstream_timeout", 504, Upstream;
     /// Only a remembered answer was asked for, and there is none.
     NotCached = "not_cached", 504, Caller;
+    /// Every target of the model has kept failing and is left alone for a while.
+    UpstreamUnavailable = "upstream_unavailable", 503, Upstream;
+    /// The time limit passed that the caller has set for the request.
+    DeadlineExceeded = "deadline_exceeded", 504, Caller;
     /// The gateway has more work than it may take on.
     Overloaded = "overloaded", 503, Gateway;
     /// The gateway is draining and takes no new work.

@@ -1,7 +1,8 @@
 //! The words of the domain and every decision that can be made without I/O.
 //!
-//! Nothing here opens a socket or a file. Time comes in through [`clock::Clock`]; [`clock`], [`key`]
-//! and [`trace`] are the only places of the workspace that read the wall clock or draw randomness.
+//! Nothing here opens a socket or a file. Time comes in through [`clock::Clock`]; [`clock`], [`key`],
+//! [`trace`] and [`resilience`] are the only places of the workspace that read the wall clock or
+//! draw randomness.
 
 pub mod budget;
 pub mod cache;
@@ -18,6 +19,7 @@ pub mod limit;
 pub mod money;
 pub mod price;
 pub mod principal;
+pub mod resilience;
 pub mod store;
 pub mod trace;
 pub mod usage;

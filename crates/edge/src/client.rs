@@ -30,10 +30,15 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the request sent to the head of the answer.
     pub first_byte: Duration,
+    /// From the request sent to the first token of a stream, which its reader notes with
+    /// [`UpstreamBody::note_token`].
+    pub first_token: Option<Duration>,
     /// Between two pieces of the answer.
     pub between_chunks: Duration,
     /// From the start of the attempt to the end of the answer.
     pub total: Duration,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
 }
 
 /// Which limit was reached.
@@ -43,10 +48,14 @@ pub enum Timeout {
     Connect,
     /// [`Timeouts::first_byte`]
     FirstByte,
+    /// [`Timeouts::first_token`]
+    FirstToken,
     /// [`Timeouts::between_chunks`]
     BetweenChunks,
     /// [`Timeouts::total`]
     Total,
+    /// [`Timeouts::deadline`]
+    Deadline,
 }
 
 impl std::fmt::Display for Timeout {
@@ -54,8 +63,10 @@ impl std::fmt::Display for Timeout {
         f.write_str(match self {
             Self::Connect => "connect",
             Self::FirstByte => "first byte",
+            Self::FirstToken => "first token",
             Self::BetweenChunks => "between chunks",
             Self::Total => "total",
+            Self::Deadline => "caller's",
         })
     }
 }
@@ -154,7 +165,7 @@ impl Upstream {
                 Ok(response) => return Ok(response),
             }
         }
-        let lease = self.connect(timeouts.connect).await?;
+        let lease = self.connect(deadlines).await?;
         self.send_over(lease, request, deadlines)
             .await
             .map_err(|failed| failed.error)
@@ -173,6 +184,7 @@ impl Upstream {
             upstream: Arc::clone(self),
             deadlines,
             last_progress: Instant::now(),
+            token_seen: deadlines.timeouts.first_token.is_none(),
             timer: None,
         };
         if body.incoming.is_end_stream() {
@@ -207,17 +219,15 @@ impl Upstream {
         drop(expired);
     }
 
-    async fn connect(&self, timeout: Duration) -> Result<Lease, Error> {
+    async fn connect(&self, deadlines: Deadlines) -> Result<Lease, Error> {
+        let expiry = deadlines.for_connection();
         let failed = |source| Error::Connect {
             origin: self.origin.to_string(),
             source,
         };
-        let stream = tokio::time::timeout(timeout, self.dial.dial(&self.origin))
+        let stream = tokio::time::timeout_at(expiry.at, self.dial.dial(&self.origin))
             .await
-            .map_err(|_| Error::Timeout {
-                which: Timeout::Connect,
-                after: timeout,
-            })?
+            .map_err(|_| expiry.error())?
             .map_err(|error| failed(error.into()))?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream))
             .await
@@ -265,7 +275,7 @@ impl Deadlines {
     fn next(&self, which: Timeout, last_progress: Instant, after: Duration) -> Expiry {
         let total = self.started + self.timeouts.total;
         let at = last_progress + after;
-        if total < at {
+        let expiry = if total < at {
             Expiry {
                 at: total,
                 which: Timeout::Total,
@@ -273,19 +283,39 @@ impl Deadlines {
             }
         } else {
             Expiry { at, which, after }
+        };
+        match self.timeouts.deadline {
+            Some(deadline) if deadline < expiry.at => Expiry {
+                at: deadline,
+                which: Timeout::Deadline,
+                after: deadline.saturating_duration_since(self.started),
+            },
+            _ => expiry,
         }
+    }
+
+    fn for_connection(&self) -> Expiry {
+        self.next(Timeout::Connect, self.started, self.timeouts.connect)
     }
 
     fn for_head(&self) -> Expiry {
         self.next(Timeout::FirstByte, Instant::now(), self.timeouts.first_byte)
     }
 
-    fn for_body(&self, last_progress: Instant) -> Expiry {
-        self.next(
+    fn for_body(&self, last_progress: Instant, token_seen: bool) -> Expiry {
+        let expiry = self.next(
             Timeout::BetweenChunks,
             last_progress,
             self.timeouts.between_chunks,
-        )
+        );
+        match self.timeouts.first_token {
+            Some(after) if !token_seen && self.started + after < expiry.at => Expiry {
+                at: self.started + after,
+                which: Timeout::FirstToken,
+                after,
+            },
+            _ => expiry,
+        }
     }
 }
 
@@ -343,10 +373,16 @@ pub struct UpstreamBody {
     upstream: Arc<Upstream>,
     deadlines: Deadlines,
     last_progress: Instant,
+    token_seen: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl UpstreamBody {
+    /// The first token has come.
+    pub fn note_token(&mut self) {
+        self.token_seen = true;
+    }
+
     fn give_back(&mut self) {
         if let Some(lease) = self.lease.take() {
             self.upstream.put_back(lease);
@@ -376,7 +412,7 @@ impl UpstreamBody {
     /// Ready with an error when the answer takes too long. The timer is armed when something has to
     /// be waited for and re-armed only when it fires, not with every piece.
     fn poll_expiry(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let expiry = self.deadlines.for_body(self.last_progress);
+        let expiry = self.deadlines.for_body(self.last_progress, self.token_seen);
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(expiry.at)));

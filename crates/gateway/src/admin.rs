@@ -44,12 +44,29 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
         },
         "storage": {"backend": gateway.stores.backend, "status": store},
         "requests_in_flight": gateway.running_calls(),
+        "targets": targets(snapshot),
         "ledger": {
             "outstanding": gateway.ledger.outstanding(),
             "unwritten": gateway.ledger.unwritten(),
         },
     });
     Answer::json(200, body.to_string())
+}
+
+/// How each target stands.
+fn targets(snapshot: &Snapshot) -> Value {
+    let targets = snapshot.standings().map(|(target, standing)| {
+        let of_target = json!({
+            "circuit_breaker": standing.state.as_str(),
+            "rate_limited": standing.is_paused,
+            "concurrency_limit": standing.limit,
+            "awaiting_first_token": standing.in_flight,
+            "waiting": standing.waiting,
+            "latency_ms": standing.latency_ms.map(f64::round),
+        });
+        (target.to_owned(), of_target)
+    });
+    Value::Object(targets.collect())
 }
 
 /// The configuration in force, secrets redacted.
@@ -84,5 +101,9 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     gateway.metrics.cache_entries.set(gauge(remembered.entries));
     gateway.metrics.cache_bytes.set(gauge(remembered.bytes));
+    let snapshot = gateway.snapshot();
+    for (target, standing) in snapshot.standings() {
+        gateway.metrics.note_gate(target, &standing);
+    }
     gateway.metrics.render()
 }

@@ -12,6 +12,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::{Attribution, Outcome};
 use seaworthy_core::principal::{Principal, scope};
+use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
 use seaworthy_llm::Loss;
@@ -19,7 +20,7 @@ use seaworthy_llm::Loss;
 use crate::gateway::Gateway;
 use crate::guards::guarding::Guarding;
 use crate::guards::verdicts::Verdicts;
-use crate::open_call::OpenCall;
+use crate::open_call::{Claimed, OpenCall};
 use crate::routes::{Action, Operation};
 use crate::snapshot::{Model, Snapshot, Target};
 use crate::stage;
@@ -50,6 +51,18 @@ pub(crate) struct Exchange {
     pub(crate) session: Option<Arc<str>>,
     pub(crate) model: Option<Arc<Model>>,
     pub(crate) stream: bool,
+    /// How much it matters.
+    pub(crate) priority: Priority,
+    /// When the caller stops waiting.
+    pub(crate) deadline: Option<tokio::time::Instant>,
+    /// How often somebody was asked.
+    pub(crate) attempts: u32,
+    /// How long it waited for its turn.
+    pub(crate) waited: Duration,
+    /// How long the provider that was asked last wants to be left alone.
+    pub(crate) advice: Option<Duration>,
+    /// What the attempt before this one had claimed and not used.
+    pub(crate) spare_claim: Option<Claimed>,
     /// From the start to the first byte of a provider's answer.
     pub(crate) first_byte: Option<Duration>,
     /// The status that the caller saw; 499 when it saw none.
@@ -106,6 +119,12 @@ impl Exchange {
             session: None,
             model: None,
             stream: false,
+            priority: Priority::default(),
+            deadline: None,
+            attempts: 0,
+            waited: Duration::ZERO,
+            advice: None,
+            spare_claim: None,
             first_byte: None,
             status: Code::ClientClosed.status(),
             outcome: Outcome::Cancelled,
@@ -156,6 +175,7 @@ impl Exchange {
             limit_headers: HeaderMap::new(),
             permit: None,
             call: None,
+            spare_claim: None,
             counted: None,
             is_handed_over: true,
             ..*self

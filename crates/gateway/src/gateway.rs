@@ -10,6 +10,7 @@ use seaworthy_config::{Loaded, SecretSource};
 use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::Counters;
+use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
 
@@ -19,6 +20,7 @@ use crate::keyring::KeyRing;
 use crate::ledger_queue::LedgerQueue;
 use crate::metrics::Metrics;
 use crate::request_log::{RequestLog, Style};
+use crate::resilience::gate::Gates;
 use crate::snapshot::{CompileError, Snapshot, Tools};
 use crate::stage::recall::idempotent::{HeldKeys, keep_house};
 
@@ -68,6 +70,10 @@ pub struct Gateway {
     /// Whether the process takes work.
     pub health: Health,
     pub(crate) concurrent: Arc<AtomicUsize>,
+    /// Who may pass to which target.
+    pub(crate) gates: Gates,
+    /// What may be repeated.
+    pub(crate) retry_budget: RetryBudget,
     pub(crate) version: &'static str,
     pub(crate) started_at: UnixMillis,
     pub(crate) last_reload: Mutex<Option<Reload>>,
@@ -115,11 +121,13 @@ impl Gateway {
         } = deps;
         let now = clock.now();
         let deployment = loaded.config.shared_state.deployment.as_str().to_owned();
+        let gates = Gates::default();
         let tools = Tools {
             deployment: &deployment,
             secrets: &*secrets,
             dial: &dial,
             metrics: &metrics,
+            gates: &gates,
             workers,
             now,
         };
@@ -136,6 +144,8 @@ impl Gateway {
             journal,
             health: Health::default(),
             concurrent: Arc::default(),
+            gates,
+            retry_budget: RetryBudget::default(),
             started_at: now,
             last_reload: Mutex::new(None),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -166,6 +176,7 @@ impl Gateway {
             secrets: &*self.secrets,
             dial: &self.dial,
             metrics: &self.metrics,
+            gates: &self.gates,
             workers: self.workers,
             now,
         };

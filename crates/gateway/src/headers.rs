@@ -82,10 +82,22 @@ pub(crate) fn strip_limits(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes what must not reach the provider. Everything else passes, known or not.
-pub(crate) fn strip_request(headers: &mut HeaderMap) {
-    keep_only(headers, |name| !is_for_us(name));
+/// What reaches the provider of a caller's headers. Everything passes, known or not, but what is for
+/// us and what belongs to the connection. The caller's own are kept for further attempts.
+pub(crate) fn for_provider(headers: &HeaderMap) -> HeaderMap {
+    let listed = listed(headers);
+    let mut kept = HeaderMap::with_capacity(headers.len() + ADDED);
+    for (name, value) in headers {
+        let text = name.as_str();
+        if !is_for_us(text) && is_of_the_message(text, listed.as_deref()) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
 }
+
+/// How many headers are added to a request.
+const ADDED: usize = 6;
 
 /// Removes what must not reach the caller, and returns the provider's own request ID.
 pub(crate) fn strip_response(headers: &mut HeaderMap) -> Option<HeaderValue> {
@@ -97,15 +109,7 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) -> Option<HeaderValue> {
 /// Keeps the headers that belong to the message and that `passes` lets through. One pass over what
 /// is there: looking up each name that could be there costs more.
 fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
-    let listed: Option<String> = headers
-        .get("connection")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_ascii_lowercase);
-    let is_listed = |name: &str| {
-        listed
-            .as_deref()
-            .is_some_and(|listed| listed.split(',').any(|listed| listed.trim() == name))
-    };
+    let listed = listed(headers);
     let mut kept = HeaderMap::with_capacity(headers.len());
     let mut last_passes = false;
     let mut last_name: Option<HeaderName> = None;
@@ -113,8 +117,7 @@ fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
         // Further values of a name come without it.
         if let Some(name) = name {
             let text = name.as_str();
-            last_passes =
-                passes(text) && !is_of_the_connection(text) && !is_ours(text) && !is_listed(text);
+            last_passes = passes(text) && is_of_the_message(text, listed.as_deref());
             last_name = Some(name);
         }
         if last_passes && let Some(name) = &last_name {
@@ -122,6 +125,17 @@ fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
         }
     }
     *headers = kept;
+}
+
+/// The names that the connection claims for itself.
+fn listed(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("connection")?.to_str().ok()?;
+    Some(value.to_ascii_lowercase())
+}
+
+fn is_of_the_message(name: &str, listed: Option<&str>) -> bool {
+    let is_listed = |listed: &str| listed.split(',').any(|listed| listed.trim() == name);
+    !is_of_the_connection(name) && !is_ours(name) && !listed.is_some_and(is_listed)
 }
 
 /// The key that a caller presents: `Authorization: Bearer`, or the header that Anthropic, Azure
@@ -177,7 +191,7 @@ mod tests {
             ("content-type", "application/json"),
         ]);
         headers.append("accept", HeaderValue::from_static("application/json"));
-        strip_request(&mut headers);
+        let headers = for_provider(&headers);
         assert_eq!(headers.get_all("accept").iter().count(), 2);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();

@@ -24,6 +24,7 @@ mod provider;
 mod refusal;
 mod reply;
 mod request_log;
+mod resilience;
 mod routes;
 mod service;
 mod shared_state;

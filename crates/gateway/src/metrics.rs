@@ -15,11 +15,13 @@ use prometheus_client::registry::{Registry, Unit};
 use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_core::money::Micros;
+use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::usage::Usage;
 
 use self::stores::CallLabels;
 pub use self::stores::StoreMetrics;
 use crate::guards::verdicts::Verdicts;
+use crate::resilience::gate::{self, Standing};
 
 /// From a local answer to a long chain of thought, with the limits of the readiness checklists
 /// (2, 5, 10, 30 and 60 s) as bounds of their own.
@@ -100,6 +102,12 @@ struct ReloadLabels {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: &'static str,
+    priority: &'static str,
+}
+
 /// The metrics of the data plane.
 #[derive(Debug)]
 pub struct Metrics {
@@ -127,6 +135,12 @@ pub struct Metrics {
     pub idempotent_replays: Counter,
     store_latency: Family<CallLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CallLabels, Counter>,
+    retries: Family<TargetLabels, Counter>,
+    fallbacks: Family<TargetLabels, Counter>,
+    shed: Family<ShedLabels, Counter>,
+    breaker_state: Family<TargetLabels, Gauge>,
+    concurrency_limit: Family<TargetLabels, Gauge>,
+    queue_depth: Family<TargetLabels, Gauge>,
     /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
@@ -163,6 +177,13 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("seaworthy");
         macro_rules! family {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register($name, $help, family.clone());
+                family
+            }};
+        }
+        macro_rules! gauges {
             ($name:literal, $help:literal) => {{
                 let family = Family::default();
                 registry.register($name, $help, family.clone());
@@ -235,6 +256,24 @@ impl Metrics {
             ),
             store_latency: histograms!("store_call", "Calls to stores over a network"),
             store_errors: family!("store_errors", "Calls to stores that had no answer"),
+            retries: family!(
+                "retries",
+                "Calls that were sent to the same target again, by target"
+            ),
+            fallbacks: family!(
+                "fallbacks",
+                "Calls that went on to another target, by the one that failed"
+            ),
+            shed: family!("shed", "Requests refused because there was too much to do"),
+            breaker_state: gauges!(
+                "circuit_breaker_state",
+                "0 while a target is asked, 1 while it is tried, 2 while it is left alone"
+            ),
+            concurrency_limit: gauges!(
+                "concurrency_limit",
+                "Calls that a target may have before their first token"
+            ),
+            queue_depth: gauges!("queue_depth", "Calls that wait for a target"),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             in_flight: single!(
                 "requests_in_flight",
@@ -318,6 +357,38 @@ impl Metrics {
     /// Counts a request that was answered without a call of its own.
     pub(crate) fn count_cache_hit(&self, kind: &'static str) {
         self.cache_hits.get_or_create(&CacheLabels { kind }).inc();
+    }
+
+    /// Counts a call that is sent to the same target again.
+    pub(crate) fn count_retry(&self, target: &str) {
+        let target = target.to_owned();
+        self.retries.get_or_create(&TargetLabels { target }).inc();
+    }
+
+    /// Counts a call that goes on to another target.
+    pub(crate) fn count_fallback(&self, failed: &str) {
+        let target = failed.to_owned();
+        self.fallbacks.get_or_create(&TargetLabels { target }).inc();
+    }
+
+    /// Counts a request that there was no room or no time for.
+    pub(crate) fn count_shed(&self, reason: &'static str, priority: Priority) {
+        let priority = priority.as_str();
+        self.shed
+            .get_or_create(&ShedLabels { reason, priority })
+            .inc();
+    }
+
+    /// Shows how a target's gate stands.
+    pub(crate) fn note_gate(&self, target: &str, standing: &Standing) {
+        let target = target.to_owned();
+        let labels = TargetLabels { target };
+        let waiting = i64::try_from(standing.waiting).unwrap_or(i64::MAX);
+        self.queue_depth.get_or_create(&labels).set(waiting);
+        let limit = i64::from(standing.limit);
+        self.concurrency_limit.get_or_create(&labels).set(limit);
+        let state = gate::number(standing.state);
+        self.breaker_state.get_or_create(&labels).set(state);
     }
 
     /// Counts what guards decided about one exchange.

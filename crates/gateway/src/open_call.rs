@@ -7,7 +7,7 @@ use seaworthy_core::budget::{Amount, watch};
 use seaworthy_core::clock::{SharedClock, UnixMillis, micros_since};
 use seaworthy_core::counters::{Close, Counters, Settled};
 use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
-use seaworthy_core::limit::policy::Policy;
+use seaworthy_core::limit::policy::{Demand, Policy};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::Extras;
 use seaworthy_core::store::JournalEntry;
@@ -50,7 +50,7 @@ pub(crate) struct Recorded {
     pub(crate) claimed: Option<Claimed>,
 }
 
-/// What the call has taken of limits and budgets. Dropped, it gives back what was not used.
+/// What the call has taken of limits and budgets, until it is closed.
 #[derive(Debug)]
 pub(crate) struct Claimed {
     pub(crate) id: Arc<str>,
@@ -58,6 +58,8 @@ pub(crate) struct Claimed {
     pub(crate) policy: Arc<Policy>,
     pub(crate) clock: SharedClock,
     pub(crate) is_closed: bool,
+    /// What was claimed of budgets and of tokens in a time.
+    pub(crate) needed: Demand,
 }
 
 /// A call that ends before it is recorded has not left.
@@ -70,8 +72,16 @@ impl Drop for Claimed {
 }
 
 impl Claimed {
+    /// Whether it is enough for a call that needs this.
+    pub(crate) fn covers(&self, needed: &Demand) -> bool {
+        let (mine, theirs) = (&self.needed.amount, &needed.amount);
+        mine.tokens >= theirs.tokens
+            && mine.cost >= theirs.cost
+            && self.needed.rate_tokens >= needed.rate_tokens
+    }
+
     /// Turns what was reserved into what was used.
-    fn close(mut self, now: UnixMillis, close: Close) {
+    pub(crate) fn close(mut self, now: UnixMillis, close: Close) {
         self.is_closed = true;
         self.settle(now, close);
     }
@@ -210,6 +220,13 @@ impl OpenCall {
             return Micros::ZERO;
         }
         self.charge.cost(usage)
+    }
+
+    /// Takes out what was claimed, for the attempt that follows, if this one has used nothing of it.
+    pub(crate) fn take_unused_claim(&mut self) -> Option<Claimed> {
+        let is_unused = self.usage().is_none_or(|usage| usage == Usage::default());
+        let recorded = self.recorded.as_mut().filter(|_| is_unused)?;
+        recorded.claimed.take()
     }
 
     /// Ends the call: on to the ledger, or forgotten if it never left.

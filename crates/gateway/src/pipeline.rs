@@ -8,15 +8,13 @@ use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::routes::Asked;
-use crate::stage::admit::admit;
+use crate::stage::admit::{admit, note_wishes};
+use crate::stage::attempt::attempt;
 use crate::stage::authenticate::authenticate;
 use crate::stage::authorize::authorize;
 use crate::stage::decode::decode;
-use crate::stage::dispatch::dispatch;
 use crate::stage::plan::plan;
 use crate::stage::recall::{Recalled, recall};
-use crate::stage::relay::relay;
-use crate::stage::reserve::reserve;
 use crate::stage::screen::{Screened, screen};
 
 /// One model call, from the head of the request to an answer that is ready to be sent.
@@ -29,6 +27,7 @@ pub(crate) async fn run(
     caller: Caller,
 ) -> Result<Answer, Refusal> {
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
+    note_wishes(exchange, &principal, asked.operation, &caller.headers);
     let request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
     let admission = admit(exchange, &principal)?;
@@ -53,9 +52,8 @@ pub(crate) async fn call(exchange: &mut Exchange, errand: Errand) -> Result<Answ
         headers,
     } = errand;
     let plan = plan(exchange, &request)?;
-    let reservation = reserve(exchange, &principal, &plan, &mut request).await?;
-    let reply = dispatch(exchange, &plan, &reservation, request, headers).await?;
-    relay(exchange, reply).await
+    // For each attempt: its target's gate → reserve → dispatch → relay.
+    attempt(exchange, &principal, &plan, &mut request, &headers).await
 }
 
 /// A request that may be carried out: who asks, for what, with which words around it.

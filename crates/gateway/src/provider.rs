@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Full;
-use seaworthy_config::{Provider as ProviderConfig, ProviderKind, SecretError, SecretSource};
+use seaworthy_config::{
+    Duration as Length, Provider as ProviderConfig, ProviderKind, ProviderTimeouts, SecretError,
+    SecretSource, TargetTimeouts,
+};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_edge::client::{Dial, Origin, OriginError, Timeouts, Upstream, UpstreamBody};
 
@@ -36,7 +39,6 @@ pub(crate) struct Remote {
     upstreams: Vec<Arc<Upstream>>,
     /// Credentials and configured headers, added to each call.
     headers: HeaderMap,
-    timeouts: Timeouts,
 }
 
 /// A configured provider.
@@ -93,7 +95,6 @@ impl Provider {
                     layout: Layout::of(config),
                     upstreams,
                     headers: headers(name, config, dialect, secrets)?,
-                    timeouts: timeouts(config),
                 }))
             }
         };
@@ -107,6 +108,11 @@ impl Provider {
     /// The kind of API, as in the configuration.
     pub(crate) fn kind(&self) -> &'static str {
         self.config.kind.as_str()
+    }
+
+    /// The time limits of a target of this provider, which may have some of its own.
+    pub(crate) fn timeouts(&self, own: Option<&TargetTimeouts>) -> Timeouts {
+        timeouts(&self.config.timeouts, own)
     }
 
     /// Whether a provider of this configuration would be the same, secrets aside.
@@ -123,7 +129,6 @@ impl Provider {
                 layout: remote.layout.clone(),
                 upstreams: remote.upstreams.clone(),
                 headers: headers(&self.name, &self.config, remote.dialect, secrets)?,
-                timeouts: remote.timeouts,
             })),
         };
         Ok(Self {
@@ -147,8 +152,8 @@ impl Remote {
         _reservation: &Reservation,
         worker: usize,
         path_and_query: &str,
-        mut headers: HeaderMap,
-        body: Bytes,
+        (mut headers, body): (HeaderMap, Bytes),
+        timeouts: Timeouts,
     ) -> Result<Response<UpstreamBody>, seaworthy_edge::client::Error> {
         let upstream = &self.upstreams[worker % self.upstreams.len()];
         let origin = upstream.origin();
@@ -167,16 +172,23 @@ impl Remote {
             .into();
         headers.insert(http::header::HOST, upstream.host());
         *request.headers_mut() = headers;
-        upstream.send(request, self.timeouts).await
+        upstream.send(request, timeouts).await
     }
 }
 
-fn timeouts(config: &ProviderConfig) -> Timeouts {
+/// The time limits of a target: its own, and those of its provider where it has none.
+fn timeouts(provider: &ProviderTimeouts, own: Option<&TargetTimeouts>) -> Timeouts {
+    let pick = |mine: fn(&TargetTimeouts) -> Option<Length>, theirs: Length| {
+        own.and_then(mine).unwrap_or(theirs).into()
+    };
+    let first_token = own.and_then(|own| own.first_token);
     Timeouts {
-        connect: config.timeouts.connect.into(),
-        first_byte: config.timeouts.first_byte.into(),
-        between_chunks: config.timeouts.between_chunks.into(),
-        total: config.timeouts.total.into(),
+        connect: pick(|own| own.connect, provider.connect),
+        first_byte: pick(|own| own.first_byte, provider.first_byte),
+        first_token: first_token.or(provider.first_token).map(Into::into),
+        between_chunks: pick(|own| own.between_chunks, provider.between_chunks),
+        total: pick(|own| own.total, provider.total),
+        deadline: None,
     }
 }
 

@@ -156,6 +156,9 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
             headers.insert("x-seaworthy-cost-usd", cost);
         }
     }
+    if exchange.attempts > 1 {
+        headers.insert("x-seaworthy-attempts", exchange.attempts.into());
+    }
     if let Some(id) = &exchange.upstream_request_id
         && let Ok(id) = HeaderValue::from_str(id)
     {

@@ -176,6 +176,12 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     if let Some(first_byte) = exchange.first_byte {
         line.millis("first_byte_ms", first_byte);
     }
+    if exchange.attempts > 1 {
+        line.number("attempts", u64::from(exchange.attempts));
+    }
+    if !exchange.waited.is_zero() {
+        line.millis("waited_ms", exchange.waited);
+    }
     if let Some(usage) = exchange.usage() {
         line.number("token_count", usage.total());
         line.number("input_tokens", usage.total_input());

@@ -9,13 +9,16 @@ use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
 use seaworthy_core::principal::{Permission, Permissions, Role};
+use seaworthy_core::resilience::routing::Strategy;
 use seaworthy_edge::body;
-use seaworthy_edge::client::Dial;
+use seaworthy_edge::client::{Dial, Timeouts};
 
 use crate::guards::{GuardError, Guards};
 use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
-use crate::provider::{self, Provider};
+use crate::provider::{self, Backend, Provider};
+use crate::resilience::gate::{Gate, Gates, Standing};
+use crate::resilience::{Resilience, strategy_of};
 use crate::routes::Operation;
 use crate::stage::recall::cached::Memory;
 
@@ -25,6 +28,7 @@ pub(crate) struct Model {
     pub(crate) name: Arc<str>,
     /// The preferred target first.
     pub(crate) targets: Vec<Arc<Target>>,
+    pub(crate) strategy: Strategy,
 }
 
 /// One model at one provider.
@@ -39,6 +43,11 @@ pub(crate) struct Target {
     pub(crate) model: String,
     /// What it costs, if that is known.
     pub(crate) price: Option<Price>,
+    /// Its share of the model's calls.
+    pub(crate) weight: u32,
+    pub(crate) timeouts: Timeouts,
+    /// Who may pass to it.
+    pub(crate) gate: Arc<Gate>,
     model_name: Arc<str>,
     chat: CallMetrics,
     /// Made when first needed: handles stand for dozens of time series each.
@@ -80,6 +89,7 @@ pub struct Snapshot {
     pub(crate) guards: Arc<Guards>,
     /// `None` while nothing is remembered.
     pub(crate) cache: Option<Arc<Memory>>,
+    pub(crate) resilience: Arc<Resilience>,
 }
 
 /// Why a configuration cannot be put in force.
@@ -108,6 +118,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) secrets: &'a dyn SecretSource,
     pub(crate) dial: &'a Arc<dyn Dial>,
     pub(crate) metrics: &'a Metrics,
+    pub(crate) gates: &'a Gates,
     pub(crate) workers: usize,
     pub(crate) now: UnixMillis,
 }
@@ -142,7 +153,12 @@ impl Snapshot {
                     .find(|known| known.name == target.provider)?;
                 let id = target.to_string();
                 let kind = provider.kind();
+                let own = wanted.target_options.get(&id);
+                let shared_id: Arc<str> = id.as_str().into();
                 Some(Arc::new(Target {
+                    weight: own.and_then(|own| own.weight).unwrap_or(1),
+                    timeouts: provider.timeouts(own.map(|own| &own.timeouts)),
+                    gate: tools.gates.of(&shared_id),
                     provider: Arc::clone(provider),
                     header: HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("")),
                     price: prices.find(&target.provider, kind, &target.model).cloned(),
@@ -152,13 +168,14 @@ impl Snapshot {
                     count_tokens: OnceLock::new(),
                     embeddings: OnceLock::new(),
                     moderations: OnceLock::new(),
-                    id: id.as_str().into(),
+                    id: shared_id,
                 }))
             };
             let targets = wanted.targets.iter().filter_map(target).collect();
             let model = Arc::new(Model {
                 name: name.as_str().into(),
                 targets,
+                strategy: strategy_of(wanted.strategy),
             });
             for known_as in std::iter::once(name).chain(&wanted.aliases) {
                 by_name.insert(known_as.clone(), Arc::clone(&model));
@@ -182,6 +199,7 @@ impl Snapshot {
             limits: Arc::new(limits),
             guards,
             cache: Memory::new(&config),
+            resilience: Arc::new(Resilience::new(&config.resilience)),
             loaded,
             loaded_at: tools.now,
             providers,
@@ -207,6 +225,13 @@ impl Snapshot {
             Role::Custom(name) => self.roles.contains_key(name),
             _ => true,
         }
+    }
+
+    /// How the gates of all targets stand that calls leave by.
+    pub(crate) fn standings(&self) -> impl Iterator<Item = (&str, Standing)> {
+        let targets = self.models.iter().flat_map(|model| &model.targets);
+        let remote = targets.filter(|target| matches!(target.provider.backend, Backend::Remote(_)));
+        remote.map(|target| (&*target.id, target.gate.standing(&self.resilience)))
     }
 
     /// The model of this name or alias.

@@ -3,6 +3,7 @@
 //! What a stage returns is the proof that it ran: the next one asks for it by type.
 
 pub(crate) mod admit;
+pub(crate) mod attempt;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod decode;

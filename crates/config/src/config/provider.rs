@@ -145,6 +145,8 @@ pub struct ProviderTimeouts {
     pub connect: Duration,
     /// From the request until the first byte of the answer.
     pub first_byte: Duration,
+    /// From the request until the first token of a stream. Without it, `between_chunks` counts.
+    pub first_token: Option<Duration>,
     /// Between two parts of an answer.
     pub between_chunks: Duration,
     /// For the request as a whole.
@@ -156,6 +158,7 @@ impl Default for ProviderTimeouts {
         Self {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(120),
+            first_token: None,
             between_chunks: Duration::from_secs(60),
             total: Duration::from_secs(600),
         }

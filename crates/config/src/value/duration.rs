@@ -27,6 +27,11 @@ impl Duration {
         Self(seconds as u64 * 1_000_000_000)
     }
 
+    /// So many milliseconds.
+    pub(crate) const fn from_millis(millis: u32) -> Self {
+        Self(millis as u64 * 1_000_000)
+    }
+
     /// The same as the standard library's type.
     pub const fn as_std(self) -> std::time::Duration {
         std::time::Duration::from_nanos(self.0)

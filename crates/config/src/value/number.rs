@@ -139,6 +139,12 @@ text_value!(Usd);
 pub struct Share(CoreShare);
 
 impl Share {
+    /// So many per cent, from 1 to 100.
+    pub(crate) fn percent(percent: u32) -> Self {
+        let share = CoreShare::from_ten_thousandths(percent * 100);
+        Self(share.unwrap_or(CoreShare::EIGHTY_PERCENT))
+    }
+
     /// The share as the domain knows it.
     pub const fn get(self) -> CoreShare {
         self.0
@@ -191,6 +197,14 @@ pub struct Factor {
 }
 
 impl Factor {
+    /// Twice as much.
+    pub(crate) const TWO: Self = Self { hundredths: 200 };
+
+    /// The factor in hundredths.
+    pub const fn hundredths(self) -> u64 {
+        self.hundredths
+    }
+
     /// The number times this factor, rounded down but at least 1.
     pub fn times(self, number: u64) -> u64 {
         let product = u128::from(number) * u128::from(self.hundredths) / 100;

@@ -94,8 +94,10 @@ fn timeouts() -> Timeouts {
     Timeouts {
         connect: Duration::from_secs(5),
         first_byte: Duration::from_secs(5),
+        first_token: None,
         between_chunks: Duration::from_secs(5),
         total: Duration::from_secs(5),
+        deadline: None,
     }
 }
 

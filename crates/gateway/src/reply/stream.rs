@@ -1,6 +1,7 @@
 //! A provider's stream on its way to the caller: whole events only, metered in passing, ended with
 //! the dialect's own error when the provider breaks off.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -8,17 +9,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use seaworthy_core::call::Delta;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::client::{Error, UpstreamBody};
 use seaworthy_llm::usage::{Seen, UsageMeter};
-use seaworthy_llm::{ErrorView, Framer, Framing, FramingError};
+use seaworthy_llm::{ErrorView, Framer, Framing, FramingError, StreamDecoder};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::stage::relay::broke_off;
-use crate::translate::stream::StreamTranslator;
+use crate::translate::Translation;
+use crate::translate::stream::{StreamTranslator, failed};
 
 /// Longest event that is waited for in memory.
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
@@ -32,11 +35,18 @@ pub(crate) struct StreamRelay {
     dialect: Dialect,
     /// `None` once the stream has ended, for whatever reason.
     upstream: Option<UpstreamBody>,
+    framing: Framing,
     framer: Framer,
     meter: UsageMeter,
     passing: Passing,
     /// Bytes of an event whose end has not come yet.
     partial_bytes: usize,
+    /// The first events, which were read before the head of the answer was sent.
+    first: Option<Bytes>,
+    /// Whether the caller was sent anything.
+    has_begun: bool,
+    /// Why it ended before it began.
+    failed: Option<Refusal>,
 }
 
 /// What is done to events on their way.
@@ -66,10 +76,34 @@ impl StreamRelay {
         Self {
             dialect,
             upstream: Some(upstream),
+            framing,
             framer: Framer::new(framing, MAX_EVENT_BYTES),
             meter: UsageMeter::new(metered),
             passing,
             partial_bytes: 0,
+            first: None,
+            has_begun: false,
+            failed: None,
+        }
+    }
+
+    /// Reads on until there is something to send. Until then nothing is lost: a stream that fails
+    /// before its first event is an error with a status, or another target's turn.
+    pub(crate) async fn begin(&mut self, exchange: &mut Exchange) -> Result<(), Refusal> {
+        let first = poll_fn(|cx| self.poll_next(cx, exchange)).await;
+        let is_error = self.meter.error_seen() && !self.meter.content_seen();
+        let said = first.as_ref().filter(|_| is_error);
+        let told = said.and_then(|said| first_error(self.dialect, self.framing, said));
+        match self.failed.take().or(told) {
+            Some(refusal) => {
+                self.upstream = None;
+                Err(refusal)
+            }
+            None => {
+                self.has_begun = true;
+                self.first = first;
+                Ok(())
+            }
         }
     }
 
@@ -79,6 +113,9 @@ impl StreamRelay {
         cx: &mut Context<'_>,
         exchange: &mut Exchange,
     ) -> Poll<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         loop {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
@@ -177,7 +214,11 @@ impl StreamRelay {
         match failure {
             None if self.meter.terminal_seen() => out.extend(self.translated_end(exchange)),
             None => {}
-            Some(refusal) => out.extend(self.break_off(exchange, refusal)),
+            Some(refusal) => {
+                // What was read before belongs to the caller.
+                self.has_begun |= !out.is_empty();
+                out.extend(self.break_off(exchange, refusal));
+            }
         }
         out.into()
     }
@@ -255,6 +296,15 @@ impl StreamRelay {
     /// Ends the stream with the dialect's own error event.
     fn break_off(&mut self, exchange: &mut Exchange, mut refusal: Refusal) -> Vec<u8> {
         self.upstream = None;
+        if !self.has_begun {
+            self.failed = Some(refusal);
+            return Vec::new();
+        }
+        if let Some(target) = exchange.target()
+            && refusal.code != Code::DeadlineExceeded
+        {
+            target.gate.note_broken(&exchange.snapshot.resilience);
+        }
         exchange.fail(refusal.code);
         exchange.detail = refusal.detail.take();
         let view = ErrorView {
@@ -294,6 +344,29 @@ impl StreamRelay {
             call.note_usage(used);
         }
     }
+}
+
+/// The error that a provider has sent instead of an answer, although with status 200.
+fn first_error(dialect: Dialect, framing: Framing, events: &Bytes) -> Option<Refusal> {
+    let mut framer = Framer::new(framing, MAX_EVENT_BYTES);
+    framer.push(events.clone());
+    let (mut decoder, mut deltas) = (StreamDecoder::new(dialect), Vec::new());
+    while let Ok(Some(event)) = framer.next_event() {
+        // What cannot be read is passed on as it is.
+        let _unread = decoder.push(&event, &mut deltas);
+    }
+    let same = Translation {
+        provider: dialect,
+        caller: dialect,
+    };
+    deltas.iter().find_map(|delta| match delta {
+        Delta::Error {
+            status,
+            kind,
+            message,
+        } => Some(failed(same, *status, kind, message)),
+        _ => None,
+    })
 }
 
 fn unframed(error: &FramingError) -> Refusal {

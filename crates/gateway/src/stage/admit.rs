@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_core::principal::Principal;
 
 use crate::exchange::Exchange;
 use crate::health::Lifecycle;
 use crate::refusal::Refusal;
+use crate::routes::Operation;
 
 /// The right to be worked on; it returns when the exchange ends.
 #[derive(Debug)]
@@ -26,6 +28,25 @@ impl Drop for Permit {
 /// Proof that the request was admitted.
 #[derive(Debug)]
 pub(crate) struct Admission(());
+
+/// Notes how much the request matters and how long its caller waits, which headers can say.
+pub(crate) fn note_wishes(
+    exchange: &mut Exchange,
+    caller: &Principal,
+    operation: Operation,
+    headers: &HeaderMap,
+) {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let wished = text("x-seaworthy-priority");
+    let settings = &exchange.snapshot.resilience;
+    exchange.priority = settings.priority(caller, operation.as_str(), wished);
+    let Some(millis) = text("x-seaworthy-timeout-ms").and_then(|text| text.parse::<u32>().ok())
+    else {
+        return;
+    };
+    let left = Duration::from_millis(millis.into()).saturating_sub(exchange.started.elapsed());
+    exchange.deadline = Some(tokio::time::Instant::now() + left);
+}
 
 /// Admits the request or says when to come back.
 pub(crate) fn admit(exchange: &mut Exchange, _caller: &Principal) -> Result<Admission, Refusal> {

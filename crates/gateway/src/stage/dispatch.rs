@@ -1,4 +1,4 @@
-//! The call leaves. Retries and fallbacks over the plan's further targets belong here.
+//! The call leaves, to one target.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
-use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
+use seaworthy_edge::client::{Error, Timeout, Timeouts, UpstreamBody};
 use seaworthy_llm::Framing;
 
 use crate::echo::{self, EchoReply};
@@ -17,7 +17,7 @@ use crate::provider::{Backend, Remote};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::snapshot::Target;
-use crate::stage::plan::{Plan, Way};
+use crate::stage::plan::{Candidate, Way};
 use crate::stage::reserve::Reservation;
 use crate::stage::screen::Screened;
 use crate::translate::{Translation, lost_around_the_body};
@@ -65,22 +65,22 @@ struct Outbound {
 /// Sends the call to the planned target.
 pub(crate) async fn dispatch(
     exchange: &mut Exchange,
-    plan: &Plan,
+    candidate: &Candidate,
     reservation: &Reservation,
-    request: Screened,
-    mut headers: HeaderMap,
+    request: &Screened,
+    headers: &HeaderMap,
 ) -> Result<Reply, Refusal> {
-    let target = &plan.target;
+    let target = &candidate.target;
     let Backend::Remote(remote) = &target.provider.backend else {
-        return answer_locally(exchange, &request);
+        return answer_locally(exchange, request);
     };
-    headers::strip_request(&mut headers);
-    let outbound = match plan.way {
-        Way::Estimated => return estimate(&request),
+    let mut headers = headers::for_provider(headers);
+    let outbound = match candidate.way {
+        Way::Estimated => return estimate(request),
         Way::Translated(translation) => {
-            translate(exchange, translation, &request, target, &mut headers)?
+            translate(exchange, translation, request, target, &mut headers)?
         }
-        Way::Direct | Way::BuiltIn => pass(&request, remote, &target.model),
+        Way::Direct | Way::BuiltIn => pass(request, remote, &target.model),
     };
     let Outbound {
         path_and_query,
@@ -90,8 +90,18 @@ pub(crate) async fn dispatch(
     identify(exchange, &mut headers);
     mark_dispatched(exchange);
     let sent = Instant::now();
+    let timeouts = Timeouts {
+        deadline: exchange.deadline,
+        ..target.timeouts
+    };
     let result = remote
-        .send(reservation, exchange.worker, &path_and_query, headers, body)
+        .send(
+            reservation,
+            exchange.worker,
+            &path_and_query,
+            (headers, body),
+            timeouts,
+        )
         .await;
     let metrics = target.metrics(request.operation, &exchange.gateway.metrics);
     metrics
@@ -240,6 +250,14 @@ fn identify(exchange: &Exchange, headers: &mut HeaderMap) {
     }
 }
 
+/// The refusal when the caller's own time limit has passed.
+pub(crate) fn too_late(provider: &str) -> Refusal {
+    Refusal::new(
+        Code::DeadlineExceeded,
+        format!("The provider `{provider}` did not answer within the time limit of the request."),
+    )
+}
+
 fn never_left(error: &Error) -> bool {
     matches!(
         error,
@@ -255,6 +273,10 @@ fn never_left(error: &Error) -> bool {
 fn failed(target: &Target, error: &Error) -> Refusal {
     let provider = &target.provider.name;
     match error {
+        Error::Timeout {
+            which: Timeout::Deadline,
+            ..
+        } => too_late(provider),
         Error::Timeout { which, after } => Refusal::new(
             Code::UpstreamTimeout,
             format!(

@@ -4,21 +4,58 @@ use std::sync::Arc;
 
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
+use seaworthy_core::price::cost;
+use seaworthy_core::resilience;
+use seaworthy_core::resilience::routing::{self, Known, Strategy};
+use seaworthy_core::usage::Usage;
 
 use crate::exchange::Exchange;
 use crate::provider::Backend;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::snapshot::{Model, Target};
+use crate::stage::reserve::DEFAULT_MAX_OUTPUT_TOKENS;
 use crate::stage::screen::Screened;
 use crate::translate::Translation;
 
-/// What is going to be tried.
+/// Who is going to be asked, one after the other.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) model: Arc<Model>,
+    operation: Operation,
+    /// Positions of the model's targets; empty for the order of the configuration.
+    order: Vec<usize>,
+}
+
+/// A target that can be asked.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) model: Arc<Model>,
     pub(crate) target: Arc<Target>,
     pub(crate) way: Way,
+    /// Where it stands among the model's targets.
+    pub(crate) position: usize,
+}
+
+impl Plan {
+    /// The targets that can do what is asked for, the preferred one first.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = (usize, &Arc<Target>, Way)> {
+        let targets = &self.model.targets;
+        (0..targets.len()).filter_map(move |at| {
+            let position = self.order.get(at).copied().unwrap_or(at);
+            let target = targets.get(position)?;
+            Some((position, target, way_to(target, self.operation)?))
+        })
+    }
+
+    pub(crate) fn candidate(&self, position: usize, target: &Arc<Target>, way: Way) -> Candidate {
+        Candidate {
+            model: Arc::clone(&self.model),
+            target: Arc::clone(target),
+            way,
+            position,
+        }
+    }
 }
 
 /// How a call gets from the caller's dialect to its target.
@@ -34,8 +71,8 @@ pub(crate) enum Way {
     Estimated,
 }
 
-/// Plans the call: the configuration's order of targets is the preference, and only those that
-/// cannot do what is asked for are passed over.
+/// Plans the call: the model's strategy orders its targets, and only those that cannot do what is
+/// asked for are passed over.
 pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, Refusal> {
     let wanted = &request.head.model;
     let Some(model) = exchange.snapshot.model(wanted).cloned() else {
@@ -43,17 +80,45 @@ pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, 
     };
     exchange.model = Some(Arc::clone(&model));
     let operation = request.operation;
-    let found = model.targets.iter().find_map(|target| {
-        let provider = match &target.provider.backend {
-            Backend::Echo => None,
-            Backend::Remote(remote) => Some(remote.dialect),
-        };
-        way(operation, provider).map(|way| (Arc::clone(target), way))
-    });
-    match found {
-        Some((target, way)) => Ok(Plan { model, target, way }),
-        None => Err(unsupported(wanted, operation)),
+    let plan = Plan {
+        order: order(&model, request),
+        model,
+        operation,
+    };
+    let is_possible = plan.candidates().next().is_some();
+    match is_possible {
+        true => Ok(plan),
+        false => Err(unsupported(wanted, operation)),
     }
+}
+
+/// The order in which a model's targets are asked; empty for that of the configuration.
+fn order(model: &Model, request: &Screened) -> Vec<usize> {
+    if model.strategy == Strategy::Ordered || model.targets.len() < 2 {
+        return Vec::new();
+    }
+    let input = request.head.input_bytes as u64;
+    let output = request.head.max_output_tokens;
+    let usage = Usage {
+        input_tokens: input,
+        output_tokens: output.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS),
+        ..Usage::default()
+    };
+    let known = |target: &Arc<Target>| Known {
+        weight: target.weight,
+        latency_ms: target.gate.latency_ms(),
+        cost: target.price.as_ref().map(|price| cost(&usage, price).0),
+    };
+    let known: Vec<Known> = model.targets.iter().map(known).collect();
+    routing::order(model.strategy, &known, resilience::chance)
+}
+
+fn way_to(target: &Target, operation: Operation) -> Option<Way> {
+    let provider = match &target.provider.backend {
+        Backend::Echo => None,
+        Backend::Remote(remote) => Some(remote.dialect),
+    };
+    way(operation, provider)
 }
 
 /// The way to a provider of this dialect (`None`: the built-in model), if it can do this at all.

@@ -1,14 +1,16 @@
 //! The answer goes back: unary answers are read whole and metered, streams are metered in passing.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
+use seaworthy_core::resilience::advice;
 use seaworthy_core::usage::Usage;
-use seaworthy_edge::client::{Error, UpstreamBody};
+use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
 use seaworthy_llm::{Framing, usage};
 
 use crate::echo::{self, EchoReply};
@@ -18,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::reply::stream::{Passing, StreamRelay};
 use crate::reply::{Answer, Content};
 use crate::routes::Operation;
-use crate::stage::dispatch::{Back, Reply};
+use crate::stage::dispatch::{Back, Reply, too_late};
 use crate::translate::Translation;
 
 mod translated;
@@ -36,6 +38,9 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
         Reply::Remote { response, back } => {
             let (mut head, body) = response.into_parts();
             note_request_id(exchange, &mut head.headers);
+            if head.status.is_client_error() || head.status.is_server_error() {
+                exchange.advice = advice(exchange, &head.headers);
+            }
             let response = Response::from_parts(head, body);
             let back = match response.status() {
                 StatusCode::OK => guarded(exchange, back),
@@ -55,23 +60,30 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                         }
                     }
                 }
-                StatusCode::OK if is_stream(exchange, back, response.headers()) => match back {
-                    Back::Direct {
-                        framing,
-                        strip_usage,
-                    } => Ok(relay_stream(exchange, response, framing, strip_usage)),
-                    Back::Translated {
-                        translation,
-                        framing,
-                        include_usage,
-                    } => {
-                        let wanted = translated::Wanted {
+                StatusCode::OK if is_stream(exchange, back, response.headers()) => {
+                    let mut answer = match back {
+                        Back::Direct {
+                            framing,
+                            strip_usage,
+                        } => relay_stream(exchange, response, framing, strip_usage),
+                        Back::Translated {
+                            translation,
                             framing,
                             include_usage,
-                        };
-                        translated::stream(exchange, response, translation, wanted)
+                        } => {
+                            let wanted = translated::Wanted {
+                                framing,
+                                include_usage,
+                            };
+                            translated::stream(exchange, response, translation, wanted)?
+                        }
+                    };
+                    // As long as the caller has seen nothing, another target can be asked.
+                    if let Content::Stream(stream) = &mut answer.content {
+                        stream.begin(exchange).await?;
                     }
-                },
+                    Ok(answer)
+                }
                 StatusCode::OK if is_json(response.headers()) => match back {
                     Back::Direct { .. } => relay_whole(exchange, response).await,
                     Back::Translated { translation, .. } => {
@@ -109,6 +121,11 @@ fn note_request_id(exchange: &mut Exchange, headers: &mut HeaderMap) {
     let id = headers::strip_response(headers);
     exchange.upstream_request_id =
         id.and_then(|id| id.to_str().ok().map(|id| id.chars().take(128).collect()));
+}
+
+fn advice(exchange: &Exchange, headers: &HeaderMap) -> Option<Duration> {
+    let now = exchange.gateway.clock.now();
+    advice::read(now, |name| headers.get(name)?.to_str().ok())
 }
 
 fn note_refused(exchange: &mut Exchange) {
@@ -313,6 +330,10 @@ async fn collect(exchange: &Exchange, mut body: UpstreamBody) -> Result<Vec<Byte
 /// The refusal when an answer ends before it is complete.
 pub(crate) fn broke_off(provider: &str, error: &Error) -> Refusal {
     match error {
+        Error::Timeout {
+            which: Timeout::Deadline,
+            ..
+        } => too_late(provider),
         Error::Timeout { which, after } => Refusal::new(
             Code::UpstreamTimeout,
             format!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Code;
-use seaworthy_core::counters::{self, Outcome, Reason};
+use seaworthy_core::counters::{self, Close, Outcome, Reason};
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Intent;
 use seaworthy_core::limit::headers as limit_headers;
@@ -23,7 +23,7 @@ use crate::limits::demand;
 use crate::open_call::{Claimed, OpenCall, Recorded};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
-use crate::stage::plan::Plan;
+use crate::stage::plan::Candidate;
 use crate::stage::screen::Screened;
 
 /// Proof that the call is accounted for. Only this stage makes one, and
@@ -42,7 +42,7 @@ const HELD_POLL: Duration = Duration::from_millis(20);
 pub(crate) async fn reserve(
     exchange: &mut Exchange,
     caller: &Principal,
-    plan: &Plan,
+    plan: &Candidate,
     request: &mut Screened,
 ) -> Result<Reservation, Refusal> {
     let operation = request.operation.as_str();
@@ -75,7 +75,7 @@ pub(crate) async fn reserve(
         key_id: Arc::clone(&caller.key_id),
         user_id: Arc::clone(&caller.user_id),
         attribution: exchange.attribution(caller),
-        attempt: 1,
+        attempt: exchange.attempts,
         operation: Cow::Borrowed(operation),
         model: Arc::clone(&plan.model.name),
         target: Arc::clone(&plan.target.id),
@@ -131,11 +131,22 @@ async fn claim(
     intent: &Intent,
 ) -> Result<Option<Claimed>, Refusal> {
     let needed = demand(&intent.worst_case, intent.worst_case_cost);
+    let is_first = exchange.attempts <= 1;
+    if let Some(spare) = exchange.spare_claim.take() {
+        if spare.covers(&needed) {
+            return Ok(Some(spare));
+        }
+        spare.close(exchange.gateway.clock.now(), Close::Unused);
+    }
     let id: Arc<str> = Arc::from(intent.call_id.as_str());
     let gives_up_at = Instant::now() + HELD_TIMEOUT;
     loop {
         let now = exchange.gateway.clock.now();
-        let claim = bound.claim(Arc::clone(&id), now, now.plus(CLAIM_LIFETIME), needed);
+        let mut claim = bound.claim(Arc::clone(&id), now, now.plus(CLAIM_LIFETIME), needed);
+        if !is_first {
+            // The request passed its rate limits before its first attempt.
+            claim.rates.clear();
+        }
         if claim.is_empty() {
             return Ok(None);
         }
@@ -149,7 +160,9 @@ async fn claim(
         };
         match outcome {
             Outcome::Taken(standings) => {
-                show(exchange, bound, &standings, now);
+                if is_first {
+                    show(exchange, bound, &standings, now);
+                }
                 let counters = Arc::clone(&exchange.gateway.counters);
                 let policy = Arc::clone(&exchange.snapshot.limits.policy);
                 return Ok(Some(Claimed {
@@ -158,6 +171,7 @@ async fn claim(
                     policy,
                     clock: Arc::clone(&exchange.gateway.clock),
                     is_closed: false,
+                    needed,
                 }));
             }
             Outcome::Refused(refusal, standings) => {

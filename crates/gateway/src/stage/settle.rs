@@ -1,6 +1,7 @@
 //! How did it end? Runs exactly once for each exchange, when it is dropped: records the usage,
 //! counts, and writes the one line of the log.
 
+use seaworthy_core::counters::Close;
 use seaworthy_core::ledger::Outcome;
 
 use crate::exchange::Exchange;
@@ -15,6 +16,26 @@ pub(crate) fn settle(exchange: &mut Exchange) {
     if let Some(call) = exchange.call.take() {
         call.settle(exchange.outcome, exchange.status, finished_at);
     }
+    if let Some(claim) = exchange.spare_claim.take() {
+        claim.close(finished_at, Close::Unused);
+    }
+}
+
+/// Settles an attempt that failed, before the next one is reserved. What it did not use of its claim
+/// is kept for that.
+pub(crate) fn settle_attempt(exchange: &mut Exchange, status: u16) {
+    let Some(mut call) = exchange.call.take() else {
+        return;
+    };
+    count_tokens(&call, &exchange.gateway.metrics);
+    exchange.spare_claim = call.take_unused_claim();
+    call.settle(Outcome::Failure, status, exchange.gateway.clock.now());
+    exchange.outcome = Outcome::Cancelled;
+    exchange.code = None;
+    exchange.detail = None;
+    exchange.first_byte = None;
+    exchange.upstream_request_id = None;
+    exchange.dropped.clear();
 }
 
 fn count(exchange: &Exchange) {

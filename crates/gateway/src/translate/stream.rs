@@ -153,7 +153,7 @@ impl StreamTranslator {
 }
 
 /// An error of the provider within its stream.
-fn failed(translation: Translation, status: u16, kind: &str, message: &str) -> Refusal {
+pub(crate) fn failed(translation: Translation, status: u16, kind: &str, message: &str) -> Refusal {
     let provider_error = ProviderError {
         kind: Some(kind.to_owned()),
         ..ProviderError::default()

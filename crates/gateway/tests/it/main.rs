@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod attempts;
 mod broken_answers;
 mod cache;
 mod confidential;

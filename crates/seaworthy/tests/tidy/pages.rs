@@ -108,7 +108,8 @@ fn the_reference_of_metrics_lists_every_metric_and_no_other() {
         literals_after(registered, "family!(").map(|name| format!("seaworthy_{name}_total"));
     let histograms =
         literals_after(registered, "histograms!(").map(|name| format!("seaworthy_{name}_seconds"));
-    let mut names: Vec<String> = counters.chain(histograms).collect();
+    let gauges = literals_after(registered, "gauges!(").map(|name| format!("seaworthy_{name}"));
+    let mut names: Vec<String> = counters.chain(histograms).chain(gauges).collect();
     // These always have a value, so that the rendered text says what they are.
     let rendered = seaworthy_gateway::Metrics::new().render();
     for line in rendered

@@ -122,6 +122,7 @@ pub(super) async fn error(
     let frames = collect(exchange, body).await?;
     let error = decode_error(translation.provider.family(), &joined(&frames));
     let family = translation.caller.family();
+    exchange.advice = exchange.advice.or(error.retry_after);
     let told = errors::told(family, status, &error);
     let code = errors::code(status);
     exchange.fail(code);

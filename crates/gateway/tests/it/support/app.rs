@@ -42,9 +42,16 @@ pub(crate) struct Builder {
     timeouts: String,
     is_shared: bool,
     plane: Option<Plane>,
+    attempts: Option<usize>,
 }
 
 impl Builder {
+    /// Allows so many attempts; one, unless a test is about trying again.
+    pub(crate) fn attempts(mut self, most: usize) -> Self {
+        self.attempts = Some(most);
+        self
+    }
+
     /// Adds an option of `[server]`.
     pub(crate) fn server(mut self, option: &str) -> Self {
         self.server.push_str(option);
@@ -84,6 +91,8 @@ impl Builder {
             r#"
             [server]
             {server}
+            [resilience.retries]
+            max_attempts = {attempts}
             [storage]
             url = "memory:"
             [providers.openai]
@@ -108,6 +117,7 @@ impl Builder {
             {sections}
             "#,
             server = self.server,
+            attempts = self.attempts.unwrap_or(1),
             sections = self.sections,
         )
     }

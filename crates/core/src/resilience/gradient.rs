@@ -1,0 +1,205 @@
+//! How many calls a target may have before their first token, found out from how long that takes:
+//! while more calls do not make each of them slower the limit grows, and it shrinks once they do.
+
+/// The bounds of the limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Whether the limit moves; without it, it is `max`.
+    pub enabled: bool,
+    /// What it begins with.
+    pub initial: u32,
+    /// It never falls below.
+    pub min: u32,
+    /// It never rises above.
+    pub max: u32,
+    /// How much slower than usual is still fine, such as 2 for twice as long.
+    pub tolerance: f64,
+}
+
+/// The limit of one target and what it was learned from.
+#[derive(Debug, Clone, Default)]
+pub struct Gradient {
+    limit: f64,
+    /// How long calls take while there are not too many of them, in ms.
+    usual: Option<f64>,
+    window: Samples,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Samples {
+    count: u32,
+    sum: f64,
+    most_in_flight: u32,
+    waited: bool,
+}
+
+/// So many calls are judged together: one slow call says nothing.
+const WINDOW: u32 = 16;
+/// What a single overload costs.
+const BACK_OFF: f64 = 0.9;
+
+impl Gradient {
+    /// How many may be under way.
+    #[must_use]
+    pub fn limit(&self, settings: &Settings) -> u32 {
+        if !settings.enabled {
+            return settings.max;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to the bounds, which are u32"
+        )]
+        let limit = self.current(settings) as u32;
+        limit
+    }
+
+    /// How long the first token usually takes, in ms.
+    #[must_use]
+    pub fn usual_ms(&self) -> Option<f64> {
+        self.usual
+    }
+
+    /// A call has its first token after so long. `in_flight` is how many were under way with it,
+    /// `is_waited_for` whether others waited for their turn.
+    pub fn sample(
+        &mut self,
+        settings: &Settings,
+        took_ms: f64,
+        in_flight: u32,
+        is_waited_for: bool,
+    ) {
+        let window = &mut self.window;
+        window.count += 1;
+        window.sum += took_ms;
+        window.most_in_flight = window.most_in_flight.max(in_flight);
+        window.waited |= is_waited_for;
+        // An idle target's first calls are all there is to go by.
+        if self.usual.is_none() {
+            self.usual = Some(took_ms);
+        }
+        if self.window.count >= WINDOW {
+            let window = std::mem::take(&mut self.window);
+            self.judge(settings, &window);
+        }
+    }
+
+    /// The target said that it has too much to do, or did not answer in time.
+    pub fn overloaded(&mut self, settings: &Settings) {
+        let limit = self.current(settings) * BACK_OFF;
+        self.limit = limit.clamp(f64::from(settings.min), f64::from(settings.max));
+    }
+
+    fn current(&self, settings: &Settings) -> f64 {
+        let limit = match self.limit > 0.0 {
+            true => self.limit,
+            false => f64::from(settings.initial),
+        };
+        limit.clamp(f64::from(settings.min), f64::from(settings.max))
+    }
+
+    fn judge(&mut self, settings: &Settings, window: &Samples) {
+        let limit = self.current(settings);
+        let recent = window.sum / f64::from(window.count.max(1));
+        let usual = self.usual.unwrap_or(recent);
+        let is_used = f64::from(window.most_in_flight) >= limit / 2.0;
+        if is_used {
+            let gradient = (settings.tolerance * usual / recent.max(0.001)).clamp(0.5, 1.0);
+            // Room to grow: what is free is found out by trying.
+            let room = limit.sqrt();
+            let wanted = limit * gradient + if gradient >= 1.0 { room } else { 0.0 };
+            let moved = limit + (wanted - limit) * 0.5;
+            self.limit = moved.clamp(f64::from(settings.min), f64::from(settings.max));
+        }
+        // What is usual is learned while nobody waits, or the wait itself would become usual. At the
+        // bottom there is no other way to learn that the target has become slower for good.
+        let is_at_the_bottom = self.limit > 0.0 && self.limit <= f64::from(settings.min);
+        let weight = match (recent < usual, window.waited || is_used) {
+            (true, _) => 0.3,
+            (false, false) => 0.1,
+            (false, true) if is_at_the_bottom => 0.1,
+            (false, true) => 0.0,
+        };
+        self.usual = Some(usual + (recent - usual) * weight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: Settings = Settings {
+        enabled: true,
+        initial: 20,
+        min: 5,
+        max: 1_000,
+        tolerance: 2.0,
+    };
+
+    /// A target that serves `capacity` calls at a time, each in 100 ms; more of them wait for it.
+    fn drive(gradient: &mut Gradient, capacity: f64, calls: usize) {
+        for _ in 0..calls {
+            let in_flight = gradient.limit(&SETTINGS);
+            let took = 100.0 * (f64::from(in_flight) / capacity).max(1.0);
+            gradient.sample(&SETTINGS, took, in_flight, true);
+        }
+    }
+
+    #[test]
+    fn the_limit_comes_near_to_what_the_target_can_do() {
+        for capacity in [10.0, 50.0, 200.0] {
+            let mut gradient = Gradient::default();
+            gradient.sample(&SETTINGS, 100.0, 1, false);
+            drive(&mut gradient, capacity, 20_000);
+            let limit = f64::from(gradient.limit(&SETTINGS));
+            assert!(limit >= capacity, "{limit} of {capacity}");
+            assert!(limit <= capacity * 3.0, "{limit} of {capacity}");
+        }
+    }
+
+    #[test]
+    fn an_idle_target_keeps_its_limit_and_what_is_usual_is_learned() {
+        let mut gradient = Gradient::default();
+        for _ in 0..1_000 {
+            gradient.sample(&SETTINGS, 700.0, 1, false);
+        }
+        assert_eq!(gradient.limit(&SETTINGS), 20);
+        assert_eq!(gradient.usual_ms(), Some(700.0));
+    }
+
+    #[test]
+    fn overload_shrinks_it_down_to_the_minimum_and_it_recovers() {
+        let mut gradient = Gradient::default();
+        for _ in 0..100 {
+            gradient.overloaded(&SETTINGS);
+        }
+        assert_eq!(gradient.limit(&SETTINGS), 5);
+        gradient.sample(&SETTINGS, 100.0, 1, false);
+        drive(&mut gradient, 200.0, 20_000);
+        assert!(gradient.limit(&SETTINGS) > 100);
+    }
+
+    #[test]
+    fn a_target_that_is_slower_for_good_is_believed_in_the_end() {
+        let mut gradient = Gradient::default();
+        for _ in 0..160 {
+            gradient.sample(&SETTINGS, 10.0, 1, false);
+        }
+        for _ in 0..200_000 {
+            let in_flight = gradient.limit(&SETTINGS);
+            gradient.sample(&SETTINGS, 500.0, in_flight, true);
+        }
+        assert!(gradient.limit(&SETTINGS) > 20);
+    }
+
+    #[test]
+    fn without_adaptation_the_limit_is_the_largest() {
+        let settings = Settings {
+            enabled: false,
+            ..SETTINGS
+        };
+        let mut gradient = Gradient::default();
+        gradient.overloaded(&settings);
+        assert_eq!(gradient.limit(&settings), 1_000);
+    }
+}

@@ -1,0 +1,405 @@
+//! The gate of a target: its breaker, its limit of calls before their first token, and the line of
+//! those who wait for either. Gates belong to the process, so that a reload forgets nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use seaworthy_core::resilience::breaker::{Breaker, Ended, Entry, Pass, State};
+use seaworthy_core::resilience::gradient::Gradient;
+use seaworthy_core::resilience::line::{Joined, Line, Place, Priority};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Resilience, millis};
+
+/// Every target's gate.
+#[derive(Debug)]
+pub(crate) struct Gates {
+    started: Instant,
+    gates: Mutex<HashMap<Arc<str>, Arc<Gate>>>,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            gates: Mutex::default(),
+        }
+    }
+}
+
+impl Gates {
+    /// The gate of a target, the same one for the life of the process.
+    pub(crate) fn of(&self, target: &Arc<str>) -> Arc<Gate> {
+        let mut gates = self.gates.lock();
+        let gate = gates.entry(Arc::clone(target)).or_insert_with(|| {
+            Arc::new(Gate {
+                target: Arc::clone(target),
+                started: self.started,
+                inner: Mutex::default(),
+            })
+        });
+        Arc::clone(gate)
+    }
+}
+
+/// One target's gate.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    target: Arc<str>,
+    /// What milliseconds are counted from.
+    started: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    breaker: Breaker,
+    gradient: Gradient,
+    /// Calls that passed and have no first token yet.
+    in_flight: u32,
+    line: Line<oneshot::Sender<Called>>,
+    latency: Option<Latency>,
+}
+
+/// How long first tokens took of late.
+#[derive(Debug, Clone, Copy)]
+struct Latency {
+    ms: f64,
+    at: u64,
+}
+
+/// What becomes of one who waits.
+#[derive(Debug)]
+enum Called {
+    /// It may go.
+    Go(Permit),
+    /// Somebody who matters more took its place.
+    SentAway,
+    /// The breaker has opened.
+    Closed,
+}
+
+/// Why a call may not pass now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// Its breaker is open, for about so long.
+    Open(Duration),
+    /// Its provider has told to wait, for so long if that is known.
+    Paused(Option<Duration>),
+    /// It has enough to do.
+    Full,
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// It is its turn.
+    Turn(Permit),
+    /// The breaker opened meanwhile.
+    Closed,
+    /// The line is full of calls that matter as much or more.
+    Shed,
+    /// It took too long.
+    TimedOut,
+}
+
+/// What operators see of a gate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    pub(crate) is_paused: bool,
+    pub(crate) limit: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) waiting: usize,
+    pub(crate) latency_ms: Option<f64>,
+}
+
+/// The right to send one call to a target. Dropped without an end, nothing is known of the call.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    settings: Arc<Resilience>,
+    pass: Pass,
+    entered: Instant,
+    in_flight: u32,
+    ended: Ended,
+    is_overload: bool,
+}
+
+/// A latency that is so old counts half.
+const LATENCY_HALF_LIFE_MS: f64 = 60_000.0;
+/// How much one call moves it.
+const LATENCY_WEIGHT: f64 = 0.2;
+/// A call that its caller gave up counts as failed if it had waited so many times as long as usual…
+const PATIENCE_FACTOR: f64 = 8.0;
+/// … and at least this long; and this long where nothing is known of the target.
+const LEAST_PATIENCE_MS: f64 = 1_000.0;
+const UNKNOWN_PATIENCE_MS: f64 = 10_000.0;
+
+impl Gate {
+    fn now(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    /// Passes, or says why not. Does not overtake those who wait and matter as much.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        settings: &Arc<Resilience>,
+        priority: Priority,
+    ) -> Result<Permit, Denied> {
+        let mut inner = self.inner.lock();
+        if !inner.line.is_empty() && inner.line.ahead_of(priority) > 0 {
+            return Err(match inner.breaker.is_paused() {
+                true => Denied::Paused(None),
+                false => Denied::Full,
+            });
+        }
+        inner.pass(self, settings)
+    }
+
+    /// Waits for a turn.
+    pub(crate) async fn wait(
+        self: &Arc<Self>,
+        settings: &Arc<Resilience>,
+        priority: Priority,
+        until: Instant,
+    ) -> Waited {
+        let (sender, mut called) = oneshot::channel();
+        let max = settings.queue.max_length;
+        let joined = self.inner.lock().line.join(priority, max, sender);
+        let place = match joined {
+            Joined::Full(_) => return Waited::Shed,
+            Joined::Waiting(place) => place,
+            Joined::InsteadOf(place, sent_away) => {
+                // It may have left by itself.
+                let _gone = sent_away.send(Called::SentAway);
+                place
+            }
+        };
+        let _in_line = InLine { gate: self, place };
+        loop {
+            self.call_next(settings);
+            let look_again = self.wake_at().map_or(until, |at| at.min(until));
+            tokio::select! {
+                called = &mut called => {
+                    return match called {
+                        Ok(Called::Go(permit)) => Waited::Turn(permit),
+                        Ok(Called::Closed) => Waited::Closed,
+                        Ok(Called::SentAway) | Err(_) => Waited::Shed,
+                    };
+                }
+                () = tokio::time::sleep_until(look_again) => {
+                    if Instant::now() >= until {
+                        return Waited::TimedOut;
+                    }
+                }
+            }
+        }
+    }
+
+    /// When a pause ends, which nobody else would tell.
+    fn wake_at(&self) -> Option<Instant> {
+        let now = self.now();
+        let wait = self.inner.lock().breaker.pause_ms(now)?;
+        // It may have ended while the target has enough to do.
+        Some(Instant::now() + Duration::from_millis(wait.max(5)))
+    }
+
+    /// Calls those whose turn it is.
+    fn call_next(self: &Arc<Self>, settings: &Arc<Resilience>) {
+        // Whoever left at this moment has its permit dropped outside of the lock, which it takes.
+        let mut left = Vec::new();
+        let mut inner = self.inner.lock();
+        while !inner.line.is_empty() {
+            match inner.pass(self, settings) {
+                Ok(permit) => match inner.line.pop() {
+                    Some(waiting) => left.extend(waiting.send(Called::Go(permit)).err()),
+                    None => left.push(Called::Go(permit)),
+                },
+                Err(Denied::Open(_)) => {
+                    if let Some(waiting) = inner.line.pop() {
+                        let _gone = waiting.send(Called::Closed);
+                    }
+                }
+                Err(Denied::Paused(_) | Denied::Full) => break,
+            }
+        }
+        drop(inner);
+        drop(left);
+    }
+
+    /// An answer that had begun broke off.
+    pub(crate) fn note_broken(&self, settings: &Resilience) {
+        let now = self.now();
+        self.inner.lock().breaker.fail(&settings.breaker, now);
+    }
+
+    /// Whether nobody passes because it keeps failing.
+    pub(crate) fn is_shut(&self) -> bool {
+        let now = self.now();
+        let inner = self.inner.lock();
+        inner.breaker.state(now) == State::Open && !inner.breaker.is_paused()
+    }
+
+    /// How it stands.
+    pub(crate) fn standing(&self, settings: &Resilience) -> Standing {
+        let now = self.now();
+        let inner = self.inner.lock();
+        Standing {
+            state: inner.breaker.state(now),
+            is_paused: inner.breaker.is_paused(),
+            limit: inner.gradient.limit(&settings.concurrency),
+            in_flight: inner.in_flight,
+            waiting: inner.line.len(),
+            latency_ms: inner.latency.map(|latency| latency.ms),
+        }
+    }
+
+    /// How long first tokens took of late, in ms; what is old counts less, so that a target that was
+    /// slow once is tried again.
+    pub(crate) fn latency_ms(&self) -> Option<f64> {
+        let now = self.now();
+        let latency = self.inner.lock().latency?;
+        #[expect(clippy::cast_precision_loss, reason = "an age in ms")]
+        let age = now.saturating_sub(latency.at) as f64;
+        Some(latency.ms * 0.5_f64.powf(age / LATENCY_HALF_LIFE_MS))
+    }
+}
+
+impl Inner {
+    fn pass(&mut self, gate: &Arc<Gate>, settings: &Arc<Resilience>) -> Result<Permit, Denied> {
+        let now = gate.now();
+        let is_open = self.breaker.state(now) == State::Open && !self.breaker.is_paused();
+        let limit = self.gradient.limit(&settings.concurrency);
+        if !is_open && self.in_flight >= limit {
+            return Err(Denied::Full);
+        }
+        match self.breaker.enter(&settings.breaker, now) {
+            Entry::Pass(pass) => {
+                self.in_flight += 1;
+                Ok(Permit {
+                    gate: Arc::clone(gate),
+                    settings: Arc::clone(settings),
+                    pass,
+                    entered: Instant::now(),
+                    in_flight: self.in_flight,
+                    ended: Ended::Unknown,
+                    is_overload: false,
+                })
+            }
+            Entry::Wait(wait) => Err(Denied::Paused(wait.map(Duration::from_millis))),
+            Entry::Refuse(wait) => Err(Denied::Open(Duration::from_millis(wait))),
+        }
+    }
+
+    fn note_latency(&mut self, took_ms: f64, now: u64) {
+        let ms = match self.latency {
+            Some(known) => known.ms + (took_ms - known.ms) * LATENCY_WEIGHT,
+            None => took_ms,
+        };
+        self.latency = Some(Latency { ms, at: now });
+    }
+}
+
+impl Permit {
+    /// The target did its part.
+    pub(crate) fn succeeded(mut self) {
+        self.ended = Ended::Succeeded;
+    }
+
+    /// It did not. `is_overload`: because it has too much to do, or was not heard of in time.
+    pub(crate) fn failed(mut self, is_overload: bool) {
+        self.ended = Ended::Failed;
+        self.is_overload = is_overload;
+    }
+
+    /// It wants to be left alone for so long.
+    pub(crate) fn limited(mut self, wait: Duration) {
+        self.ended = Ended::Limited(millis(wait).max(1));
+        self.is_overload = true;
+    }
+
+    fn leave(&self, inner: &mut Inner, now: u64) {
+        let took = self.entered.elapsed();
+        let took_ms = took.as_secs_f64() * 1000.0;
+        let mut ended = self.ended;
+        if ended == Ended::Unknown && took_ms >= patience(inner.latency) {
+            ended = Ended::Failed;
+        }
+        let is_waited_for = !inner.line.is_empty();
+        let concurrency = &self.settings.concurrency;
+        match ended {
+            Ended::Succeeded => {
+                inner.note_latency(took_ms, now);
+                inner
+                    .gradient
+                    .sample(concurrency, took_ms, self.in_flight, is_waited_for);
+            }
+            _ if self.is_overload => inner.gradient.overloaded(concurrency),
+            _ => {}
+        }
+        let before = inner.breaker.state(now);
+        let breaker = &mut inner.breaker;
+        breaker.leave(&self.settings.breaker, self.pass, ended, millis(took), now);
+        tell(&self.gate.target, before, inner.breaker.state(now), ended);
+    }
+}
+
+fn patience(latency: Option<Latency>) -> f64 {
+    match latency {
+        Some(known) => (known.ms * PATIENCE_FACTOR).max(LEAST_PATIENCE_MS),
+        None => UNKNOWN_PATIENCE_MS,
+    }
+}
+
+/// Changes of a breaker are for the log; pauses are a matter of course.
+fn tell(target: &str, before: State, after: State, ended: Ended) {
+    match (before, after) {
+        (State::Closed | State::HalfOpen, State::Open) if !matches!(ended, Ended::Limited(_)) => {
+            tracing::warn!(target_name = target, "a circuit breaker has opened");
+        }
+        (State::HalfOpen, State::Closed) => {
+            tracing::info!(target_name = target, "a circuit breaker has closed");
+        }
+        _ => {}
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let now = self.gate.now();
+        let mut inner = self.gate.inner.lock();
+        inner.in_flight = inner.in_flight.saturating_sub(1);
+        self.leave(&mut inner, now);
+        let is_waited_for = !inner.line.is_empty();
+        drop(inner);
+        if is_waited_for {
+            self.gate.call_next(&self.settings);
+        }
+    }
+}
+
+/// Leaves the line when dropped.
+struct InLine<'a> {
+    gate: &'a Arc<Gate>,
+    place: Place,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let left = self.gate.inner.lock().line.leave(self.place);
+        drop(left);
+    }
+}
+
+/// The number of a state in metrics.
+pub(crate) fn number(state: State) -> i64 {
+    match state {
+        State::Closed => 0,
+        State::HalfOpen => 1,
+        State::Open => 2,
+    }
+}
