@@ -2,6 +2,7 @@
 //! pass the conformance suite of `seaworthy-store` against it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -119,7 +120,8 @@ pub enum Fate {
 /// The record of what was used.
 #[async_trait]
 pub trait Ledger: Send + Sync + std::fmt::Debug {
-    /// Records settlements. A `call_id` that is settled already keeps its first settlement.
+    /// Records settlements. A `call_id` that is settled already keeps its first settlement, unless
+    /// that one gave the call up as interrupted and this one knows its end.
     async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()>;
 
     /// What is known of calls, in the order of their IDs.
@@ -160,6 +162,23 @@ pub trait JournalEntry: Send + Sync + std::fmt::Debug {
     fn forget(self: Box<Self>);
 }
 
+/// Intents where every replica finds them, so that the calls of one that never comes back are
+/// settled by the others. Beside the [`Journal`], which only its own machine can read.
+#[async_trait]
+pub trait SharedJournal: Send + Sync + std::fmt::Debug {
+    /// Records calls that are about to leave. The ledger ends them by settling them.
+    async fn open(&self, intents: Arc<Vec<Intent>>) -> Result<()>;
+
+    /// Forgets calls that never left.
+    async fn void(&self, call_ids: Arc<Vec<String>>) -> Result<()>;
+
+    /// Says that this replica lives.
+    async fn beat(&self) -> Result<()>;
+
+    /// Some calls of replicas that were not heard of for so long, as they are settled: interrupted.
+    async fn abandoned(&self, unheard_for: Duration) -> Result<Vec<Settlement>>;
+}
+
 /// The end of a back end.
 #[async_trait]
 pub trait Lifecycle: Send + Sync + std::fmt::Debug {
@@ -181,6 +200,8 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// Requests that are carried out once.
     pub idempotency: Arc<dyn IdempotencyStore>,
+    /// Intents for all replicas, where replicas share the store.
+    pub shared_journal: Option<Arc<dyn SharedJournal>>,
     /// How to end it: the last step of a drain.
     pub lifecycle: Arc<dyn Lifecycle>,
 }

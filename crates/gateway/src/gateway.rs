@@ -16,6 +16,7 @@ use seaworthy_edge::client::Dial;
 
 use crate::flight::Flights;
 use crate::health::Health;
+use crate::intent_sharer::IntentSharer;
 use crate::keyring::KeyRing;
 use crate::ledger_queue::LedgerQueue;
 use crate::metrics::Metrics;
@@ -64,6 +65,7 @@ pub struct Gateway {
     /// Names this deployment in the keys of limits and budgets, as when it was started.
     deployment: String,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) intents: Arc<IntentSharer>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
     pub(crate) log: RequestLog,
@@ -136,6 +138,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
             ledger: LedgerQueue::default(),
+            intents: Arc::default(),
             counters,
             answers,
             flights: Arc::default(),

@@ -13,6 +13,7 @@ mod gateway;
 mod guards;
 mod headers;
 mod health;
+mod intent_sharer;
 mod keyring;
 mod ledger_queue;
 mod limits;

@@ -13,6 +13,7 @@ use seaworthy_core::price::Extras;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
 
+use crate::intent_sharer::SharedIntent;
 use crate::ledger_queue::Slot;
 use crate::limits::{Charge, demand};
 use crate::routes::Operation;
@@ -48,6 +49,7 @@ pub(crate) struct Recorded {
     pub(crate) slot: Slot,
     pub(crate) entry: Box<dyn JournalEntry>,
     pub(crate) claimed: Option<Claimed>,
+    pub(crate) shared: Option<SharedIntent>,
 }
 
 /// What the call has taken of limits and budgets, until it is closed.
@@ -242,6 +244,7 @@ impl OpenCall {
             slot,
             entry,
             claimed,
+            shared,
         } = recorded;
         match usage {
             Some(usage) => {
@@ -256,6 +259,9 @@ impl OpenCall {
                             rate_tokens,
                         },
                     );
+                }
+                if let Some(shared) = shared {
+                    shared.keep();
                 }
                 slot.fill(intent.settled(ending), entry);
             }

@@ -19,10 +19,19 @@ const MAX_REAPED: usize = 200;
 /// Keeps shared counters up to date until the future is dropped. Without shared counters there is
 /// nothing to do.
 pub(crate) async fn keep(gateway: &Gateway) {
-    if gateway.counters.local().is_some() {
-        return std::future::pending().await;
-    }
-    tokio::join!(gateway.counters.tend(), restore(gateway), reap(gateway));
+    let counters = async {
+        if gateway.counters.local().is_none() {
+            tokio::join!(gateway.counters.tend(), restore(gateway), reap(gateway));
+        }
+    };
+    let intents = async {
+        if let Some(journal) = &gateway.stores.shared_journal {
+            gateway.intents.run(journal, &gateway.stores.ledger).await;
+        }
+    };
+    tokio::join!(counters, intents);
+    // Nobody shares anything.
+    std::future::pending().await
 }
 
 async fn restore(gateway: &Gateway) {

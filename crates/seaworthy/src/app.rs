@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seaworthy_config::{
-    Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, SecretSource as _, SharedStateUrl,
+    Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef, SecretSource as _,
+    SharedStateUrl, StorageUrl,
 };
 use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{SharedClock, SystemClock};
@@ -18,7 +19,7 @@ use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
 use seaworthy_store::observe::Observer;
-use seaworthy_store::{FileJournal, redis};
+use seaworthy_store::{FileJournal, PostgresOptions, Recovery, redis};
 
 use crate::exit::{self, Failure};
 use crate::output;
@@ -45,8 +46,31 @@ pub(crate) fn environment() -> Overrides {
 
 /// Opens the durable state that the configuration names.
 pub(crate) fn open_stores(loaded: &Loaded) -> Result<Stores, Failure> {
-    let url = loaded.config.storage.url.to_string();
-    seaworthy_store::open(&url).map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
+    open_observed_stores(loaded, Observer::default())
+}
+
+/// [`open_stores`], with somebody who counts the calls to a server.
+pub(crate) fn open_observed_stores(loaded: &Loaded, observer: Observer) -> Result<Stores, Failure> {
+    let storage = &loaded.config.storage;
+    let url = match &storage.url {
+        StorageUrl::Postgres(url) => url.expose().to_owned(),
+        url => url.to_string(),
+    };
+    let options = PostgresOptions {
+        password: secret(storage.password.as_ref())?.map(|secret| secret.expose().to_owned()),
+        ca_file: storage.ca_file.clone(),
+        replica: RequestId::generate().as_str().to_owned(),
+        observer,
+    };
+    let opened = seaworthy_store::open_with(&url, &options);
+    opened.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
+}
+
+fn secret(reference: Option<&SecretRef>) -> Result<Option<Secret>, Failure> {
+    let resolved = reference.map(|reference| LocalSecrets(variable).resolve(reference));
+    resolved
+        .transpose()
+        .map_err(|error| Failure::of(exit::CONFIG, &error))
 }
 
 /// Opens the journal of calls and settles what an earlier process left in it.
@@ -55,12 +79,24 @@ pub(crate) async fn open_journal(
     stores: &Stores,
     workers: usize,
 ) -> Result<Arc<dyn Journal>, Failure> {
-    let url = loaded.config.storage.url.to_string();
-    let Some(folder) = seaworthy_store::journal_folder(&url) else {
-        return Ok(Arc::new(NoJournal));
+    let storage = &loaded.config.storage;
+    let opened = match &storage.url {
+        StorageUrl::Postgres(_) => FileJournal::open_free(&storage.journal, workers),
+        url => match seaworthy_store::journal_folder(&url.to_string()) {
+            Some(folder) => FileJournal::open(&folder, workers)
+                .map(|(journal, recovery)| (journal, vec![recovery])),
+            None => return Ok(Arc::new(NoJournal)),
+        },
     };
-    let (journal, recovery) = FileJournal::open(&folder, workers)
-        .map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
+    let (journal, recoveries) = opened.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
+    for recovery in recoveries {
+        settle_left(recovery, stores).await?;
+    }
+    Ok(Arc::new(journal))
+}
+
+/// Settles the calls that a killed process has left.
+async fn settle_left(recovery: Recovery, stores: &Stores) -> Result<(), Failure> {
     let settlements = recovery.settlements();
     if !settlements.is_empty() {
         let (calls, interrupted) = (settlements.len(), recovery.interrupted());
@@ -75,7 +111,7 @@ pub(crate) async fn open_journal(
         );
     }
     recovery.finish()?;
-    Ok(Arc::new(journal))
+    Ok(())
 }
 
 /// The wall clock.
@@ -87,12 +123,11 @@ pub(crate) fn clock() -> SharedClock {
 pub(crate) fn build_gateway(
     loaded: Loaded,
     (stores, journal): (Stores, Arc<dyn Journal>),
-    sink: LogSink,
+    (sink, metrics): (LogSink, Metrics),
     workers: usize,
 ) -> Result<Arc<Gateway>, Failure> {
     let log = RequestLog::new(sink, request_style(&loaded));
     let answers = Arc::new(MemoryAnswers::new(loaded.config.cache.max_size.bytes()));
-    let metrics = Metrics::new();
     let deps = Dependencies {
         clock: clock(),
         stores,
@@ -114,7 +149,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Where calls to stores are counted.
-fn observer(metrics: &Metrics) -> Observer {
+pub(crate) fn observer(metrics: &Metrics) -> Observer {
     let stores = metrics.stores();
     Observer::new(move |call| {
         stores.note(call.backend, call.operation, call.took, call.succeeded);
@@ -127,11 +162,7 @@ fn counters(loaded: &Loaded, metrics: &Metrics) -> Result<Arc<dyn Counters>, Fai
     let SharedStateUrl::Redis(url) = &config.url else {
         return Ok(Arc::new(MemoryCounters::default()));
     };
-    let password = config.password.as_ref();
-    let password = password.map(|reference| LocalSecrets(variable).resolve(reference));
-    let password = password
-        .transpose()
-        .map_err(|error| Failure::of(exit::CONFIG, &error))?;
+    let password = secret(config.password.as_ref())?;
     let password = password.as_ref().map(|secret| secret.expose());
     let link = redis::Link::new(url.expose(), password, config.ca_file.as_deref())
         .map_err(|error| Failure::of(exit::CONFIG, &error))?;

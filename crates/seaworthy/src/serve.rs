@@ -120,7 +120,8 @@ impl Running {
             Some(listen) => Some(bind(listen.socket_addr(), 1)?),
             None => None,
         };
-        let stores = app::open_stores(&loaded)?;
+        let metrics = seaworthy_gateway::Metrics::new();
+        let stores = app::open_observed_stores(&loaded, app::observer(&metrics))?;
         let journal = app::open_journal(&loaded, &stores, workers).await?;
         let drain_timeout = loaded.config.server.drain_timeout.into();
         let drain_delay = loaded.config.server.drain_delay.into();
@@ -128,7 +129,7 @@ impl Running {
         let gateway = app::build_gateway(
             loaded,
             (stores.clone(), journal),
-            telemetry.sink.clone(),
+            (telemetry.sink.clone(), metrics),
             workers,
         )?;
         let restored = gateway.restore_budgets().await;
@@ -309,6 +310,9 @@ const NEEDS_RESTART: &[&str] = &[
     "server.drain_timeout",
     "admin.listen",
     "storage.url",
+    "storage.password",
+    "storage.ca_file",
+    "storage.journal",
     "shared_state.url",
     "shared_state.password",
     "shared_state.ca_file",

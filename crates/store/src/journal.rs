@@ -16,7 +16,7 @@ use seaworthy_core::ledger::{Ending, Intent};
 use seaworthy_core::store::{Journal, JournalEntry};
 use seaworthy_mapped_file::MappedFile;
 
-mod record;
+pub(crate) mod record;
 mod recovery;
 
 pub use recovery::Recovery;
@@ -25,6 +25,8 @@ pub use recovery::Recovery;
 const MAX_SEGMENT_BYTES: usize = 1024 * 1024;
 /// What a file holds in all: the endings of its calls come after it takes no new ones.
 const SEGMENT_CAPACITY_BYTES: usize = 2 * MAX_SEGMENT_BYTES;
+/// Most processes on one machine whose journals lie side by side.
+const MAX_JOURNALS: usize = 256;
 const EXTENSION: &str = "calls";
 const LOCK_FILE: &str = "lock";
 
@@ -104,6 +106,35 @@ impl FileJournal {
         let segments = (0..lanes.max(1)).map(|_| journal.new_segment().map(Mutex::new));
         let lanes = segments.collect::<io::Result<_>>().map_err(failed)?;
         Ok((Self { lanes, ..journal }, recovery))
+    }
+
+    /// Opens the first journal below `base` that nobody has, and takes over those that others have
+    /// left there. For several processes on one machine, whose stores are elsewhere.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn open_free(base: &Path, lanes: usize) -> Result<(Self, Vec<Recovery>), JournalError> {
+        let mut own = None;
+        let mut found = Vec::new();
+        for number in 0..MAX_JOURNALS {
+            let folder = base.join(number.to_string());
+            if own.is_some() && !folder.exists() {
+                break;
+            }
+            match Self::open(&folder, lanes) {
+                Ok((journal, recovery)) if own.is_none() => {
+                    own = Some(journal);
+                    found.push(recovery);
+                }
+                Ok((left, recovery)) => found.push(recovery.held_by(left)),
+                Err(JournalError::InUse(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match own {
+            Some(journal) => Ok((journal, found)),
+            None => Err(JournalError::InUse(base.to_owned())),
+        }
     }
 
     fn new_segment(&self) -> io::Result<Arc<Segment>> {

@@ -7,9 +7,11 @@
 mod journal;
 pub mod observe;
 mod open;
+mod postgres;
 pub mod redis;
 mod sqlite;
-mod tls;
+pub mod tls;
 
 pub use journal::{FileJournal, JournalError, Recovery, journal_folder};
-pub use open::{OpenError, open};
+pub use open::{OpenError, open, open_with};
+pub use postgres::PostgresOptions;

@@ -5,20 +5,36 @@ use std::path::{Path, PathBuf};
 
 use seaworthy_core::store::{Stores, memory};
 
+use crate::postgres::{self, PostgresOptions};
 use crate::sqlite;
+use crate::tls::TlsError;
 
 /// Opens the back end that `url` names and brings its schema up to date. Blocks; call it at start.
 ///
 /// - `memory:` forgets everything when the process ends.
 /// - `sqlite:PATH` keeps everything in one file, which is created (readable by its owner only) when
 ///   it does not exist. Several processes may have it open at once.
+/// - `postgres://USER:PASSWORD@HOST:PORT/DATABASE` keeps everything in a server for any number of
+///   processes; `sslmode=require` at its end asks for an encrypted connection.
 ///
 /// # Errors
 ///
 /// [`OpenError`] says what was expected, what was found and what to do.
 pub fn open(url: &str) -> Result<Stores, OpenError> {
+    open_with(url, &PostgresOptions::default())
+}
+
+/// [`open`], with what a server needs beside its URL.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_with(url: &str, options: &PostgresOptions) -> Result<Stores, OpenError> {
     if url == "memory:" {
         return Ok(memory::open());
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return postgres::open(url, options);
     }
     match url.strip_prefix("sqlite:") {
         Some(path) if is_file_path(path) => sqlite::open(Path::new(path)),
@@ -48,7 +64,8 @@ fn describe_url(url: &str) -> String {
 pub enum OpenError {
     /// The URL names no back end of ours.
     #[error(
-        "expected a store URL of the form `sqlite:PATH` or `memory:`, found {found}: \
+        "expected a store URL of the form `sqlite:PATH` or `memory:`, or \
+         `postgres://USER@HOST/DATABASE`, found {found}: \
          write for example `sqlite:seaworthy.db` or `sqlite:/var/lib/seaworthy/seaworthy.db`"
     )]
     UnsupportedUrl {
@@ -163,6 +180,18 @@ pub enum OpenError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server does not answer.
+    #[error("expected to reach the {name:?}, which failed: check the URL, and that it is running")]
+    Unreachable {
+        /// What was to be opened.
+        name: PathBuf,
+        /// What the client said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(TlsError),
     /// The system refuses to start a thread.
     #[error(
         "expected to start a thread for the database: raise the limit of processes and threads"

@@ -49,6 +49,7 @@ pub(crate) fn open(path: &Path) -> Result<Stores, OpenError> {
         keys: Arc::new(SqliteKeys(Arc::clone(&database))),
         ledger: Arc::new(SqliteLedger(Arc::clone(&database))),
         idempotency: Arc::new(SqliteIdempotency(Arc::clone(&database))),
+        shared_journal: None,
         lifecycle: Arc::new(SqliteLifecycle(database)),
     })
 }

@@ -94,12 +94,14 @@ impl Text for BaseUrl {
 }
 
 /// Where durable state is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageUrl {
     /// In this process; gone when it ends.
     Memory,
     /// In an SQLite file, relative to the working directory.
     Sqlite(PathBuf),
+    /// In a PostgreSQL server.
+    Postgres(ServerUrl),
 }
 
 impl fmt::Display for StorageUrl {
@@ -107,13 +109,15 @@ impl fmt::Display for StorageUrl {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
 
 impl Text for StorageUrl {
     const KIND: &'static str = "URL";
-    const EXPECTED: &'static str = "\"sqlite:FILE\" or \"memory:\"";
+    const EXPECTED: &'static str =
+        "\"sqlite:FILE\", \"postgres://USER@HOST/DATABASE\" or \"memory:\"";
 
     fn parse(text: &str) -> Result<Self, Refusal> {
         match text.split_once(':') {
@@ -128,10 +132,9 @@ impl Text for StorageUrl {
                 }
                 path => Ok(Self::Sqlite(PathBuf::from(path))),
             },
-            Some(("postgres" | "postgresql", _)) => Refusal::because(
-                "PostgreSQL is not supported by this version yet: use \"sqlite:FILE\" or \
-                 \"memory:\"",
-            ),
+            Some(("postgres" | "postgresql", _)) => {
+                ServerUrl::parse(text, Self::EXPECTED).map(Self::Postgres)
+            }
             _ => Err(Refusal::Unlike),
         }
     }

@@ -97,7 +97,7 @@ fn no_mistake_on_or_around_its_line_shows_a_secret() {
         "[providers.a]\nkind='echo'\nheaders = { host = 'correct-horse', 'x y' = 'correct-horse' }",
         "[providers.a]\nkind='openai'\nheaders = { x-thing = \"correct-horse\\u0000\" }",
         "[providers.a]\nkind='openai'\nbase_url = 'https://me:correct-horse@host/v1'",
-        "[storage]\nurl = 'postgres://me:correct-horse@host/db'",
+        "[storage]\nurl = 'postgres://me:correct-horse@host:x/db'",
         "[storage]\nurl = 'mysql://me:correct-horse@host/db'",
         "[a]\nheaders = { Authorization = \"B\nearer correct-horse\", x = \"visible\" }",
         "[a]\nheaders = { Authorization = \"B\"\nearer correct-horse\", x = \"visible\" }",

@@ -14,7 +14,7 @@ use crate::budget::Amount;
 use crate::clock::UnixMillis;
 use crate::idempotency::memory::MemoryIdempotency;
 use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
-use crate::ledger::{Coordinates, Ending, Intent, Settlement, UsageTotal};
+use crate::ledger::{Coordinates, Ending, Intent, Outcome, Settlement, UsageTotal};
 
 /// A fresh in-memory store.
 #[must_use]
@@ -25,6 +25,7 @@ pub fn open() -> Stores {
         keys: Arc::new(MemoryKeys::default()),
         ledger: Arc::new(MemoryLedger::default()),
         idempotency: Arc::new(MemoryIdempotency::default()),
+        shared_journal: None,
         lifecycle: Arc::new(NothingToClose),
     }
 }
@@ -169,9 +170,12 @@ impl Ledger for MemoryLedger {
     async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()> {
         let mut settled = self.0.lock();
         for settlement in batch.iter() {
-            settled
+            let known = settled
                 .entry(settlement.call_id.clone())
                 .or_insert_with(|| settlement.clone());
+            if known.outcome == Outcome::Interrupted && settlement.outcome != Outcome::Interrupted {
+                *known = settlement.clone();
+            }
         }
         Ok(())
     }

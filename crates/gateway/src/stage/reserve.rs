@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seaworthy_config::OnLoss;
 use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Code;
@@ -19,6 +20,7 @@ use seaworthy_core::usage::Usage;
 use tokio::time::Instant;
 
 use crate::exchange::Exchange;
+use crate::intent_sharer::SharedIntent;
 use crate::limits::demand;
 use crate::open_call::{Claimed, OpenCall, Recorded};
 use crate::refusal::Refusal;
@@ -84,6 +86,7 @@ pub(crate) async fn reserve(
         worst_case_cost,
     };
     let claimed = claim(exchange, &bound, &intent).await?;
+    let shared = share(exchange, &intent).await?;
     let recorded = exchange.gateway.journal.record(exchange.worker, &intent);
     let entry =
         recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))?;
@@ -97,9 +100,23 @@ pub(crate) async fn reserve(
             slot,
             entry,
             claimed,
+            shared,
         },
     ));
     Ok(Reservation(()))
+}
+
+/// Lets the other replicas know of the call, where they share the store.
+async fn share(exchange: &Exchange, intent: &Intent) -> Result<Option<SharedIntent>, Refusal> {
+    if exchange.gateway.stores.shared_journal.is_none() {
+        return Ok(None);
+    }
+    let (shared, is_certain) = exchange.gateway.intents.share(intent).await;
+    let on_loss = exchange.snapshot.loaded.config.storage.on_loss;
+    if !is_certain && on_loss == OnLoss::Reject {
+        return Err(cannot_record("the shared store does not answer"));
+    }
+    Ok(Some(shared))
 }
 
 /// What the call uses at most: no tokenizer makes more tokens of a text than it has bytes.

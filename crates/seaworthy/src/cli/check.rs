@@ -256,6 +256,7 @@ fn existing_store(loaded: &seaworthy_config::Loaded) -> Option<Stores> {
         seaworthy_config::StorageUrl::Sqlite(path) if path.exists() => {
             app::open_stores(loaded).ok()
         }
+        seaworthy_config::StorageUrl::Postgres(_) => app::open_stores(loaded).ok(),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// One record, as read back.
 #[derive(Debug, PartialEq)]
-pub(super) enum Record {
+pub(crate) enum Record {
     Intent(Intent),
     Ending(String, Ending),
     Void(String),
@@ -62,7 +62,7 @@ enum Line<'a> {
     },
 }
 
-pub(super) fn intent(intent: &Intent) -> Vec<u8> {
+pub(crate) fn intent(intent: &Intent) -> Vec<u8> {
     render(&Line::Intent {
         call_id: Cow::Borrowed(&intent.call_id),
         request_id: Cow::Borrowed(&intent.request_id),
@@ -126,7 +126,7 @@ fn render(line: &Line<'_>) -> Vec<u8> {
 }
 
 /// Reads one line without its newline; `None` if it is damaged.
-pub(super) fn parse(line: &[u8]) -> Option<Record> {
+pub(crate) fn parse(line: &[u8]) -> Option<Record> {
     let (checksum, json) = line.split_at_checked(9)?;
     let expected = format!("{:08x} ", crc32fast::hash(json));
     if checksum != expected.as_bytes() {

@@ -17,6 +17,8 @@ pub struct Recovery {
     files: Vec<PathBuf>,
     open: HashMap<String, (Intent, Option<Ending>)>,
     damaged_records: usize,
+    /// The journal that was taken over, so that nobody else does.
+    holder: Option<super::FileJournal>,
 }
 
 impl Recovery {
@@ -67,6 +69,13 @@ impl Recovery {
         self.files.iter().filter_map(number).max().unwrap_or(0)
     }
 
+    pub(super) fn held_by(self, journal: super::FileJournal) -> Self {
+        Self {
+            holder: Some(journal),
+            ..self
+        }
+    }
+
     /// Calls whose end nobody saw.
     #[must_use]
     pub fn interrupted(&self) -> usize {
@@ -97,6 +106,10 @@ impl Recovery {
     /// # Errors
     /// When a file cannot be deleted.
     pub fn finish(self) -> io::Result<()> {
-        self.files.iter().try_for_each(fs::remove_file)
+        let Self { files, holder, .. } = self;
+        files.iter().try_for_each(fs::remove_file)?;
+        // Nobody else takes it over before the files are gone.
+        drop(holder);
+        Ok(())
     }
 }

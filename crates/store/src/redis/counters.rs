@@ -16,9 +16,9 @@ use super::encode::{self, Words};
 use super::link::{Asked, Failure, Link};
 
 /// How long a call in the path of a request may take.
-const DEADLINE: Duration = Duration::from_millis(50);
+const QUICK: Duration = Duration::from_millis(50);
 /// How long a call may take that nobody waits for.
-const PATIENT_DEADLINE: Duration = Duration::from_millis(500);
+const PATIENT: Duration = Duration::from_millis(500);
 /// Most accounts in one call: a script keeps everybody else waiting.
 const MAX_ACCOUNTS: usize = 500;
 /// A replica that was not heard of for so long is not counted.
@@ -72,6 +72,10 @@ pub struct RedisCounters {
     prefix: String,
     /// Whether rates are counted by the clock of the server. The caller's is for tests.
     uses_server_clock: bool,
+    /// How long a call in the path of a request may take.
+    quick: Duration,
+    /// How long a call may take that nobody waits for.
+    patient: Duration,
     known: Mutex<Option<Epoch>>,
     run: Mutex<String>,
     reports: AtomicU64,
@@ -95,6 +99,8 @@ impl RedisCounters {
             link,
             prefix: format!("sw:{{{deployment}}}:"),
             uses_server_clock: true,
+            quick: QUICK,
+            patient: PATIENT,
             known: Mutex::default(),
             run: Mutex::default(),
             reports: AtomicU64::new(0),
@@ -113,6 +119,16 @@ impl RedisCounters {
     pub fn by_callers_clock(self) -> Self {
         Self {
             uses_server_clock: false,
+            ..self
+        }
+    }
+
+    /// Waits longer for answers, where nothing is proven by not waiting.
+    #[must_use]
+    pub fn patiently(self, deadline: Duration) -> Self {
+        Self {
+            quick: deadline,
+            patient: deadline,
             ..self
         }
     }
@@ -155,11 +171,7 @@ impl RedisCounters {
             .arg(claim.slots.len())
             .arg(claim.budgets.len());
         encode::claim(&mut call, claim);
-        let deadline = if is_forced {
-            PATIENT_DEADLINE
-        } else {
-            DEADLINE
-        };
+        let deadline = if is_forced { self.patient } else { self.quick };
         let mut words = Words::new(self.link.call(&call, deadline).await?);
         Ok(match words.text().as_str() {
             word @ ("taken" | "refused") => {
@@ -195,7 +207,7 @@ impl RedisCounters {
             .arg(encode::amount(tokens))
             .arg(encode::amount(micros))
             .arg(encode::amount(rate_tokens));
-        let words = self.link.call(&call, PATIENT_DEADLINE).await?;
+        let words = self.link.call(&call, self.patient).await?;
         Ok(Words::new(words).settled())
     }
 
@@ -210,7 +222,7 @@ impl RedisCounters {
             for id in some {
                 command.arg(at.0).arg(&**id);
             }
-            self.link.command::<()>(&command, PATIENT_DEADLINE).await?;
+            self.link.command::<()>(&command, self.patient).await?;
         }
         Ok(())
     }
@@ -243,7 +255,7 @@ impl RedisCounters {
             for (key, end, spent) in part {
                 call.key(key).arg(spent).arg(end);
             }
-            let _epoch: Option<String> = self.link.call(&call, PATIENT_DEADLINE).await?;
+            let _epoch: Option<String> = self.link.call(&call, self.patient).await?;
         }
         Ok(())
     }
@@ -256,10 +268,7 @@ impl RedisCounters {
     pub async fn identify(&self) -> Asked<()> {
         let mut command = redis::cmd("INFO");
         command.arg("server");
-        let info = self
-            .link
-            .command::<String>(&command, PATIENT_DEADLINE)
-            .await;
+        let info = self.link.command::<String>(&command, self.patient).await;
         let info = match info {
             Err(Failure::Server(_)) => String::new(),
             answer => answer?,
@@ -315,7 +324,7 @@ impl RedisCounters {
     pub async fn leave(&self, replica: &str) -> Asked<()> {
         let mut command = redis::cmd("ZREM");
         command.arg(self.key("replicas")).arg(replica);
-        self.link.command(&command, PATIENT_DEADLINE).await
+        self.link.command(&command, self.patient).await
     }
 
     /// A name for one report of [`RedisCounters::spend`].
@@ -337,7 +346,7 @@ impl RedisCounters {
             for (key, end, spent) in accounts {
                 call.key(key).arg(spent).arg(end);
             }
-            let _is_new: u8 = self.link.call(&call, PATIENT_DEADLINE).await?;
+            let _is_new: u8 = self.link.call(&call, self.patient).await?;
         }
         Ok(())
     }
@@ -373,7 +382,7 @@ impl Counters for RedisCounters {
         let mut command = redis::cmd("ZRANGEBYSCORE");
         command.arg(self.key("open")).arg("-inf").arg(now.0);
         command.arg("LIMIT").arg(0).arg(max);
-        let ids: Vec<String> = self.link.command(&command, PATIENT_DEADLINE).await?;
+        let ids: Vec<String> = self.link.command(&command, self.patient).await?;
         Ok(ids.into_iter().map(encode::shared).collect())
     }
 
@@ -387,7 +396,7 @@ impl Counters for RedisCounters {
             pipeline.cmd("HMGET").arg(key).arg(&["l", "s", "r"]);
         }
         let found: Vec<(Option<u64>, Option<u64>, Option<u64>)> =
-            self.link.pipeline(&pipeline, PATIENT_DEADLINE).await?;
+            self.link.pipeline(&pipeline, self.patient).await?;
         let account = |(limit, spent, reserved): (Option<u64>, Option<u64>, Option<u64>)| Account {
             limit: limit.unwrap_or(0),
             spent: spent.unwrap_or(0),
@@ -399,10 +408,7 @@ impl Counters for RedisCounters {
     async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()> {
         let epoch = Epoch("1".to_owned());
         self.raise(spent, Duration::ZERO, &epoch).await?;
-        let epoch = self
-            .beat("alone", UnixMillis(0), PATIENT_DEADLINE)
-            .await?
-            .epoch;
+        let epoch = self.beat("alone", UnixMillis(0), self.patient).await?.epoch;
         self.know(epoch);
         Ok(())
     }

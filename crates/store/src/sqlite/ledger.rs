@@ -26,7 +26,19 @@ const INSERT: &str = "
         tool_calls, unpriced, over_reserved, attempt)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
             ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
-    ON CONFLICT (call_id) DO NOTHING";
+    ON CONFLICT (call_id) DO UPDATE SET
+        settled_at = excluded.settled_at, duration_ms = excluded.duration_ms,
+        outcome = excluded.outcome, status = excluded.status, input_tokens = excluded.input_tokens,
+        cached_read_tokens = excluded.cached_read_tokens,
+        cache_write_5m_tokens = excluded.cache_write_5m_tokens,
+        cache_write_1h_tokens = excluded.cache_write_1h_tokens,
+        output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
+        audio_input_tokens = excluded.audio_input_tokens,
+        audio_output_tokens = excluded.audio_output_tokens, estimated = excluded.estimated,
+        cost_micros = excluded.cost_micros, images = excluded.images,
+        tool_calls = excluded.tool_calls, unpriced = excluded.unpriced,
+        over_reserved = excluded.over_reserved
+    WHERE settlements.outcome = 'interrupted' AND excluded.outcome <> 'interrupted'";
 
 /// A ledger in a SQLite database.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use seaworthy_core::store::Stores;
 use seaworthy_store::open;
+use seaworthy_test_servers::Postgres;
 use tempfile::TempDir;
 
 /// An empty back end, gone when dropped.
@@ -24,5 +25,13 @@ pub(crate) async fn sqlite() -> Fresh {
     Fresh {
         stores: open(&url).unwrap(),
         _folder: Some(folder),
+    }
+}
+
+/// An empty database of a server.
+pub(crate) async fn postgres(server: &Postgres) -> Fresh {
+    Fresh {
+        stores: open(&server.create_database()).unwrap(),
+        _folder: None,
     }
 }

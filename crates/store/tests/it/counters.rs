@@ -12,5 +12,7 @@ use seaworthy_test_servers::Redis;
 /// Counters on a server, by the clock of the test.
 pub(crate) fn on(redis: &Redis, deployment: &str) -> RedisCounters {
     let link = Link::new(&redis.url(), None, None).unwrap();
-    RedisCounters::new(Arc::new(link), deployment).by_callers_clock()
+    RedisCounters::new(Arc::new(link), deployment)
+        .by_callers_clock()
+        .patiently(std::time::Duration::from_secs(20))
 }

@@ -11,11 +11,13 @@ mod backends;
 mod counters;
 mod fixtures;
 mod model;
+mod postgres;
 mod sqlite;
 mod suite;
 
 /// A back end joins by one line here and one function in `backends`.
-mod contract {
+pub(crate) mod contract {
     crate::suite::conformance!(memory);
     crate::suite::conformance!(sqlite);
+    crate::suite::conformance!(postgres);
 }

@@ -9,7 +9,7 @@ pub(crate) mod lifecycle;
 /// missing from the list is reported by the compiler as never used.
 macro_rules! conformance {
     ($backend:ident) => {
-        mod $backend {
+        pub(crate) mod $backend {
             $crate::suite::tests!($backend, keys:
                 a_key_is_found_by_its_digest_with_every_field,
                 an_unknown_digest_finds_nothing,
@@ -49,6 +49,7 @@ macro_rules! conformance {
                 what_is_settled_is_in_the_next_report,
                 sixty_four_writers_at_once_lose_nothing,
                 the_fate_of_a_call_is_what_it_was_settled_with,
+                the_real_end_of_a_call_replaces_that_it_was_given_up,
             );
             $crate::suite::tests!($backend, idempotency:
                 a_key_is_new_once_and_then_runs_until_it_is_done,
@@ -67,6 +68,18 @@ macro_rules! conformance {
 }
 
 macro_rules! tests {
+    // One server for all of it: a test for each statement would start one each.
+    (postgres, $area:ident: $($statement:ident),+ $(,)?) => {
+        pub(crate) mod $area {
+            pub(crate) async fn hold(server: &seaworthy_test_servers::Postgres) {
+                $(
+                    let fresh = $crate::backends::postgres(server).await;
+                    eprintln!("{}", stringify!($statement));
+                    $crate::suite::$area::$statement(&fresh.stores).await;
+                )+
+            }
+        }
+    };
     ($backend:ident, $area:ident: $($statement:ident),+ $(,)?) => {
         mod $area {
             $(

@@ -285,3 +285,16 @@ pub(crate) async fn the_fate_of_a_call_is_what_it_was_settled_with(stores: &Stor
     };
     assert_eq!(fates, [Fate::Unknown, Fate::Settled(amount), Fate::Unknown]);
 }
+
+pub(crate) async fn the_real_end_of_a_call_replaces_that_it_was_given_up(stores: &Stores) {
+    let given_up = |id: &str| Settlement {
+        outcome: Outcome::Interrupted,
+        cost: Micros(9_000),
+        ..settlement(id)
+    };
+    settle(stores, [given_up("a"), settlement("b")]).await;
+    settle(stores, [settlement("a"), given_up("b")]).await;
+    let total = &stores.ledger.usage(BY_USER).await.unwrap()[0];
+    assert_eq!((total.calls, total.unsuccessful_calls), (2, 0));
+    assert_eq!(total.cost, Micros(2_500));
+}
