@@ -18,8 +18,12 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod models;
+mod prometheus;
 mod protocol;
+pub(crate) mod rows;
 mod secrets;
+mod series;
+mod tls;
 mod trace;
 
 /// One question about a server, with everything needed to understand the answer.
@@ -43,14 +47,19 @@ pub struct Check {
     pub remedy: &'static str,
     /// How it is run.
     pub kind: Kind,
+    /// Part of every run; the others run when a checklist, a profile or the caller asks for them.
+    pub standard: bool,
     pub(crate) probe: Probe,
 }
 
 impl Check {
-    /// Whether it belongs to a run only when files were given.
+    /// Whether it belongs to a run only when files or exports were given.
     #[must_use]
     pub fn reads_files(&self) -> bool {
-        let files = |need: &Need| matches!(need, Need::Repository | Need::Manifests);
+        let files = |need: &Need| {
+            use Need::{Cloud, Manifests, Prometheus, Repository, Settings};
+            matches!(need, Repository | Manifests | Cloud | Settings | Prometheus)
+        };
         self.needs.iter().any(files)
     }
 }
@@ -72,6 +81,19 @@ pub enum Kind {
     Scratch,
     /// Files only; the server is not asked.
     Files,
+}
+
+impl Kind {
+    /// What is looked at, in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live, beside others",
+            Self::LiveAlone => "live, alone",
+            Self::Scratch => "a scratch instance",
+            Self::Files => "files",
+        }
+    }
 }
 
 /// How much a failure matters.
@@ -175,6 +197,33 @@ pub enum Need {
     Repository,
     /// A folder of manifests.
     Manifests,
+    /// Exports of a cloud's settings, or a Terraform plan.
+    Cloud,
+    /// Settings: manifests, or the configuration that the server says is in force.
+    Settings,
+    /// A Prometheus server.
+    Prometheus,
+    /// A server that is reached over TLS, or at least not over the loopback.
+    Network,
+}
+
+impl Need {
+    /// What to give, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Key => "an API key (--key)",
+            Self::AdminKey => "a key of the admin API (--admin-key)",
+            Self::Model => "a model that may be called (--model)",
+            Self::LocalBinary => "the server's program on this machine",
+            Self::Repository => "a repository (--repo)",
+            Self::Manifests => "manifests (--manifests)",
+            Self::Cloud => "exports of a cloud (--cloud)",
+            Self::Settings => "manifests (--manifests), or a server that shows its configuration",
+            Self::Prometheus => "a Prometheus server (--prometheus)",
+            Self::Network => "a server over TLS or not on this machine (--url)",
+        }
+    }
 }
 
 /// Every check, in the order of reports.
@@ -195,6 +244,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Check> {
     .into_iter()
     .flatten()
     .chain(files::checks())
+    .chain(rows::checks())
 }
 
 #[cfg(test)]
@@ -233,7 +283,7 @@ mod tests {
                 ("remedy", check.remedy),
             ] {
                 assert!(
-                    text.split_whitespace().count() >= 3,
+                    text.split_whitespace().count() >= 2,
                     "{}: {name} says little",
                     check.id
                 );

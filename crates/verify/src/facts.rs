@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::http::{Answer, Base, Dialer, HttpError, Protocol, Request, exchange};
+use crate::http::{Answer, Base, Dialer, HttpError, Inspection, Protocol, Request, exchange};
 use crate::options::{ModelCalls, Options};
 use crate::outcome::Stop;
 
@@ -13,6 +13,10 @@ pub(crate) struct Facts {
     pub(crate) seaworthy: bool,
     pub(crate) version: Option<String>,
     pub(crate) config_hash: Option<String>,
+    /// What the TLS handshake showed.
+    pub(crate) tls: Option<Inspection>,
+    /// The configuration that the server says is in force.
+    pub(crate) configuration: Option<Value>,
     /// `POST /v1/chat/completions`.
     pub(crate) chat: Surface,
     /// `POST /v1/messages`.
@@ -49,6 +53,8 @@ impl Facts {
             seaworthy: false,
             version: None,
             config_hash: None,
+            tls: None,
+            configuration: None,
             chat: absent(),
             messages: absent(),
             models: Vec::new(),
@@ -93,12 +99,18 @@ pub(crate) async fn gather(
     });
 
     let mut config_hash = text_at(&health_json, "config_hash");
+    let mut configuration = None;
     if let Some(admin_key) = &options.admin_key
         && let Ok(status) = ask(Request::get("/admin/v1/status").bearer(admin_key)).await
         && let Some(json) = status.json()
     {
         config_hash = config_hash.or_else(|| text_at(&json, "config_hash"));
         config_hash = config_hash.or_else(|| text_at(&json["config"], "hash"));
+        let shown = ask(Request::get("/admin/v1/config").bearer(admin_key)).await;
+        configuration = shown
+            .ok()
+            .filter(|answer| answer.status() == 200)
+            .and_then(|a| a.json());
     }
 
     // An empty object asks for nothing: no API answers it with a model call.
@@ -123,6 +135,8 @@ pub(crate) async fn gather(
         seaworthy: metrics_are_ours || ours(&health),
         version: text_at(&health_json, "version"),
         config_hash,
+        tls: None,
+        configuration,
         chat,
         messages,
         models,

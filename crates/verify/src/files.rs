@@ -2,11 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::options::Options;
+
+pub(crate) mod cloud;
 pub(crate) mod manifests;
 pub(crate) mod repository;
 pub(crate) mod secret_shapes;
+pub(crate) mod settings;
+pub(crate) mod source;
 pub(crate) mod yaml;
 
+use cloud::Cloud;
 use manifests::Manifests;
 use repository::Repository;
 
@@ -15,11 +21,12 @@ use repository::Repository;
 pub(crate) struct Files {
     pub(crate) repository: Option<Repository>,
     pub(crate) manifests: Option<Manifests>,
+    pub(crate) cloud: Option<Cloud>,
 }
 
 /// A folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {path}: {cause}; give a folder that exists")]
+#[error("cannot read {path}: {cause}; give what exists")]
 pub(crate) struct FilesError {
     path: PathBuf,
     cause: std::io::Error,
@@ -27,19 +34,22 @@ pub(crate) struct FilesError {
 
 impl Files {
     /// Reads what was asked for.
-    pub(crate) fn read(
-        repository: Option<&Path>,
-        manifests: Option<&Path>,
-    ) -> Result<Self, FilesError> {
+    pub(crate) fn read(options: &Options) -> Result<Self, FilesError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |cause| FilesError { path, cause }
+        };
+        let (repository, manifests) = (options.repository.as_deref(), options.manifests.as_deref());
         for path in [repository, manifests].into_iter().flatten() {
-            std::fs::read_dir(path).map_err(|cause| FilesError {
-                path: path.to_owned(),
-                cause,
-            })?;
+            std::fs::read_dir(path).map_err(failed(path))?;
+        }
+        for path in &options.cloud {
+            std::fs::metadata(path).map_err(failed(path))?;
         }
         Ok(Self {
             repository: repository.map(Repository::read),
             manifests: manifests.map(Manifests::read),
+            cloud: (!options.cloud.is_empty()).then(|| Cloud::read(&options.cloud)),
         })
     }
 }

@@ -7,12 +7,16 @@ use serde_json::Value;
 mod base;
 mod client;
 mod connect;
+mod old_tls;
 mod raw;
+mod watching;
 
 pub(crate) use base::Base;
 pub(crate) use client::{OpenStream, Protocol, exchange, open};
 pub(crate) use connect::Dialer;
+pub(crate) use old_tls::{OldVersion, speaks};
 pub(crate) use raw::{RawAnswer, RawExchange, Repeat, send_raw};
+pub(crate) use watching::Inspection;
 
 /// The largest answer that is kept.
 pub(crate) const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;

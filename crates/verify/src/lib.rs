@@ -20,6 +20,7 @@ mod http;
 mod metrics;
 pub mod options;
 pub mod outcome;
+pub mod profile;
 pub mod report;
 pub mod requirement;
 pub mod run;
@@ -30,8 +31,9 @@ mod sse;
 
 pub use check::{Area, Check, Kind, Need, Severity, catalogue};
 pub use evidence::{Action, Evidence, Observed};
-pub use options::{ModelCalls, Options, Scope};
+pub use options::{Asked, ModelCalls, Options, Scope};
 pub use outcome::{Outcome, Status};
+pub use profile::{PROFILES, Profile};
 pub use report::{CheckResult, FailOn, Report, Verdict};
 pub use requirement::{EvidenceKind, Requirement, Requirements};
 pub use run::{Progress, RunError, exit_code, run};

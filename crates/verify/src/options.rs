@@ -1,7 +1,10 @@
 //! What a run is told: the server, the credentials, and the bounds.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::profile::Profile;
 
 /// Everything that the caller decides about a run.
 #[derive(Debug, Clone)]
@@ -24,6 +27,18 @@ pub struct Options {
     pub repository: Option<PathBuf>,
     /// A folder of manifests to read.
     pub manifests: Option<PathBuf>,
+    /// Exports of a cloud to read: files or folders.
+    pub cloud: Vec<PathBuf>,
+    /// Base URL of a Prometheus server that watches the server.
+    pub prometheus: Option<String>,
+    /// Certificate authorities to trust beside those of this machine, as PEM.
+    pub authorities: Option<PathBuf>,
+    /// Where the server is reached without TLS, if not on port 80 of its host.
+    pub plain_url: Option<String>,
+    /// Checks to run beside the standard ones.
+    pub asked: Asked,
+    /// The thresholds to judge by.
+    pub profile: Profile,
     /// Longest wait for one answer.
     pub request_timeout: Duration,
     /// How long a client that never finishes its headers is watched.
@@ -50,11 +65,42 @@ impl Options {
             scope: Scope::Everything,
             repository: None,
             manifests: None,
+            cloud: Vec::new(),
+            prometheus: None,
+            authorities: None,
+            plain_url: None,
+            asked: Asked::Standard,
+            profile: Profile::default(),
             request_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(15),
             total_timeout: Duration::from_secs(60),
             oversize_bytes: 32 * 1024 * 1024,
             concurrency: 4,
+        }
+    }
+}
+
+/// Which checks a run holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// The standard ones.
+    Standard,
+    /// The standard ones, and those named here.
+    Also(BTreeSet<String>),
+    /// Every one.
+    All,
+    /// Those named here and no other.
+    Only(BTreeSet<String>),
+}
+
+impl Asked {
+    /// Whether a check belongs to the run.
+    pub(crate) fn includes(&self, id: &str, standard: bool) -> bool {
+        match self {
+            Self::Standard => standard,
+            Self::Also(ids) => standard || ids.contains(id),
+            Self::All => true,
+            Self::Only(ids) => ids.contains(id),
         }
     }
 }

@@ -7,16 +7,22 @@ use serde::Serialize;
 
 use crate::check::{Check, Severity};
 use crate::checklist::Judged;
+use crate::decisions::Signature;
 use crate::evidence::Evidence;
 use crate::outcome::{Outcome, Status};
+use crate::profile::Profile;
 use crate::session::millis;
 
+pub mod baseline;
+pub mod catalogue;
 pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod oscal;
 pub mod pretty;
 pub mod sarif;
+pub mod seal;
 
 /// Everything that a run found out.
 #[derive(Debug)]
@@ -33,6 +39,10 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// One result a check, in the order of the catalogue.
     pub results: Vec<CheckResult>,
+    /// The thresholds by which it was judged.
+    pub profile: &'static str,
+    /// Who signed for which role, for the table at the end.
+    pub signatures: Vec<Signature>,
     /// The checklists that were judged by these results.
     pub checklists: Vec<Judged>,
 }
@@ -131,6 +141,8 @@ impl Report {
             verdict,
             reasons,
             results,
+            profile: Profile::default().name,
+            signatures: Vec::new(),
             checklists: Vec::new(),
         }
     }

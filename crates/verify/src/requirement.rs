@@ -1,10 +1,11 @@
 //! What readiness asks for: every requirement that a checklist item can mean, as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Area, Severity};
+use crate::check::{Area, Severity, rows};
 
 const FILES: [&str; 17] = [
     include_str!("../data/requirements/access.toml"),
@@ -104,8 +105,23 @@ impl EvidenceKind {
     }
 }
 
+impl EvidenceKind {
+    /// What shows it, in words.
+    #[must_use]
+    pub fn evidence(self) -> &'static str {
+        match self {
+            Self::Live => "a probe that does not exist yet",
+            Self::Configuration | Self::Repository => "a look at files that does not exist yet",
+            Self::Cloud => "an export of a cloud",
+            Self::Drill => "a rehearsal",
+            Self::Person => "a person's word",
+            Self::Derived => "the other results",
+        }
+    }
+}
+
 /// Every requirement by its stable dotted ID.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Requirements(BTreeMap<String, Requirement>);
 
 /// The data of this crate does not parse; a test keeps that from being shipped.
@@ -120,10 +136,14 @@ impl Requirements {
     /// When the data built into the program is damaged.
     pub fn builtin() -> Result<Self, RequirementsError> {
         let mut all = BTreeMap::new();
+        let rows: BTreeSet<&str> = rows::ids().collect();
         for file in FILES {
             let some: BTreeMap<String, Requirement> =
                 toml::from_str(file).map_err(|error| RequirementsError(error.to_string()))?;
-            for (id, requirement) in some {
+            for (id, mut requirement) in some {
+                if requirement.probes.is_empty() && rows.contains(id.as_str()) {
+                    requirement.probes.push(id.clone());
+                }
                 if all.insert(id.clone(), requirement).is_some() {
                     return Err(RequirementsError(format!("{id} is defined twice")));
                 }
@@ -144,6 +164,13 @@ impl Requirements {
             .iter()
             .map(|(id, requirement)| (id.as_str(), requirement))
     }
+}
+
+static BUILTIN: LazyLock<Option<Requirements>> = LazyLock::new(|| Requirements::builtin().ok());
+
+/// The built-in requirements for as long as the program runs.
+pub(crate) fn builtin() -> Option<&'static Requirements> {
+    BUILTIN.as_ref()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use crate::check::{Check, Kind, Need, catalogue};
 use crate::facts::{self, Facts};
 use crate::files::Files;
-use crate::http::{Base, Dialer};
+use crate::files::settings::Settings;
+use crate::http::{Base, Dialer, Inspection};
 use crate::options::{Options, Scope};
 use crate::outcome::Outcome;
 use crate::report::{CheckResult, FailOn, Report, Subject};
@@ -73,8 +74,10 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
     let base = Base::parse(&options.url).map_err(RunError::Url)?;
-    let dialer = Dialer::new().map_err(RunError::Setup)?;
-    let facts = match options.scope {
+    let mut options = options;
+    let mut dialer = Dialer::new(options.authorities.as_deref()).map_err(RunError::Setup)?;
+    let tls = shake_hands(&mut options, &base, &mut dialer).await?;
+    let mut facts = match options.scope {
         Scope::Files => Facts::unknown(),
         Scope::Everything => facts::gather(&options, &base, &dialer)
             .await
@@ -83,10 +86,18 @@ pub async fn run(
                 cause: error.to_string(),
             })?,
     };
+    facts.tls = tls;
     let known = [&options.key, &options.admin_key];
     let secrets = Secrets::new(known.into_iter().flatten().cloned());
-    let files = Files::read(options.repository.as_deref(), options.manifests.as_deref())
-        .map_err(|error| RunError::Files(error.to_string()))?;
+    let files = Files::read(&options).map_err(|error| RunError::Files(error.to_string()))?;
+    let mut settings = Settings::default();
+    if let Some(manifests) = &files.manifests {
+        settings.clone_from(&manifests.settings);
+    }
+    if let Some(in_force) = &facts.configuration {
+        settings.add_json("configuration in force", in_force);
+        settings.complete = facts.seaworthy;
+    }
     let context = Context {
         options,
         base,
@@ -94,11 +105,12 @@ pub async fn run(
         facts,
         secrets,
         files,
+        settings,
     };
     let deadline = started + context.options.total_timeout;
 
     let checks: Vec<&'static Check> = catalogue()
-        .filter(|check| is_asked(check, &context.options))
+        .filter(|check| is_asked(check, &context))
         .collect();
     let total = checks.len();
     let mut results: Vec<(usize, CheckResult)> = Vec::with_capacity(total);
@@ -130,18 +142,49 @@ pub async fn run(
     results.sort_by_key(|(index, _)| *index);
     let subject = subject_of(&context);
     let results = results.into_iter().map(|(_, result)| result).collect();
-    Ok(Report::new(subject, started_at, started.elapsed(), results))
+    let mut report = Report::new(subject, started_at, started.elapsed(), results);
+    report.profile = context.options.profile.name;
+    Ok(report)
+}
+
+/// Looks at the server's certificate; a wrong one keeps every key from it.
+async fn shake_hands(
+    options: &mut Options,
+    base: &Base,
+    dialer: &mut Dialer,
+) -> Result<Option<Inspection>, RunError> {
+    if options.scope == Scope::Files || !base.https {
+        return Ok(None);
+    }
+    let seen = timeout(options.request_timeout, dialer.inspect(base)).await;
+    let unreachable = |cause: String| RunError::Unreachable {
+        url: base.url(),
+        cause,
+    };
+    let seen = seen
+        .map_err(|_| unreachable("no TLS handshake in time".to_owned()))?
+        .map_err(|error| unreachable(error.to_string()))?;
+    if seen.trusted.is_err() {
+        *dialer = dialer.trusting(&seen.leaf).map_err(RunError::Setup)?;
+        (options.key, options.admin_key) = (None, None);
+    }
+    Ok(Some(seen))
 }
 
 /// Checks of files belong to a run that was given files; the others always do.
-fn is_asked(check: &Check, options: &Options) -> bool {
+fn is_asked(check: &Check, context: &Context) -> bool {
+    let Context { options, base, .. } = context;
     let in_scope = options.scope == Scope::Everything || check.kind == Kind::Files;
     let given = check.needs.iter().all(|need| match need {
         Need::Repository => options.repository.is_some(),
         Need::Manifests => options.manifests.is_some(),
+        Need::Cloud => !options.cloud.is_empty(),
+        Need::Settings => options.manifests.is_some() || context.facts.configuration.is_some(),
+        Need::Prometheus => options.prometheus.is_some(),
+        Need::Network => base.https || !base.is_loopback(),
         _ => true,
     });
-    in_scope && given
+    in_scope && given && options.asked.includes(check.id, check.standard)
 }
 
 /// Runs one check to its outcome, whatever happens.

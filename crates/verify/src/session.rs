@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use crate::evidence::{Action, Evidence, Observed};
 use crate::facts::Facts;
 use crate::files::Files;
+use crate::files::cloud::Cloud;
 use crate::files::manifests::Manifests;
 use crate::files::repository::Repository;
+use crate::files::settings::Settings;
 use crate::http::{
     Answer, Base, Dialer, HttpError, OpenStream, Protocol, RawAnswer, RawExchange, Request,
     exchange, open, send_raw,
@@ -26,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) facts: Facts,
     pub(crate) secrets: Secrets,
     pub(crate) files: Files,
+    pub(crate) settings: Settings,
 }
 
 /// One check's view of the server.
@@ -41,7 +44,11 @@ pub(crate) struct Session<'a> {
 const MAX_EVIDENCE: usize = 24;
 
 /// The answer headers that reports show.
-const SHOWN_HEADERS: [&str; 12] = [
+const SHOWN_HEADERS: [&str; 16] = [
+    "strict-transport-security",
+    "content-encoding",
+    "x-content-type-options",
+    "x-seaworthy-cache",
     "content-type",
     "x-request-id",
     "request-id",
@@ -102,6 +109,16 @@ impl<'a> Session<'a> {
     /// The manifests, if a folder of them was given.
     pub(crate) fn manifests(&self) -> Option<&'a Manifests> {
         self.context.files.manifests.as_ref()
+    }
+
+    /// The exports of a cloud, if any were given.
+    pub(crate) fn cloud(&self) -> Option<&'a Cloud> {
+        self.context.files.cloud.as_ref()
+    }
+
+    /// The settings of the manifests and of the server.
+    pub(crate) fn settings(&self) -> &'a Settings {
+        &self.context.settings
     }
 
     /// Keeps a line of a file as evidence.

@@ -1,24 +1,32 @@
 //! `seaworthy check`: judge a running instance, with evidence.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use seaworthy_core::store::Stores;
-use seaworthy_verify::report::{html, json, junit, markdown, pretty, sarif};
-use seaworthy_verify::{FailOn, ModelCalls, Options, Report, RunError, Scope, exit_code};
+use seaworthy_verify::report::{baseline, html, json, junit, markdown, oscal, pretty, sarif, seal};
+use seaworthy_verify::{
+    Asked, FailOn, ModelCalls, Options, PROFILES, Profile, Report, RunError, Scope, exit_code,
+};
 
 use super::{ConfigArgument, decide, keys};
 use crate::app;
 use crate::exit::{self, Failure};
 use crate::output::{self, Format};
 
+mod catalogue;
 mod checklists;
+mod watch;
 
 /// How long the key works that is made for a check of an instance on this machine.
 const KEY_LIFETIME: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
@@ -91,6 +99,56 @@ pub(super) struct Arguments {
     /// Leave out the checks that start an instance of their own.
     #[arg(long)]
     no_scratch: bool,
+    /// Exports of a cloud to read as well, a file or a folder: what `aws`, `az`, `kubectl -o json` and
+    /// `terraform show -json` print; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    cloud: Vec<PathBuf>,
+    /// A Prometheus server to ask as well.
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
+    /// Certificate authorities to trust beside those of this machine, as PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Where the instance is reached without TLS, if not on port 80 of its host.
+    #[arg(long, value_name = "URL")]
+    plain_url: Option<String>,
+    /// The thresholds to judge by, and the requirements to ask for: `agent-system`, `agent-service`,
+    /// `agentcore`, `asap`, `agent-framework` or `strictest`.
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = profile)]
+    profile: Profile,
+    /// Run every check, also those that only checklists and profiles ask for.
+    #[arg(long)]
+    all: bool,
+    /// Write the report as OSCAL assessment results as well.
+    #[arg(long, value_name = "FILE")]
+    oscal: Option<PathBuf>,
+    /// Sign the JSON report with this Ed25519 key (PEM).
+    #[arg(long, value_name = "FILE", requires = "json")]
+    sign_key: Option<PathBuf>,
+    /// Show only what got worse since this JSON report; anything does exit with 1.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    #[command(flatten)]
+    watch: watch::Arguments,
+    /// List every check and requirement, and run none.
+    #[arg(long)]
+    list: bool,
+    /// Show all that is known of a check or requirement, and run none.
+    #[arg(long, value_name = "ID")]
+    explain: Option<String>,
+    /// Verify the signature of a JSON report, and run nothing.
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    verify_report: Option<PathBuf>,
+    /// The key that must have signed the report (PEM).
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::named(name).ok_or_else(|| {
+        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -111,14 +169,41 @@ impl From<Gate> for FailOn {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
+    if let Some(code) = catalogue::answer(&arguments)? {
+        return Ok(code);
+    }
+    if arguments.watch.is_asked() {
+        return watch::run(&arguments);
+    }
+    let outcome = once(&arguments)?;
+    let code = exit_code(&outcome, arguments.fail_on.into());
+    let report = outcome.map_err(|error| Failure::of(exit::USAGE, &error))?;
+    if arguments.write || arguments.output.is_some() {
+        checklists::write(&report, &arguments.checklist, arguments.output.as_deref())?;
+    }
+    write_files(&report, &arguments)?;
+    if let Some(path) = &arguments.baseline {
+        let worse = baseline::worse(&report, &read(path)?)
+            .map_err(|why| Failure::new(exit::USAGE, format!("{}: {why}", path.display())))?;
+        output::write(baseline::render(&worse))?;
+        return Ok(u8::from(!worse.is_empty()));
+    }
+    show(&report, &arguments)?;
+    Ok(code)
+}
+
+/// One run with everything that belongs to it: a key of its own, the checklists, the decisions.
+fn once(arguments: &Arguments) -> Result<Result<Report, RunError>, Failure> {
     let lists = checklists::read(&arguments.checklist, arguments.output.as_deref())?;
     let decisions = decide::read(&arguments.decisions)?;
     let loaded = app::load(arguments.config.config.as_deref(), &app::environment())
         .map_err(|failure| Failure::new(exit::USAGE, failure.message))?;
     let configured = format!("http://{}", loaded.config.server.listen);
     let url = arguments.url.clone().unwrap_or(configured);
-    if arguments.files_only && arguments.repo.is_none() && arguments.manifests.is_none() {
-        let message = "--files-only needs --repo, --manifests or both";
+    let reads =
+        arguments.repo.is_some() || arguments.manifests.is_some() || !arguments.cloud.is_empty();
+    if arguments.files_only && !reads {
+        let message = "--files-only needs --repo, --manifests or --cloud";
         return Err(Failure::new(exit::USAGE, message));
     }
     let asks_server = !arguments.files_only;
@@ -135,7 +220,8 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
                 .ok(),
             None => None,
         };
-        let mut options = options(&arguments, url);
+        let mut options = options(arguments, url);
+        options.asked = asked(arguments, &lists)?;
         if let Some((key, _)) = &made {
             options.key = Some(key.expose().to_owned());
             options
@@ -150,24 +236,35 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
         }
         Ok(outcome)
     })?;
-    let outcome = match outcome {
+    Ok(match outcome {
         Ok(mut report) => {
             checklists::judge(lists, &mut report, &decisions)?;
+            report.signatures.clone_from(&decisions.signature);
             Ok(report)
         }
         Err(error) => Err(error),
-    };
-    let code = exit_code(&outcome, arguments.fail_on.into());
-    match outcome {
-        Ok(report) => {
-            if arguments.write || arguments.output.is_some() {
-                checklists::write(&report, &arguments.checklist, arguments.output.as_deref())?;
-            }
-            show(&report, &arguments)?;
-        }
-        Err(error) => return Err(Failure::of(exit::USAGE, &error)),
+    })
+}
+
+/// The checks that checklists and the profile ask for, beside the standard ones.
+fn asked(arguments: &Arguments, lists: &[checklists::Checklist]) -> Result<Asked, Failure> {
+    if arguments.all {
+        return Ok(Asked::All);
     }
-    Ok(code)
+    let requirements = decide::requirements()?;
+    let mut ids = checklists::asks(lists, &requirements);
+    for id in arguments.profile.requirements() {
+        let probes = requirements.get(id).map(|r| r.probes.iter().cloned());
+        ids.extend(probes.into_iter().flatten());
+    }
+    Ok(Asked::Also(ids))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("{} cannot be read: {error}", path.display());
+        Failure::new(exit::USAGE, message)
+    })
 }
 
 fn options(arguments: &Arguments, url: String) -> Options {
@@ -180,6 +277,11 @@ fn options(arguments: &Arguments, url: String) -> Options {
     options.model = arguments.model.clone();
     options.repository = arguments.repo.clone();
     options.manifests = arguments.manifests.clone();
+    options.cloud.clone_from(&arguments.cloud);
+    options.prometheus.clone_from(&arguments.prometheus);
+    options.authorities.clone_from(&arguments.ca);
+    options.plain_url.clone_from(&arguments.plain_url);
+    options.profile = arguments.profile;
     if arguments.files_only {
         options.scope = Scope::Files;
     }
@@ -187,7 +289,7 @@ fn options(arguments: &Arguments, url: String) -> Options {
         options.model_calls = ModelCalls::Allow;
     }
     // A scratch instance says something about this program only, not about somebody else's.
-    if !arguments.no_scratch && is_local(&options.url) {
+    if !arguments.no_scratch && !arguments.watch.is_asked() && is_local(&options.url) {
         options.local_binary = std::env::current_exe().ok();
     }
     options
@@ -210,24 +312,36 @@ async fn judge(options: Options) -> Result<Report, RunError> {
 
 type Render = fn(&Report) -> String;
 
-fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
-    let files: [(&Option<PathBuf>, Render); 5] = [
+/// Writes every file that was asked for.
+fn write_files(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
+    let files: [(&Option<PathBuf>, Render); 6] = [
         (&arguments.json, json::render),
         (&arguments.html, html::render),
         (&arguments.markdown, markdown::render),
         (&arguments.sarif, sarif::render),
         (&arguments.junit, junit::render),
+        (&arguments.oscal, oscal::render),
     ];
     for (path, render) in files {
-        if let Some(path) = path {
-            std::fs::write(path, render(report)).map_err(|error| {
-                Failure::new(
-                    exit::USAGE,
-                    format!("{} cannot be written: {error}", path.display()),
-                )
-            })?;
+        let Some(path) = path else { continue };
+        let mut text = render(report);
+        if let Some(key) = arguments
+            .sign_key
+            .as_ref()
+            .filter(|_| arguments.json.as_ref() == Some(path))
+        {
+            text = seal::sign(&text, read(key)?.as_bytes())
+                .map_err(|error| Failure::of(exit::USAGE, &error))?;
         }
+        std::fs::write(path, text).map_err(|error| {
+            let message = format!("{} cannot be written: {error}", path.display());
+            Failure::new(exit::USAGE, message)
+        })?;
     }
+    Ok(())
+}
+
+fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
     match arguments.format {
         Format::Json => output::line(json::render(report)),
         Format::Pretty => {

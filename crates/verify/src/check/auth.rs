@@ -19,6 +19,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Requests without credentials to every model API and to the model list.",
         remedy: "Require a key on every path under /v1, and answer 401 before reading the body.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(missing_key(s)),
     },
     Check {
@@ -31,6 +32,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Requests with a well-formed key that was never issued, to every model API.",
         remedy: "Look every key up, and answer 401 when it is unknown, expired or revoked.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(wrong_key(s)),
     },
     Check {
@@ -43,6 +45,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The body of the 401 of each model API, compared with the dialect's error.",
         remedy: "Render errors in the dialect of the path, with a sentence as the message.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(error_in_dialect(s)),
     },
     Check {
@@ -55,6 +58,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The www-authenticate header of a 401.",
         remedy: "Send `WWW-Authenticate: Bearer` with every 401.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(challenge(s)),
     },
     Check {
@@ -67,6 +71,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Seven rounds of three kinds of wrong key; bodies and median times compared.",
         remedy: "Compare hashes in constant time, and use one error for every reason.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| Box::pin(refusals_are_alike(s)),
     },
     Check {
@@ -79,6 +84,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Admin requests without a key, with an unknown key and with the data key.",
         remedy: "Require an admin key on every path under /admin, other than a data-plane key.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(admin_refuses(s)),
     },
     Check {
@@ -91,6 +97,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The model list, or an empty request to a model API, with the given key.",
         remedy: "Create a key and give it to this check; if it is right, see why it is refused.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(valid_key(s)),
     },
 ];

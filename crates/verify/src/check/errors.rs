@@ -17,6 +17,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET on a path that cannot exist, with the key when there is one.",
         remedy: "Answer unknown paths with 404 and a JSON error.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(unknown_path(s)),
     },
     Check {
@@ -29,6 +30,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "DELETE on /v1/chat/completions, or on /health when that is not served.",
         remedy: "Answer 405 with an Allow header on known paths.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(wrong_method(s)),
     },
     Check {
@@ -41,6 +43,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The answers to four kinds of bad request, searched for traces of code.",
         remedy: "Log the cause, and answer with a sentence and a request ID.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(no_internals(s)),
     },
     Check {
@@ -53,6 +56,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The server and x-powered-by headers of an ordinary answer and of an error.",
         remedy: "Turn the version in the Server header off.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(no_banner(s)),
     },
 ];

@@ -21,6 +21,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET /health without a key; the fastest of three.",
         remedy: "Serve GET /health without credentials, from memory.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| Box::pin(in_time(s, &["/health"], &[], 100)),
     },
     Check {
@@ -33,6 +34,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET on the liveness path without a key; the fastest of three.",
         remedy: "Serve GET /health/live without credentials and without touching a dependency.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| {
             let others = &["/healthz", "/livez", "/live", "/health/liveliness"];
             Box::pin(in_time(s, &["/health/live"], others, 100))
@@ -48,6 +50,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET on the readiness path without a key; the fastest of three.",
         remedy: "Serve GET /health/ready without credentials, checking what this instance needs.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| {
             let others = &["/readyz", "/ready", "/health/readiness"];
             Box::pin(in_time(s, &["/health/ready"], others, 500))
@@ -63,6 +66,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The status of both paths, one after the other.",
         remedy: "Serve both paths from one handler.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| Box::pin(ready_alias(s)),
     },
     Check {
@@ -75,6 +79,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The JSON of GET /health/ready: status, checks, duration_ms and version.",
         remedy: "Answer with status, version, duration_ms and one named entry a check.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(explains_itself(s)),
     },
 ];

@@ -21,6 +21,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A body that ends in the middle, to every model API.",
         remedy: "Answer 400 in the dialect's error shape, and say where the JSON breaks.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(malformed_json(s)),
     },
     Check {
@@ -33,6 +34,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "`messages` as a number, to every model API.",
         remedy: "Validate types before anything else, and name the field in the message.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(wrong_type(s)),
     },
     Check {
@@ -45,6 +47,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A JSON string with the byte ff in it, to every model API.",
         remedy: "Check the encoding when reading the body, and answer 400.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(bad_utf8(s)),
     },
     Check {
@@ -57,6 +60,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "100,000 nested arrays to every model API, then an ordinary request.",
         remedy: "Bound the depth of JSON, and answer 400.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(deep_nesting(s)),
     },
     Check {
@@ -69,6 +73,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request for a model that no one has, to every model API.",
         remedy: "Answer 404 in the dialect's shape, and list the names that this key may use.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(unknown_model(s)),
     },
 ];

@@ -26,6 +26,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "SIGTERM in the middle of a stream of a scratch instance.",
         remedy: "On SIGTERM turn readiness off, finish what runs within a limit, and exit 0.",
         kind: Kind::Scratch,
+        standard: true,
         probe: |s| Box::pin(sigterm_drains(s)),
     },
     Check {
@@ -38,6 +39,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The time from starting a scratch instance to its first 200.",
         remedy: "Do slow work after the listener is open, and report it through readiness.",
         kind: Kind::Scratch,
+        standard: true,
         probe: |s| Box::pin(starts_quickly(s)),
     },
     Check {
@@ -50,6 +52,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A broken file and SIGHUP on a scratch instance; then a request and the status.",
         remedy: "Check the whole file before swapping it in, and show the error in the status.",
         kind: Kind::Scratch,
+        standard: true,
         probe: |s| Box::pin(bad_reload(s)),
     },
     Check {
@@ -62,6 +65,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A start without a configuration, told to listen on 0.0.0.0.",
         remedy: "Exit with an error that says how to write a configuration.",
         kind: Kind::Scratch,
+        standard: true,
         probe: |s| Box::pin(dev_mode_stays_local(s)),
     },
 ];

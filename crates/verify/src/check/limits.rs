@@ -19,6 +19,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request that declares 1 GiB and sends nothing of it.",
         remedy: "Compare content-length with the limit, and answer 413 without reading.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(declared_size(s)),
     },
     Check {
@@ -31,6 +32,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A chunked body that goes on well past the usual limit.",
         remedy: "Count bytes while reading, and answer 413 when the limit is passed.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(undeclared_size(s)),
     },
     Check {
@@ -43,6 +45,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "2,000 headers in one request, then an ordinary request.",
         remedy: "Bound the number and the size of headers, and answer 431.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(header_flood(s)),
     },
     Check {
@@ -55,6 +58,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request line of 1 MiB, then an ordinary request.",
         remedy: "Bound the request line, and answer 414.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(long_target(s)),
     },
     Check {
@@ -67,6 +71,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A connection that sends one header byte now and then.",
         remedy: "Set a timeout for the whole request head, not only between bytes.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(slow_headers(s)),
     },
 ];

@@ -23,6 +23,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET /metrics, without a key and then with the given ones.",
         remedy: "Serve GET /metrics in the Prometheus text format.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(exposed(s)),
     },
     Check {
@@ -35,6 +36,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Content type, and a strict parse: names, labels, HELP and TYPE, no series twice.",
         remedy: "Use a metrics library's encoder, and fix the line that is named.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(well_formed(s)),
     },
     Check {
@@ -47,6 +49,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every histogram: buckets rise, there is +Inf, and it equals the count.",
         remedy: "Make buckets cumulative, and write all series of a histogram at once.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(histograms(s)),
     },
     Check {
@@ -59,6 +62,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Label names, the number of series, and words of ours that must not come back.",
         remedy: "Put IDs into logs and traces, and label with route templates and classes.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(labels_bounded(s)),
     },
     Check {
@@ -71,6 +75,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Counters before and after requests of our own.",
         remedy: "Count every request once, when it ends, refused ones included.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| Box::pin(rise(s)),
     },
     Check {
@@ -83,6 +88,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Streams that we leave in the middle, and the gauge of requests in flight.",
         remedy: "Settle a request when its client goes, and cancel what it waits for.",
         kind: Kind::LiveAlone,
+        standard: true,
         probe: |s| Box::pin(in_flight_returns(s)),
     },
 ];

@@ -20,6 +20,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "POST /v1/chat/completions and POST /v1/messages.",
         remedy: "Check the URL and its path prefix, and route these paths to the gateway.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(api_served(s)),
     },
     Check {
@@ -32,6 +33,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET /v1/models with the key.",
         remedy: "Serve the names that this key may use, in the OpenAI list shape.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(listed(s)),
     },
     Check {
@@ -44,6 +46,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "POST /v1/chat/completions; choices and usage that adds up.",
         remedy: "See the error; make sure that the model's provider answers and usage is passed on.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(chat_answers(s)),
     },
     Check {
@@ -56,6 +59,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A streamed chat completion, read to its end.",
         remedy: "Pass streams on to their last event.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(stream_ends(s)),
     },
     Check {
@@ -68,6 +72,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Two streams, with and without stream_options.include_usage.",
         remedy: "Send the usage chunk only when include_usage is set.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(stream_usage(s)),
     },
     Check {
@@ -80,6 +85,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "POST /v1/messages; content, stop reason and usage.",
         remedy: "See the error; make sure that the model answers in this dialect too.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(messages_answers(s)),
     },
     Check {
@@ -92,6 +98,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A streamed message, read to its end and checked event by event.",
         remedy: "Send message_start, the content blocks, message_delta and message_stop.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(messages_stream(s)),
     },
 ];

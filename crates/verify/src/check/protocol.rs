@@ -19,6 +19,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request with content-length 5 and content-length 6.",
         remedy: "Answer 400 and close the connection, as RFC 9112 requires.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(conflicting_lengths(s)),
     },
     Check {
@@ -31,6 +32,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "content-length with transfer-encoding, and a second request in the body.",
         remedy: "Refuse such a request, or close the connection after its one answer.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(smuggling(s)),
     },
     Check {
@@ -43,6 +45,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Bytes of another protocol, then an ordinary request.",
         remedy: "Answer 400 or close the connection.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(garbage(s)),
     },
     Check {
@@ -55,6 +58,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Two requests on one connection.",
         remedy: "Keep HTTP/1.1 connections open between requests.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(keep_alive(s)),
     },
     Check {
@@ -67,6 +71,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request over HTTP/2: negotiated over TLS, with prior knowledge without.",
         remedy: "Enable HTTP/2 on the listener.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(http2(s)),
     },
 ];

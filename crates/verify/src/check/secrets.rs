@@ -20,6 +20,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every value of GET /admin/v1/config, by its name and by its look.",
         remedy: "Keep secrets as references, and redact whatever is resolved before showing it.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(none_in_config(s)),
     },
     Check {
@@ -32,6 +33,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Unknown keys sent in each place that clients use; the answers are searched.",
         remedy: "Never quote a credential in an error; a recognisable prefix is enough.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(none_in_errors(s)),
     },
 ];

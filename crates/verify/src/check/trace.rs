@@ -20,6 +20,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The answers to a health check, the model list and an unknown path.",
         remedy: "Give each request an ID at the door, and send it back as x-request-id.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(generated(s)),
     },
     Check {
@@ -32,6 +33,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Twenty requests at once.",
         remedy: "Generate a fresh random or time-ordered ID for each request.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(distinct(s)),
     },
     Check {
@@ -44,6 +46,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request with an x-request-id of our own.",
         remedy: "Use the caller's x-request-id when it is short and plain.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(echoed(s)),
     },
     Check {
@@ -56,6 +59,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A request with a traceparent; the answer's must have the same trace ID.",
         remedy: "Take over the trace ID of a valid traceparent, with a span ID of your own.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(traceparent(s)),
     },
 ];

@@ -1,6 +1,6 @@
 //! From what an item means to whether it holds: results of checks first, people's words after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -66,6 +66,27 @@ impl<'a> Judge<'a> {
             },
             None => Meaning::Unknown,
         }
+    }
+
+    /// The checks that a checklist asks for.
+    #[must_use]
+    pub fn asks(&self, document: &Document) -> BTreeSet<String> {
+        let items = document
+            .items
+            .iter()
+            .map(|item| match self.understand(item) {
+                Meaning::Exact { ids } => ids,
+                Meaning::Similar { id, .. } => vec![id],
+                Meaning::Unknown => Vec::new(),
+            });
+        let lines = document.others.iter();
+        let lines = lines.filter_map(|other| self.known.find_line(&other.section, &other.text));
+        items
+            .chain(lines)
+            .flatten()
+            .filter_map(|id| self.requirements.get(&id))
+            .flat_map(|requirement| requirement.probes.iter().cloned())
+            .collect()
     }
 
     /// Judges every item of a checklist.
@@ -187,13 +208,16 @@ fn not_run(probe: &str) -> String {
     let needs = catalogue()
         .find(|check| check.id == probe)
         .map_or(&[][..], |check| check.needs);
-    let what = if needs.contains(&Need::Repository) {
-        "a repository (--repo)"
-    } else if needs.contains(&Need::Manifests) {
-        "manifests (--manifests)"
-    } else {
-        "a running server"
-    };
+    let given = [
+        Need::Repository,
+        Need::Cloud,
+        Need::Prometheus,
+        Need::Manifests,
+        Need::Settings,
+        Need::Network,
+    ];
+    let first = given.into_iter().find(|need| needs.contains(need));
+    let what = first.map_or("a running server", Need::words);
     format!("needs {what} for {probe}")
 }
 

@@ -1,10 +1,12 @@
-//! A folder of manifests: Kubernetes objects, Prometheus rules and Grafana dashboards.
+//! A folder of manifests: Kubernetes objects, Prometheus rules, Grafana dashboards, and every other
+//! document with its settings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use ignore::WalkBuilder;
 
+use super::settings::Settings;
 use super::yaml::{self, Node};
 use super::{Problem, relative};
 
@@ -19,6 +21,10 @@ pub(crate) struct Manifests {
     pub(crate) objects: Vec<Object>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) dashboards: Vec<Dashboard>,
+    /// Every document, whatever it is.
+    pub(crate) documents: Vec<Object>,
+    /// Every value of every document.
+    pub(crate) settings: Settings,
     /// Names of series that rules record.
     pub(crate) recorded: BTreeSet<String>,
     /// Files that are not valid YAML or JSON.
@@ -50,6 +56,7 @@ pub(crate) struct Dashboard {
     pub(crate) path: String,
     pub(crate) title: String,
     pub(crate) panels: usize,
+    pub(crate) panel_titles: Vec<String>,
     /// Expression and line of each query.
     pub(crate) queries: Vec<(usize, String)>,
 }
@@ -68,7 +75,8 @@ impl Manifests {
             .map(ignore::DirEntry::into_path)
             .filter(|path| {
                 let extension = path.extension().and_then(|e| e.to_str());
-                matches!(extension, Some("yaml" | "yml" | "json"))
+                let known = ["yaml", "yml", "json", "toml", "conf", "ini", "cfg"];
+                extension.is_some_and(|extension| known.contains(&extension))
             })
             .take(MAX_FILES)
             .collect();
@@ -87,6 +95,14 @@ impl Manifests {
     }
 
     fn add(&mut self, path: &str, text: &str) {
+        if !matches!(path.rsplit('.').next(), Some("yaml" | "yml" | "json")) {
+            self.settings.add_lines(path, text);
+            return;
+        }
+        // A chart's templates are not YAML before Helm has filled them in.
+        if path.contains("templates/") && text.contains("{{") {
+            return;
+        }
         let documents = match yaml::parse(text) {
             Ok(documents) => documents,
             Err(broken) => {
@@ -96,6 +112,11 @@ impl Manifests {
             }
         };
         for node in documents {
+            self.settings.add(path, &node);
+            self.documents.push(Object {
+                path: path.to_owned(),
+                node: node.clone(),
+            });
             if node.get("kind").is_some() && node.get("apiVersion").is_some() {
                 self.add_object(path, node);
             } else if node.get("groups").is_some() {
@@ -206,10 +227,11 @@ pub(crate) fn selects(selector: &Node, labels: &[(String, Node)]) -> bool {
 
 fn dashboard(path: &str, node: &Node) -> Dashboard {
     let mut queries = Vec::new();
-    let mut panels = 0;
+    let (mut panels, mut panel_titles) = (0, Vec::new());
     let mut open: Vec<&Node> = node.items_at("panels").iter().collect();
     while let Some(panel) = open.pop() {
         panels += usize::from(panel.text_at("type") != Some("row"));
+        panel_titles.extend(panel.text_at("title").map(str::to_owned));
         open.extend(panel.items_at("panels"));
         for target in panel.items_at("targets") {
             if let Some(expression) = target.text_at("expr") {
@@ -222,6 +244,7 @@ fn dashboard(path: &str, node: &Node) -> Dashboard {
         path: path.to_owned(),
         title: node.text_at("title").unwrap_or_default().to_owned(),
         panels,
+        panel_titles,
         queries,
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use ignore::{WalkBuilder, WalkState};
 
 use super::secret_shapes::SecretShapes;
+use super::source::Source;
 use super::{Problem, relative};
 
 /// Larger files are data, not source.
@@ -28,6 +29,8 @@ pub(crate) struct Repository {
     pub(crate) secrets: Tally,
     pub(crate) todos: Tally,
     pub(crate) prints: Tally,
+    /// What source that ships looks like.
+    pub(crate) source: Source,
     /// Files of source code that ship.
     pub(crate) sources: usize,
     /// Files that could not be read, or not all because there are too many.
@@ -59,6 +62,7 @@ struct Reading {
     todos: Vec<Problem>,
     prints: Vec<Problem>,
     is_source: bool,
+    source: Source,
     kept: Option<String>,
     unread: bool,
 }
@@ -103,6 +107,7 @@ impl Repository {
         self.secrets.merge(reading.secrets);
         self.todos.merge(reading.todos);
         self.prints.merge(reading.prints);
+        self.source.merge(reading.source);
         self.sources += usize::from(reading.is_source);
         self.unread += usize::from(reading.unread);
         if let Some(text) = reading.kept {
@@ -144,6 +149,9 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
         is_source,
         ..Reading::default()
     };
+    if is_source {
+        reading.source = Source::read(name, &text);
+    }
     let suspicious = shapes.filter(|shapes| !is_test(name) && shapes.suspects(&text));
     if is_source || suspicious.is_some() {
         for (index, line) in text.lines().enumerate() {
@@ -239,7 +247,34 @@ fn is_kept(path: &str) -> bool {
             "package.json" | "pyproject.toml" | "cargo.toml" | "go.mod"
         )
         || file.starts_with(".env");
-    by_name || file.ends_with(".md") || lower.starts_with(".github/workflows/")
+    let report = file.ends_with(".xml") || file.ends_with(".sarif") || file == "lcov.info";
+    let scan = file.ends_with(".json") && is_result(file);
+    let migration = lower.contains("migrations/") && file.ends_with(".sql");
+    by_name
+        || report
+        || scan
+        || migration
+        || file.ends_with(".md")
+        || lower.starts_with(".github/workflows/")
+}
+
+/// JSON files in which tools leave their results, and documents of an API.
+fn is_result(file: &str) -> bool {
+    let words = [
+        "coverage",
+        "trivy",
+        "grype",
+        "audit",
+        "osv",
+        "sarif",
+        "promptfoo",
+        "eval",
+        "results",
+        "openapi",
+        "scan",
+        "vuln",
+    ];
+    words.iter().any(|word| file.contains(word))
 }
 
 #[cfg(test)]

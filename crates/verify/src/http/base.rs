@@ -38,13 +38,24 @@ impl Base {
         })
     }
 
-    /// Value of the `host` header.
-    pub(crate) fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
+    /// Whether it is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The host as a URL has it.
+    pub(crate) fn host_in_url(&self) -> String {
+        if self.host.contains(':') {
             format!("[{}]", self.host)
         } else {
             self.host.clone()
-        };
+        }
+    }
+
+    /// Value of the `host` header.
+    pub(crate) fn authority(&self) -> String {
+        let host = self.host_in_url();
         match (self.https, self.port) {
             (true, 443) | (false, 80) => host,
             (_, port) => format!("{host}:{port}"),

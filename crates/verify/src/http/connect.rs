@@ -1,12 +1,15 @@
 //! Opens connections: TCP, with TLS on top when the URL says so.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::watching::{Inspection, Watching, builder};
 use super::{Base, HttpError};
 
 /// Both ways of a connection.
@@ -17,6 +20,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 #[derive(Clone)]
 pub(crate) struct Dialer {
     tls: Arc<rustls::ClientConfig>,
+    roots: Arc<rustls::RootCertStore>,
 }
 
 /// What a connection is wanted for.
@@ -29,20 +33,69 @@ pub(crate) struct Dial {
 }
 
 impl Dialer {
-    /// A dialer that trusts the certificate authorities of this machine.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// A dialer that trusts the certificate authorities of this machine, and those of a PEM file.
+    pub(crate) fn new(authorities: Option<&Path>) -> Result<Self, String> {
         let mut roots = rustls::RootCertStore::empty();
         // Certificates that do not parse are skipped, as every browser does.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| format!("cannot set up TLS: {e}"))?
-            .with_root_certificates(roots)
+        if let Some(path) = authorities {
+            let wrong = |e: String| format!("cannot read {}: {e}", path.display());
+            let more = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
+            for certificate in more {
+                let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
+                roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
+            }
+        }
+        let roots = Arc::new(roots);
+        let config = builder()?
+            .with_root_certificates(Arc::clone(&roots))
             .with_no_client_auth();
-        Ok(Self {
-            tls: Arc::new(config),
+        let tls = Arc::new(config);
+        Ok(Self { tls, roots })
+    }
+
+    /// Shakes hands once and says what was seen, whether or not it can be trusted.
+    pub(crate) async fn inspect(&self, base: &Base) -> Result<Inspection, HttpError> {
+        let failed = |e: &dyn std::fmt::Display| HttpError::Tls(e.to_string());
+        let watching = Watching::new(Arc::clone(&self.roots)).map_err(HttpError::Tls)?;
+        let watching = Arc::new(watching);
+        let config = builder()
+            .map_err(HttpError::Tls)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Watching>::clone(&watching))
+            .with_no_client_auth();
+        let tcp = dial_tcp(base, Dial::default()).await?;
+        let name = ServerName::try_from(base.host.clone()).map_err(|e| failed(&e))?;
+        let shaken = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await;
+        let tls = shaken.map_err(|e| failed(&e))?;
+        let (_, connection) = tls.get_ref();
+        let version = match connection.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            _ => "an unknown version",
+        };
+        let chain = connection.peer_certificates().unwrap_or_default();
+        Ok(Inspection {
+            version,
+            leaf: chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default(),
+            chain: chain.len(),
+            trusted: watching.verdict(),
         })
+    }
+
+    /// The same dialer, trusting exactly this certificate whatever it says.
+    ///
+    /// A server whose certificate is wrong is still judged; its keys must then be kept from it.
+    pub(crate) fn trusting(&self, leaf: &[u8]) -> Result<Self, String> {
+        let pinned = Watching::pinned(Arc::clone(&self.roots), leaf.to_vec())?;
+        let config = builder()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(pinned))
+            .with_no_client_auth();
+        let (tls, roots) = (Arc::new(config), Arc::clone(&self.roots));
+        Ok(Self { tls, roots })
     }
 
     pub(crate) async fn dial(
@@ -73,7 +126,7 @@ impl Dialer {
     }
 }
 
-async fn dial_tcp(base: &Base, how: Dial) -> Result<tokio::net::TcpStream, HttpError> {
+pub(super) async fn dial_tcp(base: &Base, how: Dial) -> Result<tokio::net::TcpStream, HttpError> {
     let place = base.authority();
     let refused = |e: std::io::Error| HttpError::Connect(format!("{place}: {e}"));
     let addresses = lookup_host((base.host.as_str(), base.port))

@@ -21,6 +21,9 @@ struct Document<'a> {
     subject: &'a Subject,
     started_at: String,
     duration_ms: f64,
+    /// The hash of all evidence.
+    transcript: String,
+    profile: &'static str,
     verdict: Verdict,
     verdict_text: &'static str,
     reasons: &'a [String],
@@ -96,6 +99,8 @@ pub fn render(report: &Report) -> String {
         subject: &report.subject,
         started_at: report.started_at.to_string(),
         duration_ms: report.duration_ms,
+        transcript: super::seal::transcript(report),
+        profile: report.profile,
         verdict: report.verdict,
         verdict_text: report.verdict.words(),
         reasons: &report.reasons,

@@ -9,6 +9,7 @@
 
 mod checklists;
 mod files;
+mod network;
 mod reports;
 mod sabotage;
 mod schema;

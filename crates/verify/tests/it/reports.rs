@@ -1,11 +1,11 @@
 //! What people and machines read: the two renderings, and the exit code.
 
 use seaworthy_verify::report::{json, pretty};
-use seaworthy_verify::{FailOn, Report, RunError, Verdict, catalogue, exit_code};
+use seaworthy_verify::{FailOn, Report, RunError, Verdict, exit_code};
 use serde_json::Value;
 
 use super::support::process::Program;
-use super::support::{check, complaints, options, start};
+use super::support::{asked_of_a_server, check, complaints, options, start};
 
 /// A full run with a scratch program against a server that breaks one thing.
 async fn run(broken: Option<&'static str>) -> Result<Report, RunError> {
@@ -74,7 +74,7 @@ async fn the_json_report_holds_every_check_with_its_evidence() {
     })
     .await
     .expect("a report");
-    let total = catalogue().filter(|c| !c.reads_files()).count();
+    let total = asked_of_a_server().count();
     assert_eq!(
         seen,
         (1..=total).map(|done| (done, total)).collect::<Vec<_>>()
@@ -86,7 +86,7 @@ async fn the_json_report_holds_every_check_with_its_evidence() {
     assert_eq!(json["subject"]["version"], "9.8.7");
     let results = json["results"].as_array().expect("results");
     let order: Vec<_> = results.iter().filter_map(|r| r["id"].as_str()).collect();
-    let asked = catalogue().filter(|c| !c.reads_files());
+    let asked = asked_of_a_server();
     assert_eq!(order, asked.map(|c| c.id).collect::<Vec<_>>());
     let counts = ["pass", "fail", "not_applicable", "not_verified"];
     let counted: u64 = counts

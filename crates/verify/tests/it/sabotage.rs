@@ -2,13 +2,13 @@
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use seaworthy_verify::{Check, Kind, Outcome, Status, Verdict, catalogue};
+use seaworthy_verify::{Asked, Check, Kind, Outcome, Status, Verdict};
 
-use super::support::{ADMIN_KEY, KEY, check, complaints, ids, options, start};
+use super::support::{ADMIN_KEY, KEY, asked_of_a_server, check, complaints, ids, options, start};
 
 /// Whether the scripted server in this process can show the fault.
 fn is_live(check: &Check) -> bool {
-    matches!(check.kind, Kind::Live | Kind::LiveAlone) && !check.reads_files()
+    matches!(check.kind, Kind::Live | Kind::LiveAlone)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,10 @@ async fn a_good_server_passes_every_live_check() {
     let server = start(None).await;
     let report = check(options(server.address)).await;
     let passed = ids(&report, Status::Pass);
-    let live: Vec<_> = catalogue().filter(|c| is_live(c)).map(|c| c.id).collect();
+    let live: Vec<_> = asked_of_a_server()
+        .filter(|c| is_live(c))
+        .map(|c| c.id)
+        .collect();
     assert_eq!(passed, live, "{}", complaints(&report));
     assert_eq!(report.subject.version.as_deref(), Some("9.8.7"));
     assert_eq!(report.subject.config_hash.as_deref(), Some("abc123"));
@@ -25,7 +28,7 @@ async fn a_good_server_passes_every_live_check() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_broken_control_turns_exactly_its_own_check_red() {
-    let live: Vec<_> = catalogue().filter(|c| is_live(c)).collect();
+    let live: Vec<_> = asked_of_a_server().filter(|c| is_live(c)).collect();
     let total = live.len();
     let wrong: Vec<String> = stream::iter(live)
         .map(|broken| async move {
@@ -35,10 +38,21 @@ async fn each_broken_control_turns_exactly_its_own_check_red() {
                 return slow_sender_is_reported(options).await;
             }
             options.patience = std::time::Duration::from_secs(1);
-            let report = check(options).await;
-            let red = ids(&report, Status::Fail);
-            (red != [broken.id])
-                .then(|| format!("broke {}, red: {red:?}\n{}", broken.id, complaints(&report)))
+            // What a checklist asks for is judged beside its like, the rest beside the rest.
+            let beside = asked_of_a_server().filter(|c| c.standard == broken.standard);
+            options.asked = Asked::Only(beside.map(|c| c.id.to_owned()).collect());
+            let mut wrong = None;
+            // A busy machine is slow, which some checks notice: what stays red is what is broken.
+            for _ in 0..3 {
+                let report = check(options.clone()).await;
+                let red = ids(&report, Status::Fail);
+                if red == [broken.id] {
+                    return None;
+                }
+                let found = complaints(&report);
+                wrong = Some(format!("broke {}, red: {red:?}\n{found}", broken.id));
+            }
+            wrong
         })
         .buffer_unordered(3)
         .filter_map(|wrong| async { wrong })
@@ -108,7 +122,7 @@ async fn a_run_out_of_time_says_so_for_every_check_it_did_not_reach() {
     let mut options = options(server.address);
     options.total_timeout = std::time::Duration::from_millis(1);
     let report = check(options).await;
-    let asked = catalogue().filter(|check| !check.reads_files()).count();
+    let asked = asked_of_a_server().count();
     assert_eq!(report.results.len(), asked);
     assert_eq!(report.counts().pass, 0, "nothing can pass in no time");
 }

@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod front;
 pub(crate) mod handler;
 pub(crate) mod process;
+pub(crate) mod series;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use seaworthy_verify::{Options, Report};
+use seaworthy_verify::{Asked, Check, Need, Options, Report, catalogue};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -93,6 +94,11 @@ fn builder(server: &Server) -> Builder<TokioExecutor> {
     }
 }
 
+/// Checks that need neither files nor a network: what the scripted server answers.
+pub(crate) fn asked_of_a_server() -> impl Iterator<Item = &'static Check> {
+    catalogue().filter(|check| !check.reads_files() && !check.needs.contains(&Need::Network))
+}
+
 /// Options that fit the scripted server's limits.
 pub(crate) fn options(address: SocketAddr) -> Options {
     Options {
@@ -101,6 +107,11 @@ pub(crate) fn options(address: SocketAddr) -> Options {
         request_timeout: Duration::from_secs(2),
         patience: Duration::from_secs(2),
         oversize_bytes: 2 * 1024 * 1024,
+        asked: Asked::Only(
+            asked_of_a_server()
+                .map(|check| check.id.to_owned())
+                .collect(),
+        ),
         ..Options::new(format!("http://{address}"))
     }
 }

@@ -1,11 +1,12 @@
 //! The checklists of `seaworthy check`: read before the run, judged after it, written back.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use seaworthy_verify::Report;
 use seaworthy_verify::checklist::document::{Document, MAX_BYTES};
 use seaworthy_verify::checklist::{Basis, Judge, write_back};
 use seaworthy_verify::decisions::Decisions;
+use seaworthy_verify::{Report, Requirements};
 
 use super::super::decide;
 use crate::exit::{self, Failure};
@@ -47,6 +48,16 @@ fn read_one(path: &Path) -> Result<Checklist, Failure> {
         ));
     }
     Ok(Checklist { name, document })
+}
+
+/// The checks that the checklists ask for.
+pub(super) fn asks(lists: &[Checklist], requirements: &Requirements) -> BTreeSet<String> {
+    if lists.is_empty() {
+        return BTreeSet::new();
+    }
+    let judge = Judge::new(requirements);
+    let each = lists.iter().flat_map(|list| judge.asks(&list.document));
+    each.collect()
 }
 
 /// Judges the checklists by the run, and tells which decisions did nothing.

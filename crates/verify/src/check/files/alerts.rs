@@ -1,9 +1,10 @@
 //! Alert rules and dashboards: there, complete, and readable as expressions.
 
-use super::{Looked, in_manifests};
+use super::{Looked, by_profile, in_manifests};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
 use crate::files::manifests::{Manifests, Rule};
+use crate::profile::Profile;
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -16,6 +17,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The severity of every alert rule.",
         remedy: "Write critical rules for errors, latency and absence.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a rule with severity critical", critical),
     },
     Check {
@@ -28,6 +30,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The severity of every alert rule.",
         remedy: "Write warning rules.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a rule with severity warning", warning),
     },
     Check {
@@ -40,6 +43,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The severity label of every alert rule.",
         remedy: "Label each rule with a severity.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a severity on every rule", severities),
     },
     Check {
@@ -52,6 +56,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The annotation runbook_url of every alert rule; the link is not opened.",
         remedy: "Add runbook_url to each rule.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a runbook for every rule", runbooks),
     },
     Check {
@@ -64,6 +69,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "An expression with absent() or up == 0.",
         remedy: "Alert on up and on absence.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a rule on an absent service", down),
     },
     Check {
@@ -73,10 +79,17 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Observability],
         needs: &[Need::Manifests],
-        verified_by: "An expression that divides errors by requests and compares. The threshold is not judged.",
+        verified_by: "An expression that divides errors by requests and compares. Its threshold is judged by the profile.",
         remedy: "Alert on the error ratio.",
         kind: Kind::Files,
-        probe: |s| in_manifests(s, "a rule on the share of errors", errors),
+        standard: true,
+        probe: |s| {
+            by_profile(
+                s,
+                "a rule on the share of errors, within the profile",
+                errors,
+            )
+        },
     },
     Check {
         id: "alert.high-latency",
@@ -85,10 +98,17 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Observability],
         needs: &[Need::Manifests],
-        verified_by: "An expression with histogram_quantile that compares. The threshold is not judged.",
+        verified_by: "An expression with histogram_quantile that compares. Its threshold is judged by the profile.",
         remedy: "Alert on p95 or p99.",
         kind: Kind::Files,
-        probe: |s| in_manifests(s, "a rule on a latency percentile", latency),
+        standard: true,
+        probe: |s| {
+            by_profile(
+                s,
+                "a rule on a latency percentile, within the profile",
+                latency,
+            )
+        },
     },
     Check {
         id: "dash.present",
@@ -100,16 +120,18 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every Grafana dashboard.",
         remedy: "Provision dashboards as code.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "dashboards with panels and queries", dashboards),
     },
 ];
 
-const NO_RULES: &str = "the manifests hold no alert rules";
+/// What is missing where there are no rules: nobody knows who would be told.
+const NO_RULES: &str = "alert rules: the manifests hold none";
 
 /// Asks for a rule that fits.
-fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool) -> Looked {
+pub(super) fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool) -> Looked {
     let Some(first) = m.rules.first() else {
-        return Looked::Nothing(NO_RULES);
+        return Looked::Unknown(NO_RULES.to_owned());
     };
     let found: Vec<&str> = m
         .rules
@@ -132,7 +154,7 @@ fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool) -> Looked 
 /// Judges every rule.
 fn every_rule(m: &Manifests, wrong: impl Fn(&Rule) -> Option<String>) -> Looked {
     if m.rules.is_empty() {
-        return Looked::Nothing(NO_RULES);
+        return Looked::Unknown(NO_RULES.to_owned());
     }
     let problems = m
         .rules
@@ -148,7 +170,7 @@ fn every_rule(m: &Manifests, wrong: impl Fn(&Rule) -> Option<String>) -> Looked 
     Looked::At(format!("{} rules", m.rules.len()), problems)
 }
 
-fn severity_is(rule: &Rule, severity: &str) -> bool {
+pub(super) fn severity_is(rule: &Rule, severity: &str) -> bool {
     rule.severity.as_deref() == Some(severity)
 }
 
@@ -186,38 +208,69 @@ fn is_up_zero(expression: &str) -> bool {
         && (expression.contains("== 0") || expression.contains("< 1"))
 }
 
-fn mentions(expression: &str, words: &[&str]) -> bool {
+pub(super) fn mentions(expression: &str, words: &[&str]) -> bool {
     let expression = expression.to_lowercase();
     words.iter().any(|word| expression.contains(word))
 }
 
-fn errors(m: &Manifests) -> Looked {
-    some_rule(m, "about the share of errors", |r| {
-        r.expression.contains('/')
-            && r.expression.contains('>')
-            && mentions(
-                &r.expression,
-                &[
-                    "error",
-                    "5..",
-                    "status=~\"5",
-                    "code=~\"5",
-                    "outcome",
-                    "failed",
-                ],
-            )
-    })
+/// Whether a rule divides errors by requests.
+pub(super) fn is_error_ratio(rule: &Rule) -> bool {
+    let words = [
+        "error",
+        "5..",
+        "status=~\"5",
+        "code=~\"5",
+        "outcome",
+        "failed",
+    ];
+    rule.expression.contains('/')
+        && rule.expression.contains('>')
+        && mentions(&rule.expression, &words)
 }
 
-fn latency(m: &Manifests) -> Looked {
-    some_rule(m, "about a latency percentile", |r| {
-        r.expression.contains("histogram_quantile") && r.expression.contains('>')
-    })
+fn errors(m: &Manifests, profile: &Profile) -> Looked {
+    some_rule(
+        m,
+        &within("about the share of errors", profile.error_ratio),
+        |r| is_error_ratio(r) && fires_at(&r.expression, profile.error_ratio),
+    )
+}
+
+fn latency(m: &Manifests, profile: &Profile) -> Looked {
+    some_rule(
+        m,
+        &within("about a latency percentile", profile.latency_alert_seconds),
+        |r| {
+            r.expression.contains("histogram_quantile")
+                && r.expression.contains('>')
+                && fires_at(&r.expression, profile.latency_alert_seconds)
+        },
+    )
+}
+
+fn within(what: &str, bound: Option<f64>) -> String {
+    match bound {
+        Some(bound) => format!("{what}, at {bound} or earlier"),
+        None => what.to_owned(),
+    }
+}
+
+/// Whether a rule fires at this value at the latest; without a bound, whenever it does.
+pub(super) fn fires_at(expression: &str, bound: Option<f64>) -> bool {
+    bound.is_none_or(|bound| threshold(expression).is_some_and(|at| at <= bound))
+}
+
+/// What an expression compares with, at its end.
+fn threshold(expression: &str) -> Option<f64> {
+    let (_, right) = expression.rsplit_once('>')?;
+    let right = right.trim_start_matches('=').trim_start();
+    let end = right.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    right.get(..end.unwrap_or(right.len()))?.parse().ok()
 }
 
 fn dashboards(m: &Manifests) -> Looked {
     if m.dashboards.is_empty() {
-        return Looked::Nothing("the manifests hold no dashboard");
+        return Looked::Unknown("a dashboard: the manifests hold none".to_owned());
     }
     let empty = m
         .dashboards

@@ -1,10 +1,11 @@
 //! How services stand in a cluster: replicas, scaling, budgets, policies and selectors.
 
-use super::{Looked, in_manifests};
+use super::{Looked, by_profile, in_manifests};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
 use crate::files::manifests::{Manifests, Object, selects};
 use crate::files::yaml::Node;
+use crate::profile::Profile;
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -17,6 +18,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every file parses as YAML or JSON; objects have names; workloads and Services select pods that exist. Schemas of Kubernetes are not applied.",
         remedy: "Validate them in CI.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,
@@ -35,7 +37,14 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "replicas of every service, or minReplicas of its autoscaler.",
         remedy: "Run two or more.",
         kind: Kind::Files,
-        probe: |s| in_manifests(s, "two replicas or more", replicas),
+        standard: true,
+        probe: |s| {
+            by_profile(
+                s,
+                "as many replicas as the profile asks, two at least",
+                replicas,
+            )
+        },
     },
     Check {
         id: "scale.autoscaling-configured",
@@ -47,6 +56,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A HorizontalPodAutoscaler that names the service.",
         remedy: "Configure autoscaling in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "an autoscaler for every service", autoscaled),
     },
     Check {
@@ -59,6 +69,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "minReplicas and maxReplicas of every autoscaler.",
         remedy: "Set both in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a ceiling above the floor", bounds),
     },
     Check {
@@ -71,6 +82,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The metrics of every autoscaler.",
         remedy: "Name metrics and targets.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "metrics to scale by", scaling_metrics),
     },
     Check {
@@ -83,6 +95,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A PodDisruptionBudget whose selector fits the pods.",
         remedy: "Add a budget.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,
@@ -101,6 +114,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The update strategy of every service.",
         remedy: "Set the strategy.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "updates that leave replicas running", rolling),
     },
     Check {
@@ -113,6 +127,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A NetworkPolicy whose selector fits the pods.",
         remedy: "Write a policy.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a NetworkPolicy for every service", network_policy),
     },
     Check {
@@ -125,6 +140,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "sessionAffinity of every Service.",
         remedy: "Remove affinity in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "Services without session affinity", no_affinity),
     },
     Check {
@@ -137,6 +153,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Verbs and resources of every Role and ClusterRole.",
         remedy: "Replace the star by names.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "roles without `*`", no_wildcard_roles),
     },
 ];
@@ -144,7 +161,7 @@ pub(super) static CHECKS: &[Check] = &[
 const NO_SERVICE: &str = "the manifests run no service";
 
 /// Judges every Deployment and its like as a whole.
-fn services(m: &Manifests, wrong: impl Fn(&Object) -> Option<String>) -> Looked {
+pub(super) fn services(m: &Manifests, wrong: impl Fn(&Object) -> Option<String>) -> Looked {
     let problems: Vec<Problem> = m
         .services()
         .filter_map(|o| Some(o.problem(o.node.line, wrong(o)?)))
@@ -190,7 +207,8 @@ fn autoscaler<'a>(m: &'a Manifests, object: &Object) -> Option<&'a Object> {
     })
 }
 
-fn replicas(m: &Manifests) -> Looked {
+fn replicas(m: &Manifests, profile: &Profile) -> Looked {
+    let wanted = f64::from(profile.replicas);
     services(m, |object| {
         if object.kind() == "DaemonSet" {
             return None;
@@ -198,7 +216,7 @@ fn replicas(m: &Manifests) -> Looked {
         let own = object.node.number_at("spec.replicas").unwrap_or(1.0);
         let least = autoscaler(m, object)
             .map_or(own, |h| h.node.number_at("spec.minReplicas").unwrap_or(1.0));
-        (least < 2.0).then(|| format!("runs {least} replica"))
+        (least < wanted).then(|| format!("runs {least}, fewer than {wanted}"))
     })
 }
 
@@ -210,7 +228,7 @@ fn autoscaled(m: &Manifests) -> Looked {
 }
 
 /// Judges every autoscaler.
-fn autoscalers(m: &Manifests, wrong: impl Fn(&Node) -> Option<String>) -> Looked {
+pub(super) fn autoscalers(m: &Manifests, wrong: impl Fn(&Node) -> Option<String>) -> Looked {
     let all = || m.of("HorizontalPodAutoscaler");
     let problems = all()
         .filter_map(|h| Some(h.problem(h.node.line, wrong(&h.node)?)))

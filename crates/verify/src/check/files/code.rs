@@ -16,6 +16,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every file that ignore rules leave, but tests, is searched for the shapes of ten kinds of credentials. History is not read.",
         remedy: "Remove, rotate and use references.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "no credentials in files", secrets),
     },
     Check {
@@ -28,6 +29,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every .env file that ignore rules leave.",
         remedy: "Ignore .env and commit an example.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "no environment files with values", env_files),
     },
     Check {
@@ -40,6 +42,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Comments in source files, tests, examples and scripts left out.",
         remedy: "Finish the work or move the note to the tracker.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "no marks of unfinished work in what ships", todos),
     },
     Check {
@@ -52,6 +55,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Lines of source files that begin with a print call; tests, examples and scripts left out.",
         remedy: "Replace console output by log calls.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "no print calls in what ships", prints),
     },
     Check {
@@ -64,6 +68,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every line of requirements files; other kinds of manifests are a matter of their lock file.",
         remedy: "Fix versions or commit a lock file.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "exact versions", pinned),
     },
     Check {
@@ -76,6 +81,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A lock file beside or above every Cargo.toml, package.json, pyproject.toml and go.mod that names dependencies.",
         remedy: "Commit the lock file of each package manager.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a lock file for every manifest", locked),
     },
     Check {
@@ -88,6 +94,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The configuration files of both at their usual places.",
         remedy: "Configure Renovate or Dependabot for each manifest.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "Renovate or Dependabot", updates),
     },
     Check {
@@ -100,6 +107,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A file LICENSE, LICENCE or COPYING at the root.",
         remedy: "Add a LICENSE file.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a licence at the root", licence),
     },
     Check {
@@ -112,6 +120,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Files that are named or placed as tests.",
         remedy: "Write tests for the critical paths first.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "files of tests", tests),
     },
 ];

@@ -16,6 +16,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The last USER of the last stage of every Dockerfile.",
         remedy: "Add USER with a number other than 0.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a user other than root", user),
     },
     Check {
@@ -28,6 +29,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every FROM of every Dockerfile.",
         remedy: "Name a version or a digest.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "base images with a version or a digest", base_pinned),
     },
     Check {
@@ -40,6 +42,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every Dockerfile of the repository.",
         remedy: "Add one in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a HEALTHCHECK", healthcheck),
     },
     Check {
@@ -52,6 +55,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every Dockerfile of the repository.",
         remedy: "Copy only the result.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "two stages or more", stages),
     },
 ];

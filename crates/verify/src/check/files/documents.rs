@@ -3,7 +3,7 @@
 use super::in_repository;
 use crate::check::{Area, Check, Kind, Need, Severity};
 
-mod find;
+pub(super) mod find;
 
 use find::{Wanted, document};
 
@@ -18,6 +18,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Draw and describe it.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -43,6 +44,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -65,6 +67,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -92,6 +95,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -114,6 +118,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -140,6 +145,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -166,6 +172,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Keep a template.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -188,6 +195,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -210,6 +218,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -232,6 +241,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -254,6 +264,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -276,6 +287,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -298,6 +310,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -324,6 +337,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -346,6 +360,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -372,6 +387,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -394,6 +410,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Write it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(
@@ -420,6 +437,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "A Markdown file or heading of that name in the repository that speaks of what belongs in it. Whether it is good, a person must judge.",
         remedy: "Keep the register.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_repository(s, "a document that says it", |r| {
                 document(

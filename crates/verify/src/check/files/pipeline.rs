@@ -17,6 +17,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Commands and actions of every GitHub workflow.",
         remedy: "Add the job.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a step that runs tests", tests),
     },
     Check {
@@ -29,6 +30,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Commands and actions of every GitHub workflow.",
         remedy: "Add the job.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a step that builds", builds),
     },
     Check {
@@ -41,6 +43,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Commands and actions of every GitHub workflow.",
         remedy: "Automate it in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a step that deploys", deploys),
     },
     Check {
@@ -53,6 +56,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Commands and actions of every GitHub workflow.",
         remedy: "Add scanners in this repository.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "a step that scans", scans),
     },
     Check {
@@ -65,6 +69,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The version of every action in GitHub workflows.",
         remedy: "Name a version or a commit.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_repository(s, "actions with a version", actions_pinned),
     },
 ];
@@ -72,15 +77,15 @@ pub(super) static CHECKS: &[Check] = &[
 const NO_WORKFLOWS: &str = "the repository has no GitHub workflows";
 
 /// A step of a workflow: its command or action, lower-case, and where it stands.
-struct Step {
-    path: String,
-    line: usize,
-    words: String,
-    action: Option<String>,
+pub(super) struct Step {
+    pub(super) path: String,
+    pub(super) line: usize,
+    pub(super) words: String,
+    pub(super) action: Option<String>,
 }
 
 /// Every step of every workflow, or the files that cannot be read.
-fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Problem>> {
+pub(super) fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Problem>> {
     let is_workflow = |path: &str| {
         path.starts_with(".github/workflows/")
             && (path.ends_with(".yml") || path.ends_with(".yaml"))
@@ -121,7 +126,7 @@ fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Problem>> {
 }
 
 /// Asks for a step that does something.
-fn some_step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
+pub(super) fn some_step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
     let steps = match steps(r) {
         Ok(steps) => steps,
         Err(broken) => return Looked::At(String::new(), broken),

@@ -16,6 +16,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every Deployment, StatefulSet, DaemonSet and Rollout.",
         remedy: "Add a probe.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a livenessProbe on every container", liveness),
     },
     Check {
@@ -28,6 +29,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every service; the HTTP paths of both probes are compared.",
         remedy: "Add a probe.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,
@@ -46,6 +48,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every service.",
         remedy: "Add one in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a startupProbe on every container", startup),
     },
     Check {
@@ -58,6 +61,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every service.",
         remedy: "Set requests in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "requests of CPU and memory on every container", requests),
     },
     Check {
@@ -70,6 +74,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every service.",
         remedy: "Set limits in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a CPU limit on every container", cpu_limits),
     },
     Check {
@@ -82,6 +87,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every service.",
         remedy: "Set limits in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a memory limit on every container", memory_limits),
     },
     Check {
@@ -94,6 +100,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The security context of every container, or else of its pod.",
         remedy: "Set a user.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "runAsNonRoot on every container or its pod", non_root),
     },
     Check {
@@ -106,6 +113,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The security context of every container.",
         remedy: "Set readOnlyRootFilesystem in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,
@@ -124,6 +132,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The security context of every container.",
         remedy: "Drop capabilities and escalation.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,
@@ -142,6 +151,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The image of every container.",
         remedy: "Name a version or, better, a digest.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "images with a version or a digest", image_pinned),
     },
     Check {
@@ -154,6 +164,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Environment variables whose name speaks of a secret, and their literal value.",
         remedy: "Refer to secrets.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "secrets by reference only", no_literal_secrets),
     },
     Check {
@@ -166,6 +177,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "terminationGracePeriodSeconds (30 by default) less the wait of the preStop hook leaves 10 s or more.",
         remedy: "Raise the grace period.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,
@@ -184,6 +196,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "Every container of every service.",
         remedy: "Add a short wait.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "a preStop hook on every container", pre_stop),
     },
     Check {
@@ -196,6 +209,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "podAntiAffinity or topologySpreadConstraints of every service.",
         remedy: "Spread them in the manifests.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| in_manifests(s, "pods spread over nodes or zones", spread),
     },
     Check {
@@ -208,6 +222,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "serviceAccountName of every service.",
         remedy: "Create a ServiceAccount and name it in the pod.",
         kind: Kind::Files,
+        standard: true,
         probe: |s| {
             in_manifests(
                 s,

@@ -21,6 +21,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "GET on every path of an httpGet probe in the manifests.",
         remedy: "Make the manifests and the server agree on the paths.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(probe_paths(s)),
     },
     Check {
@@ -33,6 +34,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The names in every alert expression, compared with /metrics; series of well-known exporters are left out.",
         remedy: "Correct the names in the rules, or export the series.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(alert_series(s)),
     },
     Check {
@@ -45,6 +47,7 @@ pub(super) static CHECKS: &[Check] = &[
         verified_by: "The names in every panel's expression, compared with /metrics; series of well-known exporters are left out.",
         remedy: "Correct the names in the panels, or export the series.",
         kind: Kind::Live,
+        standard: true,
         probe: |s| Box::pin(dashboard_series(s)),
     },
 ];
@@ -193,17 +196,18 @@ async fn dashboard_series(session: &Session<'_>) -> Probed {
                     *line,
                     format!("dashboard {} asks for a series", d.title),
                 );
-                (
-                    place,
-                    query
-                        .replace("$__rate_interval", "5m")
-                        .replace("$__interval", "1m")
-                        .replace('$', ""),
-                )
+                (place, plain_query(query))
             })
         })
         .collect();
     series(session, &expressions, "the manifests hold no dashboard").await
+}
+
+/// A dashboard's query without its variables.
+pub(in crate::check) fn plain_query(query: &str) -> String {
+    let query = query.replace("$__rate_interval", "5m");
+    let query = query.replace("$__interval", "1m").replace("$__range", "1h");
+    query.replace('$', "")
 }
 
 async fn series(session: &Session<'_>, expressions: &[(Problem, String)], none: &str) -> Probed {

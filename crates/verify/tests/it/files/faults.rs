@@ -6,6 +6,8 @@ pub(crate) struct Fault {
     pub(crate) file: &'static str,
     pub(crate) find: &'static str,
     pub(crate) replace: &'static str,
+    /// What cannot stay green when this is broken.
+    pub(crate) also: &'static [&'static str],
 }
 
 const fn fault(
@@ -19,6 +21,7 @@ const fn fault(
         file,
         find,
         replace,
+        also: &[],
     }
 }
 

@@ -188,26 +188,28 @@ impl Server {
             );
         }
         let mut text = String::from("# TYPE seaworthy_requests_total counter\n");
+        let end = if self.breaks("metrics.errors") {
+            "kind"
+        } else {
+            "status"
+        };
         for ((route, status), count) in &*self.counts.lock().expect("not poisoned") {
             text += &format!(
-                "seaworthy_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}\n"
+                "seaworthy_requests_total{{route=\"{route}\",{end}=\"{status}\"}} {count}\n"
             );
         }
-        text += "# TYPE seaworthy_requests_in_flight gauge\n";
-        text += &format!(
-            "seaworthy_requests_in_flight {}\n",
-            self.in_flight.load(Ordering::SeqCst)
-        );
+        if !self.breaks("metrics.key-metrics-present") {
+            let now = self.in_flight.load(Ordering::SeqCst);
+            text += "# TYPE seaworthy_requests_in_flight gauge\n";
+            text += &format!("seaworthy_requests_in_flight {now}\n");
+        }
         let count = if self.breaks("metrics.histograms-consistent") {
             9
         } else {
-            3
+            21
         };
-        text += "# TYPE seaworthy_request_latency_seconds histogram\n\
-                 seaworthy_request_latency_seconds_bucket{le=\"0.1\"} 2\n\
-                 seaworthy_request_latency_seconds_bucket{le=\"+Inf\"} 3\n\
-                 seaworthy_request_latency_seconds_sum 0.5\n";
-        text += &format!("seaworthy_request_latency_seconds_count {count}\n");
+        text += &super::series::latency(self.broken, count);
+        text += &super::series::others(self.broken);
         if self.breaks("metrics.well-formed") {
             text += "seaworthy_requests_in_flight 0\n";
         }

@@ -5,18 +5,18 @@ use crate::files::Problem;
 use crate::files::repository::Repository;
 
 /// What a document must be called or headed, and what its text must speak of.
-pub(super) struct Wanted {
+pub(in crate::check::files) struct Wanted {
     /// One of these words in the file's name or in a heading.
-    pub(super) named: &'static [&'static str],
+    pub(in crate::check::files) named: &'static [&'static str],
     /// For each of these, one of the alternatives must be in the text.
-    pub(super) speaks_of: &'static [&'static [&'static str]],
+    pub(in crate::check::files) speaks_of: &'static [&'static [&'static str]],
 }
 
 /// Words below which a document says nothing.
 const LEAST_WORDS: usize = 30;
 
 /// Asks for a document with a name and contents.
-pub(super) fn document(r: &Repository, wanted: &Wanted) -> Looked {
+pub(in crate::check::files) fn document(r: &Repository, wanted: &Wanted) -> Looked {
     let mut best: Option<(&str, Vec<String>)> = None;
     for (path, text) in r.texts_of(|path| path.to_lowercase().ends_with(".md")) {
         let Some(part) = part_named(path, text, wanted.named) else {

@@ -1,0 +1,432 @@
+//! Exports of a cloud: identities, networks, data and availability.
+
+mod access;
+mod data;
+
+use super::{Looked, row};
+use crate::check::Need;
+use crate::check::rows::Row;
+use crate::files::cloud::{Cloud, Resource};
+use crate::files::yaml::{Node, Value};
+
+const CLOUD: &[Need] = &[Need::Cloud];
+
+pub(super) static ROWS: &[Row] = &[
+    row!(
+        "iam.no-wildcards",
+        CLOUD,
+        in_cloud,
+        "no allowed `*` as action or resource",
+        "Every Allow statement of every policy: actions and resources.",
+        access::no_wildcards
+    ),
+    row!(
+        "iam.least-privilege",
+        CLOUD,
+        in_cloud,
+        "no allowed action of a whole service, and no owner or contributor of a subscription",
+        "Every Allow statement, and every Azure role assignment.",
+        access::least_privilege
+    ),
+    row!(
+        "iam.roles-assigned",
+        CLOUD,
+        in_cloud,
+        "roles that are assigned to somebody",
+        "Azure role assignments, attached AWS policies and Kubernetes role bindings.",
+        access::roles_assigned
+    ),
+    row!(
+        "iam.secrets-access",
+        CLOUD,
+        in_cloud,
+        "secrets that only named identities may read",
+        "Every Allow statement that reads secrets names its resource; Key Vault roles have a scope.",
+        access::secrets_access
+    ),
+    row!(
+        "iam.workload-identity",
+        CLOUD,
+        in_cloud,
+        "an identity of the workload, and no long-lived user keys",
+        "Task roles, annotations of service accounts, managed identities, and active access keys of users.",
+        access::workload_identity
+    ),
+    row!(
+        "access.kubectl",
+        CLOUD,
+        in_cloud,
+        "bindings to people or groups, none of them to cluster-admin for everybody",
+        "Kubernetes role bindings.",
+        access::kubectl
+    ),
+    row!(
+        "cloud.no-public-endpoints",
+        CLOUD,
+        in_cloud,
+        "no service that the internet can reach directly",
+        "publicNetworkAccess, PubliclyAccessible and their Terraform names.",
+        no_public_endpoints
+    ),
+    row!(
+        "cloud.private-endpoints",
+        CLOUD,
+        in_cloud,
+        "private endpoints",
+        "Azure private endpoints and AWS VPC endpoints that are available.",
+        private_endpoints
+    ),
+    row!(
+        "cloud.private-endpoint-openai",
+        CLOUD,
+        in_cloud,
+        "a private endpoint of the model service",
+        "Private endpoints whose group or service is the model's.",
+        private_openai
+    ),
+    row!(
+        "cloud.private-endpoint-redis",
+        CLOUD,
+        in_cloud,
+        "a private endpoint of Redis",
+        "Private endpoints whose group or service is the cache's.",
+        private_redis
+    ),
+    row!(
+        "cloud.private-endpoint-storage",
+        CLOUD,
+        in_cloud,
+        "a private endpoint of storage",
+        "Private endpoints whose group or service is storage.",
+        private_storage
+    ),
+    row!(
+        "cloud.private-subnets",
+        CLOUD,
+        in_cloud,
+        "subnets that hand out no public addresses",
+        "MapPublicIpOnLaunch of every subnet.",
+        private_subnets
+    ),
+    row!(
+        "cloud.security-groups",
+        CLOUD,
+        in_cloud,
+        "nothing but 80 and 443 open to the world",
+        "Every ingress rule of security groups and network security groups.",
+        security_groups
+    ),
+    row!(
+        "cloud.waf",
+        CLOUD,
+        in_cloud,
+        "a web application firewall that is attached",
+        "WAF ACLs with an association, and WAF policies of front doors and gateways.",
+        waf
+    ),
+    row!(
+        "data.encryption-at-rest",
+        CLOUD,
+        in_cloud,
+        "encryption of every store",
+        "Databases, volumes, caches, tables and buckets in the export.",
+        data::encrypted
+    ),
+    row!(
+        "backup.point-in-time-recovery",
+        CLOUD,
+        in_cloud,
+        "recovery to a point in time",
+        "PointInTimeRecoveryStatus of tables, and the retention of backups of databases.",
+        data::point_in_time
+    ),
+    row!(
+        "dr.cross-region-replication",
+        CLOUD,
+        in_cloud,
+        "a copy in another region",
+        "Replicas of tables, replication of buckets, and secondary locations.",
+        data::replicated
+    ),
+    row!(
+        "ha.multi-zone",
+        CLOUD,
+        in_cloud,
+        "two data::zones or more",
+        "The data::zones of subnets, instances, nodes and Azure resources.",
+        data::zones
+    ),
+    row!(
+        "k8s.pods-running",
+        CLOUD,
+        in_cloud,
+        "pods that run, are ready and hardly restart",
+        "Pods of `access::kubectl get data::pods -o json`: phase, readiness, fewer than five restarts.",
+        data::pods
+    ),
+    row!(
+        "net.lb-health-checks",
+        CLOUD,
+        in_cloud,
+        "a health check with a path on every load balancer",
+        "Target groups and probes: path or protocol, interval and threshold.",
+        data::balancers
+    ),
+    row!(
+        "log.aggregation-azure-monitor",
+        CLOUD,
+        in_cloud,
+        "diagnostic settings that send logs to a workspace",
+        "Azure diagnostic settings with a workspace and enabled logs.",
+        data::azure_monitor
+    ),
+    row!(
+        "cost.allocation-tags",
+        CLOUD,
+        in_cloud,
+        "a tag of owner, team, project or cost centre on every resource",
+        "Tags of every resource that can have them.",
+        data::tags
+    ),
+    row!(
+        "cost.right-sized",
+        CLOUD,
+        in_cloud,
+        "no resource that is found over- or under-sized",
+        "Findings of AWS Compute Optimizer or Azure Advisor in the export.",
+        data::right_sized
+    ),
+    row!(
+        "review.two-approvers",
+        CLOUD,
+        in_cloud,
+        "two approvals before a merge",
+        "required_approving_review_count of branch protection.",
+        data::two_approvers
+    ),
+];
+
+/// Judges every resource of some kinds; without any, the export says nothing.
+fn each(
+    c: &Cloud,
+    kinds: &[&str],
+    what: &str,
+    wrong: impl Fn(&Resource) -> Option<String>,
+) -> Looked {
+    let all: Vec<&Resource> = c.of(kinds).collect();
+    let problems = all
+        .iter()
+        .filter_map(|r| Some(r.problem(wrong(r)?)))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown(format!("an export with {what}")),
+        n => Looked::At(format!("{n} {what}"), problems),
+    }
+}
+
+/// Asks for one resource that fits, among those that could.
+fn some(c: &Cloud, kinds: &[&str], what: &str, fits: impl Fn(&Resource) -> bool) -> Looked {
+    let all: Vec<&Resource> = c.of(kinds).collect();
+    let Some(first) = all.first() else {
+        return Looked::Unknown(format!("an export with {what}"));
+    };
+    match all.iter().find(|r| fits(r)) {
+        Some(found) => Looked::At(format!("{} {}", found.kind, found.name), Vec::new()),
+        None => {
+            let found = format!("none of {} fits", all.len());
+            Looked::At(String::new(), vec![first.problem(found)])
+        }
+    }
+}
+
+fn text<'a>(r: &'a Resource, keys: &[&str]) -> Option<&'a str> {
+    r.find(keys)?.text()
+}
+
+fn is_true(r: &Resource, keys: &[&str]) -> bool {
+    text(r, keys).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+fn no_public_endpoints(c: &Cloud) -> Looked {
+    let keys = [
+        "publicNetworkAccess",
+        "public_network_access",
+        "public_network_access_enabled",
+        "PubliclyAccessible",
+        "publicly_accessible",
+    ];
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, text(r, &keys)?)))
+        .collect();
+    let open =
+        |value: &str| value.eq_ignore_ascii_case("enabled") || value.eq_ignore_ascii_case("true");
+    let problems = all
+        .iter()
+        .filter(|(_, value)| open(value))
+        .map(|(r, _)| r.problem("can be reached from the internet"))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export that says which services are public".to_owned()),
+        n => Looked::At(format!("{n} services"), problems),
+    }
+}
+
+const ENDPOINTS: &[&str] = &[
+    "privateendpoints",
+    "private_endpoint",
+    "vpcendpoint",
+    "vpc_endpoint",
+];
+const OF_ENDPOINTS: &str = "private endpoints";
+
+fn private_endpoints(c: &Cloud) -> Looked {
+    each(c, ENDPOINTS, OF_ENDPOINTS, |r| {
+        let state = text(r, &["State", "state", "provisioningState"]).unwrap_or("available");
+        let works = ["available", "succeeded"]
+            .iter()
+            .any(|good| state.eq_ignore_ascii_case(good));
+        (!works).then(|| format!("is {state}"))
+    })
+}
+
+/// A private endpoint of a service that has one of these words.
+fn private_to(c: &Cloud, words: &[&str]) -> Looked {
+    some(c, ENDPOINTS, OF_ENDPOINTS, |r| {
+        let keys = [
+            "groupIds",
+            "ServiceName",
+            "service_name",
+            "subresource_names",
+            "privateLinkServiceId",
+            "private_connection_resource_id",
+        ];
+        keys.iter().filter_map(|key| r.find(&[key])).any(|node| {
+            let mut texts = node.items().iter().chain(Some(node)).filter_map(Node::text);
+            texts.any(|t| words.iter().any(|w| t.to_ascii_lowercase().contains(w)))
+        })
+    })
+}
+
+fn private_openai(c: &Cloud) -> Looked {
+    private_to(c, &["account", "openai", "cognitiveservices", "bedrock"])
+}
+
+fn private_redis(c: &Cloud) -> Looked {
+    private_to(c, &["redis", "elasticache"])
+}
+
+fn private_storage(c: &Cloud) -> Looked {
+    private_to(c, &["blob", "file", "storage", ".s3", "dynamodb"])
+}
+
+fn private_subnets(c: &Cloud) -> Looked {
+    each(c, &["subnet"], "subnets", |r| {
+        is_true(r, &["MapPublicIpOnLaunch", "map_public_ip_on_launch"])
+            .then(|| "hands out public addresses".to_owned())
+    })
+}
+
+fn security_groups(c: &Cloud) -> Looked {
+    let kinds = ["securitygroup", "security_group", "networksecuritygroups"];
+    each(c, &kinds, "security groups", |r| {
+        let mut open = Vec::new();
+        rules(&r.node, &mut open);
+        open.into_iter().find_map(world_port)
+    })
+}
+
+/// Every map that has a source of traffic.
+fn rules<'a>(node: &'a Node, out: &mut Vec<&'a Node>) {
+    let sources = [
+        "CidrIp",
+        "IpRanges",
+        "cidr_blocks",
+        "cidr_ipv4",
+        "sourceAddressPrefix",
+        "source_address_prefix",
+    ];
+    if let Value::Map(entries) = &node.value {
+        if sources.iter().any(|key| node.get(key).is_some()) {
+            return out.push(node);
+        }
+        for (key, value) in entries {
+            if !key.to_ascii_lowercase().contains("egress") {
+                rules(value, out);
+            }
+        }
+    }
+    node.items().iter().for_each(|item| rules(item, out));
+}
+
+/// What a rule opens to the world beside the web's ports.
+fn world_port(rule: &Node) -> Option<String> {
+    let outbound = rule
+        .text_at("direction")
+        .is_some_and(|d| d.eq_ignore_ascii_case("outbound"));
+    let denied = rule
+        .text_at("access")
+        .is_some_and(|a| a.eq_ignore_ascii_case("deny"));
+    let all = ["0.0.0.0/0", "::/0", "*", "Internet"];
+    let world = [
+        "IpRanges",
+        "cidr_blocks",
+        "CidrIp",
+        "cidr_ipv4",
+        "sourceAddressPrefix",
+        "source_address_prefix",
+    ]
+    .iter()
+    .filter_map(|key| rule.get(key))
+    .any(|node| says(node, &all));
+    if outbound || denied || !world {
+        return None;
+    }
+    let ports = [
+        "FromPort",
+        "from_port",
+        "destinationPortRange",
+        "destination_port_range",
+    ];
+    let port = ports
+        .iter()
+        .find_map(|key| rule.text_at(key))
+        .unwrap_or("every port");
+    (!matches!(port, "80" | "443")).then(|| format!("{port} is open to the world"))
+}
+
+fn says(node: &Node, words: &[&str]) -> bool {
+    match &node.value {
+        Value::Text(text) => words.contains(&text.as_str()),
+        Value::List(items) => items.iter().any(|item| says(item, words)),
+        Value::Map(entries) => entries.iter().any(|(_, value)| says(value, words)),
+        Value::Null => false,
+    }
+}
+
+fn waf(c: &Cloud) -> Looked {
+    some(
+        c,
+        &["webacl", "web_acl", "waf", "firewallpolicies"],
+        "web application firewalls",
+        |r| {
+            let attached = [
+                "ResourceArns",
+                "resource_arn",
+                "applicationGateways",
+                "frontendEndpointLinks",
+                "securityPolicyLinks",
+            ];
+            attached
+                .iter()
+                .filter_map(|key| r.find(&[key]))
+                .any(|node| match &node.value {
+                    Value::List(items) => !items.is_empty(),
+                    Value::Text(text) => !text.is_empty(),
+                    _ => false,
+                })
+                || r.kind.contains("association")
+        },
+    )
+}

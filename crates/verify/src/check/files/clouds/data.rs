@@ -1,0 +1,266 @@
+//! Data, zones, pods, balancers and cost in exports of a cloud.
+
+use std::collections::BTreeSet;
+
+use super::{each, is_true, text};
+use crate::check::files::Looked;
+use crate::files::cloud::{Cloud, Resource, find};
+use crate::files::yaml::{Node, Value};
+
+pub(super) fn encrypted(c: &Cloud) -> Looked {
+    let keys = [
+        "StorageEncrypted",
+        "storage_encrypted",
+        "Encrypted",
+        "encrypted",
+        "AtRestEncryptionEnabled",
+        "at_rest_encryption_enabled",
+        "SSEDescription",
+        "ServerSideEncryptionConfiguration",
+        "encryption",
+    ];
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, r.find(&keys)?)))
+        .collect();
+    let off = |node: &Node| {
+        matches!(node.text(), Some("false" | "Disabled" | "disabled"))
+            || find(node, &["Status", "enabled"])
+                .is_some_and(|s| matches!(s.text(), Some("DISABLED" | "false")))
+    };
+    let problems = all
+        .iter()
+        .filter(|(_, node)| off(node))
+        .map(|(r, _)| r.problem("is not encrypted"))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export with databases, volumes or buckets".to_owned()),
+        n => Looked::At(format!("{n} stores"), problems),
+    }
+}
+
+pub(super) fn point_in_time(c: &Cloud) -> Looked {
+    let keys = [
+        "PointInTimeRecoveryStatus",
+        "point_in_time_recovery",
+        "BackupRetentionPeriod",
+        "backup_retention_period",
+        "backupRetentionDays",
+    ];
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, r.find(&keys)?)))
+        .collect();
+    let on = |node: &Node| {
+        let value = find(node, &["enabled"]).unwrap_or(node);
+        let value = value
+            .items()
+            .first()
+            .and_then(|n| find(n, &["enabled"]))
+            .unwrap_or(value);
+        !matches!(value.text(), Some("DISABLED" | "false" | "0"))
+    };
+    let problems = all
+        .iter()
+        .filter(|(_, node)| !on(node))
+        .map(|(r, _)| r.problem("keeps no way back to a point in time"))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export with backups of tables or databases".to_owned()),
+        n => Looked::At(format!("{n} stores"), problems),
+    }
+}
+
+pub(super) fn replicated(c: &Cloud) -> Looked {
+    let keys = [
+        "Replicas",
+        "replica",
+        "ReplicationConfiguration",
+        "replication_configuration",
+        "secondaryLocation",
+        "geoReplication",
+    ];
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, r.find(&keys)?)))
+        .collect();
+    let empty = |node: &Node| match &node.value {
+        Value::List(items) => items.is_empty(),
+        Value::Text(text) => text.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        Value::Null => true,
+    };
+    let problems = all
+        .iter()
+        .filter(|(_, node)| empty(node))
+        .map(|(r, _)| r.problem("has no copy in another region"))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export that says what is replicated".to_owned()),
+        n => Looked::At(format!("{n} stores"), problems),
+    }
+}
+
+pub(super) fn zones(c: &Cloud) -> Looked {
+    let mut zones = BTreeSet::new();
+    let mut first = None;
+    for r in &c.resources {
+        let keys = [
+            "AvailabilityZone",
+            "availability_zone",
+            "topology.kubernetes.io/zone",
+            "zones",
+        ];
+        let Some(node) = r.find(&keys) else { continue };
+        first.get_or_insert(r);
+        let texts = node.items().iter().chain(Some(node)).filter_map(Node::text);
+        zones.extend(texts.map(str::to_owned));
+    }
+    let Some(first) = first else {
+        return Looked::Unknown("an export with zones of subnets or nodes".to_owned());
+    };
+    let names = zones.iter().cloned().collect::<Vec<_>>().join(", ");
+    let problems = if zones.len() < 2 {
+        vec![first.problem(format!("all is in {names}"))]
+    } else {
+        Vec::new()
+    };
+    Looked::At(names, problems)
+}
+
+pub(super) fn pods(c: &Cloud) -> Looked {
+    let running: Vec<&Resource> = c.resources.iter().filter(|r| r.kind == "pod").collect();
+    let wrong = |r: &Resource| {
+        let phase = r.node.text_at("status.phase").unwrap_or("of unknown phase");
+        if phase == "Succeeded" {
+            return None;
+        }
+        if phase != "Running" {
+            return Some(format!("is {phase}"));
+        }
+        r.node
+            .items_at("status.containerStatuses")
+            .iter()
+            .find_map(|status| {
+                let restarts = status.number_at("restartCount").unwrap_or(0.0);
+                if restarts >= 5.0 {
+                    return Some(format!("restarted {restarts} times"));
+                }
+                (!status.is_true_at("ready")).then(|| "is not ready".to_owned())
+            })
+    };
+    let problems = running
+        .iter()
+        .filter_map(|r| Some(r.problem(wrong(r)?)))
+        .collect();
+    match running.len() {
+        0 => Looked::Unknown("the output of `kubectl get pods -o json`".to_owned()),
+        n => Looked::At(format!("{n} pods"), problems),
+    }
+}
+
+pub(super) fn balancers(c: &Cloud) -> Looked {
+    each(
+        c,
+        &["targetgroup", "target_group", "loadbalancers"],
+        "target groups or load balancers",
+        |r| {
+            if is_true(r, &["HealthCheckEnabled"]) || r.find(&["health_check", "probes"]).is_some()
+            {
+                let path = text(r, &["HealthCheckPath", "path", "requestPath"]);
+                return path
+                    .is_none_or(|path| path.is_empty() || path == "/")
+                    .then(|| "has a health check of no path".to_owned());
+            }
+            Some("has no health check".to_owned())
+        },
+    )
+}
+
+pub(super) fn azure_monitor(c: &Cloud) -> Looked {
+    each(
+        c,
+        &["diagnosticsettings", "diagnostic_setting"],
+        "diagnostic settings",
+        |r| {
+            let workspace =
+                text(r, &["workspaceId", "log_analytics_workspace_id"]).unwrap_or_default();
+            if workspace.is_empty() {
+                return Some("sends nothing to a workspace".to_owned());
+            }
+            let logs = r
+                .find(&["logs", "enabled_log"])
+                .map_or(&[][..], Node::items);
+            let on = logs
+                .iter()
+                .any(|log| log.text_at("enabled") != Some("false"));
+            (!on).then(|| "sends no logs".to_owned())
+        },
+    )
+}
+
+pub(super) fn tags(c: &Cloud) -> Looked {
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, r.find(&["tags", "Tags"])?)))
+        .collect();
+    let names = ["owner", "team", "project", "cost", "environment", "service"];
+    let named = |node: &Node| {
+        let keys = node.entries().iter().map(|(key, _)| key.as_str());
+        let listed = node.items().iter().filter_map(|item| item.text_at("Key"));
+        let mut all = keys.chain(listed);
+        all.any(|key| {
+            names
+                .iter()
+                .any(|name| key.to_ascii_lowercase().contains(name))
+        })
+    };
+    let problems = all
+        .iter()
+        .filter(|(_, node)| !named(node))
+        .map(|(r, _)| r.problem("has no tag that says who pays"))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export with tags".to_owned()),
+        n => Looked::At(format!("{n} resources with tags"), problems),
+    }
+}
+
+pub(super) fn right_sized(c: &Cloud) -> Looked {
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, text(r, &["finding", "Finding"])?)))
+        .collect();
+    let problems = all
+        .iter()
+        .filter(|(_, finding)| !finding.eq_ignore_ascii_case("optimized"))
+        .map(|(r, finding)| r.problem(format!("is {finding}")))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("findings of Compute Optimizer or Advisor".to_owned()),
+        n => Looked::At(format!("{n} findings"), problems),
+    }
+}
+
+pub(super) fn two_approvers(c: &Cloud) -> Looked {
+    let key = ["required_approving_review_count"];
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, text(r, &key)?.parse::<u32>().ok()?)))
+        .collect();
+    let problems = all
+        .iter()
+        .filter(|(_, n)| *n < 2)
+        .map(|(r, n)| r.problem(format!("asks for {n}")))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export of branch protection".to_owned()),
+        n => Looked::At(format!("{n} protected branches"), problems),
+    }
+}

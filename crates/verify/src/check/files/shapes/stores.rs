@@ -1,0 +1,235 @@
+//! Log shippers, stores, environments and limits that manifests configure.
+
+use std::collections::BTreeSet;
+
+use crate::check::files::Looked;
+use crate::check::files::cluster::services;
+use crate::files::Problem;
+use crate::files::manifests::{Manifests, Object};
+use crate::files::settings::{Setting, Settings};
+
+/// Configurations of log shippers: documents with sinks, outputs, exporters or clients.
+pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
+    const SINKS: [&str; 7] = [
+        "sinks",
+        "outputs",
+        "output",
+        "exporters",
+        "clients",
+        "output.elasticsearch",
+        "output.logstash",
+    ];
+    const NAMES: [&str; 10] = [
+        "vector",
+        "promtail",
+        "fluent",
+        "filebeat",
+        "logstash",
+        "otel",
+        "collector",
+        "alloy",
+        "shipper",
+        "logging",
+    ];
+    let mut first: Option<(&str, usize)> = None;
+    let lines = m.settings.all.iter().filter(|s| {
+        NAMES
+            .iter()
+            .any(|name| s.path.to_ascii_lowercase().contains(name))
+    });
+    for s in lines {
+        let is_sink = SINKS
+            .iter()
+            .any(|sink| s.key.split('.').any(|part| part == *sink) || s.key.starts_with(sink));
+        if !is_sink {
+            continue;
+        }
+        first.get_or_insert((&s.path, s.line));
+        let says =
+            |word: &&str| s.key.contains(word) || s.value.to_ascii_lowercase().contains(word);
+        if words.is_empty() || words.iter().any(|word| says(word)) {
+            return Looked::At(format!("{}:{} {}", s.path, s.line, s.key), Vec::new());
+        }
+    }
+    match first {
+        None => Looked::Unknown("the configuration of a log shipper in the manifests".to_owned()),
+        Some((path, line)) => Looked::At(
+            String::new(),
+            vec![Problem::new(
+                path,
+                line,
+                format!("no sink is {}", words.join(" or ")),
+            )],
+        ),
+    }
+}
+
+pub(super) fn redis(m: &Manifests) -> Looked {
+    let of_redis = |s: &&Setting| s.is_about(&["redis"]);
+    let last = |s: &Setting| s.key.rsplit('.').next().unwrap_or_default().to_owned();
+    let all: Vec<&Setting> = m.settings.all.iter().filter(of_redis).collect();
+    let says = all.iter().find(|s| {
+        let name = last(s);
+        (name == "appendonly" && s.is_on())
+            || (name == "save" && !s.value.is_empty() && s.value != "\"\"")
+            || (name == "enabled" && s.key.contains("persistence") && s.is_on())
+            || s.value.contains("--appendonly yes")
+    });
+    match (says, all.first()) {
+        (Some(s), _) => Looked::At(
+            format!("{}:{} {} is {}", s.path, s.line, s.key, s.value),
+            Vec::new(),
+        ),
+        (None, Some(s)) => Looked::At(
+            String::new(),
+            vec![Problem::new(
+                &s.path,
+                s.line,
+                "Redis keeps nothing: neither appendonly nor save",
+            )],
+        ),
+        (None, None) => Looked::Unknown("the configuration of Redis in the manifests".to_owned()),
+    }
+}
+
+pub(super) fn sessions(m: &Manifests) -> Looked {
+    let about = |s: &&Setting| {
+        s.is_about(&[
+            "session|memory|history|conversation",
+            "persist|backup|store|durable",
+        ])
+    };
+    let all: Vec<&Setting> = m.settings.all.iter().filter(about).collect();
+    match (
+        all.iter()
+            .find(|s| !s.is_off() && s.value != "memory" && s.value != "in-memory"),
+        all.first(),
+    ) {
+        (Some(s), _) => Looked::At(
+            format!("{}:{} {} is {}", s.path, s.line, s.key, s.value),
+            Vec::new(),
+        ),
+        (None, Some(s)) => Looked::At(
+            String::new(),
+            vec![Problem::new(
+                &s.path,
+                s.line,
+                format!("{} is {}", s.key, s.value),
+            )],
+        ),
+        (None, None) => Looked::Unknown("a setting on where sessions are kept".to_owned()),
+    }
+}
+
+pub(super) fn env_set(m: &Manifests) -> Looked {
+    let maps: BTreeSet<&str> = m.of("ConfigMap").map(Object::name).collect();
+    services(m, |o| {
+        o.containers()
+            .iter()
+            .flat_map(|c| c.items_at("env"))
+            .find_map(|env| {
+                let name = env.text_at("name").unwrap_or_default();
+                let map = env.text_at("valueFrom.configMapKeyRef.name");
+                if let Some(map) = map.filter(|map| !maps.contains(map)) {
+                    return Some(format!(
+                        "{name} comes from the ConfigMap {map}, which is not there"
+                    ));
+                }
+                let empty = env.get("valueFrom").is_none()
+                    && env.text_at("value").is_none_or(str::is_empty);
+                empty.then(|| format!("{name} has no value"))
+            })
+    })
+}
+
+pub(super) fn history(m: &Manifests) -> Looked {
+    services(m, |o| {
+        (o.node.number_at("spec.revisionHistoryLimit") == Some(0.0))
+            .then(|| "keeps no earlier revision".to_owned())
+    })
+}
+
+/// Bytes of a size such as `10m` or `512KB`.
+pub(super) fn bytes(text: &str) -> Option<f64> {
+    let text = text.trim().to_ascii_lowercase();
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let factor = match unit.trim().trim_end_matches("ib").trim_end_matches('b') {
+        "" => 1.0,
+        "k" => 1024.0,
+        "m" => 1_048_576.0,
+        "g" => 1_073_741_824.0,
+        _ => return None,
+    };
+    Some(digits.parse::<f64>().ok()? * factor)
+}
+
+pub(super) fn body_limits(m: &Manifests) -> Looked {
+    let last = |s: &Setting| {
+        s.key
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .replace('-', "_")
+    };
+    let of = |settings: &Settings, names: &[&str]| -> Vec<(String, usize, f64)> {
+        let named = settings
+            .all
+            .iter()
+            .filter(|s| names.iter().any(|name| last(s).ends_with(name)));
+        named
+            .filter_map(|s| Some((s.path.clone(), s.line, bytes(&s.value)?)))
+            .collect()
+    };
+    let proxies = of(&m.settings, &["io/proxy_body_size", "client_max_body_size"]);
+    let services = of(
+        &m.settings,
+        &[
+            "max_request_size",
+            "max_body_size",
+            "max_request_body_size",
+            "body_limit",
+        ],
+    );
+    let (Some((path, line, proxy)), Some((_, _, own))) = (proxies.first(), services.first()) else {
+        return Looked::Unknown("limits of bodies in both the proxy and the service".to_owned());
+    };
+    let problems = if (proxy - own).abs() > own * 0.05 {
+        vec![Problem::new(
+            path,
+            *line,
+            format!("the proxy takes {proxy} bytes, the service {own}"),
+        )]
+    } else {
+        Vec::new()
+    };
+    Looked::At(format!("both take {own} bytes"), problems)
+}
+
+pub(super) fn image_size(m: &Manifests) -> Looked {
+    const MOST: f64 = 1e9;
+    let images: Vec<(&str, usize, f64)> = m
+        .documents
+        .iter()
+        .flat_map(|d| {
+            d.node
+                .items()
+                .iter()
+                .chain(Some(&d.node))
+                .map(move |n| (d, n))
+        })
+        .filter(|(_, n)| n.get("RootFS").is_some())
+        .filter_map(|(d, n)| Some((d.path.as_str(), n.line, n.number_at("Size")?)))
+        .collect();
+    let problems = images
+        .iter()
+        .filter(|(_, _, size)| *size > MOST)
+        .map(|(path, line, size)| Problem::new(path, *line, format!("the image has {size} bytes")))
+        .collect();
+    match images.len() {
+        0 => Looked::Unknown("the output of `docker image inspect` in the manifests".to_owned()),
+        n => Looked::At(format!("{n} images"), problems),
+    }
+}
