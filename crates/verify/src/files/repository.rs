@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use ignore::{WalkBuilder, WalkState};
 
@@ -70,7 +70,8 @@ struct Reading {
 impl Repository {
     /// Reads every file that ignore rules leave.
     pub(crate) fn read(root: &Path) -> Self {
-        let shapes = SecretShapes::new();
+        // Compiling the shapes takes longer than reading a small repository.
+        static SHAPES: LazyLock<Option<SecretShapes>> = LazyLock::new(SecretShapes::new);
         let all = Mutex::new(Self::default());
         let walk = WalkBuilder::new(root)
             .hidden(false)
@@ -88,7 +89,7 @@ impl Repository {
                 let name = relative(root, entry.path());
                 let small = entry.metadata().is_ok_and(|m| m.len() <= MAX_BYTES);
                 let reading = if small {
-                    read_file(&name, entry.path(), shapes.as_ref())
+                    read_file(&name, entry.path(), SHAPES.as_ref())
                 } else {
                     Reading::default()
                 };

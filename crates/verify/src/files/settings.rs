@@ -51,8 +51,18 @@ impl Setting {
         let place = format!("{}.{}", self.path.to_ascii_lowercase(), self.key);
         words
             .iter()
-            .all(|word| word.split('|').any(|one| place.contains(one)))
+            .all(|word| word.split('|').any(|one| names(&place, one)))
     }
+}
+
+/// Whether a place has a word: a short one at the beginning of a part, a longer one anywhere.
+fn names(place: &str, word: &str) -> bool {
+    const LONG: usize = 5;
+    if word.len() >= LONG || word.contains('_') {
+        return place.contains(word);
+    }
+    let mut parts = place.split(|c: char| !c.is_alphanumeric());
+    parts.any(|part| part.starts_with(word))
 }
 
 /// A number, also with a unit of time or a percent sign; durations are in seconds.

@@ -119,7 +119,7 @@ async fn each_broken_file_turns_exactly_its_own_check_red() {
             wrong.push(found + &outcome_of(&report, fault.id));
         }
         let result = report.results.iter().find(|r| r.check.id == fault.id);
-        if !result.is_some_and(|r| !r.evidence.is_empty()) {
+        if result.is_none_or(|r| r.evidence.is_empty()) {
             wrong.push(format!("{} shows no evidence", fault.id));
         }
         mend(folder.path(), fault, before);

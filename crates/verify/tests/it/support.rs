@@ -104,7 +104,7 @@ pub(crate) fn options(address: SocketAddr) -> Options {
     Options {
         key: Some(KEY.to_owned()),
         admin_key: Some(ADMIN_KEY.to_owned()),
-        request_timeout: Duration::from_secs(2),
+        request_timeout: Duration::from_secs(6),
         patience: Duration::from_secs(2),
         oversize_bytes: 2 * 1024 * 1024,
         asked: Asked::Only(

@@ -28,11 +28,13 @@ macro_rules! says {
 }
 
 pub(super) static ROWS: &[Row] = &[
-    says!(
+    row!(
         "breaker.enabled",
+        SETTINGS,
+        in_settings,
         "a circuit breaker that is on",
-        ["breaker"],
-        |s| !s.is_off()
+        "Settings on breakers in the manifests and in the configuration in force: there are some, and none switches them off.",
+        say::breaker
     ),
     says!(
         "breaker.recovery-timeout",
@@ -124,7 +126,7 @@ pub(super) static ROWS: &[Row] = &[
     says!(
         "context.token-limits",
         "a limit of tokens in a context",
-        ["max_tokens|context_window|token_limit|max_output_tokens|max_context|max_input_tokens"],
+        ["max_tokens|context_window|context_limit|max_output_tokens|max_context|max_input_tokens"],
         say::above_zero
     ),
     says!(
@@ -270,7 +272,7 @@ pub(super) static ROWS: &[Row] = &[
     says!(
         "ratelimit.per-operation",
         "limits of classes of operations",
-        ["rate|limit", "operation|expensive|route|endpoint"],
+        ["rate", "operation|expensive|route|endpoint"],
         |s| !s.value.is_empty() && !s.is_off()
     ),
     says!(
@@ -377,7 +379,7 @@ pub(super) static ROWS: &[Row] = &[
     says!(
         "agent.tools-validated",
         "tools with a schema, a timeout or a permission",
-        ["tool", "schema|timeout|permission|allow|valid"],
+        ["tool", "schema|permission|allow|valid"],
         |s| !s.is_off()
     ),
     says!(

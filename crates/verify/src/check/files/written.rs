@@ -43,13 +43,13 @@ pub(super) static ROWS: &[Row] = &[
     ),
     written!(
         "oncall.contacts-listed",
-        ["contacts", "on-call", "oncall"],
+        ["contacts", "emergency"],
         ["phone", "slack", "mail", "pager"]
     ),
     written!(
         "oncall.rotation",
         ["rotation", "on-call", "oncall"],
-        ["week", "schedule", "rota"]
+        ["week", "schedule"]
     ),
     written!(
         "perf.baseline-recorded",
@@ -95,14 +95,6 @@ pub(super) static ROWS: &[Row] = &[
         "every variable in the documents",
         "The environment variables that source reads, looked for in .env.example and Markdown files.",
         variables
-    ),
-    row!(
-        "runbook.present",
-        REPOSITORY,
-        in_repository,
-        "runbooks",
-        "Markdown files in a folder of runbooks.",
-        runbooks
     ),
     row!(
         "risk.high-mitigated",
@@ -221,24 +213,6 @@ fn variables(r: &Repository) -> Looked {
         .map(|name| Problem::new(".", 1, format!("{name} is read and documented nowhere")))
         .collect();
     Looked::At(format!("{} variables", r.source.variables.len()), problems)
-}
-
-fn runbooks(r: &Repository) -> Looked {
-    let found: Vec<&String> = r
-        .paths
-        .iter()
-        .filter(|path| {
-            let lower = path.to_lowercase();
-            lower.ends_with(".md") && (lower.contains("runbook") || lower.contains("playbook"))
-        })
-        .collect();
-    match found.len() {
-        0 => Looked::At(
-            String::new(),
-            vec![Problem::new(".", 1, "no runbook is in the repository")],
-        ),
-        n => Looked::At(format!("{n} runbooks"), Vec::new()),
-    }
 }
 
 fn high_risks(r: &Repository) -> Looked {

@@ -2,38 +2,6 @@
 
 use super::faults::Fault;
 
-const fn fault(
-    id: &'static str,
-    file: &'static str,
-    find: &'static str,
-    replace: &'static str,
-) -> Fault {
-    Fault {
-        id,
-        file,
-        find,
-        replace,
-        also: &[],
-    }
-}
-
-/// A fault that breaks other controls as well.
-const fn wide(
-    id: &'static str,
-    file: &'static str,
-    find: &'static str,
-    replace: &'static str,
-    also: &'static [&'static str],
-) -> Fault {
-    Fault {
-        id,
-        file,
-        find,
-        replace,
-        also,
-    }
-}
-
 mod cloud;
 mod manifests;
 mod repository;

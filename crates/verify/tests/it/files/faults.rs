@@ -10,7 +10,7 @@ pub(crate) struct Fault {
     pub(crate) also: &'static [&'static str],
 }
 
-const fn fault(
+pub(crate) const fn fault(
     id: &'static str,
     file: &'static str,
     find: &'static str,
@@ -22,6 +22,20 @@ const fn fault(
         find,
         replace,
         also: &[],
+    }
+}
+
+/// A fault that breaks other controls as well.
+pub(crate) const fn wide(
+    id: &'static str,
+    file: &'static str,
+    find: &'static str,
+    replace: &'static str,
+    also: &'static [&'static str],
+) -> Fault {
+    Fault {
+        also,
+        ..fault(id, file, find, replace)
     }
 }
 
@@ -127,11 +141,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "      serviceAccountName: agent\n",
         "",
     ),
-    fault(
+    wide(
         "k8s.manifests-valid",
         SERVICE,
         "sessionAffinity: None\n  selector:\n    app: agent",
         "sessionAffinity: None\n  selector:\n    app: agnet",
+        &["net.load-balancer"],
     ),
     fault(
         "k8s.manifests-valid",
@@ -171,11 +186,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "maxUnavailable: 0",
         "maxUnavailable: 100%",
     ),
-    fault(
+    wide(
         "k8s.network-policy",
         AROUND,
         "kind: NetworkPolicy",
         "kind: OtherPolicy",
+        &["net.egress-restricted", "net.ingress-restricted"],
     ),
     fault(
         "scale.no-session-affinity",
@@ -195,11 +211,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "severity: critical",
         "severity: info",
     ),
-    fault(
+    wide(
         "alert.warning-defined",
         RULES,
         "severity: warning",
         "severity: info",
+        &["alert.elevated-error-rate"],
     ),
     fault(
         "alert.severity-set",
@@ -219,7 +236,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         "up{job=\"agent\"} == 0",
         "seaworthy_requests_total > 1000",
     ),
-    fault("alert.high-error-rate", RULES, " > 0.05", ""),
+    wide(
+        "alert.high-error-rate",
+        RULES,
+        " > 0.0",
+        " < 0.0",
+        &["alert.elevated-error-rate"],
+    ),
     fault(
         "alert.high-latency",
         RULES,
@@ -294,7 +317,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         "kubectl apply -f manifests/",
         "true",
     ),
-    fault("ci.security-scanning", CI, "cargo deny check", "true"),
+    wide(
+        "ci.security-scanning",
+        CI,
+        "cargo deny check",
+        "true",
+        &["deps.licenses-compatible"],
+    ),
     fault(
         "ci.actions-pinned",
         CI,

@@ -88,6 +88,18 @@ pub(super) fn problem(s: &Setting, why: &str) -> Problem {
     Problem::new(&s.path, s.line, format!("{} is `{shown}`: {why}", s.key))
 }
 
+pub(super) fn breaker(all: &Settings) -> Looked {
+    let switches = |s: &&&Setting| {
+        let last = s.key.rsplit('.').next().unwrap_or_default();
+        matches!(last, "enabled" | "enable" | "active") && s.is_off()
+    };
+    let found = about(all, &["breaker"]);
+    match found.iter().find(switches) {
+        Some(s) => Looked::At(String::new(), vec![problem(s, "it is switched off")]),
+        None => some(all, "a circuit breaker", &["breaker"], |s| !s.is_off()),
+    }
+}
+
 /// No setting may be wrong, and there must be one.
 pub(super) fn every(
     found: &[&Setting],

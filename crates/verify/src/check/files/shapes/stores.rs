@@ -38,16 +38,16 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
             .any(|name| s.path.to_ascii_lowercase().contains(name))
     });
     for s in lines {
+        first.get_or_insert((&s.path, s.line));
         let is_sink = SINKS
             .iter()
             .any(|sink| s.key.split('.').any(|part| part == *sink) || s.key.starts_with(sink));
         if !is_sink {
             continue;
         }
-        first.get_or_insert((&s.path, s.line));
         let says =
             |word: &&str| s.key.contains(word) || s.value.to_ascii_lowercase().contains(word);
-        if words.is_empty() || words.iter().any(|word| says(word)) {
+        if words.is_empty() || words.iter().any(says) {
             return Looked::At(format!("{}:{} {}", s.path, s.line, s.key), Vec::new());
         }
     }
@@ -58,7 +58,10 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
             vec![Problem::new(
                 path,
                 line,
-                format!("no sink is {}", words.join(" or ")),
+                match words {
+                    [] => "no sink is configured".to_owned(),
+                    words => format!("no sink is {}", words.join(" or ")),
+                },
             )],
         ),
     }

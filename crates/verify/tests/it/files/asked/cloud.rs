@@ -1,7 +1,6 @@
 //! Faults behind checks that read exports of a cloud.
 
-use super::super::faults::Fault;
-use super::{fault, wide};
+use super::super::faults::{Fault, fault, wide};
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(

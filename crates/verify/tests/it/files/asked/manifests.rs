@@ -1,7 +1,6 @@
 //! Faults behind checks that read manifests.
 
-use super::super::faults::Fault;
-use super::{fault, wide};
+use super::super::faults::{Fault, fault, wide};
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(
@@ -24,7 +23,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     fault(
         "alert.elevated-error-rate",
-        "manifests/more-rules.yaml",
+        "manifests/rules.yaml",
         "> 0.01",
         "< 0.01",
     ),
@@ -88,11 +87,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "overview",
         "all",
     ),
-    fault(
+    wide(
         "dash.performance",
         "manifests/more-dashboards.json",
         "histogram_quantile(0.95, rate(seaworthy_request_latency_seconds_bucket[5m]))",
-        "avg(seaworthy_request_latency_seconds_bucket)",
+        "sum(rate(seaworthy_tokens_total[5m]))",
+        &["dash.key-metrics"],
     ),
     fault(
         "dash.cost",
@@ -148,12 +148,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         "podSelector:\n            matchLabels:\n              app: proxy",
         "ipBlock:\n            cidr: 0.0.0.0/0",
     ),
-    wide(
+    fault(
         "net.load-balancer",
         "manifests/service.yaml",
         "kind: Service\n",
         "kind: Servise\n",
-        &["scale.no-session-affinity"],
     ),
     fault(
         "scale.cooldown",
@@ -191,11 +190,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "name: app",
         "name: apps",
     ),
-    fault(
+    wide(
         "log.aggregation",
         "manifests/vector.yaml",
         "sinks:",
         "pipes:",
+        &["log.aggregation-elk", "log.aggregation-splunk"],
     ),
     fault(
         "log.aggregation-elk",
@@ -218,7 +218,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "config.required-env-set",
         "manifests/service.yaml",
-        "value: eu-central-1",
+        "value: en",
         "value: \"\"",
     ),
     fault(

@@ -1,7 +1,6 @@
 //! Faults behind checks that read the repository.
 
-use super::super::faults::Fault;
-use super::{fault, wide};
+use super::super::faults::{Fault, fault, wide};
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(
@@ -47,12 +46,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "## 1.4.2 (2026-11-01)",
         "It changed.",
     ),
-    fault(
-        "test.externals-mocked",
-        "repo/tests/fakes/fake_provider.rs",
-        "",
-        "",
-    ),
+    fault("test.externals-mocked", "repo/fakes/provider.json", "", ""),
     wide(
         "test.unit",
         "repo/reports/first.xml",

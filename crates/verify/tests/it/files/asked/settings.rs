@@ -1,7 +1,6 @@
 //! Faults behind checks that read settings.
 
-use super::super::faults::Fault;
-use super::{fault, wide};
+use super::super::faults::{Fault, fault, wide};
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(
@@ -13,8 +12,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "breaker.enabled",
         "manifests/settings.yaml",
-        "  switched: true",
-        "  switched: off",
+        "  enabled: true",
+        "  enabled: off",
     ),
     fault(
         "breaker.recovery-timeout",
@@ -268,11 +267,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "workers: 4",
         "workers: 1",
     ),
-    fault(
+    wide(
         "server.worker-count",
         "manifests/settings.yaml",
         "workers: 4",
         "workers: 0",
+        &["server.multi-worker"],
     ),
     wide(
         "state.persistent-store",
@@ -287,23 +287,25 @@ pub(crate) const FAULTS: &[Fault] = &[
         "database_kind: postgres",
         "database_kind: sqlite",
     ),
-    fault(
+    wide(
         "timeout.llm",
         "manifests/settings.yaml",
         "llm_timeout: 60s",
         "llm_timeout: never",
+        &["timeout.external-calls"],
     ),
-    fault(
+    wide(
         "timeout.tool",
         "manifests/settings.yaml",
         "tool_timeout: 10s",
         "tool_timeout: never",
+        &["timeout.external-calls"],
     ),
     fault(
         "timeout.external-calls",
         "manifests/settings.yaml",
-        "tool_timeout: 10s",
-        "tool_timeout: 0",
+        "store_timeout: 5s",
+        "store_timeout: 0",
     ),
     fault(
         "trace.retention",
