@@ -129,7 +129,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     #[command(flatten)]
-    watch: watch::Arguments,
+    watch: watch::Watch,
     /// List every check and requirement, and run none.
     #[arg(long)]
     list: bool,

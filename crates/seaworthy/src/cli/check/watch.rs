@@ -8,13 +8,13 @@ use seaworthy_verify::report::baseline::{self, Worse};
 use seaworthy_verify::report::json;
 use seaworthy_verify::{Report, RunError};
 
-use super::{Arguments as Check, once, read};
+use super::{Arguments, once, read};
 use crate::exit::{self, Failure};
 use crate::output;
 
 /// How a watch is kept.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct Watch {
     /// Check again and again, this many seconds apart, and tell what drifts. Checks that start an
     /// instance are left out.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -33,14 +33,14 @@ pub(super) struct Arguments {
     rounds: Option<u64>,
 }
 
-impl Arguments {
+impl Watch {
     pub(super) fn is_asked(&self) -> bool {
         self.watch.is_some()
     }
 }
 
 /// Watches until told to stop.
-pub(super) fn run(arguments: &Check) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let watch = &arguments.watch;
     let pause = Duration::from_secs(watch.watch.unwrap_or(60));
     let mut known = arguments.baseline.as_deref().map(read).transpose()?;
