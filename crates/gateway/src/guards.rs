@@ -201,3 +201,6 @@ fn read_rule_files(paths: &[String]) -> Result<Vec<String>, GuardError> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

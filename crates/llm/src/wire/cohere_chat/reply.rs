@@ -56,6 +56,7 @@ pub(super) fn stop_reason(word: &str) -> Result<StopReason, BrokeOff> {
         "STOP_SEQUENCE" => Ok(StopReason::StopSequence),
         "MAX_TOKENS" => Ok(StopReason::MaxTokens),
         "TOOL_CALL" => Ok(StopReason::ToolUse),
+        "ERROR_TOXIC" => Ok(StopReason::ContentFilter),
         "ERROR" => Err(BrokeOff(500)),
         "TIMEOUT" => Err(BrokeOff(504)),
         _ => Ok(StopReason::EndTurn),
@@ -63,16 +64,15 @@ pub(super) fn stop_reason(word: &str) -> Result<StopReason, BrokeOff> {
 }
 
 /// The dialect's word.
-pub(super) fn finish_reason(stop_reason: StopReason, losses: &mut Losses) -> &'static str {
+pub(super) fn finish_reason(stop_reason: StopReason) -> &'static str {
     match stop_reason {
         StopReason::EndTurn | StopReason::Paused => "COMPLETE",
         StopReason::StopSequence => "STOP_SEQUENCE",
         StopReason::MaxTokens | StopReason::ContextWindowExceeded => "MAX_TOKENS",
         StopReason::ToolUse => "TOOL_CALL",
-        StopReason::Refusal | StopReason::ContentFilter => {
-            losses.add(Feature::StopReason, "stop_reason");
-            "COMPLETE"
-        }
+        // The word of the dialect's first version; the second has none, and an answer that was cut
+        // must not look complete.
+        StopReason::Refusal | StopReason::ContentFilter => "ERROR_TOXIC",
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn encode(reply: &Reply, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     json::object(&mut out, |body| {
         body.str("id", &reply.id)
-            .str("finish_reason", finish_reason(reply.stop_reason, losses))
+            .str("finish_reason", finish_reason(reply.stop_reason))
             .object("message", |message| {
                 message.str("role", "assistant");
                 said(reply, message, losses);

@@ -154,7 +154,7 @@ impl EncodeStream for Encoder {
                 if stop_sequence.is_some() {
                     losses.add(Feature::StopSequence, "stop_sequence");
                 }
-                self.finish_reason = Some(reply::finish_reason(*stop_reason, losses));
+                self.finish_reason = Some(reply::finish_reason(*stop_reason));
             }
             Delta::Usage(usage) => self.usage = Some(*usage),
             Delta::Signature(_) => losses.add(Feature::Signature, "content"),
