@@ -6,6 +6,7 @@ mod costs;
 mod guard_rules;
 mod guards;
 mod limits;
+mod practices;
 mod provider;
 mod resilience;
 mod server;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::auth::{Auth, CustomRole};
+pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, User};
 pub use self::cache::{Cache, CacheScope, Idempotency};
 pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
@@ -28,6 +29,7 @@ pub use self::guard_rules::{
 };
 pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, OutputHandling};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
+pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
 pub use self::resilience::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
@@ -47,6 +49,9 @@ pub struct Config {
     pub admin: Admin,
     /// Who may use the gateway.
     pub auth: Auth,
+    /// How API keys are to be handled. What is broken shows as a warning, in
+    /// `seaworthy_key_practice_violations` and in `/admin/v1/status`.
+    pub api_key_practices: ApiKeyPractices,
     /// Where durable state is kept: keys, ledger, audit, sessions, tasks.
     pub storage: Storage,
     /// Where the state is kept that replicas share: limits, budgets in flight, breakers.

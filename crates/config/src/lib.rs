@@ -36,11 +36,13 @@ pub use config::{
     GuardPolicy, GuardScope, Guards, InputValidation, Moderation, OnFailure, Opinion,
     OutputHandling, PromptLeaks, Severity as GuardSeverity,
 };
+pub use config::{ApiKeyPractices, Jwt, JwtAlgorithm, JwtIssuer, KeyRotation, KeyScope};
 pub use config::{Cache, CacheScope, Idempotency};
 pub use config::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
     TargetOptions, TargetTimeouts,
 };
+pub use config::{KeyStorage, User};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};

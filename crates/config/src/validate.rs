@@ -35,7 +35,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     };
     check.server();
     check.exposure();
-    check.roles();
+    check.auth();
     for (name, provider) in &config.providers {
         check.name("provider", name, &["providers", name]);
         check.provider(name, provider);
@@ -276,11 +276,21 @@ impl Check<'_> {
             .find(path, String::new())
             .span
             .is_some_and(Span::is_in_file);
+        let storage = &self.config.api_key_practices.storage;
+        let is_forbidden = storage.use_secret_manager || storage.never_in_code;
+        if storage.use_secret_manager && matches!(value, SecretRef::Env(_)) {
+            let message = "`api_key_practices` asks for a secret manager, and this secret comes \
+                           from an environment variable";
+            self.warn(path, message, "let a secret manager write a file");
+        }
         if matches!(value, SecretRef::Literal(_)) && in_file {
             let message = "a secret is written into the configuration";
             let help = "put it into an environment variable or a file, and write \
                         \"secret://env/NAME\" or \"secret://file/PATH\" here";
-            self.warn(path, message, help);
+            match is_forbidden {
+                true => self.error(path, message, help),
+                false => self.warn(path, message, help),
+            }
         }
     }
 

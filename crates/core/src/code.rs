@@ -57,9 +57,9 @@ codes! {
     InvalidRequest = "invalid_request", 400, Caller;
     /// The provider of the model that was asked for does not offer this operation.
     UnsupportedOperation = "unsupported_operation", 400, Caller;
-    /// No API key was sent.
+    /// No API key and no other credential was sent.
     MissingApiKey = "missing_api_key", 401, Caller;
-    /// The API key is unknown, expired or revoked.
+    /// The API key, token or password is unknown, wrong, expired or revoked.
     InvalidApiKey = "invalid_api_key", 401, Caller;
     /// The caller is known but may not do this.
     PermissionDenied = "permission_denied", 403, Caller;
@@ -125,6 +125,8 @@ codes! {
     ShuttingDown = "shutting_down", 503, Gateway;
     /// The store that is needed to decide this request cannot be reached.
     StoreUnavailable = "store_unavailable", 503, Gateway;
+    /// The credential cannot be verified now: the identity provider does not answer, or too many passwords wait.
+    IdentityUnavailable = "identity_unavailable", 503, Gateway;
 }
 
 #[cfg(test)]
@@ -155,5 +157,6 @@ mod tests {
     #[test]
     fn what_we_cannot_verify_is_never_blamed_on_the_key() {
         assert_eq!(Code::StoreUnavailable.status(), 503);
+        assert_eq!(Code::IdentityUnavailable.status(), 503);
     }
 }

@@ -158,6 +158,8 @@ pub struct Identity {
     pub scopes: Scopes,
     /// The session that the credential is bound to.
     pub session: Option<Arc<str>>,
+    /// The environment that the credential is for.
+    pub environment: Option<Arc<str>>,
 }
 
 /// An authenticated caller: proof that the credentials were verified. Cheap to clone.
@@ -182,6 +184,7 @@ impl Principal {
             roles: vec![Role::Admin],
             scopes: Scopes::default(),
             session: None,
+            environment: None,
         })
     }
 }

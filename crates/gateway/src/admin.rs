@@ -43,6 +43,8 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
             "last_reload": last_reload,
         },
         "storage": {"backend": gateway.stores.backend, "status": store},
+        "keys": gateway.survey.status(),
+        "issuers": snapshot.issuers.iter().map(|issuer| issuer.status(gateway.clock.now())).collect::<Vec<_>>(),
         "requests_in_flight": gateway.running_calls(),
         "targets": targets(snapshot),
         "ledger": {

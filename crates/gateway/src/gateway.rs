@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use seaworthy_config::{Loaded, SecretSource};
+use seaworthy_config::{Loaded, Secret, SecretRef, SecretSource};
 use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::Counters;
 use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
+use tokio::sync::Notify;
 
 use crate::flight::Flights;
 use crate::health::Health;
 use crate::intent_sharer::IntentSharer;
+use crate::key_survey::Survey;
 use crate::keyring::KeyRing;
 use crate::ledger_queue::LedgerQueue;
 use crate::metrics::Metrics;
@@ -56,6 +58,9 @@ pub struct Gateway {
     pub(crate) clock: SharedClock,
     pub(crate) stores: Stores,
     pub(crate) keys: KeyRing,
+    /// Wakes the fetching of issuers' keys.
+    pub(crate) issuers_wake: Notify,
+    pub(crate) survey: Survey,
     pub(crate) ledger: LedgerQueue,
     pub(crate) counters: Arc<dyn Counters>,
     pub(crate) answers: Arc<dyn AnswerStore>,
@@ -137,6 +142,8 @@ impl Gateway {
         metrics.config_current.set(1);
         Ok(Arc::new(Self {
             keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
+            issuers_wake: Notify::new(),
+            survey: Survey::default(),
             ledger: LedgerQueue::default(),
             intents: Arc::default(),
             counters,
@@ -224,6 +231,9 @@ impl Gateway {
         let keys = async {
             loop {
                 let refreshed = self.keys.refresh().await;
+                if refreshed.as_ref().is_ok_and(|changed| *changed) {
+                    self.survey.ask();
+                }
                 self.health
                     .note_store(refreshed.err().map(|error| crate::refusal::chain(&error)));
                 tokio::time::sleep(KEY_REFRESH_INTERVAL).await;
@@ -234,8 +244,31 @@ impl Gateway {
             keys,
             ledger,
             keep_house(self),
-            crate::shared_state::keep(self)
+            crate::shared_state::keep(self),
+            self.fetch_issuers(),
+            self.survey.run(self)
         );
+    }
+
+    /// Keeps the keys of identity providers fresh.
+    async fn fetch_issuers(&self) {
+        loop {
+            let now = self.clock.now();
+            for issuer in &self.snapshot().issuers {
+                if issuer.is_due(now) {
+                    let issuer = Arc::clone(issuer);
+                    // One that does not answer must not hold up the others.
+                    tokio::spawn(async move { issuer.fetch(now).await });
+                }
+            }
+            let woken = self.issuers_wake.notified();
+            let _either = tokio::time::timeout(ISSUER_POLL_INTERVAL, woken).await;
+        }
+    }
+
+    /// The value of a secret of the configuration, read anew.
+    pub(crate) fn secret(&self, reference: &SecretRef) -> Option<Secret> {
+        self.secrets.resolve(reference).ok()
     }
 
     /// Raises the budgets to what the ledger knows was spent. Called before the first request, and
@@ -284,5 +317,7 @@ impl Gateway {
 
 /// A revoked key stops working within this time in every process that shares the store.
 const KEY_REFRESH_INTERVAL: Duration = Duration::from_millis(200);
+/// How often it is looked whether an issuer's keys are due.
+const ISSUER_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a drain looks whether the last call has ended.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(10);

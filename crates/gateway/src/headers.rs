@@ -161,6 +161,26 @@ pub(crate) fn take_key_from_query(family: Family, query: Option<&str>, headers: 
     }
 }
 
+/// What a caller presents, to show who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presented<'a> {
+    /// A key or a token.
+    Text(&'a str),
+    /// The value of `Authorization: Basic`.
+    Password(&'a str),
+}
+
+/// The credential of a caller.
+pub(crate) fn presented(headers: &HeaderMap) -> Option<Presented<'_>> {
+    if let Some(key) = presented_key(headers) {
+        return Some(Presented::Text(key));
+    }
+    let value = headers.get("authorization")?.to_str().ok()?;
+    let (scheme, password) = value.split_once(' ')?;
+    let is_basic = scheme.eq_ignore_ascii_case("basic");
+    is_basic.then(|| Presented::Password(password.trim()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,19 @@
-//! The keys that the gateway has seen, so that the store is not asked on every request.
+//! The keys that the gateway has seen, so that the store is not asked on every request, and the
+//! short-lived tokens that were made for them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::sync::Cache;
 use seaworthy_core::clock::SharedClock;
-use seaworthy_core::key::{self, KeyDigest, KeyRecord, KeyState};
+use seaworthy_core::key::{self, KeyDigest, KeyRecord, KeyState, TokenSecret};
 use seaworthy_core::principal::{Credential, Identity, Principal};
 use seaworthy_core::store::{self, KeyStore};
 
-/// Most keys that are remembered, known and unknown ones each.
+use crate::identity::token::{Claims, Signer};
+use crate::identity::{Flaw, Verdict};
+
+/// Most keys that are remembered, known and unknown ones each, and most tokens.
 const CAPACITY: usize = 4_096;
 
 /// A remembered key.
@@ -19,7 +23,15 @@ struct Known {
     principal: Principal,
 }
 
-/// Authenticates keys. What was looked up is remembered until any key changes.
+/// A remembered token.
+#[derive(Debug)]
+struct KnownToken {
+    key: Arc<Known>,
+    principal: Principal,
+    expires_at: i64,
+}
+
+/// Authenticates keys and tokens. What was looked up is remembered until any key changes.
 #[derive(Debug)]
 pub struct KeyRing {
     store: Arc<dyn KeyStore>,
@@ -27,6 +39,8 @@ pub struct KeyRing {
     known: Cache<KeyDigest, Arc<Known>>,
     /// Well-formed keys that do not exist: a flood of them must not reach the store.
     unknown: Cache<KeyDigest, ()>,
+    tokens: Cache<KeyDigest, Arc<KnownToken>>,
+    signer: OnceLock<Signer>,
     generation: AtomicU64,
 }
 
@@ -40,17 +54,18 @@ fn principal_of(record: &KeyRecord) -> Principal {
         roles: vec![record.role.clone()],
         scopes: record.scopes.clone(),
         session: None,
+        environment: record.environment.as_deref().map(Into::into),
     })
 }
 
-/// What the ring says about a presented key.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    Live(Principal),
-    /// Unknown, malformed, expired or revoked.
-    Refused,
-    /// The store cannot be asked.
-    CannotSay(store::Error),
+/// The caller that holds a token: whoever holds its key, or less.
+fn holder_of(key: &Principal, claims: Claims) -> Principal {
+    Principal::new(Identity {
+        credential: Credential::Token,
+        session: claims.session.map(Into::into),
+        scopes: claims.scopes.unwrap_or_else(|| key.scopes.clone()),
+        ..(**key).clone()
+    })
 }
 
 impl KeyRing {
@@ -62,30 +77,32 @@ impl KeyRing {
             clock,
             known: Cache::new(CAPACITY),
             unknown: Cache::new(CAPACITY),
+            tokens: Cache::new(CAPACITY),
+            signer: OnceLock::new(),
             generation: AtomicU64::new(0),
         }
     }
 
     pub(crate) async fn authenticate(&self, presented: &str) -> Verdict {
         if !key::is_well_formed(presented) {
-            return Verdict::Refused;
+            return Verdict::Refused(Flaw::Malformed);
         }
         let digest = KeyDigest::of(presented);
         if let Some(known) = self.known.get(&digest) {
-            return self.judge(&known);
+            return self.judge(&known, &known.principal);
         }
         if self.unknown.get(&digest).is_some() {
-            return Verdict::Refused;
+            return Verdict::Refused(Flaw::Unknown);
         }
         let generation = self.generation.load(Ordering::Acquire);
         match self.store.find(&digest).await {
-            Err(error) => Verdict::CannotSay(error),
+            Err(error) => cannot_say(&error),
             Ok(None) => {
                 self.unknown.insert(digest, ());
                 if !self.is_current(generation) {
                     self.unknown.remove(&digest);
                 }
-                Verdict::Refused
+                Verdict::Refused(Flaw::Unknown)
             }
             Ok(Some(record)) => {
                 let principal = principal_of(&record);
@@ -94,9 +111,62 @@ impl KeyRing {
                 if !self.is_current(generation) {
                     self.known.remove(&digest);
                 }
-                self.judge(&known)
+                self.judge(&known, &known.principal)
             }
         }
+    }
+
+    /// Judges a short-lived token. It is as good as its key, until its own time is over.
+    pub(crate) async fn authenticate_token(&self, presented: &str) -> Verdict {
+        let now = self.clock.now();
+        let digest = KeyDigest::of(presented);
+        if let Some(token) = self.tokens.get(&digest) {
+            if token.expires_at <= now.0 {
+                return Verdict::Refused(Flaw::Expired);
+            }
+            return self.judge(&token.key, &token.principal);
+        }
+        let signer = match self.signer().await {
+            Ok(signer) => signer,
+            Err(error) => return cannot_say(&error),
+        };
+        let claims = match signer.verify(presented, now) {
+            Ok(claims) => claims,
+            Err(flaw) => return Verdict::Refused(flaw),
+        };
+        let generation = self.generation.load(Ordering::Acquire);
+        match self.store.get(&claims.key).await {
+            Err(error) => cannot_say(&error),
+            Ok(None) => Verdict::Refused(Flaw::Revoked),
+            Ok(Some(record)) => {
+                let principal = principal_of(&record);
+                let expires_at = claims.expires_at;
+                let token = Arc::new(KnownToken {
+                    principal: holder_of(&principal, claims),
+                    key: Arc::new(Known { record, principal }),
+                    expires_at,
+                });
+                self.tokens.insert(digest, Arc::clone(&token));
+                if !self.is_current(generation) {
+                    self.tokens.remove(&digest);
+                }
+                self.judge(&token.key, &token.principal)
+            }
+        }
+    }
+
+    /// Whether a token is accepted now. For tests of several processes over one store.
+    pub async fn accepts(&self, token: &str) -> bool {
+        matches!(self.authenticate_token(token).await, Verdict::Live(_))
+    }
+
+    /// What signs tokens: the same in every process that shares the store.
+    pub(crate) async fn signer(&self) -> store::Result<&Signer> {
+        if let Some(signer) = self.signer.get() {
+            return Ok(signer);
+        }
+        let secret = self.store.token_secret(TokenSecret::generate()).await?;
+        Ok(self.signer.get_or_init(|| Signer::new(&secret)))
     }
 
     /// What was read before a change must not be remembered after it. Asked after it was stored:
@@ -105,24 +175,32 @@ impl KeyRing {
         self.generation.load(Ordering::Acquire) == generation
     }
 
-    fn judge(&self, known: &Known) -> Verdict {
+    fn judge(&self, known: &Known, principal: &Principal) -> Verdict {
         match known.record.state(self.clock.now()) {
-            KeyState::Live => Verdict::Live(known.principal.clone()),
-            KeyState::Expired | KeyState::Revoked => Verdict::Refused,
+            KeyState::Live => Verdict::Live(principal.clone()),
+            KeyState::Expired => Verdict::Refused(Flaw::Expired),
+            KeyState::Revoked => Verdict::Refused(Flaw::Revoked),
         }
     }
 
     /// Asks the store whether any key changed, and forgets everything if so. Called several times a
-    /// second, so that a key revoked by another process stops working at once.
+    /// second, so that a key revoked by another process stops working at once. Returns whether
+    /// something changed.
     ///
     /// # Errors
     /// When the store cannot be asked. What is remembered stays: keys that were live keep working.
-    pub async fn refresh(&self) -> store::Result<()> {
+    pub async fn refresh(&self) -> store::Result<bool> {
         let generation = self.store.generation().await?;
-        if self.generation.swap(generation, Ordering::AcqRel) != generation {
+        let is_new = self.generation.swap(generation, Ordering::AcqRel) != generation;
+        if is_new {
             self.known.clear();
             self.unknown.clear();
+            self.tokens.clear();
         }
-        Ok(())
+        Ok(is_new)
     }
+}
+
+fn cannot_say(error: &store::Error) -> Verdict {
+    Verdict::CannotSay(crate::refusal::chain(error))
 }

@@ -6,6 +6,7 @@
 //! [`stage::reserve::Reservation`], and only that stage can make one.
 
 mod admin;
+mod auth_token;
 mod echo;
 mod exchange;
 mod flight;
@@ -13,7 +14,9 @@ mod gateway;
 mod guards;
 mod headers;
 mod health;
+mod identity;
 mod intent_sharer;
+mod key_survey;
 mod keyring;
 mod ledger_queue;
 mod limits;
@@ -35,6 +38,7 @@ mod translate;
 
 pub use gateway::{Dependencies, Gateway, Reload};
 pub use health::Lifecycle;
+pub use identity::password::hash as hash_password;
 pub use keyring::KeyRing;
 pub use ledger_queue::LedgerQueue;
 pub use metrics::{Metrics, StoreMetrics};

@@ -22,7 +22,7 @@ use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, headers, health, models};
+use crate::{admin, auth_token, headers, health, models};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,7 @@ impl DataPlane {
             )),
             Action::Status => Ok(admin::status(gateway, &exchange.snapshot)),
             Action::EffectiveConfig => Ok(admin::effective_config(&exchange.snapshot)),
+            Action::CreateToken => auth_token::create(exchange, body).await,
             Action::ListKeys => admin::keys::list(exchange).await,
             Action::CreateKey => admin::keys::create(exchange, body).await,
             Action::RotateKey => admin::keys::rotate(exchange, parameter, body).await,

@@ -1,5 +1,7 @@
 //! The configuration as requests use it: compiled once, swapped whole, never changed in place.
 
+mod accounts;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -8,12 +10,14 @@ use seaworthy_config::{Config, Loaded, SecretSource};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
-use seaworthy_core::principal::{Permission, Permissions, Role};
+use seaworthy_core::principal::{Permissions, Role};
 use seaworthy_core::resilience::routing::Strategy;
 use seaworthy_edge::body;
 use seaworthy_edge::client::{Dial, Timeouts};
 
 use crate::guards::{GuardError, Guards};
+use crate::identity::issuer::Issuer;
+use crate::identity::password::Users;
 use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::provider::{self, Backend, Provider};
@@ -83,6 +87,10 @@ pub struct Snapshot {
     pub(crate) max_concurrent_requests: usize,
     pub(crate) max_headers: usize,
     pub(crate) auth_enabled: bool,
+    /// The environment that this deployment is.
+    pub(crate) environment: Option<Arc<str>>,
+    pub(crate) issuers: Vec<Arc<Issuer>>,
+    pub(crate) users: Users,
     /// What the roles of the configuration allow.
     roles: HashMap<Arc<str>, Permissions>,
     pub(crate) limits: Arc<Limits>,
@@ -101,6 +109,9 @@ pub enum CompileError {
     /// The guards.
     #[error(transparent)]
     Guards(#[from] GuardError),
+    /// Who may use the gateway.
+    #[error("{0}")]
+    Auth(String),
     /// The limits and budgets contradict each other.
     #[error("{0}")]
     Policy(String),
@@ -195,7 +206,10 @@ impl Snapshot {
             max_concurrent_requests: server.max_concurrent_requests.get(),
             max_headers: server.max_headers.get(),
             auth_enabled: config.auth.enabled,
-            roles: roles_of(&config),
+            environment: config.auth.environment.as_deref().map(Into::into),
+            issuers: accounts::issuers(&config, tools, previous)?,
+            users: accounts::users(&config, tools.secrets)?,
+            roles: accounts::roles(&config),
             limits: Arc::new(limits),
             guards,
             cache: Memory::new(&config),
@@ -238,16 +252,6 @@ impl Snapshot {
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
     }
-}
-
-/// What each role of a configuration allows.
-fn roles_of(config: &Config) -> HashMap<Arc<str>, Permissions> {
-    let roles = config.auth.roles.iter();
-    let allowed = |(name, role): (&String, &seaworthy_config::CustomRole)| {
-        let permissions: Vec<Permission> = role.permissions.iter().map(|p| p.0).collect();
-        (Arc::from(name.as_str()), Permissions::of(&permissions))
-    };
-    roles.map(allowed).collect()
 }
 
 /// The limits and budgets of a configuration, without any that could not be enforced.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod app;
 mod cli;
+mod env_files;
 mod exit;
 mod output;
 mod serve;

@@ -40,6 +40,9 @@ pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(),
     let fingerprint = loaded.fingerprint.clone();
     let logging = &loaded.config.logging;
     let telemetry = Telemetry::start(logging.level, logging.format)?;
+    if let Some(path) = &config {
+        crate::env_files::warn_of_keys(&loaded, path);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -272,6 +275,7 @@ async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
             let logging = loaded.config.logging.clone();
             let style = app::request_style(&loaded);
             let hash = loaded.hash.clone();
+            crate::env_files::warn_of_keys(&loaded, path);
             warn_of_restarts(&gateway.config(), &loaded);
             match gateway.reload(loaded) {
                 Ok(()) => {

@@ -11,6 +11,7 @@ mod guards;
 mod limit_mistakes;
 #[cfg(test)]
 mod limits;
+mod practices;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

@@ -66,7 +66,9 @@ pub(crate) async fn create(exchange: &Exchange, body: &Bytes) -> Result<Answer, 
         team_id: wanted.team,
         role: wanted.role,
         scopes: wanted.scopes,
-        environment: wanted.environment,
+        environment: wanted
+            .environment
+            .or_else(|| exchange.snapshot.environment.as_deref().map(str::to_owned)),
         service: wanted.service,
         expires_at: wanted.expires_in.map(|after| now.plus(after.as_std())),
     };
@@ -94,6 +96,12 @@ pub(crate) async fn rotate(exchange: &Exchange, id: &str, body: &Bytes) -> Resul
     may_grant(exchange, &old.role, &old.scopes)?;
     let now = exchange.gateway.clock.now();
     let overlap = rotation.overlap.map_or(DEFAULT_OVERLAP, |o| o.as_std());
+    let practices = &exchange.snapshot.loaded.config.api_key_practices;
+    if practices.rotation.support_zero_downtime_rotation && overlap.is_zero() {
+        let message = "`api_key_practices` asks for rotations without downtime: the old key has to \
+                       keep working for a while.";
+        return Err(invalid(message.to_owned()).at("overlap".to_owned()));
+    }
     let (key, record) = old.successor(now);
     let keys = &exchange.gateway.stores.keys;
     let rotated = keys

@@ -48,6 +48,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/metrics", Action::Metrics, Access::Public, Family::OpenAi),
     route(Method::GET, "/admin/v1/status", Action::Status, Access::Needs(Permission::ReadStatus), Family::OpenAi),
     route(Method::GET, "/admin/v1/config", Action::EffectiveConfig, Access::Needs(Permission::ReadConfig), Family::OpenAi),
+    route(Method::POST, "/v1/auth/token", Action::CreateToken, Access::Needs(Permission::CreateTokens), Family::OpenAi),
     route(Method::GET, "/admin/v1/keys", Action::ListKeys, Access::Needs(Permission::ReadKeys), Family::OpenAi),
     route(Method::POST, "/admin/v1/keys", Action::CreateKey, Access::Needs(Permission::WriteKeys), Family::OpenAi),
     route(Method::POST, "/admin/v1/keys/{id}/rotate", Action::RotateKey, Access::Needs(Permission::WriteKeys), Family::OpenAi),

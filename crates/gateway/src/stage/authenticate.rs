@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use seaworthy_core::code::Code;
-use seaworthy_core::principal::{Permission, Principal, is_name, scope};
+use seaworthy_core::principal::{Credential, Permission, Principal, is_name, scope};
 
 use crate::exchange::Exchange;
-use crate::headers;
-use crate::keyring::Verdict;
+use crate::headers::{self, Presented};
+use crate::identity::{Flaw, Verdict, jws, token};
 use crate::refusal::Refusal;
 
 /// The agent that a caller calls as.
@@ -37,28 +37,130 @@ pub(crate) async fn authenticate(
 }
 
 async fn verify(exchange: &Exchange, headers: &HeaderMap) -> Result<Principal, Refusal> {
-    let Some(presented) = headers::presented_key(headers) else {
-        return Err(Refusal::new(
+    let (credential, verdict) = judge(exchange, headers).await;
+    let verdict = match verdict {
+        Verdict::Live(principal) if is_elsewhere(exchange, &principal) => {
+            Verdict::Refused(Flaw::WrongEnvironment)
+        }
+        verdict => verdict,
+    };
+    let metrics = &exchange.gateway.metrics;
+    match verdict {
+        Verdict::Live(principal) => Ok(principal),
+        Verdict::Refused(flaw) => {
+            metrics.count_auth_failure(credential.as_str(), flaw.as_str());
+            Err(refused(credential, flaw))
+        }
+        Verdict::CannotSay(cause) => {
+            metrics.count_auth_failure(credential.as_str(), "cannot_verify");
+            Err(cannot_say(credential, cause))
+        }
+    }
+}
+
+/// What kind of credential was presented, and what is to be said about it.
+async fn judge(exchange: &Exchange, headers: &HeaderMap) -> (Credential, Verdict) {
+    let snapshot = &exchange.snapshot;
+    let now = exchange.gateway.clock.now();
+    let keys = &exchange.gateway.keys;
+    match headers::presented(headers) {
+        None => (Credential::None, Verdict::Refused(Flaw::Missing)),
+        // Nobody has a password here.
+        Some(Presented::Password(_)) if snapshot.users.is_empty() => {
+            (Credential::None, Verdict::Refused(Flaw::Missing))
+        }
+        Some(Presented::Password(text)) => {
+            (Credential::Password, snapshot.users.judge(text, now).await)
+        }
+        Some(Presented::Text(text)) if text.starts_with(token::PREFIX) => {
+            (Credential::Token, keys.authenticate_token(text).await)
+        }
+        Some(Presented::Text(text)) => {
+            let is_jwt = !snapshot.issuers.is_empty() && jws::looks_like(text);
+            match is_jwt {
+                true => (Credential::Jwt, Box::pin(judge_jwt(exchange, text)).await),
+                false => (Credential::Key, keys.authenticate(text).await),
+            }
+        }
+    }
+}
+
+async fn judge_jwt(exchange: &Exchange, text: &str) -> Verdict {
+    let token = match jws::parse(text) {
+        Ok(token) => token,
+        Err(flaw) => return Verdict::Refused(flaw),
+    };
+    let says = token.claims.get("iss").and_then(|iss| iss.as_str());
+    let mut issuers = exchange.snapshot.issuers.iter();
+    let Some(issuer) = issuers.find(|known| says == Some(&known.config.issuer)) else {
+        return Verdict::Refused(Flaw::WrongIssuer);
+    };
+    let gateway = &exchange.gateway;
+    let now = gateway.clock.now();
+    issuer.judge(text, &token, now, &gateway.issuers_wake).await
+}
+
+/// Whether the credential is for another environment than this one.
+fn is_elsewhere(exchange: &Exchange, caller: &Principal) -> bool {
+    match (&exchange.snapshot.environment, &caller.environment) {
+        (Some(here), Some(there)) => here != there,
+        _ => false,
+    }
+}
+
+fn refused(credential: Credential, flaw: Flaw) -> Refusal {
+    let (code, message) = match (credential, flaw) {
+        (_, Flaw::Missing) => (
             Code::MissingApiKey,
             "No API key was sent. Send one as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"; \
              \"seaworthy keys create\" makes one.",
-        ));
-    };
-    match exchange.gateway.keys.authenticate(presented).await {
-        Verdict::Live(principal) => Ok(principal),
-        Verdict::Refused => Err(Refusal::new(
+        ),
+        (Credential::Password, _) => (
+            Code::InvalidApiKey,
+            "There is no such user, or the password is wrong.",
+        ),
+        (Credential::Token, _) => (
+            Code::InvalidApiKey,
+            "The token is not one of this gateway, or its time is over, or that of its key. \
+             POST /v1/auth/token makes another.",
+        ),
+        (Credential::Jwt, _) => (
+            Code::InvalidApiKey,
+            "The token is not one that is accepted here, or its time is over. Get another from your \
+             identity provider.",
+        ),
+        (Credential::Key | Credential::None, _) => (
             Code::InvalidApiKey,
             "The API key is not known, has expired or was revoked. Keys of this gateway start with \
              \"swk_\"; \"seaworthy keys list\" shows which are live.",
-        )),
-        Verdict::CannotSay(error) => Err(Refusal::new(
+        ),
+    };
+    let mut refusal = Refusal::new(code, message);
+    refusal.detail = Some(format!("{}: {}", credential.as_str(), flaw.as_str()));
+    refusal
+}
+
+fn cannot_say(credential: Credential, cause: String) -> Refusal {
+    let (code, message) = match credential {
+        Credential::Jwt => (
+            Code::IdentityUnavailable,
+            "The token cannot be verified now because the identity provider does not answer. The \
+             token may well be valid: try again.",
+        ),
+        Credential::Password => (
+            Code::IdentityUnavailable,
+            "The password cannot be verified now because many others are being verified. It may \
+             well be right: try again.",
+        ),
+        Credential::Token | Credential::Key | Credential::None => (
             Code::StoreUnavailable,
             "The API key cannot be verified now because the key store does not answer. The key may \
              well be valid: try again.",
-        )
-        .retry_after(Duration::from_secs(2))
-        .because(&error)),
-    }
+        ),
+    };
+    let mut refusal = Refusal::new(code, message).retry_after(Duration::from_secs(2));
+    refusal.detail = Some(cause);
+    refusal
 }
 
 /// Refuses what none of the caller's roles allows.

@@ -17,6 +17,7 @@ mod faithful;
 mod guards;
 mod guards_control;
 mod idempotency;
+mod identity;
 mod leaving;
 mod lifecycle;
 mod limits;

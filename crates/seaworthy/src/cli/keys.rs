@@ -44,6 +44,8 @@ enum Command {
         #[arg(long, value_parser = duration, default_value = "24h")]
         overlap: ConfigDuration,
     },
+    /// Hash a password from standard input, for `auth.users` in the configuration.
+    HashPassword,
     /// End a key at once.
     Revoke {
         /// ID or name of the key.
@@ -68,7 +70,7 @@ struct CreateArguments {
     role: Role,
     #[command(flatten)]
     scopes: ScopeArguments,
-    /// The environment that it is for, `production` for example.
+    /// The environment that it is for; `auth.environment` if left out.
     #[arg(long)]
     environment: Option<String>,
     /// The service that uses it.
@@ -80,14 +82,14 @@ struct CreateArguments {
 }
 
 impl CreateArguments {
-    fn wanted(self, now: UnixMillis) -> NewKey {
+    fn wanted(self, config: &Config, now: UnixMillis) -> NewKey {
         NewKey {
             user_id: self.user.unwrap_or_else(|| self.name.clone()),
             name: self.name,
             team_id: self.team,
             role: self.role,
             scopes: self.scopes.into(),
-            environment: self.environment,
+            environment: self.environment.or_else(|| config.auth.environment.clone()),
             service: self.service,
             expires_at: self.expires.map(|after| now.plus(after.as_std())),
         }
@@ -132,6 +134,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         format,
         command,
     } = arguments;
+    if matches!(command, Command::HashPassword) {
+        return hash_password();
+    }
     let loaded = app::load(config.config.as_deref(), &app::environment())?;
     let stores = app::open_stores(&loaded)?;
     super::block_on(async {
@@ -150,7 +155,7 @@ async fn execute(
     let now = app::clock().now();
     match command {
         Command::Create(arguments) => {
-            let wanted = arguments.wanted(now);
+            let wanted = arguments.wanted(config, now);
             let (key, record) = checked(wanted, config)?.issue(now);
             stores
                 .keys
@@ -159,12 +164,21 @@ async fn execute(
                 .map_err(|error| failed(&error))?;
             show_new(&key, &record, now, format)
         }
+        Command::HashPassword => hash_password(),
         Command::List => {
             let records = stores.keys.list().await.map_err(|error| failed(&error))?;
             show_list(&records, now, format)
         }
         Command::Rotate { key, overlap } => {
             let old = find(stores, &key, now).await?;
+            let rotation = &config.api_key_practices.rotation;
+            if rotation.support_zero_downtime_rotation && overlap.as_std().is_zero() {
+                return Err(Failure::new(
+                    exit::USAGE,
+                    "`api_key_practices` asks for rotations without downtime: expected an overlap, \
+                     such as `--overlap 1h`",
+                ));
+            }
             let (key, record) = old.successor(now);
             let until = now.plus(overlap.as_std());
             let rotated = stores
@@ -191,6 +205,21 @@ async fn execute(
             }
         }
     }
+}
+
+/// Prints the argon2id hash of the first line of standard input.
+fn hash_password() -> Result<(), Failure> {
+    let mut password = String::new();
+    let read = std::io::stdin().lines().next().transpose()?;
+    password.push_str(read.as_deref().unwrap_or_default());
+    if password.is_empty() {
+        return Err(Failure::new(
+            exit::USAGE,
+            "expected a password on standard input: `echo -n … | seaworthy keys hash-password`",
+        ));
+    }
+    let hash = seaworthy_gateway::hash_password(password.as_bytes());
+    output::line(hash.map_err(|why| Failure::new(exit::FAILED, why))?)
 }
 
 /// A key that can be made: its role exists and its names can stand where they have to.

@@ -1,5 +1,6 @@
 //! The data plane on connections in memory, with a clock that moves only when told to.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -43,12 +44,29 @@ pub(crate) struct Builder {
     is_shared: bool,
     plane: Option<Plane>,
     attempts: Option<usize>,
+    upstream: Upstream,
+    secrets: Secrets,
 }
+
+/// Values of secrets, which a test can change.
+type Secrets = Arc<Mutex<HashMap<String, String>>>;
 
 impl Builder {
     /// Allows so many attempts; one, unless a test is about trying again.
     pub(crate) fn attempts(mut self, most: usize) -> Self {
         self.attempts = Some(most);
+        self
+    }
+
+    /// What the providers and issuers do, decided before the start.
+    pub(crate) fn upstream(mut self, upstream: &Upstream) -> Self {
+        self.upstream = upstream.clone();
+        self
+    }
+
+    /// Sets the value of a secret in the environment.
+    pub(crate) fn secret(self, name: &str, value: &str) -> Self {
+        self.secrets.lock().insert(name.into(), value.into());
         self
     }
 
@@ -124,7 +142,7 @@ impl Builder {
 
     pub(crate) async fn start(self) -> TestApp {
         let clock = Arc::new(ManualClock::at(UnixMillis(1_800_000_000_000)));
-        let upstream = Upstream::default();
+        let (upstream, values) = (self.upstream.clone(), Arc::clone(&self.secrets));
         let (keys_outage, lookups) = (Outage::default(), Arc::default());
         let lookups_held_up = Arc::default();
         let ledger = Arc::new(Recorder::default());
@@ -143,9 +161,10 @@ impl Builder {
         };
         let log = Captured::default();
         let (sink, writer) = LogSink::start(log.clone()).unwrap();
-        let secret = |name: &str| match name {
-            "OPENAI_KEY" => Some(OPENAI_SECRET.to_owned()),
-            "ANTHROPIC_KEY" => Some(ANTHROPIC_SECRET.to_owned()),
+        let secret = move |name: &str| match (values.lock().get(name), name) {
+            (Some(value), _) => Some(value.clone()),
+            (None, "OPENAI_KEY") => Some(OPENAI_SECRET.to_owned()),
+            (None, "ANTHROPIC_KEY") => Some(ANTHROPIC_SECRET.to_owned()),
             _ => None,
         };
         let deps = Dependencies {
@@ -177,6 +196,7 @@ impl Builder {
             journal,
             stores,
             config,
+            secrets: self.secrets,
             user_key: String::new(),
             admin_key: String::new(),
             plane: self.plane.unwrap_or(Plane::All),
@@ -212,6 +232,7 @@ pub(crate) struct TestApp {
     pub(crate) user_key: String,
     pub(crate) admin_key: String,
     config: String,
+    pub(crate) secrets: Secrets,
     plane: Plane,
     connections: Arc<AtomicUsize>,
     log: Captured,

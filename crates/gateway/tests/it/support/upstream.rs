@@ -1,6 +1,6 @@
 //! A provider that follows a script, one for each request, over connections in memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub(crate) struct Upstream(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     scripts: VecDeque<Vec<Step>>,
+    /// Answers to every request for a target, with the number of those that came.
+    standing: HashMap<String, (Vec<Step>, usize)>,
     dial_faults: VecDeque<DialFault>,
     received: Vec<Received>,
     unexpected: usize,
@@ -80,6 +82,25 @@ impl Upstream {
     /// Sends one answer in a piece.
     pub(crate) fn will_send(&self, response: impl Into<Bytes>) {
         self.will([Step::Send(response.into())]);
+    }
+
+    /// Answers every request for this target from now on in the same way.
+    pub(crate) fn always(&self, target: &str, script: impl IntoIterator<Item = Step>) {
+        let script = script.into_iter().collect();
+        let mut state = self.0.lock();
+        let standing = state.standing.entry(target.to_owned()).or_default();
+        standing.0 = script;
+    }
+
+    /// How many requests for a target of [`Self::always`] came.
+    pub(crate) fn asked(&self, target: &str) -> usize {
+        let state = self.0.lock();
+        state.standing.get(target).map_or(0, |(_, asked)| *asked)
+    }
+
+    /// Takes back an answer that nobody is going to ask for.
+    pub(crate) fn forget_one(&self) {
+        self.0.lock().scripts.pop_back();
     }
 
     pub(crate) fn dial_will(&self, fault: DialFault) {
@@ -156,6 +177,10 @@ impl Upstream {
 
     fn take_script(&self, request: Received) -> Vec<Step> {
         let mut state = self.0.lock();
+        if let Some((script, asked)) = state.standing.get_mut(&request.target) {
+            *asked += 1;
+            return script.clone();
+        }
         state.received.push(request);
         if let Some(script) = state.scripts.pop_front() {
             return script;

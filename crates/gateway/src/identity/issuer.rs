@@ -1,0 +1,311 @@
+//! An identity provider: its public keys, kept fresh, and the tokens that were verified with them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use seaworthy_config::JwtIssuer;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::key::KeyDigest;
+use seaworthy_core::principal::Principal;
+use seaworthy_edge::client::{Dial, Origin, OriginError, Timeouts, Upstream};
+use tokio::sync::{Notify, watch};
+
+use super::jwks::{self, Key};
+use super::jws::{Algorithm, Unverified};
+use super::{Flaw, Verdict, claims};
+
+/// Most verified tokens that are remembered of one issuer.
+const CAPACITY: usize = 4_096;
+/// Sets of keys are a few kilobytes.
+const MAX_JWKS_BYTES: usize = 512 * 1024;
+/// How long a request waits for keys that are being fetched.
+const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(3),
+    first_byte: Duration::from_secs(3),
+    first_token: None,
+    between_chunks: Duration::from_secs(3),
+    total: Duration::from_secs(4),
+    deadline: None,
+};
+
+/// A configured identity provider.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    pub(crate) name: String,
+    pub(crate) config: JwtIssuer,
+    algorithms: Vec<Algorithm>,
+    origin: Origin,
+    dial: Arc<dyn Dial>,
+    state: Mutex<State>,
+    /// Counts the attempts to fetch that have ended.
+    rounds: watch::Sender<u64>,
+    is_fetching: AtomicBool,
+    /// Changes whenever the keys do: what was verified with others counts no more.
+    key_set: AtomicU64,
+    verified: Cache<KeyDigest, Arc<Verified>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keys: Arc<Vec<Key>>,
+    /// When the keys were last confirmed by the provider.
+    fetched_at: Option<UnixMillis>,
+    attempted_at: Option<UnixMillis>,
+    /// When an unknown name of a key last made us ask.
+    asked_at: Option<UnixMillis>,
+    is_wanted: bool,
+    /// What went wrong the last time; `None` when it went well.
+    error: Option<String>,
+}
+
+#[derive(Debug)]
+struct Verified {
+    principal: Principal,
+    expires_at: UnixMillis,
+    key_set: u64,
+}
+
+impl Issuer {
+    pub(crate) fn new(
+        name: &str,
+        config: &JwtIssuer,
+        dial: &Arc<dyn Dial>,
+    ) -> Result<Self, OriginError> {
+        let allowed = config.algorithms.iter();
+        Ok(Self {
+            name: name.to_owned(),
+            algorithms: allowed
+                .filter_map(|name| Algorithm::from_name(name.as_str()))
+                .collect(),
+            origin: Origin::parse(&config.jwks_url.to_string())?,
+            dial: Arc::clone(dial),
+            config: config.clone(),
+            state: Mutex::default(),
+            rounds: watch::Sender::new(0),
+            is_fetching: AtomicBool::new(false),
+            key_set: AtomicU64::new(0),
+            verified: Cache::new(CAPACITY),
+        })
+    }
+
+    /// Judges a token that names this issuer.
+    pub(crate) async fn judge(
+        &self,
+        presented: &str,
+        token: &Unverified<'_>,
+        now: UnixMillis,
+        wake: &Notify,
+    ) -> Verdict {
+        let digest = KeyDigest::of(presented);
+        if let Some(principal) = self.remembered(&digest, now) {
+            return Verdict::Live(principal);
+        }
+        match self.verify(token, now, wake).await {
+            Ok((expires_at, key_set)) => {
+                match claims::principal(&token.claims, &self.name, &self.config) {
+                    Ok(principal) => {
+                        let verified = Verified {
+                            principal: principal.clone(),
+                            expires_at,
+                            key_set,
+                        };
+                        self.verified.insert(digest, Arc::new(verified));
+                        Verdict::Live(principal)
+                    }
+                    Err(flaw) => Verdict::Refused(flaw),
+                }
+            }
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Who presented this token a moment ago. As long as the keys it was verified with count.
+    fn remembered(&self, digest: &KeyDigest, now: UnixMillis) -> Option<Principal> {
+        let verified = self.verified.get(digest)?;
+        let is_good = verified.expires_at > now
+            && verified.key_set == self.key_set.load(Ordering::Acquire)
+            && self.keys(now).is_some();
+        is_good.then(|| verified.principal.clone())
+    }
+
+    async fn verify(
+        &self,
+        token: &Unverified<'_>,
+        now: UnixMillis,
+        wake: &Notify,
+    ) -> Result<(UnixMillis, u64), Verdict> {
+        if !self.algorithms.contains(&token.algorithm) {
+            return Err(Verdict::Refused(Flaw::WrongAlgorithm));
+        }
+        // What can be told without keys is told without them: it costs the issuer nothing.
+        let expires_at =
+            claims::check(&token.claims, &self.config, now).map_err(Verdict::Refused)?;
+        let mut asked = 0;
+        loop {
+            // Before the look at the keys, so that no end of an attempt is missed.
+            let rounds = self.rounds.subscribe();
+            let key_set = self.key_set.load(Ordering::Acquire);
+            let flaw = match self.keys(now) {
+                Some(keys) => match jwks::verify(&keys, token) {
+                    Ok(()) => return Ok((expires_at, key_set)),
+                    Err(flaw) => Some(flaw),
+                },
+                None => None,
+            };
+            match flaw {
+                Some(Flaw::UnknownSigningKey) | None => {}
+                Some(flaw) => return Err(Verdict::Refused(flaw)),
+            }
+            // The first attempt to end may have begun before the key was there.
+            if asked == 2 || !self.may_ask(now, flaw.is_some()) {
+                return Err(self.cannot_find(flaw));
+            }
+            asked += 1;
+            wake.notify_one();
+            ended(rounds).await;
+        }
+    }
+
+    /// The keys, while they can be relied on.
+    fn keys(&self, now: UnixMillis) -> Option<Arc<Vec<Key>>> {
+        let state = self.state.lock();
+        let fetched_at = state.fetched_at?;
+        let is_fresh = now.since(fetched_at) < self.config.jwks_ttl.as_std();
+        is_fresh.then(|| Arc::clone(&state.keys))
+    }
+
+    /// Whether the issuer may be asked out of turn: once in an interval, whoever makes up names.
+    fn may_ask(&self, now: UnixMillis, has_keys: bool) -> bool {
+        let interval = self.config.jwks_min_interval.as_std();
+        let mut state = self.state.lock();
+        let last = match has_keys {
+            true => &mut state.asked_at,
+            false => &mut state.attempted_at,
+        };
+        if last.is_some_and(|last| now.since(last) < interval) {
+            // What is under way already may be waited for.
+            return state.is_wanted || self.is_fetching.load(Ordering::Acquire);
+        }
+        *last = Some(now);
+        state.is_wanted = true;
+        true
+    }
+
+    fn cannot_find(&self, flaw: Option<Flaw>) -> Verdict {
+        let state = self.state.lock();
+        match (flaw, &state.error) {
+            (Some(flaw), None) => Verdict::Refused(flaw),
+            (_, error) => Verdict::CannotSay(format!(
+                "the keys of the issuer `{}` cannot be fetched: {}",
+                self.name,
+                error.as_deref().unwrap_or("no answer yet")
+            )),
+        }
+    }
+
+    /// Whether it is time to fetch the keys, or somebody waits for them.
+    pub(crate) fn is_due(&self, now: UnixMillis) -> bool {
+        let state = self.state.lock();
+        let since = |at: UnixMillis| now.since(at);
+        let is_tired = state
+            .attempted_at
+            .is_some_and(|at| since(at) < self.config.jwks_min_interval.as_std());
+        let is_old = state
+            .fetched_at
+            .is_none_or(|at| since(at) >= self.config.jwks_refresh.as_std());
+        state.is_wanted || (is_old && !is_tired)
+    }
+
+    /// Fetches the keys. What is known stays until there is something better. One at a time.
+    pub(crate) async fn fetch(&self, now: UnixMillis) {
+        if self.is_fetching.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let round = Round(self);
+        {
+            let mut state = self.state.lock();
+            state.is_wanted = false;
+            state.attempted_at = Some(now);
+        }
+        let fetched = self.fetched().await;
+        let mut state = self.state.lock();
+        match fetched {
+            Ok(keys) => {
+                if *state.keys != keys {
+                    state.keys = Arc::new(keys);
+                    self.key_set.fetch_add(1, Ordering::AcqRel);
+                    tracing::info!(issuer = self.name, "the keys of the issuer changed");
+                }
+                state.fetched_at = Some(now);
+                state.error = None;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    issuer = self.name,
+                    error,
+                    "the keys of the issuer could not be fetched"
+                );
+                state.error = Some(error);
+            }
+        }
+        drop(state);
+        drop(round);
+    }
+
+    async fn fetched(&self) -> Result<Vec<Key>, String> {
+        let chain = |error: &dyn std::error::Error| crate::refusal::chain(error);
+        // A connection of its own: there is one request in minutes.
+        let upstream = Upstream::new(self.origin.clone(), Arc::clone(&self.dial), 0);
+        let path = self.origin.target("").or_else(|_| self.origin.target("/"));
+        let path = path.map_err(|error| chain(&error))?;
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = path.into();
+        let headers = request.headers_mut();
+        headers.insert(http::header::HOST, upstream.host());
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(http::header::ACCEPT, json);
+        let response = upstream.send(request, TIMEOUTS).await;
+        let response = response.map_err(|error| chain(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("status {}", response.status().as_u16()));
+        }
+        let body = Limited::new(response.into_body(), MAX_JWKS_BYTES);
+        let body = body.collect().await.map_err(|error| error.to_string())?;
+        jwks::parse(&body.to_bytes())
+            .ok_or_else(|| "the answer is no set of keys with a usable one in it".to_owned())
+    }
+
+    /// How old the keys are, and what went wrong the last time.
+    pub(crate) fn status(&self, now: UnixMillis) -> serde_json::Value {
+        let state = self.state.lock();
+        serde_json::json!({
+            "name": self.name,
+            "keys": state.keys.len(),
+            "age_seconds": state.fetched_at.map(|at| now.since(at).as_secs()),
+            "error": state.error,
+        })
+    }
+}
+
+/// Waits for the end of an attempt to fetch; what came of it shows in the state.
+async fn ended(mut rounds: watch::Receiver<u64>) {
+    let _in_time = tokio::time::timeout(PATIENCE, rounds.changed()).await;
+}
+
+/// A running attempt to fetch. Its end is told, whatever the end is.
+struct Round<'a>(&'a Issuer);
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        self.0.is_fetching.store(false, Ordering::Release);
+        self.0.rounds.send_modify(|rounds| *rounds += 1);
+    }
+}
