@@ -3,6 +3,7 @@
 mod budgets;
 mod rates;
 mod rules;
+pub(crate) mod tiers;
 
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::{self, KnownRates, Price, PriceList};

@@ -3,8 +3,10 @@
 mod auth;
 mod cache;
 mod costs;
+mod degradation;
 mod guard_rules;
 mod guards;
+mod health;
 mod limits;
 mod practices;
 mod provider;
@@ -23,11 +25,15 @@ pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
     RequestCaps, SpendLimits, UnknownPricePolicy,
 };
+pub use self::degradation::{AllFeatures, DegradationTiers, Feature, Tier};
 pub use self::guard_rules::{
     AfterUntrusted, Ask, CodeRules, GuardAction, GuardPlace, GuardPolicy, GuardScope, Guards,
     Moderation, OnFailure, Opinion, PromptLeaks, Severity,
 };
 pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, OutputHandling};
+pub use self::health::{
+    DependencyCheck, DependencyChecks, HealthCheck, HealthEndpoint, HealthEndpoints, Probe,
+};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
@@ -87,6 +93,16 @@ pub struct Config {
     pub guards: Guards,
     /// What happens when providers fail or are slow, and when there is more work than can be done.
     pub resilience: Resilience,
+    /// What is given up when things go badly, by tier: `normal`, `degraded_1` and so on, and
+    /// `maintenance`.
+    pub degradation_tiers: DegradationTiers,
+    /// What applications do and can be switched, each under a name of your choice.
+    pub features: BTreeMap<String, Feature>,
+    /// What the endpoints of health look at, by path: `/health`, `/health/live`, `/health/ready`,
+    /// `/ready`, `/health/deep`.
+    pub health_endpoints: HealthEndpoints,
+    /// What `/health/deep` asks in the background, each under a name of your choice.
+    pub dependency_checks: DependencyChecks,
     /// What is written to the log, and how.
     pub logging: Logging,
 }

@@ -23,6 +23,7 @@ mod validate;
 mod value;
 mod watch;
 
+pub use compile::tiers::{CompiledTier, MAINTENANCE, NORMAL, Tiers, tiers};
 pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
     Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
@@ -35,6 +36,10 @@ pub use config::{
     AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,
     GuardPolicy, GuardScope, Guards, InputValidation, Moderation, OnFailure, Opinion,
     OutputHandling, PromptLeaks, Severity as GuardSeverity,
+};
+pub use config::{
+    AllFeatures, DegradationTiers, DependencyCheck, DependencyChecks, Feature, HealthCheck,
+    HealthEndpoint, HealthEndpoints, Probe, Tier,
 };
 pub use config::{ApiKeyPractices, Jwt, JwtAlgorithm, JwtIssuer, KeyRotation, KeyScope};
 pub use config::{Cache, CacheScope, Idempotency};
@@ -52,7 +57,8 @@ pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
 pub use show::{Change, diff, show};
 pub use starting::{load_default, starting_config};
 pub use value::{
-    BaseUrl, ByteSize, Count, Duration, Factor, Listen, Name, Permission, ServerUrl, Share,
-    SharedStateUrl, StorageUrl, Target, TimeZone, Usd,
+    Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name,
+    Permission, ServerUrl, Share, SharedStateUrl, StorageUrl, Target, TierAction, TimeZone, Usd,
+    Within,
 };
 pub use watch::Fingerprint;

@@ -2,12 +2,9 @@
 //! errors: a control that is configured and not enforced is worse than none.
 
 /// Sections and keys, with what is going to read them.
-const SECTIONS: [(&str, &str); 34] = [
+const SECTIONS: [(&str, &str); 31] = [
     ("cost_dashboard", "the dashboard"),
-    ("degradation_tiers", "degradation"),
     ("alerts", "alerting"),
-    ("health_endpoints", "configurable health checks"),
-    ("dependency_checks", "dependency checks"),
     ("audit_log", "the audit log"),
     ("logging_levels", "log contents"),
     ("structured_log_format", "log contents"),

@@ -2,6 +2,7 @@
 
 mod auth;
 mod guards;
+mod operations;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.limits();
     check.guards();
     check.resilience();
+    check.operations();
     check.findings
 }
 

@@ -1,6 +1,8 @@
 //! The kinds of values that options have: texts with a meaning, such as `"30s"` or `"10MB"`.
 
+mod action;
 mod address;
+mod condition;
 mod duration;
 mod name;
 mod number;
@@ -15,8 +17,10 @@ use std::marker::PhantomData;
 
 use serde::de::{Error, Unexpected, Visitor};
 
+pub use self::action::{Actions, TierAction};
 pub use self::address::{BaseUrl, Listen, SharedStateUrl, StorageUrl};
-pub use self::duration::Duration;
+pub use self::condition::Condition;
+pub use self::duration::{Duration, Interval, Within};
 pub use self::name::Name;
 pub use self::number::{Count, Factor, Share, Usd};
 pub use self::permission::Permission;

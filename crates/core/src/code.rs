@@ -91,6 +91,8 @@ codes! {
     RateLimited = "rate_limited", 429, Caller;
     /// A budget is used up, or has less left than the request can use.
     BudgetExceeded = "budget_exceeded", 429, Caller;
+    /// The request belongs to a feature that is switched off.
+    FeatureDisabled = "feature_disabled", 403, Operator;
     /// A budget of money applies and the price of the model is not known.
     PriceUnknown = "price_unknown", 403, Operator;
     /// The client went away before the answer was complete.
@@ -121,6 +123,8 @@ codes! {
     DeadlineExceeded = "deadline_exceeded", 504, Caller;
     /// The gateway has more work than it may take on.
     Overloaded = "overloaded", 503, Gateway;
+    /// The gateway is in maintenance and gives only answers that it remembers.
+    Maintenance = "maintenance", 503, Gateway;
     /// The gateway is draining and takes no new work.
     ShuttingDown = "shutting_down", 503, Gateway;
     /// The store that is needed to decide this request cannot be reached.

@@ -131,6 +131,33 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>>;
 }
 
+/// Something that a person has switched while the gateway runs, for every replica and across
+/// restarts: a degradation tier, a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    /// What is switched, such as `tier` or `feature:search`.
+    pub name: String,
+    /// To what.
+    pub value: String,
+    /// Who did it: the ID of a key, or `cli`.
+    pub by: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// What people have switched. There are few of them: they are read as a whole.
+#[async_trait]
+pub trait Switches: Send + Sync + std::fmt::Debug {
+    /// Switches something; the last one counts.
+    async fn set(&self, switch: Switch) -> Result<()>;
+
+    /// Lets go of a switch, so that the configuration decides again. One that is not set stays so.
+    async fn release(&self, name: &str) -> Result<()>;
+
+    /// All of them, by name.
+    async fn list(&self) -> Result<Vec<Switch>>;
+}
+
 /// Calls that have left and are not in the ledger yet, kept where a killed process finds them again.
 ///
 /// Recording is synchronous and quick: it happens in the path of every request, before the call
@@ -202,6 +229,8 @@ pub struct Stores {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// Intents for all replicas, where replicas share the store.
     pub shared_journal: Option<Arc<dyn SharedJournal>>,
+    /// What people have switched.
+    pub switches: Arc<dyn Switches>,
     /// How to end it: the last step of a drain.
     pub lifecycle: Arc<dyn Lifecycle>,
 }

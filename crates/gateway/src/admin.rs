@@ -1,6 +1,7 @@
 //! What operators may see of the data plane.
 
 pub(crate) mod keys;
+pub(crate) mod switches;
 
 use seaworthy_config::Format;
 use serde_json::{Value, json};

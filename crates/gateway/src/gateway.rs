@@ -15,6 +15,8 @@ use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
 use tokio::sync::Notify;
 
+use crate::deep_health::DeepHealth;
+use crate::degradation::Degradation;
 use crate::flight::Flights;
 use crate::health::Health;
 use crate::intent_sharer::IntentSharer;
@@ -76,6 +78,9 @@ pub struct Gateway {
     pub(crate) log: RequestLog,
     /// Whether the process takes work.
     pub health: Health,
+    /// How things go, and which tier is in force.
+    pub(crate) degradation: Degradation,
+    pub(crate) deep_health: DeepHealth,
     pub(crate) concurrent: Arc<AtomicUsize>,
     /// Who may pass to which target.
     pub(crate) gates: Gates,
@@ -140,6 +145,7 @@ impl Gateway {
         };
         let snapshot = Snapshot::compile(loaded, &tools, None)?;
         metrics.config_current.set(1);
+        metrics.show_tier(seaworthy_config::NORMAL);
         Ok(Arc::new(Self {
             keys: KeyRing::new(Arc::clone(&stores.keys), Arc::clone(&clock)),
             issuers_wake: Notify::new(),
@@ -153,6 +159,8 @@ impl Gateway {
             deployment,
             journal,
             health: Health::default(),
+            degradation: Degradation::new(now),
+            deep_health: DeepHealth::default(),
             concurrent: Arc::default(),
             gates,
             retry_budget: RetryBudget::default(),
@@ -204,6 +212,24 @@ impl Gateway {
         }
     }
 
+    pub(crate) fn dial(&self) -> &Arc<dyn Dial> {
+        &self.dial
+    }
+
+    /// Where the configuration refers to secrets that cannot be read now.
+    pub(crate) fn unreadable_secrets(&self, config: &seaworthy_config::Config) -> Vec<String> {
+        let mut unreadable = Vec::new();
+        for (name, provider) in &config.providers {
+            let key = provider.api_key.iter().map(|key| ("api_key", key));
+            for (what, reference) in key.chain(provider.headers.iter()) {
+                if let Err(error) = self.secrets.resolve(reference) {
+                    unreadable.push(format!("providers.{name}.{what}: {error}"));
+                }
+            }
+        }
+        unreadable
+    }
+
     /// Records the outcome of an attempt to reload, for status and metrics.
     pub fn note_reload(&self, error: Option<String>) {
         self.metrics.count_reload(error.is_none());
@@ -227,7 +253,7 @@ impl Gateway {
 
     /// Work that goes on beside requests: keys that changed, settlements that wait to be written.
     /// Runs until the future is dropped.
-    pub async fn run_background(&self) {
+    pub async fn run_background(self: &Arc<Self>) {
         let keys = async {
             loop {
                 let refreshed = self.keys.refresh().await;
@@ -246,7 +272,9 @@ impl Gateway {
             keep_house(self),
             crate::shared_state::keep(self),
             self.fetch_issuers(),
-            self.survey.run(self)
+            self.survey.run(self),
+            self.degradation.run(self),
+            self.deep_health.run(self)
         );
     }
 

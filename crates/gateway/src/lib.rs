@@ -7,8 +7,11 @@
 
 mod admin;
 mod auth_token;
+mod deep_health;
+mod degradation;
 mod echo;
 mod exchange;
+mod features;
 mod flight;
 mod gateway;
 mod guards;
@@ -16,6 +19,7 @@ mod headers;
 mod health;
 mod identity;
 mod intent_sharer;
+mod internal_call;
 mod key_survey;
 mod keyring;
 mod ledger_queue;

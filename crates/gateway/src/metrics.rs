@@ -100,6 +100,16 @@ struct CacheLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierLabels {
+    tier: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DependencyLabels {
+    dependency: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     result: &'static str,
 }
@@ -148,6 +158,9 @@ pub struct Metrics {
     breaker_state: Family<TargetLabels, Gauge>,
     concurrency_limit: Family<TargetLabels, Gauge>,
     queue_depth: Family<TargetLabels, Gauge>,
+    tier: Family<TierLabels, Gauge>,
+    tier_changes: Family<TierLabels, Counter>,
+    dependency_up: Family<DependencyLabels, Gauge>,
     /// Model calls whose answer is not complete.
     pub in_flight: Gauge,
     /// Whether the last attempt to load the configuration succeeded.
@@ -281,6 +294,18 @@ impl Metrics {
                 "Calls that a target may have before their first token"
             ),
             queue_depth: gauges!("queue_depth", "Calls that wait for a target"),
+            tier: family!(
+                "degradation_tier",
+                "1 for the degradation tier that is in force"
+            ),
+            tier_changes: family!(
+                "degradation_tier_changes",
+                "Changes of the degradation tier, by the tier that came"
+            ),
+            dependency_up: family!(
+                "dependency_up",
+                "1 while a dependency is well, by its name in the configuration"
+            ),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             auth_failures: family!("auth_failures", "Credentials that were not accepted"),
             key_ages: gauges!("key_age_seconds", "Age of the oldest live keys"),
@@ -400,6 +425,31 @@ impl Metrics {
         self.concurrency_limit.get_or_create(&labels).set(limit);
         let state = gate::number(standing.state);
         self.breaker_state.get_or_create(&labels).set(state);
+    }
+
+    /// Shows which degradation tier is in force.
+    pub(crate) fn show_tier(&self, tier: &str) {
+        let tier = tier.to_owned();
+        self.tier.get_or_create(&TierLabels { tier }).set(1);
+    }
+
+    /// Counts a change of the degradation tier.
+    pub(crate) fn count_tier(&self, before: &str, tier: &str) {
+        let labels = |tier: &str| TierLabels {
+            tier: tier.to_owned(),
+        };
+        self.tier.get_or_create(&labels(before)).set(0);
+        self.show_tier(tier);
+        self.tier_changes.get_or_create(&labels(tier)).inc();
+    }
+
+    /// Shows whether a dependency is well.
+    pub(crate) fn show_dependency(&self, name: &str, is_well: bool) {
+        let dependency = name.to_owned();
+        let gauge = self
+            .dependency_up
+            .get_or_create(&DependencyLabels { dependency });
+        gauge.set(i64::from(is_well));
     }
 
     /// Counts what guards decided about one exchange.

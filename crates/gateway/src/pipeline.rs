@@ -4,6 +4,7 @@ use http::HeaderMap;
 use seaworthy_core::principal::{Permission, Principal};
 use seaworthy_edge::body::RequestBody;
 
+use crate::degradation::require_provider;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
@@ -30,7 +31,7 @@ pub(crate) async fn run(
     note_wishes(exchange, &principal, asked.operation, &caller.headers);
     let request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
-    let admission = admit(exchange, &principal)?;
+    let admission = admit(exchange, &principal, &request, &caller.headers)?;
     let request = screen(exchange, request, &caller.headers, &admission)?;
     let errand = Errand {
         principal,
@@ -44,8 +45,14 @@ pub(crate) async fn run(
     }
 }
 
-/// The part of the story that reaches a provider.
+/// The part of the story that a caller's request goes through when nothing is remembered.
 pub(crate) async fn call(exchange: &mut Exchange, errand: Errand) -> Result<Answer, Refusal> {
+    require_provider(exchange)?;
+    carry_out(exchange, errand).await
+}
+
+/// The part of the story that reaches a provider.
+pub(crate) async fn carry_out(exchange: &mut Exchange, errand: Errand) -> Result<Answer, Refusal> {
     let Errand {
         principal,
         mut request,

@@ -147,6 +147,10 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
         crate::headers::strip_limits(headers);
         headers.extend(exchange.limit_headers.clone());
     }
+    headers.insert(
+        "x-seaworthy-tier",
+        exchange.gateway.degradation.in_force().header.clone(),
+    );
     if let Some(call) = &exchange.call {
         headers.insert("x-seaworthy-target", call.target.header.clone());
         if !matches!(content, Content::Stream(_) | Content::Echo(_))

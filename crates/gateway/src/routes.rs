@@ -20,6 +20,12 @@ pub(crate) enum Action {
     Health,
     Live,
     Ready,
+    DeepHealth,
+    ListFeatures,
+    ShowTier,
+    SetTier,
+    ShowFeatures,
+    SetFeature,
     Metrics,
     Status,
     EffectiveConfig,
@@ -73,6 +79,12 @@ impl Action {
             Self::Health => "health",
             Self::Live => "health_live",
             Self::Ready => "health_ready",
+            Self::DeepHealth => "health_deep",
+            Self::ListFeatures => "list_features",
+            Self::ShowTier => "admin_tier",
+            Self::SetTier => "admin_set_tier",
+            Self::ShowFeatures => "admin_features",
+            Self::SetFeature => "admin_set_feature",
             Self::Metrics => "metrics",
             Self::Status => "admin_status",
             Self::EffectiveConfig => "admin_config",
@@ -252,7 +264,11 @@ mod tests {
             let open = route.access == Access::Public;
             let harmless = matches!(
                 route.action,
-                Action::Health | Action::Live | Action::Ready | Action::Metrics
+                Action::Health
+                    | Action::Live
+                    | Action::Ready
+                    | Action::DeepHealth
+                    | Action::Metrics
             );
             assert_eq!(open, harmless, "{} {}", route.method, route.path);
         }

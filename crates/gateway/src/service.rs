@@ -22,7 +22,7 @@ use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, auth_token, headers, health, models};
+use crate::{admin, auth_token, deep_health, features, headers, health, models};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl DataPlane {
             Method::POST => read(body).await?,
             _ => Bytes::new(),
         };
-        self.handle(exchange, route.action, parameter, &body).await
+        self.handle(exchange, route, parameter, &body).await
     }
 
     fn find<'a>(
@@ -125,16 +125,32 @@ impl DataPlane {
     async fn handle(
         &self,
         exchange: &Exchange,
-        action: Action,
+        route: &routes::Route,
         parameter: &str,
         body: &Bytes,
     ) -> Result<Answer, Refusal> {
-        let gateway = &self.gateway;
+        let (gateway, action, path) = (&self.gateway, route.action, route.path);
         match action {
             Action::ListModels => Ok(models::list(exchange)),
             Action::GetModel => models::get(exchange, parameter),
-            Action::Health | Action::Live => Ok(health_answer(&health::live(gateway))),
-            Action::Ready => Ok(health_answer(&health::ready(gateway))),
+            Action::Health | Action::Live | Action::Ready => {
+                let endpoint = match action {
+                    Action::Ready => health::Endpoint::Ready,
+                    _ => health::Endpoint::Live,
+                };
+                let config = &exchange.snapshot.loaded.config;
+                let report = health::report(gateway, config, endpoint, path);
+                Ok(health_answer(report.http_status(), &report))
+            }
+            Action::DeepHealth => {
+                let (status, report) = deep_health::report(gateway, &exchange.snapshot);
+                Ok(health_answer(status, &report))
+            }
+            Action::ListFeatures => features::list(exchange),
+            Action::ShowTier => Ok(admin::switches::tier(exchange)),
+            Action::SetTier => admin::switches::set_tier(exchange, body).await,
+            Action::ShowFeatures => Ok(admin::switches::features(exchange)),
+            Action::SetFeature => admin::switches::set_feature(exchange, parameter, body).await,
             Action::Metrics => Ok(Answer::text(
                 200,
                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -171,9 +187,9 @@ fn refuse_header_flood(exchange: &Exchange, headers: &HeaderMap) -> Result<(), R
     Err(refusal)
 }
 
-fn health_answer(report: &health::Report) -> Answer {
+fn health_answer(status: u16, report: &impl serde::Serialize) -> Answer {
     let body = serde_json::to_vec(report).unwrap_or_default();
-    let mut answer = Answer::json(report.http_status(), body);
+    let mut answer = Answer::json(status, body);
     answer.headers.insert(
         http::header::CACHE_CONTROL,
         http::HeaderValue::from_static("no-store"),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
-use seaworthy_config::{Config, Loaded, SecretSource};
+use seaworthy_config::{Config, Loaded, SecretSource, Tiers};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
@@ -15,6 +15,7 @@ use seaworthy_core::resilience::routing::Strategy;
 use seaworthy_edge::body;
 use seaworthy_edge::client::{Dial, Timeouts};
 
+use crate::features::KnownFeature;
 use crate::guards::{GuardError, Guards};
 use crate::identity::issuer::Issuer;
 use crate::identity::password::Users;
@@ -98,6 +99,8 @@ pub struct Snapshot {
     /// `None` while nothing is remembered.
     pub(crate) cache: Option<Arc<Memory>>,
     pub(crate) resilience: Arc<Resilience>,
+    pub(crate) tiers: Tiers,
+    pub(crate) features: Vec<KnownFeature>,
 }
 
 /// Why a configuration cannot be put in force.
@@ -214,6 +217,8 @@ impl Snapshot {
             guards,
             cache: Memory::new(&config),
             resilience: Arc::new(Resilience::new(&config.resilience)),
+            tiers: seaworthy_config::tiers(&config),
+            features: KnownFeature::compile(&config),
             loaded,
             loaded_at: tools.now,
             providers,
@@ -246,6 +251,12 @@ impl Snapshot {
         let targets = self.models.iter().flat_map(|model| &model.targets);
         let remote = targets.filter(|target| matches!(target.provider.backend, Backend::Remote(_)));
         remote.map(|target| (&*target.id, target.gate.standing(&self.resilience)))
+    }
+
+    /// Whether the breaker of a target is open.
+    pub(crate) fn has_shut_target(&self) -> bool {
+        let mut targets = self.models.iter().flat_map(|model| &model.targets);
+        targets.any(|target| target.gate.is_shut())
     }
 
     /// The model of this name or alias.

@@ -15,6 +15,7 @@ mod fake_provider;
 mod health;
 mod init;
 pub(crate) mod keys;
+mod switch;
 mod usage;
 
 /// Runs AI agents in production and proves that they are ready.
@@ -59,6 +60,10 @@ enum Command {
     Config(config::Command),
     /// Create, list, rotate and revoke API keys.
     Keys(keys::Arguments),
+    /// Choose a degradation tier, or let go of it.
+    Tier(switch::TierArguments),
+    /// List and switch features.
+    Features(switch::FeatureArguments),
     /// Show what was used.
     Usage(usage::Arguments),
     /// Play OpenAI and Anthropic, with exact usage and faults on command.
@@ -95,6 +100,8 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Sign(arguments) => decide::sign(arguments)?,
         Command::Config(command) => config::run(command)?,
         Command::Keys(arguments) => keys::run(arguments)?,
+        Command::Tier(arguments) => switch::run_tier(arguments)?,
+        Command::Features(arguments) => switch::run_features(arguments)?,
         Command::Usage(arguments) => usage::run(&arguments)?,
         Command::FakeProvider(arguments) => fake_provider::run(arguments)?,
         Command::Health(arguments) => return health::run(&arguments),

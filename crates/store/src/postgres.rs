@@ -28,6 +28,7 @@ mod intents;
 mod keys;
 mod ledger;
 mod migrate;
+mod switches;
 mod text;
 
 /// Connections of one replica.
@@ -104,6 +105,7 @@ pub(crate) fn open(url: &str, options: &PostgresOptions) -> Result<Stores, OpenE
         keys: Arc::new(keys::PostgresKeys(Arc::clone(&database))),
         ledger: Arc::new(ledger::PostgresLedger(Arc::clone(&database))),
         idempotency: Arc::new(idempotency::PostgresIdempotency(Arc::clone(&database))),
+        switches: Arc::new(switches::PostgresSwitches(Arc::clone(&database))),
         shared_journal: Some(Arc::new(intents::Intents {
             database,
             replica: options.replica.clone(),

@@ -26,6 +26,7 @@ mod keys;
 mod ledger;
 mod migrate;
 mod reader;
+mod switches;
 mod worker;
 mod writer;
 
@@ -33,6 +34,7 @@ use idempotency::SqliteIdempotency;
 use keys::SqliteKeys;
 use ledger::SqliteLedger;
 use reader::Reader;
+use switches::SqliteSwitches;
 use writer::Writer;
 
 /// How long to wait for another process that writes.
@@ -50,6 +52,7 @@ pub(crate) fn open(path: &Path) -> Result<Stores, OpenError> {
         ledger: Arc::new(SqliteLedger(Arc::clone(&database))),
         idempotency: Arc::new(SqliteIdempotency(Arc::clone(&database))),
         shared_journal: None,
+        switches: Arc::new(SqliteSwitches(Arc::clone(&database))),
         lifecycle: Arc::new(SqliteLifecycle(database)),
     })
 }

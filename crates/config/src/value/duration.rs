@@ -22,6 +22,9 @@ const LONGEST_NANOS: u64 = 3650 * 86_400_000_000_000;
 pub struct Duration(u64);
 
 impl Duration {
+    /// A second.
+    pub const ONE_SECOND: Self = Self::from_secs(1);
+
     /// So many seconds.
     pub(crate) const fn from_secs(seconds: u32) -> Self {
         Self(seconds as u64 * 1_000_000_000)
@@ -30,6 +33,12 @@ impl Duration {
     /// So many milliseconds.
     pub(crate) const fn from_millis(millis: u32) -> Self {
         Self(millis as u64 * 1_000_000)
+    }
+
+    /// So long; a moment becomes a nanosecond.
+    pub(crate) fn of(length: std::time::Duration) -> Self {
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(LONGEST_NANOS);
+        Self(nanos.clamp(1, LONGEST_NANOS))
     }
 
     /// The same as the standard library's type.
@@ -98,3 +107,51 @@ impl Text for Duration {
 }
 
 text_value!(Duration);
+
+/// An upper bound of a time, such as `<100ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Within(pub Duration);
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}", self.0)
+    }
+}
+
+impl Text for Within {
+    const KIND: &'static str = "bound of a time";
+    const EXPECTED: &'static str = "a bound such as \"<100ms\" or \"2s\"";
+
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let bound = text.trim_start_matches(['<', '≤', '=']).trim();
+        Duration::parse(bound).map(Self)
+    }
+}
+
+text_value!(Within);
+
+/// How often something is done, such as `every 5 minutes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interval(pub Duration);
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "every {}", self.0)
+    }
+}
+
+impl Text for Interval {
+    const KIND: &'static str = "interval";
+    const EXPECTED: &'static str = "an interval such as \"every 5 minutes\" or \"30s\"";
+
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let length = text.strip_prefix("every ").unwrap_or(text).trim();
+        match length {
+            "second" | "minute" | "hour" | "day" => Duration::parse(&format!("1 {length}")),
+            _ => Duration::parse(length),
+        }
+        .map(Self)
+    }
+}
+
+text_value!(Interval);

@@ -11,6 +11,8 @@ mod guards;
 mod limit_mistakes;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod operations;
 mod practices;
 #[cfg(test)]
 mod reference;

@@ -99,9 +99,7 @@ fn a_list_with_a_broken_item_is_not_called_empty() {
 #[test]
 fn words_of_later_versions_are_refused_not_ignored() {
     for text in [
-        "degradation_tiers:\n  normal:\n    all_features: enabled\n",
         "alerts:\n  - name: x\n    condition: error_rate > 5%\n",
-        "health_endpoints:\n  /health/ready:\n    response_time: \"<500ms\"\n",
         "min_capacity: 2\ntarget_cpu: 70%\n",
     ] {
         let found = problems(text, Format::Yaml);

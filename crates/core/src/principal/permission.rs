@@ -40,6 +40,8 @@ permissions! {
     ReadOwnUsage = "read_own_usage";
     /// Reading how the process is doing.
     ReadStatus = "read_status";
+    /// Choosing a degradation tier and switching features.
+    WriteSwitches = "write_switches";
     /// Reading the configuration in force, secrets redacted.
     ReadConfig = "read_config";
     /// Listing API keys, without the keys themselves.

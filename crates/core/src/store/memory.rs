@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Error, Fate, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, UsageQuery,
+    Error, Fate, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, Switch,
+    Switches, UsageQuery,
 };
 use crate::budget::Amount;
 use crate::clock::UnixMillis;
@@ -26,6 +27,7 @@ pub fn open() -> Stores {
         ledger: Arc::new(MemoryLedger::default()),
         idempotency: Arc::new(MemoryIdempotency::default()),
         shared_journal: None,
+        switches: Arc::new(MemorySwitches::default()),
         lifecycle: Arc::new(NothingToClose),
     }
 }
@@ -36,6 +38,27 @@ struct NothingToClose;
 #[async_trait]
 impl Lifecycle for NothingToClose {
     async fn close(&self) {}
+}
+
+/// Switches in memory.
+#[derive(Debug, Default)]
+pub struct MemorySwitches(Mutex<BTreeMap<String, Switch>>);
+
+#[async_trait]
+impl Switches for MemorySwitches {
+    async fn set(&self, switch: Switch) -> Result<()> {
+        self.0.lock().insert(switch.name.clone(), switch);
+        Ok(())
+    }
+
+    async fn release(&self, name: &str) -> Result<()> {
+        self.0.lock().remove(name);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Switch>> {
+        Ok(self.0.lock().values().cloned().collect())
+    }
 }
 
 /// Keys in memory.

@@ -177,7 +177,7 @@ fn shown(status: u16, record: &KeyRecord, key: &ApiKey, now: UnixMillis) -> Answ
     answer
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The body is not right: {error}.")))
 }
@@ -186,7 +186,7 @@ fn invalid(message: String) -> Refusal {
     Refusal::new(Code::InvalidRequest, message)
 }
 
-fn failed(error: &Error) -> Refusal {
+pub(super) fn failed(error: &Error) -> Refusal {
     let refusal = match error {
         Error::NotFound { .. } => Refusal::new(Code::NotFound, "There is no key with this ID."),
         Error::AlreadyExists { .. } | Error::Conflict(_) => {

@@ -11,9 +11,11 @@ use seaworthy_core::code::Code;
 use seaworthy_core::principal::Principal;
 
 use crate::exchange::Exchange;
+use crate::features;
 use crate::health::Lifecycle;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
+use crate::stage::decode::Request;
 
 /// The right to be worked on; it returns when the exchange ends.
 #[derive(Debug)]
@@ -49,7 +51,12 @@ pub(crate) fn note_wishes(
 }
 
 /// Admits the request or says when to come back.
-pub(crate) fn admit(exchange: &mut Exchange, _caller: &Principal) -> Result<Admission, Refusal> {
+pub(crate) fn admit(
+    exchange: &mut Exchange,
+    caller: &Principal,
+    request: &Request,
+    headers: &HeaderMap,
+) -> Result<Admission, Refusal> {
     if exchange.gateway.health.lifecycle() == Lifecycle::Stopping {
         return Err(Refusal::new(
             Code::ShuttingDown,
@@ -57,6 +64,7 @@ pub(crate) fn admit(exchange: &mut Exchange, _caller: &Principal) -> Result<Admi
         )
         .retry_after(Duration::from_secs(1)));
     }
+    features::require(exchange, caller, request, headers)?;
     let limit = exchange.snapshot.max_concurrent_requests;
     let running = exchange.gateway.concurrent.fetch_add(1, Ordering::Relaxed);
     exchange.permit = Some(Permit(Arc::clone(&exchange.gateway.concurrent)));

@@ -184,7 +184,10 @@ impl Course<'_> {
 
     /// How long may still be waited, for whatever it is.
     fn remaining(&self, exchange: &Exchange) -> Duration {
-        let patience = self.settings.queue.max_wait;
+        let patience = match exchange.gateway.degradation.in_force().queues {
+            true => self.settings.queue.max_wait.max(TIER_PATIENCE),
+            false => self.settings.queue.max_wait,
+        };
         let left = patience.saturating_sub(exchange.waited);
         match exchange.deadline {
             Some(deadline) => left.min(deadline.saturating_duration_since(Instant::now())),
@@ -231,6 +234,9 @@ impl Course<'_> {
         next
     }
 }
+
+/// How long calls wait at least while a degradation tier has them queue.
+const TIER_PATIENCE: Duration = Duration::from_secs(60);
 
 fn bit(position: usize) -> u32 {
     u32::try_from(position)

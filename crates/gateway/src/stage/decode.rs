@@ -28,6 +28,26 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Reads the head of a body.
+    pub(crate) fn understand(asked: Asked, body: Bytes) -> Result<Self, Fault> {
+        let Asked {
+            operation,
+            in_path,
+            framing,
+            query,
+        } = asked;
+        let head = head(operation, in_path.as_ref(), &body)?;
+        Ok(Self {
+            operation,
+            head,
+            received: body.clone(),
+            body,
+            in_path,
+            framing,
+            query,
+        })
+    }
+
     /// Puts another body in the place of the caller's.
     pub(crate) fn replace_body(&mut self, body: Bytes) -> Result<(), Fault> {
         self.head = head(self.operation, self.in_path.as_ref(), &body)?;
@@ -52,31 +72,16 @@ pub(crate) async fn decode(
     asked: Asked,
     body: RequestBody,
 ) -> Result<Request, Refusal> {
-    let body = read(body).await?;
-    let Asked {
-        operation,
-        in_path,
-        framing,
-        query,
-    } = asked;
-    let head = head(operation, in_path.as_ref(), &body)?;
-    if head.previous_response_id.is_some() {
+    let request = Request::understand(asked, read(body).await?)?;
+    if request.head.previous_response_id.is_some() {
         // Answers are not kept here, and a provider's own are not the caller's to name.
         let message = "Answers are not stored, so that there is none to continue: send the whole \
                        conversation in `input`.";
         let param = "previous_response_id".to_owned();
         return Err(Refusal::new(Code::InvalidRequest, message).at(param));
     }
-    exchange.stream = head.stream;
-    Ok(Request {
-        operation,
-        head,
-        received: body.clone(),
-        body,
-        in_path,
-        framing,
-        query,
-    })
+    exchange.stream = request.head.stream;
+    Ok(request)
 }
 
 /// Reads a body within its limits.

@@ -113,6 +113,16 @@ pub(crate) async fn dispatch(
             .ok()
             .map(|response| response.status().as_u16()),
     );
+    exchange.gateway.degradation.note_attempt(
+        &target.provider.name,
+        result
+            .as_ref()
+            .ok()
+            .map(|response| response.status().as_u16()),
+        result.as_ref().ok().map(Response::headers),
+        sent.elapsed(),
+        exchange.gateway.clock.now(),
+    );
     match result {
         Ok(response) => {
             let first_byte = exchange.started.elapsed();

@@ -78,6 +78,7 @@ pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, 
     let Some(model) = exchange.snapshot.model(wanted).cloned() else {
         return Err(unknown(wanted, exchange));
     };
+    let model = instead_of(exchange, model);
     exchange.model = Some(Arc::clone(&model));
     let operation = request.operation;
     let plan = Plan {
@@ -119,6 +120,15 @@ fn way_to(target: &Target, operation: Operation) -> Option<Way> {
         Backend::Remote(remote) => Some(remote.dialect),
     };
     way(operation, provider)
+}
+
+/// The model that a degradation tier has asked instead, if it knows one.
+fn instead_of(exchange: &Exchange, model: Arc<Model>) -> Arc<Model> {
+    let in_force = exchange.gateway.degradation.in_force();
+    let instead = in_force.model_instead_of(&model.name);
+    instead
+        .and_then(|name| exchange.snapshot.model(name).cloned())
+        .unwrap_or(model)
 }
 
 /// The way to a provider of this dialect (`None`: the built-in model), if it can do this at all.

@@ -1,6 +1,8 @@
 //! How did it end? Runs exactly once for each exchange, when it is dropped: records the usage,
 //! counts, and writes the one line of the log.
 
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::code::Fault;
 use seaworthy_core::counters::Close;
 use seaworthy_core::ledger::Outcome;
 
@@ -11,6 +13,7 @@ use crate::open_call::OpenCall;
 /// Settles an exchange that has ended.
 pub(crate) fn settle(exchange: &mut Exchange) {
     let finished_at = exchange.gateway.clock.now();
+    note(exchange, finished_at);
     count(exchange);
     exchange.gateway.log.write(exchange, finished_at);
     if let Some(call) = exchange.call.take() {
@@ -36,6 +39,19 @@ pub(crate) fn settle_attempt(exchange: &mut Exchange, status: u16) {
     exchange.first_byte = None;
     exchange.upstream_request_id = None;
     exchange.dropped.clear();
+}
+
+/// Notes model calls for the degradation tiers: what went wrong other than by the caller.
+fn note(exchange: &Exchange, finished_at: UnixMillis) {
+    if exchange.operation().is_none() {
+        return;
+    }
+    let is_failure = exchange
+        .code
+        .is_some_and(|code| code.fault() != Fault::Caller && exchange.status >= 500)
+        || (exchange.outcome == Outcome::Failure && exchange.status == 200);
+    let window = &exchange.gateway.degradation.window;
+    window.note_request(finished_at, is_failure);
 }
 
 fn count(exchange: &Exchange) {

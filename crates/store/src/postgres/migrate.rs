@@ -28,7 +28,12 @@ macro_rules! migrations {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: &[Migration] = migrations!["0001_keys", "0002_ledger", "0003_idempotency"];
+const MIGRATIONS: &[Migration] = migrations![
+    "0001_keys",
+    "0002_ledger",
+    "0003_idempotency",
+    "0004_switches"
+];
 
 const RECORD: &str = "
     CREATE TABLE IF NOT EXISTS schema_migrations (

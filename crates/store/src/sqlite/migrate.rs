@@ -33,6 +33,7 @@ pub(super) const MIGRATIONS: &[Migration] = migrations![
     "0004_identity",
     "0005_attribution",
     "0006_idempotency",
+    "0007_switches",
 ];
 
 const CREATE_RECORD: &str = "

@@ -4,6 +4,7 @@ pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod lifecycle;
+pub(crate) mod switches;
 
 /// Makes a test of every statement for one back end, a function of `backends`. A statement that is
 /// missing from the list is reported by the compiler as never used.
@@ -58,6 +59,10 @@ macro_rules! conformance {
                 a_lease_is_renewed_by_its_owner_only,
                 what_has_expired_is_not_known_and_is_deleted_in_batches,
                 of_many_that_begin_at_once_one_is_new,
+            );
+            $crate::suite::tests!($backend, switches:
+                the_last_one_counts_and_all_are_listed_by_name,
+                letting_go_leaves_the_others,
             );
             $crate::suite::tests!($backend, lifecycle:
                 closing_again_does_nothing,

@@ -51,7 +51,10 @@ async fn every_role_gets_exactly_where_the_matrix_says() {
     let mut wrong = Vec::new();
     for (route, cells) in lines() {
         let (method, path) = route.split_once(' ').unwrap();
-        let path = path.replace("{model}", "gpt").replace("{id}", "no-such");
+        let path = path
+            .replace("{model}", "gpt")
+            .replace("{id}", "no-such")
+            .replace("{name}", "no-such");
         for ((caller, key), expected) in CALLERS.iter().zip(&keys).zip(cells) {
             let call = app.call(method.parse::<Method>().unwrap(), &path);
             let call = match key {

@@ -1,0 +1,170 @@
+//! Asking one dependency whether it is well.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use seaworthy_config::{BaseUrl, DependencyCheck, Probe};
+use seaworthy_core::dialect::Dialect;
+use seaworthy_edge::client::{Origin, Timeouts, Upstream};
+
+use serde_json::json;
+
+use crate::gateway::Gateway;
+use crate::internal_call;
+use crate::refusal::chain;
+use crate::routes::Operation;
+use crate::snapshot::Snapshot;
+
+/// `Ok(None)`: it is well. `Ok(Some(_))`: there is nothing to ask, and why.
+type Answer = Result<Option<String>, Trouble>;
+
+/// What is wrong with a dependency.
+pub(super) struct Trouble {
+    /// For anyone who may read `/health/deep`: no addresses, no paths, no names of ours.
+    pub(super) told: String,
+    /// For the log.
+    pub(super) cause: String,
+}
+
+impl Trouble {
+    fn new(told: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self {
+            told: told.into(),
+            cause: cause.into(),
+        }
+    }
+
+    fn of(error: &dyn std::error::Error) -> Self {
+        Self::new("does not answer", chain(error))
+    }
+}
+
+pub(super) async fn ask(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    dependency: &DependencyCheck,
+) -> Answer {
+    match dependency.check {
+        Probe::Database => {
+            let answered = gateway.stores.keys.generation().await;
+            answered.map(|_| None).map_err(|error| Trouble::of(&error))
+        }
+        Probe::SharedState => {
+            let answered = gateway.counters.snapshot(&[]).await;
+            answered.map(|_| None).map_err(|error| Trouble::of(&error))
+        }
+        Probe::Secrets => secrets(gateway, snapshot),
+        Probe::Head => heads(gateway, dependency).await,
+        Probe::MinimalCall => minimal_calls(gateway, snapshot, dependency).await,
+    }
+}
+
+fn secrets(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
+    let unreadable = gateway.unreadable_secrets(&snapshot.loaded.config);
+    match unreadable.is_empty() {
+        true => Ok(None),
+        false => Err(Trouble::new(
+            format!("{} cannot be read", unreadable.len()),
+            unreadable.join(", "),
+        )),
+    }
+}
+
+async fn heads(gateway: &Gateway, dependency: &DependencyCheck) -> Answer {
+    if dependency.urls.is_empty() {
+        return Ok(Some("no `urls` are configured".to_owned()));
+    }
+    for url in &dependency.urls {
+        head(gateway, url, dependency.timeout.into()).await?;
+    }
+    Ok(None)
+}
+
+/// Any answer below 500 says that somebody is there.
+async fn head(
+    gateway: &Gateway,
+    url: &BaseUrl,
+    timeout: std::time::Duration,
+) -> Result<(), Trouble> {
+    let url = url.to_string();
+    let origin = Origin::parse(&url).map_err(|error| Trouble::of(&error))?;
+    let target = origin.target("").map_err(|error| Trouble::of(&error))?;
+    let upstream = Upstream::new(origin, Arc::clone(gateway.dial()), 0);
+    let mut request = Request::new(Full::new(Bytes::new()));
+    *request.method_mut() = Method::HEAD;
+    *request.uri_mut() = target.into();
+    request
+        .headers_mut()
+        .insert(http::header::HOST, upstream.host());
+    let timeouts = Timeouts {
+        connect: timeout,
+        first_byte: timeout,
+        first_token: None,
+        between_chunks: timeout,
+        total: timeout,
+        deadline: None,
+    };
+    let answer = upstream.send(request, timeouts).await;
+    match answer.map(|response| response.status().as_u16()) {
+        Ok(status) if status < 500 => Ok(()),
+        Ok(status) => {
+            let told = format!("answers with status {status}");
+            Err(Trouble::new(told, url))
+        }
+        Err(error) => Err(Trouble::new(
+            "does not answer",
+            format!("{url}: {}", chain(&error)),
+        )),
+    }
+}
+
+async fn minimal_calls(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    dependency: &DependencyCheck,
+) -> Answer {
+    let models = match dependency.models.is_empty() {
+        false => dependency.models.clone(),
+        true => one_model_a_provider(snapshot),
+    };
+    if models.is_empty() {
+        return Ok(Some("no model is configured".to_owned()));
+    }
+    for model in models {
+        let body = json!({
+            "model": model,
+            "messages": [{"role": "user", "content": "ping"}],
+            "max_tokens": 1,
+        });
+        let operation = Operation::Chat(Dialect::OpenAiChat);
+        let caller = internal_call::principal(USER);
+        let body = body.to_string().into();
+        let (status, _) = internal_call::call(gateway, caller, operation, body).await;
+        if status != 200 {
+            let told = format!("a call of `{model}` ends with status {status}");
+            return Err(Trouble::new(told.clone(), told));
+        }
+    }
+    Ok(None)
+}
+
+/// The user that minimal calls are accounted to.
+const USER: &str = "health";
+
+/// The first model whose preferred target is at each provider.
+fn one_model_a_provider(snapshot: &Snapshot) -> Vec<String> {
+    let model_of = |name: &str| {
+        let mut models = snapshot.models.iter();
+        models.find(|model| {
+            let preferred = model.targets.first();
+            preferred.is_some_and(|target| target.provider.name == name)
+        })
+    };
+    let providers = snapshot.providers.iter();
+    providers
+        .filter_map(|provider| model_of(&provider.name))
+        .map(|model| model.name.to_string())
+        .collect()
+}

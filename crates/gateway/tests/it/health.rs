@@ -1,0 +1,284 @@
+//! Health says what is true, quickly, and what the configuration asks it to look at.
+
+use std::time::Duration;
+
+use http::Method;
+use seaworthy_core::dialect::{Dialect, Family};
+use serde_json::{Value, json};
+
+use crate::support::app::TestApp;
+use crate::support::client::Answer;
+use crate::support::wire::{http, json_response, path, reply, request, usage_object};
+
+const CHAT: Dialect = Dialect::OpenAiChat;
+
+async fn seconds(app: &TestApp, count: u64) {
+    for _ in 0..count {
+        app.clock.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn deep(app: &TestApp) -> (u16, Value) {
+    let answer = app.get("/health/deep").send().await;
+    (answer.status, answer.json())
+}
+
+async fn post(app: &TestApp, key: &str, target: &str, body: Value) -> Answer {
+    let call = app.call(Method::POST, target).key(key);
+    call.body(body.to_string()).send().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_is_looked_at_in_the_background_without_a_configuration() {
+    let app = TestApp::start().await;
+    seconds(&app, 1).await;
+    let (status, body) = deep(&app).await;
+    assert_eq!((status, &body["status"]), (200, &json!("ok")), "{body}");
+    for dependency in ["database", "shared_state"] {
+        assert_eq!(body["dependencies"][dependency]["status"], "ok", "{body}");
+    }
+    assert_eq!(body["degradation"]["tier"], "normal");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_database_fails_deep_health_and_comes_back() {
+    let app = TestApp::builder()
+        .sections(
+            "[dependency_checks.db]\ncheck = \"SELECT 1\"\ntimeout = \"1s\"\ncritical = true\n",
+        )
+        .start()
+        .await;
+    seconds(&app, 1).await;
+    app.keys_outage.set(true);
+    seconds(&app, 11).await;
+    let (status, body) = deep(&app).await;
+    assert_eq!(
+        (status, &body["status"]),
+        (503, &json!("unavailable")),
+        "{body}"
+    );
+    let db = &body["dependencies"]["db"];
+    assert_eq!(
+        (&db["status"], &db["critical"]),
+        (&json!("failing"), &json!(true))
+    );
+    assert!(
+        !body.to_string().contains("taken away on purpose"),
+        "{body}"
+    );
+    assert!(
+        app.metrics()
+            .await
+            .contains("seaworthy_dependency_up{dependency=\"db\"} 0\n")
+    );
+    app.keys_outage.set(false);
+    seconds(&app, 11).await;
+    assert_eq!(deep(&app).await.0, 200);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_critical_degrades_and_does_not_fail() {
+    let app = TestApp::builder()
+        .sections("[dependency_checks.db]\ncheck = \"SELECT 1\"\n")
+        .start()
+        .await;
+    app.keys_outage.set(true);
+    seconds(&app, 11).await;
+    let (status, body) = deep(&app).await;
+    assert_eq!(
+        (status, &body["status"]),
+        (200, &json!("degraded")),
+        "{body}"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_looks_at_what_the_configuration_says() {
+    let app = TestApp::builder()
+        .sections(
+            "[health_endpoints.\"/health/ready\"]\npurpose = \"Readiness for traffic\"\n\
+             checks = [\"database_connected\", \"cache_available\", \"api_key_valid\"]\n\
+             response_time = \"<500ms\"\n",
+        )
+        .start()
+        .await;
+    let ready = app.get("/health/ready").send().await;
+    assert_eq!(ready.status, 200);
+    let body = ready.json();
+    assert_eq!(body["purpose"], "Readiness for traffic");
+    assert_eq!(body["response_time_target_ms"], 500);
+    let names: Vec<&str> = body["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "accepting_requests",
+            "database_connected",
+            "cache_available",
+            "api_key_valid"
+        ]
+    );
+    // The provider refuses the gateway's own key: told, and no reason to take every replica out.
+    let headers = [("content-type", "application/json")];
+    app.upstream
+        .will_send(http(401, &headers, r#"{"error": {"message": "No."}}"#));
+    app.post(path(CHAT), request(CHAT, false, &json!({})))
+        .send()
+        .await;
+    let ready = app.get("/health/ready").send().await;
+    assert_eq!(ready.status, 200);
+    let check = &ready.json()["checks"][3];
+    assert_eq!(check["status"], "degraded");
+    assert_eq!(check["detail"], "credentials were refused by: openai");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deep_health_shows_quotas_and_the_share_of_successes() {
+    let app = TestApp::start().await;
+    for _ in 0..5 {
+        let body = reply(CHAT, false, &usage_object(CHAT)).to_string();
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-ratelimit-remaining-requests", "41"),
+        ];
+        app.upstream.will_send(http(200, &headers, &body));
+        app.post(path(CHAT), request(CHAT, false, &json!({})))
+            .send()
+            .await;
+    }
+    let (_, body) = deep(&app).await;
+    assert_eq!(body["providers"]["openai"]["quota_remaining"], 41, "{body}");
+    assert_eq!(body["providers"]["openai"]["last_status"], 200);
+    let details = body["checks"].to_string();
+    assert!(
+        details.contains("100% of the requests of the last minute succeeded"),
+        "{details}"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn operators_choose_tiers_and_switch_features_over_http() {
+    let app = TestApp::builder()
+        .sections(
+            "[degradation_tiers.maintenance]\ntrigger = \"Manual activation\"\n\
+             action = \"Read-only mode\"\n[features.search]\n",
+        )
+        .start()
+        .await;
+    let refused = post(
+        &app,
+        &app.user_key,
+        "/admin/v1/tier",
+        json!({"tier": "maintenance"}),
+    )
+    .await;
+    refused.assert_error(Family::OpenAi, 403, "permission_denied");
+    let unknown = post(
+        &app,
+        &app.admin_key,
+        "/admin/v1/tier",
+        json!({"tier": "degraded_7"}),
+    )
+    .await;
+    unknown.assert_error(Family::OpenAi, 400, "invalid_request");
+
+    let chosen = post(
+        &app,
+        &app.admin_key,
+        "/admin/v1/tier",
+        json!({"tier": "maintenance"}),
+    )
+    .await;
+    assert_eq!(
+        (chosen.status, &chosen.json()["tier"]),
+        (200, &json!("maintenance"))
+    );
+    assert_eq!(chosen.json()["manual"], true);
+    let call = app.post(path(CHAT), request(CHAT, false, &json!({"model": "echo"})));
+    call.send()
+        .await
+        .assert_error(Family::OpenAi, 503, "maintenance");
+    let freed = post(
+        &app,
+        &app.admin_key,
+        "/admin/v1/tier",
+        json!({"tier": null}),
+    )
+    .await;
+    assert_eq!(freed.json()["tier"], "normal");
+
+    let off = post(
+        &app,
+        &app.admin_key,
+        "/admin/v1/features/search",
+        json!({"enabled": false}),
+    );
+    assert_eq!(off.await.json()["switched"], false);
+    let listed = app
+        .get("/v1/features")
+        .key(&app.user_key)
+        .send()
+        .await
+        .json();
+    assert_eq!(
+        listed["data"],
+        json!([{"name": "search", "enabled": false, "critical": true, "reason": "switched_off"}])
+    );
+    let nothing = post(
+        &app,
+        &app.admin_key,
+        "/admin/v1/features/no",
+        json!({"enabled": true}),
+    );
+    nothing.await.assert_error(Family::OpenAi, 404, "not_found");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minimal_call_is_accounted_for_like_any_other() {
+    let app = TestApp::builder()
+        .sections(
+            "[dependency_checks.llm_api]\ncheck = \"test request with minimal tokens\"\n\
+             timeout = \"5s\"\ncritical = true\nmodels = [\"gpt\"]\n",
+        )
+        .start()
+        .await;
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &usage_object(CHAT))));
+    // The one at the start has met nobody; the next comes in five minutes.
+    seconds(&app, 301).await;
+    let (status, body) = deep(&app).await;
+    assert_eq!(body["dependencies"]["llm_api"]["status"], "ok", "{body}");
+    assert_eq!(status, 200);
+    let settled = app.only_settlement().await;
+    assert_eq!(&*settled.user_id, "health");
+    let seen = app.upstream.received();
+    let sent: Value = serde_json::from_slice(&seen[0].body).unwrap();
+    assert_eq!(sent["max_tokens"], 1);
+    // Not again before its time has come; then the provider is away.
+    app.upstream.will_send(http(
+        503,
+        &[
+            ("content-type", "application/json"),
+            ("x-should-retry", "false"),
+        ],
+        "{}",
+    ));
+    seconds(&app, 301).await;
+    let (status, body) = deep(&app).await;
+    assert_eq!(
+        (status, &body["dependencies"]["llm_api"]["status"]),
+        (503, &json!("failing"))
+    );
+    app.finish().await;
+}
