@@ -30,6 +30,7 @@ pub(crate) fn principal(user: &str) -> Principal {
         roles: vec![Role::User],
         scopes: Scopes::default(),
         session: None,
+        environment: None,
     })
 }
 
