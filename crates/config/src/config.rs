@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, User};
 pub use self::cache::{Cache, CacheScope, Idempotency};
 pub use self::costs::{
-    Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LongPrice, ModelPrice,
-    RequestCaps, SpendLimits, UnknownPricePolicy,
+    Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LastAnswers, LongPrice,
+    ModelPrice, RequestCaps, SpendLimits, UnknownPricePolicy,
 };
 pub use self::degradation::{AllFeatures, DegradationTiers, Feature, Tier};
 pub use self::guard_rules::{
@@ -43,7 +43,7 @@ pub use self::resilience::{
 };
 pub use self::server::Server;
 pub use self::state::{OnLoss, SharedState, Storage};
-use crate::value::{Listen, Target};
+use crate::value::{Listen, Target, Usd};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +79,9 @@ pub struct Config {
     /// What models cost, in dollars per million tokens, as `provider/model`; a `*` at the end stands
     /// for any ending. They go before the prices that are built in.
     pub prices: BTreeMap<String, ModelPrice>,
+    /// What a call of a tool costs, in dollars, by the name of the tool, whether the caller runs it or
+    /// the provider. It is charged when a model's answer calls the tool.
+    pub tool_prices: BTreeMap<String, Usd>,
     /// The agent that the gateway stands in front of.
     pub agent: Agent,
     /// What is checked in requests before they leave.

@@ -27,8 +27,8 @@ pub use compile::tiers::{CompiledTier, MAINTENANCE, NORMAL, Tiers, tiers};
 pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
     Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
-    CostConfig, CostControls, CustomRole, Headers, LimitTable, Limits, LogFormat, LogLevel,
-    Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderApi, ProviderKind,
+    CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable, Limits, LogFormat,
+    LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderApi, ProviderKind,
     ProviderTimeouts, RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage,
     UnknownPricePolicy,
 };

@@ -2,7 +2,7 @@
 //! errors: a control that is configured and not enforced is worse than none.
 
 /// Sections and keys, with what is going to read them.
-const SECTIONS: [(&str, &str); 31] = [
+const SECTIONS: [(&str, &str); 29] = [
     ("cost_dashboard", "the dashboard"),
     ("alerts", "alerting"),
     ("audit_log", "the audit log"),
@@ -31,9 +31,7 @@ const SECTIONS: [(&str, &str); 31] = [
     ("agent.tools", "the agent runtime"),
     ("agent.workflows", "the agent runtime"),
     ("agent.security.auth", "authentication"),
-    ("agent.security.rate_limit.fallback_to_session", "sessions"),
     ("agent.security.rate_limit.redis", "shared state"),
-    ("agent.security.rate_limit.require_user_id", "sessions"),
 ];
 
 /// Choices of an enumeration, by its name.

@@ -11,6 +11,7 @@ use crate::price::Extras;
 use crate::usage::Usage;
 
 mod group;
+pub mod report;
 
 pub use group::{Coordinates, GroupBy};
 

@@ -5,7 +5,7 @@
 
 mod list;
 
-pub use list::{LoadError, PriceList, Source};
+pub use list::{LoadError, PriceList, Source, undated};
 
 use crate::money::Micros;
 use crate::usage::Usage;

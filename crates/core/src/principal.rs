@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+/// The user of callers that need no key.
+pub const ANONYMOUS: &str = "anonymous";
+
 pub mod permission;
 pub mod scope;
 
@@ -179,7 +182,7 @@ impl Principal {
         Self::new(Identity {
             credential: Credential::None,
             key_id: "none".into(),
-            user_id: "anonymous".into(),
+            user_id: ANONYMOUS.into(),
             team_id: None,
             roles: vec![Role::Admin],
             scopes: Scopes::default(),

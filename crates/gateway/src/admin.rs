@@ -46,6 +46,12 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
         "storage": {"backend": gateway.stores.backend, "status": store},
         "keys": gateway.survey.status(),
         "issuers": snapshot.issuers.iter().map(|issuer| issuer.status(gateway.clock.now())).collect::<Vec<_>>(),
+        "limits": {
+            "rate_limits": snapshot.limits.policy.rates.len() + snapshot.limits.policy.slots.len(),
+            "budgets": snapshot.limits.policy.budgets.len(),
+            "unknown_price": snapshot.limits.unknown_price.as_str(),
+            "unpriced_targets": snapshot.unpriced_targets(),
+        },
         "requests_in_flight": gateway.running_calls(),
         "targets": targets(snapshot),
         "ledger": {

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use seaworthy_core::code::Code;
-use seaworthy_core::dialect::Family;
+use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::ledger::{Attribution, Outcome};
 use seaworthy_core::principal::{Principal, scope};
 use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
 use seaworthy_llm::Loss;
+use seaworthy_llm::usage::{Piece, pieces_of_reply};
 
 use crate::gateway::Gateway;
 use crate::guards::guarding::Guarding;
@@ -80,6 +81,8 @@ pub(crate) struct Exchange {
     pub(crate) verdicts: Verdicts,
     /// How the caller stands under its limits.
     pub(crate) limit_headers: HeaderMap,
+    /// The bound of the output, where it is lower than the caller's own.
+    pub(crate) shortened_to: Option<u64>,
     pub(crate) permit: Option<Permit>,
     pub(crate) call: Option<OpenCall>,
     /// What remembered answers had to do with it.
@@ -135,6 +138,7 @@ impl Exchange {
             guarding: None,
             verdicts: Verdicts::default(),
             limit_headers: HeaderMap::new(),
+            shortened_to: None,
             permit: None,
             call: None,
             cache: None,
@@ -224,6 +228,25 @@ impl Exchange {
     /// Size of the request, to estimate its tokens should the provider not say.
     pub(crate) fn input_bytes(&self) -> usize {
         self.call.as_ref().map_or(0, OpenCall::input_bytes)
+    }
+
+    /// Whether anything in the answer may be paid for by the piece.
+    pub(crate) fn counts_pieces(&self) -> bool {
+        self.call.as_ref().is_some_and(OpenCall::counts_pieces)
+    }
+
+    /// Notes what the answer brings that is paid for by the piece.
+    pub(crate) fn note_pieces(&mut self, found: &[Piece]) {
+        if let Some(call) = &mut self.call {
+            call.note_pieces(found);
+        }
+    }
+
+    /// As [`Self::note_pieces`], for a whole answer.
+    pub(crate) fn note_pieces_of(&mut self, dialect: Dialect, reply: &[u8]) {
+        if self.counts_pieces() {
+            self.note_pieces(&pieces_of_reply(dialect, reply));
+        }
     }
 
     /// Notes that the provider's answer is complete and what it used, before its end is sent on.

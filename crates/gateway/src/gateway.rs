@@ -10,6 +10,7 @@ use seaworthy_config::{Loaded, Secret, SecretRef, SecretSource};
 use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::Counters;
+use seaworthy_core::ledger::Settlement;
 use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
@@ -27,7 +28,9 @@ use crate::metrics::Metrics;
 use crate::request_log::{RequestLog, Style};
 use crate::resilience::gate::Gates;
 use crate::snapshot::{CompileError, Snapshot, Tools};
+use crate::spend::{Spend, Unusual};
 use crate::stage::recall::idempotent::{HeldKeys, keep_house};
+use crate::stage::reserve::KnownInputs;
 
 /// What the data plane is built from.
 pub struct Dependencies {
@@ -73,6 +76,8 @@ pub struct Gateway {
     deployment: String,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) intents: Arc<IntentSharer>,
+    pub(crate) known_inputs: Arc<KnownInputs>,
+    pub(crate) spend: Arc<Spend>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
     pub(crate) log: RequestLog,
@@ -158,6 +163,8 @@ impl Gateway {
             held_keys: Arc::default(),
             deployment,
             journal,
+            known_inputs: Arc::default(),
+            spend: Arc::default(),
             health: Health::default(),
             degradation: Degradation::new(now),
             deep_health: DeepHealth::default(),
@@ -265,7 +272,10 @@ impl Gateway {
                 tokio::time::sleep(KEY_REFRESH_INTERVAL).await;
             }
         };
-        let ledger = self.ledger.write_to(Arc::clone(&self.stores.ledger));
+        let ledger = Arc::clone(&self.stores.ledger);
+        let ledger = self
+            .ledger
+            .write_to(ledger, |settled| self.note_spend(settled));
         tokio::join!(
             keys,
             ledger,
@@ -299,6 +309,30 @@ impl Gateway {
         self.secrets.resolve(reference).ok()
     }
 
+    fn note_spend(&self, settled: &[Settlement]) {
+        for unusual in self.spend.note(settled) {
+            self.warn_of(&unusual);
+        }
+    }
+
+    /// Tells of an hour in which a user spends more than twice as much as it usually does.
+    fn warn_of(&self, unusual: &Unusual) {
+        self.metrics.unusual_spend.inc();
+        let Unusual {
+            user,
+            unit,
+            hour,
+            baseline,
+        } = unusual;
+        tracing::warn!(
+            user = &**user,
+            unit,
+            hour,
+            baseline,
+            "a user spends more in this hour than twice its own baseline"
+        );
+    }
+
     /// Raises the budgets to what the ledger knows was spent. Called before the first request, and
     /// after a reload, which may have added budgets. It never lowers one.
     ///
@@ -307,7 +341,7 @@ impl Gateway {
     pub async fn restore_budgets(&self) -> seaworthy_core::store::Result<()> {
         let snapshot = self.snapshot();
         let (policy, now) = (&snapshot.limits.policy, self.clock.now());
-        crate::limits::restore(policy, &*self.stores.ledger, &*self.counters, now).await
+        crate::budgets::restore(policy, &*self.stores.ledger, &*self.counters, now).await
     }
 
     /// Model calls that are being worked on.
@@ -330,7 +364,12 @@ impl Gateway {
 
     /// Writes what the ledger does not have yet. Returns how many settlements could not be written.
     pub async fn flush(&self, timeout: Duration) -> usize {
-        let unwritten = self.ledger.flush(&self.stores.ledger, timeout).await;
+        let unwritten = self
+            .ledger
+            .flush(&self.stores.ledger, timeout, |settled| {
+                self.note_spend(settled);
+            })
+            .await;
         // What cannot be told now is settled by the other replicas, from the ledger.
         if let Err(error) = self.counters.flush().await {
             let cause = crate::refusal::chain(&error);

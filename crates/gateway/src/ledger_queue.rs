@@ -72,14 +72,15 @@ impl LedgerQueue {
         self.0.settled.lock().len()
     }
 
-    /// Writes settlements to the ledger until the future is dropped.
-    pub async fn write_to(&self, ledger: Arc<dyn Ledger>) {
+    /// Writes settlements to the ledger until the future is dropped, and shows each batch that was
+    /// written to `written`.
+    pub async fn write_to(&self, ledger: Arc<dyn Ledger>, written: impl Fn(&[Settlement])) {
         loop {
             self.0.work.notified().await;
             // Let a batch gather: one transaction for many calls.
             tokio::time::sleep(WRITE_INTERVAL).await;
             while self.unwritten() > 0 {
-                if !self.write_batch(&ledger).await {
+                if !self.write_batch(&ledger, &written).await {
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
@@ -87,10 +88,15 @@ impl LedgerQueue {
     }
 
     /// Writes what is left, giving up after `timeout`. Returns what could not be written.
-    pub async fn flush(&self, ledger: &Arc<dyn Ledger>, timeout: Duration) -> usize {
+    pub async fn flush(
+        &self,
+        ledger: &Arc<dyn Ledger>,
+        timeout: Duration,
+        written: impl Fn(&[Settlement]),
+    ) -> usize {
         let write_all = async {
             while self.unwritten() > 0 {
-                if !self.write_batch(ledger).await {
+                if !self.write_batch(ledger, &written).await {
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
@@ -101,10 +107,15 @@ impl LedgerQueue {
 
     /// Writes one batch. On failure, or when the future is dropped, it stays first in the queue;
     /// what was written all the same keeps its first settlement.
-    async fn write_batch(&self, ledger: &Arc<dyn Ledger>) -> bool {
+    async fn write_batch(
+        &self,
+        ledger: &Arc<dyn Ledger>,
+        written: &impl Fn(&[Settlement]),
+    ) -> bool {
         let batch = Batch::take(self);
         match ledger.settle(Arc::clone(&batch.settlements)).await {
             Ok(()) => {
+                written(&batch.settlements);
                 batch.written();
                 true
             }

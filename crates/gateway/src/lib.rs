@@ -7,6 +7,7 @@
 
 mod admin;
 mod auth_token;
+mod budgets;
 mod deep_health;
 mod degradation;
 mod echo;
@@ -27,16 +28,19 @@ mod limits;
 mod metrics;
 mod models;
 mod open_call;
+mod pieces;
 mod pipeline;
 mod provider;
 mod refusal;
 mod reply;
+mod reports;
 mod request_log;
 mod resilience;
 mod routes;
 mod service;
 mod shared_state;
 mod snapshot;
+mod spend;
 mod stage;
 mod translate;
 
@@ -47,6 +51,6 @@ pub use keyring::KeyRing;
 pub use ledger_queue::LedgerQueue;
 pub use metrics::{Metrics, StoreMetrics};
 pub use request_log::{RequestLog, Style};
-pub use routes::route_names;
+pub use routes::{model_route_names, route_names};
 pub use service::{DataPlane, Plane, render_refusal};
 pub use snapshot::{CompileError, Snapshot};

@@ -4,18 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use seaworthy_core::budget::{self, Amount, Window};
-use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::counters::{AccountKey, Counters};
-use seaworthy_core::ledger::{GroupBy, UsageTotal};
-use seaworthy_core::limit::policy::{Attributes, Bound, BudgetRule, Demand, Policy, Scope};
+use seaworthy_config::{Config, LastAnswers};
+use seaworthy_core::budget::Amount;
+use seaworthy_core::limit::policy::{Attributes, Bound, Demand, Policy, Scope};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::{self, Extent, Price, UnknownPrice, Unpriced};
 use seaworthy_core::principal::Principal;
-use seaworthy_core::store::{self, Ledger, UsageQuery};
 use seaworthy_core::usage::Usage;
 
 use crate::exchange::Exchange;
+use crate::pieces::{PiecePrices, ToolPrices};
 
 /// Most combinations of caller, model and operation whose rules are remembered.
 const CAPACITY: usize = 4_096;
@@ -24,7 +22,12 @@ const CAPACITY: usize = 4_096;
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) policy: Arc<Policy>,
-    unknown_price: UnknownPrice,
+    pub(crate) unknown_price: UnknownPrice,
+    /// Whether an answer is shortened where a budget is nearly used up.
+    pub(crate) may_shorten: bool,
+    pub(crate) tool_prices: Arc<ToolPrices>,
+    /// Whether callers that need no key are refused.
+    pub(crate) requires_user: bool,
     counts_by: CountsBy,
     bounds: Cache<BoundKey, Arc<Bound>>,
 }
@@ -51,6 +54,15 @@ struct BoundKey {
     session: Option<Arc<str>>,
 }
 
+/// What of a request decides which prices can apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// It asks the provider to cache what it sends.
+    pub(crate) writes_cache: bool,
+    /// It sends or asks for audio.
+    pub(crate) has_audio: bool,
+}
+
 /// What a call is going to be charged with.
 #[derive(Debug, Clone)]
 pub(crate) struct Charge {
@@ -58,6 +70,8 @@ pub(crate) struct Charge {
     pub(crate) price: Option<Price>,
     /// What each call costs that has no price.
     pub(crate) flat: Micros,
+    /// What is paid for by the piece.
+    pub(crate) pieces: PiecePrices,
 }
 
 impl Charge {
@@ -70,11 +84,12 @@ impl Charge {
     }
 
     /// The most that it can cost.
-    pub(crate) fn worst_case(&self, usage: &Usage) -> Micros {
+    pub(crate) fn worst_case(&self, usage: &Usage, sent: Sent) -> Micros {
         let extent = Extent {
             max_input_tokens: usage.total_input(),
             max_output_tokens: usage.output_tokens,
-            writes_cache: true,
+            writes_cache: sent.writes_cache,
+            has_audio: sent.has_audio,
             attempts: 1,
             ..Extent::default()
         };
@@ -86,17 +101,25 @@ impl Charge {
 }
 
 impl Limits {
-    pub(crate) fn new(policy: Policy, unknown_price: UnknownPrice) -> Self {
+    pub(crate) fn new(policy: Policy, config: &Config) -> Self {
         let by = |wanted| scopes(&policy).any(|scope| scope == wanted);
         let counts_by = CountsBy {
             ip: by(Scope::Ip),
             agent: by(Scope::Agent),
-            session: by(Scope::Session),
+            session: by(Scope::Session) || by(Scope::UserOrSession),
         };
+        let controls = &config.cost_controls;
+        let tools = config.tool_prices.iter();
+        let tools = tools.map(|(name, price)| (name.clone(), price.micros()));
+        let tools = ToolPrices::new(tools.collect(), controls.reserved_tool_calls.get());
+        let agents = &config.agent.security.rate_limit;
         Self {
             counts_by,
             policy: Arc::new(policy),
-            unknown_price,
+            unknown_price: seaworthy_config::unknown_price(config),
+            may_shorten: controls.last_answers == LastAnswers::Shorten,
+            tool_prices: Arc::new(tools),
+            requires_user: agents.enabled && agents.require_user_id,
             bounds: Cache::new(CAPACITY),
         }
     }
@@ -141,15 +164,21 @@ impl Limits {
 
     /// How a call of a model with or without a price is charged; `None` if it must not leave.
     pub(crate) fn charge(&self, price: Option<&Price>, bound: &Bound) -> Option<Charge> {
+        let pieces = PiecePrices::of(&self.tool_prices, price);
         if let Some(price) = price {
             return Some(Charge {
                 price: Some(*price),
                 flat: Micros::ZERO,
+                pieces,
             });
         }
         match self.unknown_price.decide(bound.draws_on_money()) {
             Unpriced::Refused => None,
-            Unpriced::Flagged(flat) => Some(Charge { price: None, flat }),
+            Unpriced::Flagged(flat) => Some(Charge {
+                price: None,
+                flat,
+                pieces,
+            }),
         }
     }
 }
@@ -169,97 +198,4 @@ pub(crate) fn demand(usage: &Usage, cost: Micros) -> Demand {
         amount: Amount { tokens, cost },
         rate_tokens: tokens,
     }
-}
-
-/// Raises the budgets of the windows that are running to what the ledger knows was spent in them.
-pub(crate) async fn restore(
-    policy: &Arc<Policy>,
-    ledger: &dyn Ledger,
-    counters: &dyn Counters,
-    now: UnixMillis,
-) -> store::Result<()> {
-    let mut spent = Vec::new();
-    for rule in &policy.budgets {
-        let window = policy.calendar.window(rule.window, now);
-        let (by, is_global) = match rule.subjects.scope {
-            Scope::Global => (GroupBy::Operation, true),
-            Scope::Key => (GroupBy::Key, false),
-            Scope::User => (GroupBy::User, false),
-            Scope::Model => (GroupBy::Model, false),
-            Scope::Operation => (GroupBy::Operation, false),
-            Scope::Team => (GroupBy::Team, false),
-            Scope::Agent => (GroupBy::Agent, false),
-            Scope::Session => (GroupBy::Session, false),
-            // No budget can be kept by address.
-            Scope::Ip => continue,
-        };
-        let query = UsageQuery {
-            by,
-            since: Some(window.start),
-            until: None,
-        };
-        let totals = ledger.usage(query).await?;
-        let in_unit = |total: &UsageTotal| match rule.unit {
-            budget::Unit::Tokens => total.tokens(),
-            budget::Unit::Micros => total.cost.0,
-        };
-        if is_global {
-            let sum = totals.iter().map(in_unit).fold(0, u64::saturating_add);
-            spent.extend(account(policy, rule, "all", window).map(|account| (account, sum)));
-        } else {
-            // Without a name, no rule of the scope has counted the call.
-            let named = totals.iter().filter(|total| !total.group.is_empty());
-            spent.extend(named.filter_map(|total| {
-                let account = account(policy, rule, &total.group, window)?;
-                Some((account, in_unit(total)))
-            }));
-        }
-    }
-    counters.restore(&spent).await
-}
-
-fn account(
-    policy: &Arc<Policy>,
-    rule: &BudgetRule,
-    subject: &str,
-    window: Window,
-) -> Option<AccountKey> {
-    let subject = Some(subject);
-    let attributes = match rule.subjects.scope {
-        Scope::Key => Attributes {
-            key: subject,
-            ..Attributes::default()
-        },
-        Scope::User => Attributes {
-            user: subject,
-            ..Attributes::default()
-        },
-        Scope::Model => Attributes {
-            model: subject,
-            ..Attributes::default()
-        },
-        Scope::Operation => Attributes {
-            operation: subject,
-            ..Attributes::default()
-        },
-        Scope::Team => Attributes {
-            team: subject,
-            ..Attributes::default()
-        },
-        Scope::Agent => Attributes {
-            agent: subject,
-            ..Attributes::default()
-        },
-        Scope::Session => Attributes {
-            session: subject,
-            ..Attributes::default()
-        },
-        Scope::Global | Scope::Ip => Attributes::default(),
-    };
-    let bound = policy.bind(&attributes);
-    let (_, key) = bound.budgets().find(|(known, _)| known.name == rule.name)?;
-    Some(AccountKey {
-        key: key.clone(),
-        window,
-    })
 }

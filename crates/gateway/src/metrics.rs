@@ -140,6 +140,7 @@ pub struct Metrics {
     /// The age of the oldest live key.
     pub oldest_key: Gauge,
     limits: Family<LimitLabels, Counter>,
+    over_reserved: Family<TargetLabels, Counter>,
     guard_verdicts: Family<GuardLabels, Counter>,
     cache_hits: Family<CacheLabels, Counter>,
     /// Requests whose answer could have been remembered and was not.
@@ -173,6 +174,8 @@ pub struct Metrics {
     pub shared_state_up: Gauge,
     /// How many replicas share the state, or shared it last.
     pub replicas: Gauge,
+    /// Hours in which a user spent more than twice its own baseline.
+    pub(crate) unusual_spend: Counter,
     /// Whether new work is accepted.
     pub ready: Gauge,
     /// Panics that cost a request.
@@ -256,6 +259,10 @@ impl Metrics {
                 "rate_limit_exceeded",
                 "Requests refused by a limit or a budget, by its name in the configuration"
             ),
+            over_reserved: family!(
+                "reservations_exceeded",
+                "Calls that used more than was reserved for them"
+            ),
             guard_verdicts: family!(
                 "guard_verdicts",
                 "What guards decided, by guard, place and action"
@@ -332,6 +339,10 @@ impl Metrics {
                 "Replicas that share the state, or shared it last"
             ),
             open_connections: single!("open_connections", "Open connections of clients"),
+            unusual_spend: single!(
+                "unusual_spend",
+                "Hours in which a user spent more than twice its own baseline"
+            ),
             ready: single!("ready", "1 while new work is accepted"),
             panics: single!("panics", "Panics that cost a request"),
             log_lines_dropped: single!(

@@ -9,15 +9,17 @@ use seaworthy_core::counters::{Close, Counters, Settled};
 use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
 use seaworthy_core::limit::policy::{Demand, Policy};
 use seaworthy_core::money::Micros;
-use seaworthy_core::price::Extras;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
+use seaworthy_llm::usage::Piece;
 
 use crate::intent_sharer::SharedIntent;
 use crate::ledger_queue::Slot;
 use crate::limits::{Charge, demand};
+use crate::pieces::Pieces;
 use crate::routes::Operation;
 use crate::snapshot::Target;
+use crate::stage::reserve::KnownInputs;
 
 /// A recorded call. It is in the journal from before it leaves until the ledger holds it.
 #[derive(Debug)]
@@ -32,8 +34,10 @@ pub(crate) struct OpenCall {
     /// Whether the provider may have seen the request.
     dispatched: bool,
     used: Option<Usage>,
-    /// What was used that is not tokens.
-    extras: Extras,
+    /// Where to remember how much input the request was.
+    lesson: Option<(Arc<KnownInputs>, u64)>,
+    /// What is paid for by the piece.
+    pieces: Pieces,
     /// The most that was expected.
     reserved: Amount,
     /// Whether nothing is charged, not even by the call.
@@ -154,7 +158,8 @@ impl OpenCall {
             input_bytes,
             started,
             charge,
-            extras: Extras::default(),
+            lesson: None,
+            pieces: Pieces::default(),
             reserved: Amount {
                 tokens: recorded.intent.worst_case.total(),
                 cost: recorded.intent.worst_case_cost,
@@ -165,6 +170,11 @@ impl OpenCall {
             is_free: !matches!(operation, Operation::Chat(_) | Operation::Embeddings),
             told: None,
         }
+    }
+
+    /// What the provider reports is to be remembered for the next time.
+    pub(crate) fn learn_input(&mut self, known: Arc<KnownInputs>, key: u64) {
+        self.lesson = Some((known, key));
     }
 
     /// Notes that the request may have reached the provider from now on.
@@ -212,6 +222,12 @@ impl OpenCall {
         self.dispatched.then(|| self.used.unwrap_or_else(unknown))
     }
 
+    /// Whether the call has used more than was reserved for it.
+    pub(crate) fn is_over_reserved(&self) -> bool {
+        self.usage()
+            .is_some_and(|usage| self.flags(&usage, self.cost(&usage)).over_reserved)
+    }
+
     /// What the call has cost so far, if it left.
     pub(crate) fn cost_so_far(&self) -> Option<Micros> {
         self.usage().map(|usage| self.cost(&usage))
@@ -221,7 +237,17 @@ impl OpenCall {
         if self.is_free {
             return Micros::ZERO;
         }
-        self.charge.cost(usage)
+        self.charge.cost(usage).plus(self.pieces.cost)
+    }
+
+    /// Whether anything in the answer may be paid for by the piece.
+    pub(crate) fn counts_pieces(&self) -> bool {
+        !self.is_free && !self.charge.pieces.are_none()
+    }
+
+    /// Notes what the answer brings that is paid for by the piece.
+    pub(crate) fn note_pieces(&mut self, found: &[Piece]) {
+        self.charge.pieces.add(&mut self.pieces, found);
     }
 
     /// Takes out what was claimed, for the attempt that follows, if this one has used nothing of it.
@@ -248,6 +274,11 @@ impl OpenCall {
         } = recorded;
         match usage {
             Some(usage) => {
+                if let Some((known, key)) = self.lesson.take()
+                    && outcome == Outcome::Success
+                {
+                    known.learn(key, &usage);
+                }
                 let ending = self.ending(outcome, status, usage, now);
                 if let Some(claimed) = claimed {
                     let used = demand(&usage, ending.cost);
@@ -286,7 +317,7 @@ impl OpenCall {
             outcome,
             status,
             usage,
-            extras: self.extras,
+            extras: self.pieces.extras,
             cost,
             flags: self.flags(&usage, cost),
         }

@@ -151,6 +151,9 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
         "x-seaworthy-tier",
         exchange.gateway.degradation.in_force().header.clone(),
     );
+    if let Some(tokens) = exchange.shortened_to {
+        headers.insert("x-seaworthy-max-output-tokens", HeaderValue::from(tokens));
+    }
     if let Some(call) = &exchange.call {
         headers.insert("x-seaworthy-target", call.target.header.clone());
         if !matches!(content, Content::Stream(_) | Content::Echo(_))

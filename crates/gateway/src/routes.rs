@@ -34,6 +34,9 @@ pub(crate) enum Action {
     CreateKey,
     RotateKey,
     RevokeKey,
+    Usage,
+    Projection,
+    Budgets,
 }
 
 /// A class of model calls.
@@ -93,6 +96,9 @@ impl Action {
             Self::CreateKey => "create_key",
             Self::RotateKey => "rotate_key",
             Self::RevokeKey => "revoke_key",
+            Self::Usage => "admin_usage",
+            Self::Projection => "admin_usage_projection",
+            Self::Budgets => "admin_budgets",
         }
     }
 }
@@ -197,6 +203,15 @@ fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 pub fn route_names() -> Vec<String> {
     let name = |route: &Route| format!("{} {}", route.method, route.path);
     ROUTES.iter().map(name).collect()
+}
+
+/// The paths of every route that reaches a model.
+#[must_use]
+pub fn model_route_names() -> Vec<String> {
+    let models = ROUTES
+        .iter()
+        .filter(|route| matches!(route.action, Action::Model(_)));
+    models.map(|route| route.path.to_owned()).collect()
 }
 
 /// Whose words to use for a path, known or not: clients of Anthropic say so in their headers.

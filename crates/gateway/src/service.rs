@@ -22,7 +22,7 @@ use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, auth_token, deep_health, features, headers, health, models};
+use crate::{admin, auth_token, deep_health, features, headers, health, models, reports};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,13 @@ impl DataPlane {
             Method::POST => read(body).await?,
             _ => Bytes::new(),
         };
-        self.handle(exchange, route, parameter, &body).await
+        let (gateway, snapshot) = (&self.gateway, Arc::clone(&exchange.snapshot));
+        match route.action {
+            Action::Usage => reports::usage(gateway, head.uri.query()).await,
+            Action::Projection => reports::projection(gateway, &snapshot, head.uri.query()).await,
+            Action::Budgets => reports::budgets(gateway, &snapshot, head.uri.query()).await,
+            _ => self.handle(exchange, route, parameter, &body).await,
+        }
     }
 
     fn find<'a>(
@@ -163,10 +169,12 @@ impl DataPlane {
             Action::CreateKey => admin::keys::create(exchange, body).await,
             Action::RotateKey => admin::keys::rotate(exchange, parameter, body).await,
             Action::RevokeKey => admin::keys::revoke(exchange, parameter).await,
-            Action::Model(_) => Err(Refusal::new(
-                Code::Internal,
-                "A model call took a way that is not for model calls.",
-            )),
+            Action::Model(_) | Action::Usage | Action::Projection | Action::Budgets => {
+                Err(Refusal::new(
+                    Code::Internal,
+                    "A request took a way that is not for requests of its kind.",
+                ))
+            }
         }
     }
 }

@@ -196,7 +196,7 @@ impl Snapshot {
             }
             models.push(model);
         }
-        let limits = Limits::new(policy, seaworthy_config::unknown_price(&config));
+        let limits = Limits::new(policy, &config);
         let known_guards = previous.map(|snapshot| &snapshot.guards);
         let guards = Guards::build(&config, known_guards)?;
         let server = &config.server;
@@ -259,6 +259,16 @@ impl Snapshot {
         targets.any(|target| target.gate.is_shut())
     }
 
+    /// The targets whose calls follow `cost_controls.unknown_price`.
+    pub(crate) fn unpriced_targets(&self) -> Vec<&str> {
+        let targets = self.models.iter().flat_map(|model| &model.targets);
+        let unpriced = targets.filter(|target| target.price.is_none());
+        let mut ids: Vec<&str> = unpriced.map(|target| &*target.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// The model of this name or alias.
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
@@ -267,18 +277,8 @@ impl Snapshot {
 
 /// The limits and budgets of a configuration, without any that could not be enforced.
 fn policy_of(config: &Config, deployment: &str) -> Result<Policy, CompileError> {
-    let policy = seaworthy_config::policy(config, deployment).map_err(|mistakes| {
+    seaworthy_config::policy(config, deployment).map_err(|mistakes| {
         let told = mistakes.iter().map(|mistake| mistake.message.as_str());
         CompileError::Policy(told.collect::<Vec<_>>().join("; "))
-    })?;
-    let mut prices = config.prices.iter();
-    if let Some((target, _)) =
-        prices.find(|(_, price)| price.image.is_some() || price.tool_call.is_some())
-    {
-        return Err(CompileError::Policy(format!(
-            "`prices.\"{target}\"`: prices of images and tool calls are not supported by this \
-             version yet, because neither is counted"
-        )));
-    }
-    Ok(policy)
+    })
 }

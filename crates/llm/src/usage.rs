@@ -2,10 +2,12 @@
 
 mod meter;
 mod reported;
+mod tools;
 
 pub use meter::{Seen, UsageMeter};
 pub(crate) use meter::{Tally, event_type, has_value, string_bytes};
 pub(crate) use reported::{Reported, count};
+pub use tools::{Piece, pieces_of_event, pieces_of_reply};
 
 use crate::wire;
 use seaworthy_core::{

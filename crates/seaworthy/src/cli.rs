@@ -102,7 +102,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Keys(arguments) => keys::run(arguments)?,
         Command::Tier(arguments) => switch::run_tier(arguments)?,
         Command::Features(arguments) => switch::run_features(arguments)?,
-        Command::Usage(arguments) => usage::run(&arguments)?,
+        Command::Usage(arguments) => return usage::run(&arguments),
         Command::FakeProvider(arguments) => fake_provider::run(arguments)?,
         Command::Health(arguments) => return health::run(&arguments),
         Command::Completions { shell } => {

@@ -143,10 +143,10 @@ impl Rules {
         if !limits.enabled {
             return;
         }
-        let scope = if limits.per_user {
-            Scope::User
-        } else {
-            Scope::Global
+        let scope = match (limits.per_user, limits.fallback_to_session) {
+            (true, true) => Scope::UserOrSession,
+            (true, false) => Scope::User,
+            (false, _) => Scope::Global,
         };
         let subjects = Subjects::all(scope);
         let burst = limits.burst_multiplier;

@@ -33,9 +33,15 @@ pub struct CostControls {
     pub time_zone: TimeZone,
     /// At which parts of a budget the operators are told.
     pub alert_thresholds: Vec<Share>,
+    /// What becomes of a call that only a smaller answer would leave room for: `shorten` lowers the
+    /// bound of its output, down to a quarter of what the caller set, `refuse` does not let it pass.
+    pub last_answers: LastAnswers,
     /// What to do with a model that has no price: `deny` refuses it where a budget of money applies,
     /// `reserve_flat` charges `unknown_price_usd`, `allow_flagged` charges nothing and marks the call.
     pub unknown_price: UnknownPricePolicy,
+    /// How many calls of its dearest tool are reserved for a request that offers tools with a price.
+    /// What an answer calls beyond that is charged all the same, and marked.
+    pub reserved_tool_calls: Count,
     /// What a call to a model without a price costs, for `reserve_flat`.
     pub unknown_price_usd: Option<Usd>,
 }
@@ -56,10 +62,22 @@ impl Default for CostControls {
                 CoreShare::EIGHTY_PERCENT.into(),
                 CoreShare::NINETY_FIVE_PERCENT.into(),
             ],
+            last_answers: LastAnswers::Shorten,
             unknown_price: UnknownPricePolicy::Deny,
+            reserved_tool_calls: 4.into(),
             unknown_price_usd: None,
         }
     }
+}
+
+/// What becomes of a call that only a smaller answer would leave room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LastAnswers {
+    /// The bound of its output is lowered.
+    Shorten,
+    /// It is refused.
+    Refuse,
 }
 
 /// What to do with a model that has no price.

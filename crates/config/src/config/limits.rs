@@ -150,6 +150,11 @@ pub struct AgentRateLimit {
     pub max_concurrent_requests: Option<Count>,
     /// Whether each user has these limits, or all callers together.
     pub per_user: bool,
+    /// Whether callers that need no key (`auth.enabled = false`) are refused under these limits,
+    /// because nobody can tell them apart.
+    pub require_user_id: bool,
+    /// Whether callers that need no key are told apart by the session that they name.
+    pub fallback_to_session: bool,
     /// How many times the requests of a minute may come at once.
     pub burst_multiplier: Option<Factor>,
 }
@@ -164,6 +169,8 @@ impl Default for AgentRateLimit {
             tokens_per_hour: None,
             max_concurrent_requests: None,
             per_user: true,
+            require_user_id: false,
+            fallback_to_session: true,
             burst_multiplier: None,
         }
     }

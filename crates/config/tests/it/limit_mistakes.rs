@@ -78,10 +78,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "[prices.\"nobody/x\"]\ninput = 1\noutput = 1",
         "there is no provider for the price of `nobody/x`",
     ),
-    (
-        "[agent.security.rate_limit]\nrequire_user_id = true",
-        "not supported by this version yet",
-    ),
 ];
 
 #[test]

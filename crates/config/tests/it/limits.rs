@@ -152,7 +152,17 @@ per_user = true
         "agent.security.rate_limit.max_concurrent_requests 4"
     );
     let scope = |text: &str| compiled(&toml(text).config).rates[0].subjects.scope;
-    assert_eq!(scope(text), Scope::User);
+    assert_eq!(scope(text), Scope::UserOrSession);
+    let alone = format!("{text}fallback_to_session = false\nrequire_user_id = true\n");
+    assert_eq!(scope(&alone), Scope::User);
+    assert!(
+        toml(&alone)
+            .config
+            .agent
+            .security
+            .rate_limit
+            .require_user_id
+    );
     assert_eq!(
         scope(&text.replace("per_user = true", "per_user = false")),
         Scope::Global

@@ -11,6 +11,7 @@ use crate::budget::watch::Share;
 use crate::budget::{self, Amount, Calendar, WindowKind};
 use crate::clock::UnixMillis;
 use crate::counters::{BudgetClaim, Claim, Key, RateClaim, SlotClaim};
+use crate::principal::ANONYMOUS;
 
 /// What a limit is kept apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub enum Scope {
     Key,
     /// The user that the key belongs to.
     User,
+    /// The user, or the session of a caller that is nobody in particular.
+    UserOrSession,
     /// The team that the user belongs to.
     Team,
     /// The model that was asked for.
@@ -37,10 +40,11 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Global,
         Self::Key,
         Self::User,
+        Self::UserOrSession,
         Self::Team,
         Self::Model,
         Self::Agent,
@@ -56,6 +60,7 @@ impl Scope {
             Self::Global => "global",
             Self::Key => "key",
             Self::User => "user",
+            Self::UserOrSession => "user_or_session",
             Self::Team => "team",
             Self::Model => "model",
             Self::Agent => "agent",
@@ -88,6 +93,25 @@ pub struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
+    /// Those of a request of which nothing is known but one attribute.
+    #[must_use]
+    pub fn only(scope: Scope, subject: &'a str) -> Self {
+        let mut attributes = Self::default();
+        let attribute = match scope {
+            Scope::Global => return attributes,
+            Scope::Key => &mut attributes.key,
+            Scope::User | Scope::UserOrSession => &mut attributes.user,
+            Scope::Team => &mut attributes.team,
+            Scope::Model => &mut attributes.model,
+            Scope::Agent => &mut attributes.agent,
+            Scope::Session => &mut attributes.session,
+            Scope::Ip => &mut attributes.ip,
+            Scope::Operation => &mut attributes.operation,
+        };
+        *attribute = Some(subject);
+        attributes
+    }
+
     /// Whom a limit of this scope counts this request for.
     #[must_use]
     pub fn subject(&self, scope: Scope) -> Option<&'a str> {
@@ -95,6 +119,10 @@ impl<'a> Attributes<'a> {
             Scope::Global => Some("all"),
             Scope::Key => self.key,
             Scope::User => self.user,
+            Scope::UserOrSession => match self.user {
+                Some(ANONYMOUS) => self.session.or(self.user),
+                user => user,
+            },
             Scope::Team => self.team,
             Scope::Model => self.model,
             Scope::Agent => self.agent,

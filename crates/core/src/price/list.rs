@@ -165,7 +165,8 @@ fn names<'a>(kind: &str, model: &'a str) -> impl Iterator<Item = &'a str> {
 
 /// The name without its version: `-2025-08-07`, `-20250929`, `-latest`, `-001`, and Bedrock's
 /// `-v1:0` after any of them.
-fn undated(model: &str) -> &str {
+#[must_use]
+pub fn undated(model: &str) -> &str {
     let model = without_revision(model);
     if let Some(name) = model.strip_suffix("-latest") {
         return name;

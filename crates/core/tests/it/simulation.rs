@@ -15,7 +15,9 @@ use self::planted::{Bug, Planted};
 use self::system::{Honest, System};
 use self::world::{Run, World};
 
-const SEEDS: u64 = 10_000;
+/// A tenth of what a release is held to, so that a slow machine can wait for it;
+/// `SEAWORTHY_SIMULATION_SEEDS=10000` runs all.
+const SEEDS: u64 = 1_000;
 const SEEDS_TO_FIND_A_BUG: u64 = 1_000;
 
 fn run(seed: u64, system: Box<dyn System>) -> Result<Run, String> {
@@ -52,13 +54,15 @@ fn run_all(seeds: u64) -> (Option<String>, u64) {
 }
 
 #[test]
-fn ten_thousand_seeds_violate_nothing() {
+fn no_seed_violates_anything() {
+    let asked = std::env::var("SEAWORTHY_SIMULATION_SEEDS").ok();
+    let seeds = asked.map_or(SEEDS, |seeds| seeds.parse().unwrap());
     let start = std::time::Instant::now();
-    let (failure, hash) = run_all(SEEDS);
+    let (failure, hash) = run_all(seeds);
     assert_eq!(failure, None);
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "simulation: {SEEDS} seeds, 0 violations, {seconds:.1} s (limit 60 s), trace {hash:016x}"
+        "simulation: {seeds} seeds, 0 violations, {seconds:.1} s (limit 60 s), trace {hash:016x}"
     );
 }
 

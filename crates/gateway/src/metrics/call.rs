@@ -31,6 +31,7 @@ pub(crate) struct CallMetrics {
     output: Counter,
     reasoning: Counter,
     estimated: Counter,
+    pub(crate) over_reserved: Counter,
     cost_usd: Counter<f64, AtomicU64>,
 }
 
@@ -76,6 +77,7 @@ impl CallMetrics {
                 target: target.to_owned(),
             }),
             estimated: metrics.estimated_usage.get_or_create_owned(&at_target),
+            over_reserved: metrics.over_reserved.get_or_create_owned(&at_target),
         }
     }
 

@@ -14,8 +14,8 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::client::{Error, UpstreamBody};
-use seaworthy_llm::usage::{Seen, UsageMeter};
-use seaworthy_llm::{ErrorView, Framer, Framing, FramingError, StreamDecoder};
+use seaworthy_llm::usage::{Piece, Seen, UsageMeter, pieces_of_event};
+use seaworthy_llm::{ErrorView, Event, Framer, Framing, FramingError, StreamDecoder};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -47,6 +47,8 @@ pub(crate) struct StreamRelay {
     has_begun: bool,
     /// Why it ended before it began.
     failed: Option<Refusal>,
+    /// The dialect of the provider, if pieces of the answer are counted, and those not noted yet.
+    pieces: Option<(Dialect, Vec<Piece>)>,
 }
 
 /// What is done to events on their way.
@@ -84,6 +86,7 @@ impl StreamRelay {
             first: None,
             has_begun: false,
             failed: None,
+            pieces: None,
         }
     }
 
@@ -104,6 +107,28 @@ impl StreamRelay {
                 self.first = first;
                 Ok(())
             }
+        }
+    }
+
+    /// Whether to look for what is paid for by the piece.
+    pub(crate) fn counting_pieces(mut self, counts: bool) -> Self {
+        let provider = match &self.passing {
+            Passing::Direct { .. } => self.dialect,
+            Passing::Translated(translator) => translator.provider(),
+        };
+        self.pieces = counts.then_some((provider, Vec::new()));
+        self
+    }
+
+    fn look_for_pieces(&mut self, event: &Event) {
+        if let (Some((dialect, found)), Some(data)) = (&mut self.pieces, event.data()) {
+            found.extend(pieces_of_event(*dialect, data));
+        }
+    }
+
+    fn note_pieces(&mut self, exchange: &mut Exchange) {
+        if let Some((_, found)) = &mut self.pieces {
+            exchange.note_pieces(&std::mem::take(found));
         }
     }
 
@@ -132,6 +157,7 @@ impl StreamRelay {
                     let events = match self.passing {
                         Passing::Direct { strip_usage } => {
                             let events = self.whole_events(data, strip_usage);
+                            self.note_pieces(exchange);
                             if self.is_at_its_end() {
                                 // Before the caller sees the end.
                                 self.note_complete(exchange);
@@ -166,6 +192,7 @@ impl StreamRelay {
         self.framer.push(frame);
         while let Some(event) = self.framer.next_event()? {
             let seen = self.meter.observe(&event);
+            self.look_for_pieces(&event);
             let raw = event.raw();
             taken += raw.len();
             let is_removed = strip_usage && seen == Seen::UsageOnly;
@@ -199,6 +226,8 @@ impl StreamRelay {
                 Err(error) => break Some(unframed(&error)),
             };
             self.meter.observe(&event);
+            self.look_for_pieces(&event);
+            self.note_pieces(exchange);
             if let Passing::Translated(translator) = &mut self.passing
                 && let Err(refusal) = translator.push(&event, &self.meter, input_bytes, &mut out)
             {

@@ -59,4 +59,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/admin/v1/keys", Action::CreateKey, Access::Needs(Permission::WriteKeys), Family::OpenAi),
     route(Method::POST, "/admin/v1/keys/{id}/rotate", Action::RotateKey, Access::Needs(Permission::WriteKeys), Family::OpenAi),
     route(Method::POST, "/admin/v1/keys/{id}/revoke", Action::RevokeKey, Access::Needs(Permission::WriteKeys), Family::OpenAi),
+    route(Method::GET, "/admin/v1/usage", Action::Usage, Access::Needs(Permission::ReadUsage), Family::OpenAi),
+    route(Method::GET, "/admin/v1/usage/projection", Action::Projection, Access::Needs(Permission::ReadUsage), Family::OpenAi),
+    route(Method::GET, "/admin/v1/budgets", Action::Budgets, Access::Needs(Permission::ReadUsage), Family::OpenAi),
 ];

@@ -175,7 +175,8 @@ fn relay_stream(
     let dialect = exchange.operation().map(Operation::dialect);
     let dialect = dialect.unwrap_or(Dialect::OpenAiChat);
     let framing = framing(&head.headers).unwrap_or(asked);
-    let stream = StreamRelay::new(dialect, body, framing, Passing::Direct { strip_usage });
+    let stream = StreamRelay::new(dialect, body, framing, Passing::Direct { strip_usage })
+        .counting_pieces(exchange.counts_pieces());
     Answer {
         status: 200,
         headers: head.headers,
@@ -190,6 +191,9 @@ async fn relay_whole(
     let (head, body) = response.into_parts();
     let frames = collect(exchange, body).await?;
     let text = joined(&frames);
+    if let Some(Operation::Chat(dialect)) = exchange.operation() {
+        exchange.note_pieces_of(dialect, &text);
+    }
     let used = match exchange.operation() {
         Some(Operation::Chat(dialect)) => Some(usage::from_reply(dialect, &text)),
         Some(Operation::Embeddings) => Some(seaworthy_llm::plain_usage(&text)),

@@ -3,30 +3,30 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use seaworthy_config::OnLoss;
-use seaworthy_core::budget;
-use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::code::Code;
-use seaworthy_core::counters::{self, Close, Outcome, Reason};
-use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Intent;
-use seaworthy_core::limit::headers as limit_headers;
-use seaworthy_core::limit::policy::Bound;
-use seaworthy_core::principal::Principal;
+use seaworthy_core::limit::caps::Caps;
+use seaworthy_core::principal::{ANONYMOUS, Principal};
 use seaworthy_core::trace::RequestId;
-use seaworthy_core::usage::Usage;
-use tokio::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::intent_sharer::SharedIntent;
-use crate::limits::demand;
-use crate::open_call::{Claimed, OpenCall, Recorded};
+use crate::limits::Charge;
+use crate::open_call::{OpenCall, Recorded};
 use crate::refusal::Refusal;
-use crate::routes::Operation;
 use crate::stage::plan::Candidate;
 use crate::stage::screen::Screened;
+
+mod claim;
+mod refused;
+mod size;
+
+pub(crate) use claim::{CLAIM_LIFETIME, show};
+use claim::{LEAST_OUTPUT, Wanted, claim};
+pub(crate) use refused::{cannot_record, refused};
+use refused::{nobody, over_cap, unpriced};
+pub(crate) use size::{KnownInputs, Size};
 
 /// Proof that the call is accounted for. Only this stage makes one, and
 /// [`crate::provider::Remote::send`] asks for it.
@@ -35,10 +35,8 @@ pub(crate) struct Reservation(());
 
 /// Most output that is assumed of a call that neither its caller nor a cap bounds.
 pub(crate) const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
-/// How long a call waits for money that calls in flight hold and may give back.
-const HELD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it looks whether they have.
-const HELD_POLL: Duration = Duration::from_millis(20);
+/// An answer that its caller has bounded is shortened to no less than this part of the bound.
+const LEAST_SHARE: u64 = 4;
 
 /// Reserves the worst case of the planned call and records its intent.
 pub(crate) async fn reserve(
@@ -50,28 +48,43 @@ pub(crate) async fn reserve(
     let operation = request.operation.as_str();
     let limits = Arc::clone(&exchange.snapshot.limits);
     let bound = limits.bind(exchange, caller, &plan.model.name, operation);
+    if limits.requires_user && *caller.user_id == *ANONYMOUS {
+        return Err(nobody());
+    }
     let Some(charge) = limits.charge(plan.target.price.as_ref(), &bound) else {
         return Err(unpriced(&plan.target.id));
     };
+    let mut size = Size::of(
+        request,
+        &plan.target,
+        &charge,
+        &exchange.gateway.known_inputs,
+    );
     let caps = limits.policy.caps(Some(operation));
-    let allowed = caps.output_allowance(estimated_input(request));
-    let is_limited = allowed.is_some() || bound.budgets().next().is_some();
-    if is_limited && request.head.max_output_tokens.is_none() {
-        request.bound_output(allowed.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS))?;
-    }
-    let worst_case = worst_case(request);
-    let worst_case_cost = charge.worst_case(&worst_case);
-    caps.check(
-        worst_case.total_input(),
-        worst_case.output_tokens,
-        worst_case_cost,
-    )
-    .map_err(over_cap)?;
+    let asked = request.head.max_output_tokens;
+    fit_caps(&mut size, &caps, asked, &charge).await?;
     let Some(slot) = exchange.gateway.ledger.reserve() else {
         return Err(cannot_record("too many settlements wait to be written"));
     };
+    let id: Arc<str> = Arc::from(RequestId::generate().as_str());
+    let may_shorten = limits.may_shorten && !size.divides_output();
+    let wanted = Wanted {
+        bound: &bound,
+        charge: &charge,
+        least_output: match asked {
+            _ if !may_shorten => size.output,
+            Some(asked) => (asked / LEAST_SHARE).max(LEAST_OUTPUT).min(size.output),
+            None => LEAST_OUTPUT.min(size.output),
+        },
+    };
+    let claimed = claim(exchange, &wanted, &id, &mut size).await?;
+    let is_limited = claimed.is_some() || caps.output_allowance(size.input()).is_some();
+    let must_bound = match asked {
+        Some(asked) => size.output < asked,
+        None => is_limited,
+    };
     let intent = Intent {
-        call_id: RequestId::generate().as_str().to_owned(),
+        call_id: id.to_string(),
         request_id: exchange.request_id.as_str().to_owned(),
         opened_at: exchange.gateway.clock.now(),
         key_id: Arc::clone(&caller.key_id),
@@ -82,14 +95,19 @@ pub(crate) async fn reserve(
         model: Arc::clone(&plan.model.name),
         target: Arc::clone(&plan.target.id),
         stream: exchange.stream,
-        worst_case,
-        worst_case_cost,
+        worst_case: size.usage(),
+        worst_case_cost: size.cost(&charge),
     };
-    let claimed = claim(exchange, &bound, &intent).await?;
+    if must_bound {
+        request.bound_output(size.output)?;
+    }
     let shared = share(exchange, &intent).await?;
     let recorded = exchange.gateway.journal.record(exchange.worker, &intent);
     let entry =
         recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))?;
+    if asked.is_some_and(|asked| size.output < asked) {
+        exchange.shortened_to = Some(size.output);
+    }
     exchange.call = Some(OpenCall::new(
         Arc::clone(&plan.target),
         request.operation,
@@ -103,6 +121,9 @@ pub(crate) async fn reserve(
             shared,
         },
     ));
+    if let Some(call) = &mut exchange.call {
+        call.learn_input(Arc::clone(&exchange.gateway.known_inputs), size.key);
+    }
     Ok(Reservation(()))
 }
 
@@ -119,243 +140,30 @@ async fn share(exchange: &Exchange, intent: &Intent) -> Result<Option<SharedInte
     Ok(Some(shared))
 }
 
-/// What the call uses at most: no tokenizer makes more tokens of a text than it has bytes.
-fn worst_case(request: &Screened) -> Usage {
-    let most_output = request
-        .head
-        .max_output_tokens
-        .unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
-    let output_tokens = match request.operation {
-        Operation::Chat(_) => most_output.saturating_mul(request.head.choices),
-        Operation::Embeddings => 0,
-        _ => return Usage::default(),
-    };
-    Usage {
-        input_tokens: estimated_input(request),
-        output_tokens,
-        ..Usage::default()
-    }
-}
-
-fn estimated_input(request: &Screened) -> u64 {
-    request.head.input_bytes as u64
-}
-
-/// Takes what the call needs of every limit and budget that applies, or nothing.
-async fn claim(
-    exchange: &mut Exchange,
-    bound: &Bound,
-    intent: &Intent,
-) -> Result<Option<Claimed>, Refusal> {
-    let needed = demand(&intent.worst_case, intent.worst_case_cost);
-    let is_first = exchange.attempts <= 1;
-    if let Some(spare) = exchange.spare_claim.take() {
-        if spare.covers(&needed) {
-            return Ok(Some(spare));
-        }
-        spare.close(exchange.gateway.clock.now(), Close::Unused);
-    }
-    let id: Arc<str> = Arc::from(intent.call_id.as_str());
-    let gives_up_at = Instant::now() + HELD_TIMEOUT;
+/// Settles how much the call may use of itself: what it asks for, within the caps. It is counted
+/// only where its size in bytes would be in the way.
+async fn fit_caps(
+    size: &mut Size,
+    caps: &Caps,
+    asked: Option<u64>,
+    charge: &Charge,
+) -> Result<(), Refusal> {
     loop {
-        let now = exchange.gateway.clock.now();
-        let mut claim = bound.claim(Arc::clone(&id), now, now.plus(CLAIM_LIFETIME), needed);
-        if !is_first {
-            // The request passed its rate limits before its first attempt.
-            claim.rates.clear();
-        }
-        if claim.is_empty() {
-            return Ok(None);
-        }
-        let windows: Vec<_> = claim.budgets.iter().map(|budget| budget.window).collect();
-        let counters = &exchange.gateway.counters;
-        let outcome = match counters.local() {
-            Some(local) => local.take_now(claim),
-            None => counters.take(claim).await.map_err(|error| {
-                cannot_record("the shared counters do not answer").because(&error)
-            })?,
+        let allowed = caps.output_allowance(size.input());
+        size.output = match (asked, allowed) {
+            (Some(asked), _) => asked,
+            (None, Some(allowed)) => allowed,
+            (None, None) => DEFAULT_MAX_OUTPUT_TOKENS,
         };
-        match outcome {
-            Outcome::Taken(standings) => {
-                if is_first {
-                    show(exchange, bound, &standings, now);
-                }
-                let counters = Arc::clone(&exchange.gateway.counters);
-                let policy = Arc::clone(&exchange.snapshot.limits.policy);
-                return Ok(Some(Claimed {
-                    id,
-                    counters,
-                    policy,
-                    clock: Arc::clone(&exchange.gateway.clock),
-                    is_closed: false,
-                    needed,
-                }));
-            }
-            Outcome::Refused(refusal, standings) => {
-                let is_held = matches!(
-                    refusal.reason,
-                    Reason::Budget {
-                        refusal: budget::Refusal::Held,
-                        ..
-                    }
-                );
-                if is_held && Instant::now() < gives_up_at {
-                    // Calls in flight usually use less than they reserve.
-                    tokio::time::sleep(HELD_POLL).await;
-                    continue;
-                }
-                show(exchange, bound, &standings, now);
-                return Err(refused(exchange, bound, refusal, &windows, now));
-            }
+        let used = size.usage();
+        let checked = caps.check(used.total_input(), used.output_tokens, size.cost(charge));
+        let is_narrow = asked.is_none()
+            && caps.max_total_tokens.is_some()
+            && size.output < caps.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
+        if size.is_rough() && (checked.is_err() || is_narrow) {
+            size.count().await;
+            continue;
         }
+        return checked.map_err(over_cap);
     }
-}
-
-/// A claim whose owner is gone counts as abandoned after this time.
-pub(crate) const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
-
-/// Tells the caller how it stands, in the words of its dialect and of the IETF draft.
-pub(crate) fn show(
-    exchange: &mut Exchange,
-    bound: &Bound,
-    standings: &[seaworthy_core::limit::Standing],
-    now: UnixMillis,
-) {
-    let shown = bound.shown(standings);
-    if shown.is_empty() {
-        return;
-    }
-    let mut headers = match exchange.family {
-        Family::Anthropic => limit_headers::anthropic(&shown, now),
-        _ => limit_headers::openai(&shown),
-    };
-    headers.extend(limit_headers::policy(&shown).map(|value| ("ratelimit-policy", value)));
-    headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));
-    exchange.limit_headers = headers
-        .into_iter()
-        .filter_map(|(name, value)| {
-            Some((http::HeaderName::from_static(name), value.parse().ok()?))
-        })
-        .collect();
-}
-
-pub(crate) fn refused(
-    exchange: &Exchange,
-    bound: &Bound,
-    refusal: counters::Refusal,
-    windows: &[budget::Window],
-    now: UnixMillis,
-) -> Refusal {
-    let wait = refusal.retry_after_ms.map(Duration::from_millis);
-    let limited = |name: &str, what: &str| {
-        exchange.gateway.metrics.count_limit(name);
-        let seconds = wait.map_or(1, |wait| wait.as_millis().div_ceil(1000));
-        Refusal::new(
-            Code::RateLimited,
-            format!("The limit `{name}` of {what} is reached. Try again in {seconds} s."),
-        )
-        .retry_after(wait.unwrap_or(Duration::from_secs(1)))
-    };
-    match refusal.reason {
-        Reason::Rate(index) => match bound.rates().nth(index) {
-            Some((rule, _)) => limited(
-                &rule.name,
-                &format!("{} {}", rule.quota.limit(), rule.unit.as_str()),
-            ),
-            None => limited("rate", "requests"),
-        },
-        Reason::Slot(index) => match bound.slots().nth(index) {
-            Some((rule, _)) => limited(&rule.name, &format!("{} concurrent requests", rule.max)),
-            None => limited("concurrency", "requests"),
-        },
-        Reason::Budget {
-            index,
-            refusal: why,
-            remaining,
-        } => {
-            let name = bound
-                .budgets()
-                .nth(index)
-                .map_or("budget", |(rule, _)| &rule.name);
-            exchange.gateway.metrics.count_limit(name);
-            out_of_budget(name, why, remaining, windows.get(index), now)
-        }
-    }
-}
-
-/// Official clients stop at once instead of trying again: money does not come back in seconds.
-fn out_of_budget(
-    name: &str,
-    why: budget::Refusal,
-    remaining: u64,
-    window: Option<&budget::Window>,
-    now: UnixMillis,
-) -> Refusal {
-    let reset = window.filter(|window| window.end.0 < i64::MAX);
-    let mut refusal = match (why, reset) {
-        (budget::Refusal::Held, _) => {
-            let message = format!(
-                "Calls in flight hold what is left of the budget `{name}`. Try again shortly."
-            );
-            return Refusal::new(Code::RateLimited, message).retry_after(Duration::from_secs(1));
-        }
-        (budget::Refusal::NeverFits, _) => Refusal::new(
-            Code::BudgetExceeded,
-            format!(
-                "This call could use more than the whole budget `{name}`. Ask for less with \
-                 `max_tokens`."
-            ),
-        ),
-        (budget::Refusal::Exhausted, Some(window)) => Refusal::new(
-            Code::BudgetExceeded,
-            format!(
-                "The budget `{name}` has {remaining} left, which is less than this call can use. \
-                 It is renewed at {}.",
-                window.end
-            ),
-        ),
-        (budget::Refusal::Exhausted, None) => Refusal::new(
-            Code::BudgetExceeded,
-            format!(
-                "The budget `{name}` has {remaining} left, which is less than this call can use."
-            ),
-        ),
-    };
-    refusal.kind = Some("insufficient_quota");
-    refusal
-        .headers
-        .insert("x-should-retry", http::HeaderValue::from_static("false"));
-    if let (budget::Refusal::Exhausted, Some(window)) = (why, reset) {
-        if let Ok(value) = window.end.to_string().parse() {
-            refusal.headers.insert("x-seaworthy-budget-reset", value);
-        }
-        return refusal.retry_after(window.end.since(now));
-    }
-    refusal
-}
-
-fn over_cap(over: seaworthy_core::limit::caps::OverCap) -> Refusal {
-    Refusal::new(
-        Code::RequestOverCap,
-        format!(
-            "The request can use {} where `{}` allows {}. Send less, or ask for less with \
-             `max_tokens`.",
-            over.needed, over.cap, over.allowed
-        ),
-    )
-}
-
-fn unpriced(target: &str) -> Refusal {
-    Refusal::new(
-        Code::PriceUnknown,
-        format!(
-            "A budget of money applies and the price of `{target}` is not known. The operator has \
-             to set it under `prices`, or choose another `unknown_price` policy."
-        ),
-    )
-}
-
-pub(crate) fn cannot_record(why: &str) -> Refusal {
-    let message = format!("The call cannot be accounted for now because {why}. Try again shortly.");
-    Refusal::new(Code::StoreUnavailable, message).retry_after(Duration::from_secs(2))
 }

@@ -27,8 +27,8 @@ impl std::ops::Deref for Screened {
 }
 
 impl Screened {
-    /// Writes a bound of the output into a request that has none, so that what was reserved for it
-    /// is really the most that it can use.
+    /// Writes a bound of the output into a request, so that what was reserved for it is really the
+    /// most that it can use.
     pub(crate) fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
         if let Operation::Chat(dialect) = self.0.operation {
             let body = seaworthy_llm::bound_output(dialect, &self.0.body, &self.0.head, tokens);

@@ -92,5 +92,10 @@ fn count_tokens(call: &OpenCall, metrics: &Metrics) {
         let cost = call.cost_so_far().unwrap_or_default();
         let handles = call.target.metrics(call.operation, metrics);
         handles.count_usage(&usage, cost);
+        if call.is_over_reserved() {
+            handles.over_reserved.inc();
+            let (target, tokens) = (&*call.target.id, usage.total());
+            tracing::warn!(target, tokens, "a call used more than was reserved for it");
+        }
     }
 }

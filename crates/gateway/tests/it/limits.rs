@@ -76,7 +76,7 @@ async fn a_budget_refuses_before_the_call_leaves_and_tells_clients_to_stop() {
         .sections("[cost_controls.per_user]\ndaily_token_limit = 1000\n")
         .start()
         .await;
-    let too_much = request(CHAT, false, &json!({"max_tokens": 999}));
+    let too_much = request(CHAT, false, &json!({"max_tokens": 9999}));
     let refused = app.post(path(CHAT), too_much).send().await;
     assert_eq!(refused.status, 429, "{}", refused.text());
     let error = &refused.json()["error"];
@@ -190,16 +190,5 @@ async fn a_call_that_the_provider_refused_costs_nothing() {
     app.upstream.will_send(json_response(400, &error));
     assert_eq!(ask(&app).await.status, 400);
     assert_eq!(app.only_settlement().await.cost.0, 0);
-    app.finish().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn prices_that_nobody_counts_are_refused() {
-    let app = TestApp::start().await;
-    let section = "[prices.\"openai/x\"]\ninput = 1\noutput = 1\nimage = 1\n";
-    let error = app
-        .reload("[server]", &format!("{section}[server]"))
-        .unwrap_err();
-    assert!(error.contains("images"), "{error}");
     app.finish().await;
 }

@@ -7,7 +7,11 @@ use crate::support::app::TestApp;
 use crate::support::client::Answer;
 use crate::support::wire::{json_response, path, reply, request};
 
+mod pieces;
+mod reports;
+mod routes;
 mod scopes;
+mod sizes;
 
 const CHAT: Dialect = Dialect::OpenAiChat;
 

@@ -1,71 +1,101 @@
 //! `seaworthy usage`: what was used, summed from the ledger.
 
-use seaworthy_config::Duration as ConfigDuration;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::ledger::report::{self, MAX_PAGE};
 use seaworthy_core::ledger::{GroupBy, UsageTotal};
 use seaworthy_core::store::UsageQuery;
 
 use super::ConfigArgument;
 use crate::app;
 use crate::exit::{self, Failure};
-use crate::output::{self, Format};
+use crate::output;
+
+mod export;
+mod reconcile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// What to sum by.
-    #[arg(long, value_enum, default_value_t = By::Model)]
-    by: By,
-    /// Only calls of the last so long, for example `24h` or `30d`.
-    #[arg(long, value_parser = duration)]
-    since: Option<ConfigDuration>,
+    #[arg(long, value_parser = by, default_value = "model")]
+    by: GroupBy,
+    /// Only calls since then: `24h` or `30d` ago, a day in UTC, or a moment such as
+    /// `2026-11-27T14:00:00Z`.
+    #[arg(long, value_parser = moment)]
+    since: Option<UnixMillis>,
+    /// Only calls before then, written as `--since`.
+    #[arg(long, value_parser = moment)]
+    until: Option<UnixMillis>,
+    /// How many groups to show at most.
+    #[arg(long, default_value_t = MAX_PAGE)]
+    limit: usize,
+    /// How many groups to pass over.
+    #[arg(long, default_value_t = 0)]
+    offset: usize,
     /// The form to print.
-    #[arg(long, value_enum, default_value_t = Format::Pretty)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Form::Pretty, global = true)]
+    format: Form,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum By {
-    User,
-    Model,
-    Operation,
-    Key,
+/// How usage is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people.
+    Pretty,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
 }
 
-fn duration(text: &str) -> Result<ConfigDuration, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Compare the ledger with the export of a provider, by day and model. Exits with 0 if they
+    /// agree, with 1 if they do not.
+    Reconcile(reconcile::Arguments),
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = app::load(arguments.config.config.as_deref(), &app::environment())?;
+fn by(text: &str) -> Result<GroupBy, String> {
+    text.parse()
+}
+
+fn moment(text: &str) -> Result<UnixMillis, String> {
+    report::moment(text, app::clock().now())
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let config = arguments.config.config.as_deref();
+    if let Some(Command::Reconcile(reconcile)) = &arguments.command {
+        return reconcile::run(reconcile, config, arguments.format);
+    }
+    let loaded = app::load(config, &app::environment())?;
     let stores = app::open_stores(&loaded)?;
-    let since = arguments.since.map(|span| {
-        let now = app::clock().now();
-        seaworthy_core::clock::UnixMillis(
-            now.0
-                .saturating_sub(i64::try_from(span.as_std().as_millis()).unwrap_or(i64::MAX)),
-        )
-    });
-    let by = match arguments.by {
-        By::User => GroupBy::User,
-        By::Model => GroupBy::Model,
-        By::Operation => GroupBy::Operation,
-        By::Key => GroupBy::Key,
-    };
+    let by = arguments.by;
     let totals = super::block_on(async {
         let query = UsageQuery {
             by,
-            since,
-            until: None,
+            since: arguments.since,
+            until: arguments.until,
         };
         let totals = stores.ledger.usage(query).await;
         stores.lifecycle.close().await;
         totals.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
     })?;
+    let page = report::page(totals, by, arguments.offset, arguments.limit);
     match arguments.format {
-        Format::Json => output::json(&totals),
-        Format::Pretty => show(&totals),
+        Form::Json => output::json(&page.totals)?,
+        Form::Csv => output::write(report::csv(by, &page.totals))?,
+        Form::Pretty => show(&page.totals)?,
     }
+    if let Some(next) = page.next {
+        output::note(format_args!(
+            "There are more groups: --offset {next} shows them."
+        ));
+    }
+    Ok(exit::OK)
 }
 
 fn show(totals: &[UsageTotal]) -> Result<(), Failure> {

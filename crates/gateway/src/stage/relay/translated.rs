@@ -51,7 +51,8 @@ pub(super) fn stream(
     let passing = Passing::Translated(Box::new(translator));
     let mut headers = HeaderMap::new();
     headers.insert(http::header::CONTENT_TYPE, stream_type(wanted.framing));
-    let relay = StreamRelay::new(translation.caller, body, framing, passing);
+    let relay = StreamRelay::new(translation.caller, body, framing, passing)
+        .counting_pieces(exchange.counts_pieces());
     Ok(Answer {
         status: 200,
         headers,
@@ -72,6 +73,7 @@ pub(super) async fn whole(
     let frames = collect(exchange, body).await?;
     let text = joined(&frames);
     let reported = usage::from_reply(translation.provider, &text);
+    exchange.note_pieces_of(translation.provider, &text);
     let used = reported.unwrap_or_else(|| estimate(exchange, text.len()));
     if let Some(call) = &mut exchange.call
         && reported.is_some()

@@ -32,7 +32,7 @@ async fn the_first_request_of_a_session_is_no_exception() {
         .start()
         .await;
     let headers = [("x-seaworthy-session-id", "s-1")];
-    let answer = refused(&app, &headers, &json!({"max_tokens": 5000})).await;
+    let answer = refused(&app, &headers, &json!({"max_tokens": 50_000})).await;
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert_eq!(answer.json()["error"]["code"], "budget_exceeded");
     let fits = json!({"max_tokens": 900});

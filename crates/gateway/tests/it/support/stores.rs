@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord, TokenSecret};
 use seaworthy_core::ledger::{Ending, Intent, Settlement, UsageTotal};
+use seaworthy_core::store::memory::MemoryLedger;
 use seaworthy_core::store::{
     Error, Fate, Journal, JournalEntry, KeyStore, Ledger, Result, UsageQuery,
 };
@@ -128,8 +129,12 @@ impl Ledger for Recorder {
         Ok(call_ids.iter().map(|_| Fate::Unknown).collect())
     }
 
-    async fn usage(&self, _query: UsageQuery) -> Result<Vec<UsageTotal>> {
-        Ok(Vec::new())
+    async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {
+        self.outage.check()?;
+        let ledger = MemoryLedger::default();
+        let settled = self.settlements.lock().clone();
+        ledger.settle(Arc::new(settled)).await?;
+        ledger.usage(query).await
     }
 }
 

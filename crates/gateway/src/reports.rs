@@ -1,0 +1,203 @@
+//! What operators may ask of usage and budgets.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use seaworthy_core::budget::{WindowKind, watch};
+use seaworthy_core::code::Code;
+use seaworthy_core::ledger::report::{self, MAX_PAGE};
+use seaworthy_core::ledger::{GroupBy, UsageTotal};
+use seaworthy_core::store::{self, UsageQuery};
+use serde_json::{Value, json};
+
+use crate::budgets;
+use crate::gateway::Gateway;
+use crate::refusal::Refusal;
+use crate::reply::Answer;
+use crate::snapshot::Snapshot;
+
+/// Groups of a page, if nobody says how many.
+const PAGE: usize = 100;
+
+/// What the query of a request asks for.
+struct Asked(HashMap<String, String>);
+
+impl Asked {
+    /// Reads a query in which only these names are known.
+    fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
+        let mut asked = HashMap::new();
+        let pairs = query.unwrap_or_default().split('&');
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !known.contains(&name) {
+                let names = known.join(", ");
+                return Err(wrong(name, &format!("unknown; expected one of {names}")));
+            }
+            asked.insert(name.to_owned(), decoded(value));
+        }
+        Ok(Self(asked))
+    }
+
+    fn get<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Refusal> {
+        let value = self.0.get(name).map(|value| read(value));
+        value.transpose().map_err(|error| wrong(name, &error))
+    }
+
+    /// Where a page begins and how many groups it has.
+    fn page(&self) -> Result<(usize, usize), Refusal> {
+        let number = |text: &str| {
+            let number = text.parse::<usize>();
+            number.map_err(|_| format!("expected a whole number, found {text:?}"))
+        };
+        let limit = self.get("limit", |text| match number(text)? {
+            limit @ 1..=MAX_PAGE => Ok(limit),
+            other => Err(format!("expected 1 to {MAX_PAGE}, found {other}")),
+        })?;
+        let offset = self.get("offset", number)?;
+        Ok((offset.unwrap_or(0), limit.unwrap_or(PAGE)))
+    }
+}
+
+/// What was used, summed from the ledger.
+pub(crate) async fn usage(gateway: &Gateway, query: Option<&str>) -> Result<Answer, Refusal> {
+    let known = ["by", "since", "until", "limit", "offset", "format"];
+    let asked = Asked::read(query, &known)?;
+    let now = gateway.clock.now();
+    let by = asked.get("by", str::parse)?.unwrap_or(GroupBy::Model);
+    let since = asked.get("since", |text| report::moment(text, now))?;
+    let until = asked.get("until", |text| report::moment(text, now))?;
+    let (offset, limit) = asked.page()?;
+    let is_csv = asked.get("format", |text| match text {
+        "csv" => Ok(true),
+        "json" => Ok(false),
+        other => Err(format!("expected json or csv, found {other:?}")),
+    })?;
+    let query = UsageQuery { by, since, until };
+    let totals = gateway.stores.ledger.usage(query).await;
+    let page = report::page(totals.map_err(unavailable)?, by, offset, limit);
+    if is_csv == Some(true) {
+        let text = report::csv(by, &page.totals);
+        let mut answer = Answer::text(200, "text/csv; charset=utf-8", text);
+        if let Some(next) = page.next {
+            answer
+                .headers
+                .insert("x-seaworthy-next-offset", next.into());
+        }
+        return Ok(answer);
+    }
+    let data: Vec<Value> = page.totals.iter().map(total).collect();
+    let body = json!({
+        "by": by.as_str(),
+        "since": since.map(|at| at.to_string()),
+        "until": until.map(|at| at.to_string()),
+        "data": data,
+        "next_offset": page.next,
+    });
+    Ok(Answer::json(200, body.to_string()))
+}
+
+fn total(total: &UsageTotal) -> Value {
+    let mut value = serde_json::to_value(total).unwrap_or(Value::Null);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("cost_usd".to_owned(), json!(total.cost.to_string()));
+        fields.insert("total_tokens".to_owned(), json!(total.tokens()));
+    }
+    value
+}
+
+/// How the budgets stand.
+pub(crate) async fn budgets(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    query: Option<&str>,
+) -> Result<Answer, Refusal> {
+    let asked = Asked::read(query, &["budget", "limit", "offset"])?;
+    let (offset, limit) = asked.page()?;
+    let name = asked.get("budget", |name| Ok(name.to_owned()))?;
+    let (ledger, counters) = (&*gateway.stores.ledger, &*gateway.counters);
+    let wanted = (gateway.clock.now(), name.as_deref());
+    let all = budgets::report(&snapshot.limits.policy, ledger, counters, wanted).await;
+    let all = all.map_err(unavailable)?;
+    let next = Some(offset.saturating_add(limit)).filter(|next| *next < all.len());
+    let data: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();
+    let body = json!({"data": data, "next_offset": next});
+    Ok(Answer::json(200, body.to_string()))
+}
+
+/// Where the day and the month are heading, and who spends unlike before.
+pub(crate) async fn projection(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    query: Option<&str>,
+) -> Result<Answer, Refusal> {
+    let asked = Asked::read(query, &["limit", "offset"])?;
+    let (offset, limit) = asked.page()?;
+    let now = gateway.clock.now();
+    let mut windows = serde_json::Map::new();
+    for kind in [WindowKind::Day, WindowKind::Month] {
+        let window = snapshot.limits.policy.calendar.window(kind, now);
+        let query = UsageQuery {
+            by: GroupBy::Operation,
+            since: Some(window.start),
+            until: None,
+        };
+        let totals = gateway.stores.ledger.usage(query).await;
+        let totals = totals.map_err(unavailable)?;
+        let tokens = totals.iter().map(UsageTotal::tokens);
+        let tokens = tokens.fold(0, u64::saturating_add);
+        let cost = totals.iter().map(|total| total.cost.0);
+        let cost = cost.fold(0, u64::saturating_add);
+        let value = json!({
+            "start": window.start.to_string(),
+            "end": window.end.to_string(),
+            "tokens": tokens,
+            "projected_tokens": watch::projection(tokens, window, now),
+            "cost_micros": cost,
+            "projected_cost_micros": watch::projection(cost, window, now),
+        });
+        windows.insert(kind.as_str().to_owned(), value);
+    }
+    let users = gateway.spend.report(now);
+    let next = Some(offset.saturating_add(limit)).filter(|next| *next < users.len());
+    let users: Vec<Value> = users.into_iter().skip(offset).take(limit).collect();
+    windows.insert("users".to_owned(), Value::Array(users));
+    windows.insert("next_offset".to_owned(), json!(next));
+    Ok(Answer::json(200, Value::Object(windows).to_string()))
+}
+
+/// A value without its escapes. What is no escape stays as it is.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = tail.get(..2).filter(|_| *first == b'%');
+        let escape = escape.and_then(|digits| str::from_utf8(digits).ok());
+        match escape.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(if *first == b'+' { b' ' } else { *first });
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn wrong(name: &str, error: &str) -> Refusal {
+    let message = format!("The parameter `{name}` of the query: {error}.");
+    Refusal::new(Code::InvalidRequest, message).at(name.to_owned())
+}
+
+fn unavailable(error: store::Error) -> Refusal {
+    let message = "The ledger cannot be read now. Try again shortly.";
+    Refusal::new(Code::StoreUnavailable, message)
+        .retry_after(Duration::from_secs(2))
+        .because(&error)
+}

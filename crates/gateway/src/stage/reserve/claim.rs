@@ -1,0 +1,194 @@
+//! Taking what a call needs of limits and budgets: as little as is certain to be enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaworthy_core::budget;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{Close, Outcome, Reason};
+use seaworthy_core::dialect::Family;
+use seaworthy_core::limit::policy::{Bound, Demand};
+use seaworthy_core::limit::{self, headers as limit_headers};
+use seaworthy_core::money::Micros;
+use tokio::time::Instant;
+
+use super::refused::{cannot_record, refused};
+use super::size::Size;
+use crate::exchange::Exchange;
+use crate::limits::{Charge, demand};
+use crate::open_call::Claimed;
+use crate::refusal::Refusal;
+
+/// How long a call waits for money that calls in flight hold and may give back.
+const HELD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks whether they have.
+const HELD_POLL: Duration = Duration::from_millis(20);
+/// A claim whose owner is gone counts as abandoned after this time.
+pub(crate) const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
+/// The least output that an answer is shortened to.
+pub(super) const LEAST_OUTPUT: u64 = 16;
+
+/// What a call asks for.
+pub(super) struct Wanted<'a> {
+    pub(super) bound: &'a Bound,
+    pub(super) charge: &'a Charge,
+    /// The least output that will do.
+    pub(super) least_output: u64,
+}
+
+/// Takes what the call needs of every limit and budget that applies, or nothing. Where it does not
+/// fit it is counted, then shortened as far as its caller may expect.
+pub(super) async fn claim(
+    exchange: &mut Exchange,
+    wanted: &Wanted<'_>,
+    id: &Arc<str>,
+    size: &mut Size,
+) -> Result<Option<Claimed>, Refusal> {
+    let is_first = exchange.attempts <= 1;
+    size.relearn(&exchange.gateway.known_inputs);
+    if let Some(spare) = exchange.spare_claim.take() {
+        if spare.covers(&needed(wanted, size)) {
+            return Ok(Some(spare));
+        }
+        spare.close(exchange.gateway.clock.now(), Close::Unused);
+    }
+    let gives_up_at = Instant::now() + HELD_TIMEOUT;
+    let whole_output = size.output;
+    loop {
+        size.relearn(&exchange.gateway.known_inputs);
+        let now = exchange.gateway.clock.now();
+        let needed = needed(wanted, size);
+        let expires_at = now.plus(CLAIM_LIFETIME);
+        let mut claim = wanted.bound.claim(Arc::clone(id), now, expires_at, needed);
+        if !is_first {
+            // The request passed its rate limits before its first attempt.
+            claim.rates.clear();
+        }
+        if claim.is_empty() {
+            return Ok(None);
+        }
+        let windows: Vec<_> = claim.budgets.iter().map(|budget| budget.window).collect();
+        let counters = Arc::clone(&exchange.gateway.counters);
+        let outcome = match counters.local() {
+            Some(local) => local.take_now(claim),
+            None => counters.take(claim).await.map_err(|error| {
+                cannot_record("the shared counters do not answer").because(&error)
+            })?,
+        };
+        let (refusal, standings) = match outcome {
+            Outcome::Taken(standings) => {
+                if is_first {
+                    show(exchange, wanted.bound, &standings, now);
+                }
+                let policy = Arc::clone(&exchange.snapshot.limits.policy);
+                return Ok(Some(Claimed {
+                    id: Arc::clone(id),
+                    counters,
+                    policy,
+                    clock: Arc::clone(&exchange.gateway.clock),
+                    is_closed: false,
+                    needed,
+                }));
+            }
+            Outcome::Refused(refusal, standings) => (refusal, standings),
+        };
+        if size.is_rough() && may_fit_counted(wanted, size, refusal.reason) {
+            size.count().await;
+            continue;
+        }
+        if let Some(output) = shortened(wanted, size, refusal.reason) {
+            size.output = output;
+            continue;
+        }
+        if is_held(refusal.reason) && Instant::now() < gives_up_at {
+            // Calls in flight usually use less than they reserve.
+            tokio::time::sleep(HELD_POLL).await;
+            size.output = whole_output;
+            continue;
+        }
+        show(exchange, wanted.bound, &standings, now);
+        return Err(refused(exchange, wanted.bound, refusal, &windows, now));
+    }
+}
+
+fn is_held(reason: Reason) -> bool {
+    let held = budget::Refusal::Held;
+    matches!(reason, Reason::Budget { refusal, .. } if refusal == held)
+}
+
+/// Whether it is worth while to count: a used-up budget must not make every refusal dear.
+fn may_fit_counted(wanted: &Wanted<'_>, size: &Size, reason: Reason) -> bool {
+    match reason {
+        Reason::Slot(_) => false,
+        Reason::Rate(index) => {
+            let rule = wanted.bound.rates().nth(index);
+            rule.is_some_and(|(rule, _)| rule.unit == limit::Unit::Tokens)
+        }
+        Reason::Budget {
+            index, remaining, ..
+        } => {
+            let mut smallest = size.at_least();
+            smallest.output = smallest.output.min(wanted.least_output);
+            in_unit(wanted, index, &smallest) <= remaining
+        }
+    }
+}
+
+/// A smaller output with which it may fit, if its caller can do with that.
+fn shortened(wanted: &Wanted<'_>, size: &Size, reason: Reason) -> Option<u64> {
+    let Reason::Budget {
+        index,
+        refusal: budget::Refusal::Exhausted | budget::Refusal::NeverFits,
+        remaining,
+    } = reason
+    else {
+        return None;
+    };
+    if size.output <= wanted.least_output {
+        return None;
+    }
+    let affordable = size.affordable(remaining, |size| in_unit(wanted, index, size));
+    // With the least output it shows whether calls in flight hold what would do.
+    Some(affordable.min(size.output - 1).max(wanted.least_output))
+}
+
+/// What a call of this size takes. One that costs nothing still takes the least that there is, so
+/// that no way leads past a budget that is used up.
+fn needed(wanted: &Wanted<'_>, size: &Size) -> Demand {
+    let mut needed = demand(&size.usage(), size.cost(wanted.charge));
+    needed.amount.tokens = needed.amount.tokens.max(1);
+    needed.amount.cost = needed.amount.cost.max(Micros(1));
+    needed
+}
+
+/// What a call of this size takes of a budget.
+fn in_unit(wanted: &Wanted<'_>, index: usize, size: &Size) -> u64 {
+    let needed = needed(wanted, size);
+    let rule = wanted.bound.budgets().nth(index);
+    rule.map_or(0, |(rule, _)| needed.amount.in_unit(rule.unit))
+}
+
+/// Tells the caller how it stands, in the words of its dialect and of the IETF draft.
+pub(crate) fn show(
+    exchange: &mut Exchange,
+    bound: &Bound,
+    standings: &[limit::Standing],
+    now: UnixMillis,
+) {
+    let shown = bound.shown(standings);
+    if shown.is_empty() {
+        return;
+    }
+    let mut headers = match exchange.family {
+        Family::Anthropic => limit_headers::anthropic(&shown, now),
+        _ => limit_headers::openai(&shown),
+    };
+    headers.extend(limit_headers::policy(&shown).map(|value| ("ratelimit-policy", value)));
+    headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));
+    exchange.limit_headers = headers
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some((http::HeaderName::from_static(name), value.parse().ok()?))
+        })
+        .collect();
+}

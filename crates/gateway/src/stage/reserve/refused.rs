@@ -1,0 +1,142 @@
+//! Why a call cannot be reserved, in words for its caller.
+
+use std::time::Duration;
+
+use seaworthy_core::budget;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::code::Code;
+use seaworthy_core::counters::{self, Reason};
+use seaworthy_core::limit::caps::OverCap;
+use seaworthy_core::limit::policy::Bound;
+
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+
+pub(crate) fn refused(
+    exchange: &Exchange,
+    bound: &Bound,
+    refusal: counters::Refusal,
+    windows: &[budget::Window],
+    now: UnixMillis,
+) -> Refusal {
+    let wait = refusal.retry_after_ms.map(Duration::from_millis);
+    let limited = |name: &str, what: &str| {
+        exchange.gateway.metrics.count_limit(name);
+        let seconds = wait.map_or(1, |wait| wait.as_millis().div_ceil(1000));
+        Refusal::new(
+            Code::RateLimited,
+            format!("The limit `{name}` of {what} is reached. Try again in {seconds} s."),
+        )
+        .retry_after(wait.unwrap_or(Duration::from_secs(1)))
+    };
+    match refusal.reason {
+        Reason::Rate(index) => match bound.rates().nth(index) {
+            Some((rule, _)) => limited(
+                &rule.name,
+                &format!("{} {}", rule.quota.limit(), rule.unit.as_str()),
+            ),
+            None => limited("rate", "requests"),
+        },
+        Reason::Slot(index) => match bound.slots().nth(index) {
+            Some((rule, _)) => limited(&rule.name, &format!("{} concurrent requests", rule.max)),
+            None => limited("concurrency", "requests"),
+        },
+        Reason::Budget {
+            index,
+            refusal: why,
+            remaining,
+        } => {
+            let name = bound
+                .budgets()
+                .nth(index)
+                .map_or("budget", |(rule, _)| &rule.name);
+            exchange.gateway.metrics.count_limit(name);
+            out_of_budget(name, why, remaining, windows.get(index), now)
+        }
+    }
+}
+
+/// Official clients stop at once instead of trying again: money does not come back in seconds.
+fn out_of_budget(
+    name: &str,
+    why: budget::Refusal,
+    remaining: u64,
+    window: Option<&budget::Window>,
+    now: UnixMillis,
+) -> Refusal {
+    let reset = window.filter(|window| window.end.0 < i64::MAX);
+    let mut refusal = match (why, reset) {
+        (budget::Refusal::Held, _) => {
+            let message = format!(
+                "Calls in flight hold what is left of the budget `{name}`. Try again shortly."
+            );
+            return Refusal::new(Code::RateLimited, message).retry_after(Duration::from_secs(1));
+        }
+        (budget::Refusal::NeverFits, _) => Refusal::new(
+            Code::BudgetExceeded,
+            format!(
+                "This call could use more than the whole budget `{name}`. Ask for less with \
+                 `max_tokens`."
+            ),
+        ),
+        (budget::Refusal::Exhausted, Some(window)) => Refusal::new(
+            Code::BudgetExceeded,
+            format!(
+                "The budget `{name}` has {remaining} left, which is less than this call can use. \
+                 It is renewed at {}.",
+                window.end
+            ),
+        ),
+        (budget::Refusal::Exhausted, None) => Refusal::new(
+            Code::BudgetExceeded,
+            format!(
+                "The budget `{name}` has {remaining} left, which is less than this call can use."
+            ),
+        ),
+    };
+    refusal.kind = Some("insufficient_quota");
+    refusal
+        .headers
+        .insert("x-should-retry", http::HeaderValue::from_static("false"));
+    if let (budget::Refusal::Exhausted, Some(window)) = (why, reset) {
+        if let Ok(value) = window.end.to_string().parse() {
+            refusal.headers.insert("x-seaworthy-budget-reset", value);
+        }
+        return refusal.retry_after(window.end.since(now));
+    }
+    refusal
+}
+
+pub(super) fn over_cap(over: OverCap) -> Refusal {
+    Refusal::new(
+        Code::RequestOverCap,
+        format!(
+            "The request can use {} where `{}` allows {}. Send less, or ask for less with \
+             `max_tokens`.",
+            over.needed, over.cap, over.allowed
+        ),
+    )
+}
+
+pub(super) fn unpriced(target: &str) -> Refusal {
+    Refusal::new(
+        Code::PriceUnknown,
+        format!(
+            "A budget of money applies and the price of `{target}` is not known. The operator has \
+             to set it under `prices`, or choose another `unknown_price` policy."
+        ),
+    )
+}
+
+pub(crate) fn cannot_record(why: &str) -> Refusal {
+    let message = format!("The call cannot be accounted for now because {why}. Try again shortly.");
+    Refusal::new(Code::StoreUnavailable, message).retry_after(Duration::from_secs(2))
+}
+
+pub(super) fn nobody() -> Refusal {
+    Refusal::new(
+        Code::PermissionDenied,
+        "Calls have to be accounted to a user (`agent.security.rate_limit.require_user_id`), and \
+         without a key there is none.",
+    )
+}

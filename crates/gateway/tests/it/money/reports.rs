@@ -1,0 +1,99 @@
+//! What operators are told of usage and budgets.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{chat, used};
+use crate::support::app::TestApp;
+use crate::support::client::Answer;
+
+async fn asked(app: &TestApp, path: &str) -> Answer {
+    app.settlements().await;
+    let call = app.call(Method::GET, path).key(&app.admin_key);
+    call.send().await
+}
+
+async fn told(app: &TestApp, path: &str) -> Value {
+    let answer = asked(app, path).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_shows_what_is_left_and_where_it_is_heading() {
+    let app = TestApp::builder()
+        .sections("[cost_controls.per_user]\ndaily_token_limit = 1000\n")
+        .start()
+        .await;
+    // R-B14: at exactly 800 of 1000 the first threshold is reached, and no other.
+    chat(&app, &[], &json!({"max_tokens": 500}), &used(300, 500)).await;
+    let body = told(&app, "/admin/v1/budgets").await;
+    let budget = &body["data"][0];
+    assert_eq!(budget["budget"], "per_user.daily_token_limit");
+    assert_eq!(budget["spent"], 800);
+    assert_eq!(budget["reserved"], 0);
+    assert_eq!(budget["remaining"], 200);
+    assert_eq!(budget["thresholds_reached"], json!([80]));
+    assert_eq!(budget["window"]["kind"], "day");
+    assert!(budget["projected"].as_u64().unwrap() >= 800);
+    let none = told(&app, "/admin/v1/budgets?budget=nobody").await;
+    assert_eq!(none["data"], json!([]));
+    let log = app.finish().await;
+    let warnings = log.matches("reached a threshold").count();
+    assert!(warnings <= 1, "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_is_paged_and_comes_as_csv_too() {
+    let app = TestApp::start().await;
+    for agent in ["a", "b", "c"] {
+        let headers = [("x-seaworthy-agent", agent)];
+        chat(&app, &headers, &json!({}), &used(10, 5)).await;
+    }
+    let first = told(&app, "/admin/v1/usage?by=agent&limit=2").await;
+    assert_eq!(first["data"].as_array().unwrap().len(), 2);
+    assert_eq!(first["next_offset"], 2);
+    let rest = told(&app, "/admin/v1/usage?by=agent&limit=2&offset=2").await;
+    assert_eq!(rest["data"][0]["group"], "c");
+    assert_eq!(rest["data"][0]["total_tokens"], 15);
+    assert_eq!(rest["next_offset"], Value::Null);
+    let day = told(&app, "/admin/v1/usage?by=day&since=24h").await;
+    assert_eq!(day["data"][0]["calls"], 3);
+    let before = told(&app, "/admin/v1/usage?until=2020-01-01T00%3A00%3A00Z").await;
+    assert_eq!(before["data"], json!([]));
+    let table = asked(&app, "/admin/v1/usage?by=agent&format=csv").await;
+    assert_eq!(table.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(table.text().lines().count(), 4, "{}", table.text());
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_not_understood_is_refused() {
+    let app = TestApp::start().await;
+    for query in [
+        "by=colour",
+        "limit=0",
+        "limit=1001",
+        "since=soon",
+        "format=xml",
+        "x=1",
+    ] {
+        let answer = asked(&app, &format!("/admin/v1/usage?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+    }
+    let call = app.call(Method::GET, "/admin/v1/usage").key(&app.user_key);
+    assert_eq!(call.send().await.status, 403);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_projection_shows_the_day_the_month_and_each_user() {
+    let app = TestApp::start().await;
+    chat(&app, &[], &json!({}), &used(10, 5)).await;
+    let body = told(&app, "/admin/v1/usage/projection").await;
+    assert_eq!(body["day"]["tokens"], 15);
+    assert!(body["month"]["projected_tokens"].as_u64().unwrap() >= 15);
+    assert_eq!(body["users"][0]["hour"], 15);
+    assert_eq!(body["users"][0]["unusual"], false);
+    app.finish().await;
+}

@@ -1,0 +1,305 @@
+//! A provider's export of what was used, as CSV or JSON: its columns are known by name, so that the
+//! exports of OpenAI and Anthropic and tables made by hand can be read alike.
+
+use std::collections::BTreeMap;
+
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::ledger::report;
+use seaworthy_core::money::Micros;
+use seaworthy_core::price::undated;
+use serde_json::{Map, Value};
+
+/// What one model used on one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    /// All input, cached or not.
+    pub(super) input: u64,
+    /// All output.
+    pub(super) output: u64,
+    /// What it cost, if the export says so.
+    pub(super) cost: Option<Micros>,
+}
+
+/// By day in UTC and by model, without the date in its name.
+pub(super) type Days = BTreeMap<(String, String), Used>;
+
+impl Used {
+    pub(super) fn add(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cost = match (self.cost, other.cost) {
+            (Some(a), Some(b)) => Some(a.plus(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+const DAY: [&str; 9] = [
+    "day",
+    "date",
+    "usage_date_utc",
+    "usage_date",
+    "start_time_iso",
+    "starting_at",
+    "start_time",
+    "timestamp",
+    "bucket_start",
+];
+const MODEL: [&str; 4] = ["model", "model_version", "snapshot_id", "model_id"];
+/// Input in which cached input is counted already.
+const WHOLE_INPUT: [&str; 4] = [
+    "input_tokens",
+    "prompt_tokens",
+    "n_context_tokens_total",
+    "total_input_tokens",
+];
+/// Parts of the input that add up to it.
+const INPUT_PARTS: [&str; 10] = [
+    "uncached_input_tokens",
+    "usage_input_tokens_no_cache",
+    "cache_read_input_tokens",
+    "usage_input_tokens_cache_read",
+    "cache_creation_input_tokens",
+    "usage_input_tokens_cache_write_5m",
+    "usage_input_tokens_cache_write_1h",
+    "cache_creation.ephemeral_5m_input_tokens",
+    "cache_creation.ephemeral_1h_input_tokens",
+    "cached_read_tokens",
+];
+const OUTPUT: [&str; 4] = [
+    "output_tokens",
+    "completion_tokens",
+    "n_generated_tokens_total",
+    "usage_output_tokens",
+];
+const COST: [&str; 5] = [
+    "cost_usd",
+    "cost",
+    "amount_usd",
+    "amount.value",
+    "amount_value",
+];
+
+type Fields = BTreeMap<String, String>;
+
+/// Reads an export.
+pub(super) fn read(text: &str) -> Result<Days, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let rows = match text.trim_start().starts_with(['{', '[']) {
+        true => from_json(text)?,
+        false => from_csv(text)?,
+    };
+    let mut days = Days::new();
+    for (index, row) in rows.iter().enumerate() {
+        let (key, used) = read_row(row).map_err(|error| format!("row {}: {error}", index + 1))?;
+        days.entry(key).or_default().add(used);
+    }
+    Ok(days)
+}
+
+fn read_row(row: &Fields) -> Result<((String, String), Used), String> {
+    let first = |names: &[&str]| {
+        let found = names.iter().find_map(|name| row.get(*name));
+        found.map(String::as_str).filter(|text| !text.is_empty())
+    };
+    let day = first(&DAY).ok_or_else(|| missing("a day", &DAY, row))?;
+    let model = first(&MODEL).ok_or_else(|| missing("a model", &MODEL, row))?;
+    let count = |name: &&str| -> Result<u64, String> {
+        let text = row.get(*name).map_or("0", |text| match text.as_str() {
+            "" => "0",
+            text => text,
+        });
+        let number = text.replace([',', '_'], "");
+        let number = number.strip_suffix(".0").unwrap_or(&number);
+        let error = |_| format!("`{name}`: expected a whole number, found {text:?}");
+        number.parse().map_err(error)
+    };
+    let sum = |names: &[&str]| -> Result<u64, String> {
+        let counts: Result<Vec<u64>, String> = names.iter().map(count).collect();
+        Ok(counts?.into_iter().fold(0, u64::saturating_add))
+    };
+    let has = |names: &[&str]| names.iter().any(|name| row.contains_key(*name));
+    if !has(&OUTPUT) {
+        return Err(missing("the output", &OUTPUT, row));
+    }
+    let parts = sum(&INPUT_PARTS)?;
+    // `input_tokens` beside parts of a cache is Anthropic's, and then one more part.
+    let input = sum(&WHOLE_INPUT)?.saturating_add(parts);
+    let cost = first(&COST).map(|text| {
+        let plain = text.trim_start_matches('$').replace(',', "");
+        dollars(&plain).ok_or_else(|| format!("expected dollars, found {text:?}"))
+    });
+    let used = Used {
+        input,
+        output: sum(&OUTPUT)?,
+        cost: cost.transpose()?,
+    };
+    Ok(((utc_day(day)?, undated(model).to_owned()), used))
+}
+
+fn missing(what: &str, names: &[&str], row: &Fields) -> String {
+    let found: Vec<&str> = row.keys().map(String::as_str).collect();
+    let names = names.join(", ");
+    format!(
+        "there is no column for {what}; expected one of {names}, found {}",
+        found.join(", ")
+    )
+}
+
+/// Exports have more decimals than there are micro-dollars: what is beyond is cut.
+fn dollars(text: &str) -> Option<Micros> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let decimals = decimals.get(..6).unwrap_or(decimals);
+    format!("{whole}.{decimals}").parse().ok()
+}
+
+fn utc_day(text: &str) -> Result<String, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        let day = jiff::Timestamp::from_second(seconds);
+        return day
+            .map(|day| day.strftime("%Y-%m-%d").to_string())
+            .map_err(|error| error.to_string());
+    }
+    let text = text.replacen(' ', "T", 1);
+    let moment = report::moment(&text, UnixMillis(0));
+    let moment = moment.or_else(|error| match text.get(..10) {
+        Some(day) => report::moment(day, UnixMillis(0)),
+        None => Err(error),
+    })?;
+    Ok(moment.to_string().get(..10).unwrap_or_default().to_owned())
+}
+
+/// The rows of an answer of a usage API, of a list of objects or of one object.
+fn from_json(text: &str) -> Result<Vec<Fields>, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut rows = Vec::new();
+    gather(&value, &Fields::new(), &mut rows);
+    Ok(rows)
+}
+
+/// A bucket passes its day on to its results.
+fn gather(value: &Value, above: &Fields, rows: &mut Vec<Fields>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| gather(value, above, rows)),
+        Value::Object(object) => {
+            let mut fields = above.clone();
+            flatten(object, "", &mut fields);
+            match object.get("data").or_else(|| object.get("results")) {
+                Some(inner) => gather(inner, &fields, rows),
+                None => rows.push(fields),
+            }
+        }
+        _ => {}
+    }
+}
+
+fn flatten(object: &Map<String, Value>, prefix: &str, fields: &mut Fields) {
+    for (name, value) in object {
+        let name = format!("{prefix}{name}");
+        match value {
+            Value::Object(inner) => flatten(inner, &format!("{name}."), fields),
+            Value::String(text) => drop(fields.insert(name, text.clone())),
+            Value::Number(number) => drop(fields.insert(name, number.to_string())),
+            Value::Null | Value::Bool(_) | Value::Array(_) => {}
+        }
+    }
+}
+
+/// The rows below the heading (RFC 4180).
+fn from_csv(text: &str) -> Result<Vec<Fields>, String> {
+    let mut records = records(text).into_iter();
+    let heading = records.next().ok_or("the file is empty")?;
+    let named = |record: Vec<String>| heading.iter().cloned().zip(record).collect();
+    let filled = records.filter(|record| record.iter().any(|cell| !cell.is_empty()));
+    Ok(filled.map(named).collect())
+}
+
+fn records(text: &str) -> Vec<Vec<String>> {
+    let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let mut is_quoted = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if is_quoted && characters.peek() == Some(&'"') => {
+                cell.push('"');
+                characters.next();
+            }
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => record.push(std::mem::take(&mut cell).trim().to_owned()),
+            '\r' if !is_quoted => {}
+            '\n' if !is_quoted => {
+                record.push(std::mem::take(&mut cell).trim().to_owned());
+                records.push(std::mem::take(&mut record));
+            }
+            other => cell.push(other),
+        }
+    }
+    if !cell.is_empty() || !record.is_empty() {
+        record.push(cell.trim().to_owned());
+        records.push(record);
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(text: &str) -> (String, String, Used) {
+        let days = read(text).unwrap();
+        assert_eq!(days.len(), 1, "{days:?}");
+        let ((day, model), used) = days.into_iter().next().unwrap();
+        (day, model, used)
+    }
+
+    fn used(input: u64, output: u64, cost: Option<u64>) -> Used {
+        Used {
+            input,
+            output,
+            cost: cost.map(Micros),
+        }
+    }
+
+    #[test]
+    fn the_answer_of_openais_usage_api_is_read() {
+        let text = r#"{"object":"page","data":[{"object":"bucket","start_time":1764201600,
+            "end_time":1764288000,"results":[
+            {"model":"gpt-5-2025-08-07","input_tokens":1000,"input_cached_tokens":800,
+             "output_tokens":500,"num_model_requests":5},
+            {"model":"gpt-5-2025-08-07","input_tokens":1,"output_tokens":2}]}]}"#;
+        let (day, model, found) = only(text);
+        assert_eq!((&*day, &*model), ("2025-11-27", "gpt-5"));
+        assert_eq!(found, used(1_001, 502, None));
+    }
+
+    #[test]
+    fn the_answer_of_anthropics_usage_api_is_read() {
+        let text = r#"{"data":[{"starting_at":"2026-11-27T00:00:00Z","results":[
+            {"model":"claude-opus-4-5-20251101","uncached_input_tokens":100,
+             "cache_creation":{"ephemeral_1h_input_tokens":30,"ephemeral_5m_input_tokens":20},
+             "cache_read_input_tokens":7,"output_tokens":9}]}],"has_more":false}"#;
+        let (day, model, found) = only(text);
+        assert_eq!((&*day, &*model), ("2026-11-27", "claude-opus-4-5"));
+        assert_eq!(found, used(157, 9, None));
+    }
+
+    #[test]
+    fn tables_are_read_with_quotes_and_costs() {
+        let text = "\u{feff}usage_date_utc,model_version,usage_input_tokens_no_cache,\
+                    usage_input_tokens_cache_read,usage_output_tokens,cost_usd\r\n\
+                    2026-11-27,\"claude-haiku-4-5\",\"1,000\",5,7,$1.2345678\r\n\r\n";
+        let (_, _, found) = only(text);
+        assert_eq!(found, used(1_005, 7, Some(1_234_567)));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = read("day,model\n2026-11-27,m\n").unwrap_err();
+        assert!(
+            error.contains("row 1: there is no column for the output"),
+            "{error}"
+        );
+        assert!(read("day,model,output_tokens\nsoon,m,1\n").is_err());
+        assert!(read("").is_err());
+    }
+}
