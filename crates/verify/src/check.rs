@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod models;
 mod prometheus;
+mod promises;
 mod protocol;
 pub(crate) mod rows;
 mod secrets;

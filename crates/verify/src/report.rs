@@ -21,6 +21,7 @@ pub mod junit;
 pub mod markdown;
 pub mod oscal;
 pub mod pretty;
+pub mod risks;
 pub mod sarif;
 pub mod seal;
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Area, Check, Kind, Need, Probe, prometheus, series, tls};
+use super::{Area, Check, Kind, Need, Probe, prometheus, promises, series, tls};
 use crate::requirement::{Requirements, builtin};
 
 /// A check that answers the requirement with the same ID.
@@ -16,7 +16,7 @@ pub(crate) struct Row {
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    [tls::ROWS, prometheus::ROWS, series::ROWS]
+    [tls::ROWS, prometheus::ROWS, promises::ROWS, series::ROWS]
         .into_iter()
         .flatten()
         .chain(super::files::rows())

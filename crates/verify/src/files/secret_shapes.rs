@@ -75,8 +75,10 @@ impl SecretShapes {
             .find_map(|((name, _), shape)| {
                 let found = shape.find(line)?.as_str();
                 let lower = found.to_lowercase();
-                let made_up =
-                    MADE_UP.iter().any(|word| lower.contains(word)) || is_monotonous(found);
+                let made_up = MADE_UP.iter().any(|word| lower.contains(word))
+                    || is_monotonous(found)
+                    || lower.contains(":password@")
+                    || lower.contains(":secret@");
                 let shown: String = found.chars().take(4).collect();
                 (!made_up).then(|| format!("{name} ({shown}…)"))
             })
@@ -114,6 +116,7 @@ mod tests {
             "key = 'AKIAIOSFODNN7EXAMPLE'",
             "password = \"secret://env/DB_PASSWORD\"",
             "url = postgres://app:${DB_PASSWORD}@db.internal.net/x",
+            "url = postgres://app:PASSWORD@db.internal.net/x",
             "let token = self.token()?;",
             "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         ] {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::junit::escape;
-use super::{CheckResult, Report};
+use super::{CheckResult, Report, risks};
 use crate::check::Area;
-use crate::checklist::{ItemStatus, Judged};
+use crate::checklist::{ItemStatus, Judged, JudgedItem};
 use crate::outcome::{Outcome, Status};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -34,14 +34,18 @@ pub fn render(report: &Report) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>Readiness of {subject}</title>\n<style>{STYLE}</style></head><body>\n\
          <header><h1>Readiness of {subject}</h1>\n<p class=\"verdict {:?}\">{}</p>\n<p>{}</p>\n\
-         <p class=\"quiet\">{} · {} checks in {:.1} s · seaworthy {}</p></header>\n",
+         <p class=\"quiet\">{} · {} checks in {:.1} s · profile {} · seaworthy {}<br>\
+         configuration {} · evidence <code>{}</code></p></header>\n",
         report.verdict,
         report.verdict.words(),
         escape(&report.reasons.join(", ")),
         report.started_at,
         report.results.len(),
         report.duration_ms / 1000.0,
+        report.profile,
         env!("CARGO_PKG_VERSION"),
+        escape(report.subject.config_hash.as_deref().unwrap_or("unknown")),
+        super::seal::transcript(report),
     );
     filter(&mut out);
     charts(&mut out, report);
@@ -63,8 +67,54 @@ pub fn render(report: &Report) -> String {
     for judged in &report.checklists {
         checklist(&mut out, judged);
     }
+    closing(&mut out, report);
     let _ = writeln!(out, "<script>{SCRIPT}</script></body></html>");
     out
+}
+
+/// The register of risks and the table of signatures.
+fn closing(out: &mut String, report: &Report) {
+    let risks = risks::risks(report);
+    let _ = writeln!(out, "<section><h2>Risks: {}</h2>", risks.len());
+    if !risks.is_empty() {
+        out.push_str(
+            "<div class=\"wide\"><table><tr><th>Severity</th><th>Risk</th><th>State</th>\
+             <th>Mitigation</th><th>Owner</th></tr>\n",
+        );
+        for risk in &risks {
+            let owner = if risk.owner.is_empty() {
+                "nobody yet"
+            } else {
+                &risk.owner
+            };
+            let _ = writeln!(
+                out,
+                "<tr><td>{}</td><td>{}<br><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                risk.severity.name(),
+                escape(&risk.title),
+                escape(&risk.id),
+                risk.status,
+                escape(&risk.mitigation),
+                escape(owner)
+            );
+        }
+        out.push_str("</table></div>\n");
+    }
+    out.push_str(
+        "</section>\n<section><h2>Sign-off</h2><div class=\"wide\"><table>\
+         <tr><th>Role</th><th>Name</th><th>Counts until</th></tr>\n",
+    );
+    for line in risks::sign_offs(report) {
+        let (name, until) = line.signed.unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td class=\"sign\">{}</td><td class=\"sign\">{}</td></tr>",
+            escape(&line.role),
+            escape(&name),
+            escape(&until)
+        );
+    }
+    out.push_str("</table></div></section>\n");
 }
 
 fn filter(out: &mut String) {
@@ -155,9 +205,19 @@ fn check(result: &CheckResult) -> String {
         escape(check.verified_by),
         escape(check.remedy)
     );
+    if !result.evidence.is_empty() {
+        let _ = write!(
+            out,
+            "<details class=\"evidence\"><summary>Evidence: {}</summary>",
+            result.evidence.len()
+        );
+    }
     for evidence in &result.evidence {
         let value = serde_json::to_value(evidence).unwrap_or(Value::Null);
         let _ = write!(out, "<pre>{}</pre>", escape(&format!("{value:#}")));
+    }
+    if !result.evidence.is_empty() {
+        out.push_str("</details>");
     }
     out.push_str("</details>\n");
     out
@@ -172,6 +232,10 @@ fn checklist(out: &mut String, judged: &Judged) {
         judged.matched(),
         judged.items.len()
     );
+    for part in parts(judged) {
+        let inside = judged.items.iter().filter(|item| part_of(item) == part);
+        bar(out, part, inside.map(|item| item_class(item.status)));
+    }
     let mut section = None;
     for item in &judged.items {
         if section != Some(&item.section) {
@@ -197,6 +261,20 @@ fn checklist(out: &mut String, judged: &Judged) {
         out.push_str("</details>\n");
     }
     out.push_str("</section>\n");
+}
+
+/// The large parts of a checklist: headings of the second level, or of the first where there is none.
+fn parts(judged: &Judged) -> Vec<&str> {
+    let mut parts: Vec<&str> = judged.items.iter().map(part_of).collect();
+    parts.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    parts.retain(|part| seen.insert(*part));
+    parts
+}
+
+fn part_of(item: &JudgedItem) -> &str {
+    let named = item.sections.get(1).or(item.sections.first());
+    named.map_or("", String::as_str)
 }
 
 fn class_of(status: Status) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CheckResult, Report};
+use super::{CheckResult, Report, risks};
 use crate::check::Area;
 use crate::outcome::{Outcome, Status};
 
@@ -68,7 +68,33 @@ pub fn render(report: &Report) -> String {
             );
         }
     }
+    closing(&mut out, report);
     out
+}
+
+/// The register of risks and the table of signatures.
+fn closing(out: &mut String, report: &Report) {
+    let risks = risks::risks(report);
+    if !risks.is_empty() {
+        out.push_str("\n## Risks\n\n| severity | risk | state | mitigation | owner |\n|---|---|---|---|---|\n");
+    }
+    for risk in risks {
+        let _ = writeln!(
+            out,
+            "| {} | {} `{}` | {} | {} | {} |",
+            risk.severity.name(),
+            cell(&risk.title),
+            risk.id,
+            risk.status,
+            cell(&risk.mitigation),
+            cell(&risk.owner)
+        );
+    }
+    out.push_str("\n## Sign-off\n\n| role | name | counts until |\n|---|---|---|\n");
+    for line in risks::sign_offs(report) {
+        let (name, until) = line.signed.unwrap_or_default();
+        let _ = writeln!(out, "| {} | {} | {until} |", line.role, cell(&name));
+    }
 }
 
 fn row(result: &CheckResult) -> String {

@@ -119,3 +119,87 @@ async fn a_url_that_cannot_be_used_is_explained() {
     let error = outcome.expect_err("not a URL with a scheme").to_string();
     assert!(error.contains("expected a URL such as"), "{error}");
 }
+
+/// Where Debian and others put it.
+const NGINX: [&str; 3] = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"];
+
+/// A real nginx that serves an empty folder; it is stopped when dropped.
+struct Nginx {
+    child: std::process::Child,
+    _folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Nginx {
+    fn start(program: &str) -> Self {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let at = folder.path().display();
+        let text = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log {at}/errors;\n\
+             events {{}}\nhttp {{ access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;\n\
+             fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
+             server {{ listen 127.0.0.1:{port}; root {at}; }} }}\n"
+        );
+        let file = folder.path().join("nginx.conf");
+        std::fs::write(&file, text).expect("written");
+        let child = std::process::Command::new(program)
+            .args(["-p", &folder.path().display().to_string(), "-c"])
+            .arg(&file)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("nginx starts");
+        Self {
+            child,
+            _folder: folder,
+            port,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_nginx_passes_nothing_it_does_not_have_and_crashes_nothing() {
+    let Some(program) = NGINX
+        .iter()
+        .find(|path| std::path::Path::new(path).exists())
+    else {
+        println!("not compared with nginx: it is not installed");
+        return;
+    };
+    let nginx = Nginx::start(program);
+    let mut options = options(([127, 0, 0, 1], nginx.port).into());
+    options.patience = Duration::from_secs(1);
+    let mut outcome = run(options.clone(), |_| {}).await;
+    for _ in 0..50 {
+        if outcome.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        outcome = run(options.clone(), |_| {}).await;
+    }
+    let report = outcome.expect("a report");
+    assert_eq!(report.verdict, Verdict::NotReady);
+    let passed = ids(&report, Status::Pass);
+    // What a plain web server truly does: it speaks HTTP, bounds what it takes, and echoes nothing.
+    let may = |id: &&str| {
+        ["protocol.", "limits.", "errors."]
+            .iter()
+            .any(|area| id.starts_with(area))
+            || matches!(*id, "output.html-escaped" | "auth.valid-key-is-accepted")
+    };
+    let false_passes: Vec<_> = passed.iter().filter(|id| !may(id)).collect();
+    assert!(
+        false_passes.is_empty(),
+        "{false_passes:?}\n{}",
+        complaints(&report)
+    );
+}

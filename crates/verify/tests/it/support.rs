@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod front;
 pub(crate) mod handler;
 pub(crate) mod process;
+pub(crate) mod promises;
 pub(crate) mod series;
 
 use std::net::SocketAddr;

@@ -27,6 +27,23 @@ macro_rules! says {
     };
 }
 
+/// The same about what may be said elsewhere: a server that says nothing of it does not fail.
+macro_rules! elsewhere {
+    ($id:literal, $expected:literal, $words:expr, $good:expr) => {
+        Row {
+            id: $id,
+            needs: SETTINGS,
+            kind: crate::check::Kind::Files,
+            how: HOW,
+            probe: |s| {
+                super::in_settings(s, $expected, |all| {
+                    say::anywhere(all, $expected, &$words, $good)
+                })
+            },
+        }
+    };
+}
+
 pub(super) static ROWS: &[Row] = &[
     row!(
         "breaker.enabled",
@@ -81,7 +98,7 @@ pub(super) static ROWS: &[Row] = &[
         ["token", "user"],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "cache.manifest",
         "a cache of manifests",
         ["manifest|agent_card", "cache|ttl"],
@@ -93,7 +110,7 @@ pub(super) static ROWS: &[Row] = &[
         ["cache", "redis|backend|store|url|kind"],
         say::is_shared
     ),
-    says!(
+    elsewhere!(
         "cache.tool-outputs",
         "a cache of tools' outputs",
         ["cache", "tool"],
@@ -105,19 +122,19 @@ pub(super) static ROWS: &[Row] = &[
         ["cache", "ttl|max_age|expire|lifetime"],
         |s| s.number().is_some_and(|n| n > 0.0 && n <= 2_678_400.0)
     ),
-    says!(
+    elsewhere!(
         "cache.warming",
         "a list or job that warms the cache",
         ["warm"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "config.feature-flags",
         "feature flags",
         ["feature", "flag|enabled|default|rollout"],
         |s| !s.value.is_empty()
     ),
-    says!(
+    elsewhere!(
         "context.summarization",
         "a policy that shortens contexts",
         ["context|summar|history|memory", "summar|trim|compact"],
@@ -137,7 +154,7 @@ pub(super) static ROWS: &[Row] = &[
     ),
     says!("degrade.fallbacks", "a fallback", ["fallback"], |s| !s
         .is_off()),
-    says!(
+    elsewhere!(
         "degrade.feature-switches",
         "features that can be switched off",
         ["feature|switch"],
@@ -167,13 +184,13 @@ pub(super) static ROWS: &[Row] = &[
         ["degrad|tier", "queue"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "health.deep-scheduled",
         "an interval of deep health checks",
         ["deep|health", "interval|every|frequency|schedule|period"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "limits.db-connections",
         "a bound of connections to the database",
         [
@@ -182,13 +199,13 @@ pub(super) static ROWS: &[Row] = &[
         ],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "limits.queue-depth",
         "a bound of queues",
         ["queue", "max|depth|size|limit|length|capacity"],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "load.peak-identified",
         "the peak that is expected",
         ["peak"],
@@ -203,7 +220,7 @@ pub(super) static ROWS: &[Row] = &[
             "info" | "warn" | "warning" | "error"
         )
     ),
-    says!(
+    elsewhere!(
         "log.retention",
         "how long logs are kept",
         [
@@ -212,7 +229,7 @@ pub(super) static ROWS: &[Row] = &[
         ],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "metrics.retention",
         "how long metrics are kept",
         [
@@ -221,7 +238,7 @@ pub(super) static ROWS: &[Row] = &[
         ],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "audit.retention",
         "how long the audit log is kept",
         ["audit", "retention|keep|days|max_age"],
@@ -233,19 +250,19 @@ pub(super) static ROWS: &[Row] = &[
         ["sandbox"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "perf.latency-targets-defined",
         "targets of latency",
         ["target|slo|objective", "p50|p95|p99|latency"],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "perf.throughput-target-defined",
         "a target of throughput",
         ["target|slo|objective", "throughput|rps|requests_per_second"],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "pool.sized",
         "a size of connection pools",
         [
@@ -254,13 +271,13 @@ pub(super) static ROWS: &[Row] = &[
         ],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "privacy.data-residency",
         "the region in which data stays",
         ["region|residency|location"],
         |s| !s.value.is_empty() && !s.value.eq_ignore_ascii_case("global")
     ),
-    says!(
+    elsewhere!(
         "privacy.data-retention",
         "how long data is kept",
         [
@@ -284,7 +301,7 @@ pub(super) static ROWS: &[Row] = &[
         ],
         say::is_shared
     ),
-    says!(
+    elsewhere!(
         "replay.shared-nonce-store",
         "a store of nonces that replicas share",
         ["nonce|replay", "store|redis|url|backend"],
@@ -352,43 +369,43 @@ pub(super) static ROWS: &[Row] = &[
         ],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "timeout.tool",
         "a timeout of tools",
         ["tool", "timeout"],
         say::above_zero
     ),
-    says!(
+    elsewhere!(
         "trace.retention",
         "how long traces are kept",
         ["tempo|jaeger|trace", "retention|ttl|max_age|compactor"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "trace.sampling",
         "a share of traces, above none and below all",
         ["sampl"],
         |s| s.number().is_some_and(|n| n > 0.0 && n < 1.0)
     ),
-    says!(
+    elsewhere!(
         "agent.human-escalation",
         "a way to a person",
         ["approval|escalat|human|handoff|hand_off"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "agent.tools-validated",
         "tools with a schema, a timeout or a permission",
         ["tool", "schema|permission|allow|valid"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "secrets.api-key-management",
         "an end or a renewal of keys",
         ["key", "rotat|expir|ttl|max_age|lifetime"],
         |s| !s.is_off()
     ),
-    says!(
+    elsewhere!(
         "secrets.keys-least-privilege",
         "what a key may do",
         ["key", "scope|models|allow|permission|role"],

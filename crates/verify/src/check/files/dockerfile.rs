@@ -69,7 +69,9 @@ fn dockerfiles(
 ) -> Looked {
     let is_dockerfile = |path: &str| {
         let file = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-        !is_test(path) && (file.starts_with("dockerfile") || file.ends_with(".dockerfile"))
+        !is_test(path)
+            && !file.ends_with(".rs")
+            && (file.starts_with("dockerfile") || file.ends_with(".dockerfile"))
     };
     let (mut seen, mut problems) = (0, Vec::new());
     for (path, text) in r.texts_of(is_dockerfile) {

@@ -83,14 +83,15 @@ pub(crate) fn wrong_method(allow: &str) -> Response<Body> {
     response
 }
 
-pub(crate) fn chat(words: &[String], with_usage: bool) -> Response<Body> {
+pub(crate) fn chat(words: &[String], with_usage: bool, id: u64) -> Response<Body> {
     let tokens = words.len();
     let usage = json!({
         "prompt_tokens": tokens, "completion_tokens": tokens, "total_tokens": 2 * tokens,
     });
     let message = json!({"role": "assistant", "content": words.join(" ")});
     let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
-    let mut answer = json!({"id": "c1", "object": "chat.completion", "choices": [choice]});
+    let mut answer =
+        json!({"id": format!("c{id}"), "object": "chat.completion", "choices": [choice]});
     if with_usage {
         answer["usage"] = usage;
     }

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::answers::{self, Body, Dialect, full};
+use super::promises::{self, Promises};
 use super::{ADMIN_KEY, KEY};
 
 const BODY_LIMIT: usize = 512 * 1024;
@@ -25,6 +26,7 @@ pub(crate) struct Server {
     next_id: AtomicU64,
     /// Requests by route and status.
     counts: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    pub(crate) promises: Promises,
     /// What a failed reload would have been reported as.
     pub(crate) reload_failed: AtomicBool,
 }
@@ -50,6 +52,7 @@ impl Server {
             in_flight: Arc::default(),
             next_id: AtomicU64::new(1),
             counts: Mutex::default(),
+            promises: Promises::default(),
             reload_failed: AtomicBool::new(false),
         }
     }
@@ -106,7 +109,11 @@ impl Server {
             "/health" if request.method() != Method::GET => {
                 ("health", answers::wrong_method("GET"))
             }
-            "/health" | "/health/live" | "/health/ready" | "/ready" => {
+            "/health/deep" if self.breaks("health.deep") => (
+                "none",
+                answers::json(404, &json!({"detail": "nothing is here"})),
+            ),
+            "/health" | "/health/live" | "/health/ready" | "/ready" | "/health/deep" => {
                 ("health", self.health(&path).await)
             }
             "/metrics" => ("metrics", self.metrics()),
@@ -126,6 +133,10 @@ impl Server {
                 "messages",
                 self.model_call(Dialect::Anthropic, request).await,
             ),
+            _ if self.breaks("output.html-escaped") => (
+                "none",
+                answers::page(404, "<html><script>alert(1)</script></html>"),
+            ),
             _ if self.breaks("errors.unknown-path-is-404-json") => {
                 ("none", answers::page(404, "<html>not found</html>"))
             }
@@ -139,7 +150,8 @@ impl Server {
                 ),
             ),
         };
-        if !self.breaks("metrics.rise-with-traffic") {
+        let hidden = self.breaks("metrics.rejected-payloads") && response.status() == 413;
+        if !self.breaks("metrics.rise-with-traffic") && !hidden {
             let key = (route, response.status().as_u16());
             *self
                 .counts
@@ -224,7 +236,8 @@ impl Server {
     }
 
     fn admin(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
-        let open = self.breaks("auth.admin-refuses-strangers") && path.ends_with("config");
+        let open = self.breaks("auth.admin-refuses-strangers") && path.ends_with("config")
+            || self.breaks("auth.rbac") && credential(request.headers()).as_deref() == Some(KEY);
         if credential(request.headers()).as_deref() != Some(ADMIN_KEY) && !open {
             return answers::error(
                 Dialect::OpenAi,
@@ -270,6 +283,9 @@ impl Server {
         let admitted = match &key {
             None => self.breaks("auth.missing-key-is-401"),
             Some(key) if self.breaks("auth.valid-key-is-accepted") => key == "another key",
+            Some(key) if key.starts_with("eyJ") => {
+                self.breaks("auth.jwt-validation") || self.breaks("auth.wrong-key-is-401")
+            }
             Some(key) => key == KEY || self.breaks("auth.wrong-key-is-401"),
         };
         if admitted {
@@ -324,8 +340,13 @@ impl Server {
             true => usize::MAX,
             false => BODY_LIMIT,
         };
+        let once = request
+            .headers()
+            .get("idempotency-key")
+            .and_then(|v| v.to_str().ok());
+        let once = once.map(ToOwned::to_owned);
         match Limited::new(request.into_body(), limit).collect().await {
-            Ok(body) => self.call(dialect, &body.to_bytes()),
+            Ok(body) => self.keep_promises(dialect, &body.to_bytes(), once.as_deref()),
             Err(_) => answers::error(
                 dialect,
                 413,
@@ -335,7 +356,27 @@ impl Server {
         }
     }
 
-    fn call(&self, dialect: Dialect, body: &Bytes) -> Response<Body> {
+    /// Answers once for a key, and says what was remembered.
+    fn keep_promises(&self, dialect: Dialect, body: &Bytes, key: Option<&str>) -> Response<Body> {
+        let key = key.filter(|_| !self.breaks("retry.idempotency"));
+        let Some(id) = self.promises.id(key, body) else {
+            return answers::error(
+                dialect,
+                409,
+                "conflict",
+                "This key belongs to another call.",
+            );
+        };
+        let known = self.promises.saw(body) && !self.breaks("cache.enabled");
+        let mut response = self.call(dialect, body, id);
+        if known {
+            let hit = "hit".parse().expect("valid");
+            response.headers_mut().insert("x-seaworthy-cache", hit);
+        }
+        response
+    }
+
+    fn call(&self, dialect: Dialect, body: &Bytes, id: u64) -> Response<Body> {
         let bad = |what: &str| answers::error(dialect, 400, "invalid_request_error", what);
         let broken = || answers::error(dialect, 500, "api_error", "Something went badly wrong.");
         if self.breaks("input.deep-nesting-is-refused")
@@ -369,23 +410,37 @@ impl Server {
             };
         }
         if json["model"] != "echo" {
+            if self.breaks("errors.propagated") {
+                return broken();
+            }
             return match self.breaks("input.unknown-model-is-404") {
                 true => answers::error(dialect, 404, "model_not_found", "There is no such model."),
                 false => answers::error(dialect, 404, "model_not_found", "Models here: echo."),
             };
         }
-        self.reply(dialect, &json)
+        self.reply(dialect, &json, id)
     }
 
-    fn reply(&self, dialect: Dialect, json: &Value) -> Response<Body> {
+    fn reply(&self, dialect: Dialect, json: &Value, id: u64) -> Response<Body> {
         let prompt = json["messages"][0]["content"].as_str().unwrap_or_default();
-        let words: Vec<String> = prompt.split_whitespace().map(ToOwned::to_owned).collect();
+        if promises::takes_over(prompt) && !self.breaks("injection.detection-enabled") {
+            return answers::error(
+                dialect,
+                400,
+                "prompt_injection",
+                "This prompt tries to take over.",
+            );
+        }
+        let words = promises::masked(prompt, self.broken);
         let in_flight = answers::InFlight::enter(&self.in_flight);
         if self.breaks("metrics.in-flight-returns") {
             std::mem::forget(answers::InFlight::enter(&self.in_flight));
         }
-        match (dialect, json["stream"] == true) {
-            (Dialect::OpenAi, false) => answers::chat(&words, !self.breaks("models.chat-answers")),
+        let streams = json["stream"] == true && !self.breaks("test.smoke");
+        match (dialect, streams) {
+            (Dialect::OpenAi, false) => {
+                answers::chat(&words, !self.breaks("models.chat-answers"), id)
+            }
             (Dialect::Anthropic, false) => {
                 answers::message(&words, !self.breaks("models.messages-answers"))
             }

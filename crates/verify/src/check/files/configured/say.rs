@@ -52,8 +52,25 @@ fn about<'a>(all: &'a Settings, words: &[&str]) -> Vec<&'a Setting> {
     all.all.iter().filter(|s| s.is_about(words)).collect()
 }
 
-/// One setting must say it.
+/// One setting must say it; a configuration in force that says nothing of it is without it.
 pub(super) fn some(
+    all: &Settings,
+    what: &str,
+    words: &[&str],
+    good: fn(&Setting) -> bool,
+) -> Looked {
+    if all.complete && about(all, words).is_empty() {
+        let found = format!("the configuration in force says nothing of {what}");
+        return Looked::At(
+            String::new(),
+            vec![Problem::new("configuration in force", 0, found)],
+        );
+    }
+    anywhere(all, what, words, good)
+}
+
+/// One setting must say it, wherever it is kept.
+pub(super) fn anywhere(
     all: &Settings,
     what: &str,
     words: &[&str],
@@ -68,13 +85,6 @@ pub(super) fn some(
     }
     match found.first() {
         Some(s) => Looked::At(String::new(), vec![problem(s, "says otherwise")]),
-        None if all.complete => {
-            let found = format!("the configuration in force says nothing of {what}");
-            Looked::At(
-                String::new(),
-                vec![Problem::new("configuration in force", 0, found)],
-            )
-        }
         None => Looked::Unknown(format!(
             "a setting that says it, {what}: none of {} is about {}",
             all.all.len(),
