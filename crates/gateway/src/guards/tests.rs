@@ -148,7 +148,7 @@ fn whole(guarding: &Arc<Guarding>, ways: (Dialect, Dialect), answer: &Answer) ->
     let body = encoded.unwrap().body;
     let read = seaworthy_llm::decode_reply(caller, body.as_ref()).unwrap();
     let mut arrived = Arrived {
-        raw: String::from_utf8(body.into()).unwrap(),
+        raw: String::from_utf8(body).unwrap(),
         stop: Some(read.stop_reason),
         verdicts: count(&verdicts),
         ..Arrived::default()
