@@ -127,6 +127,8 @@ codes! {
     Maintenance = "maintenance", 503, Gateway;
     /// The gateway is draining and takes no new work.
     ShuttingDown = "shutting_down", 503, Gateway;
+    /// A guard that has to be asked does not answer.
+    GuardUnavailable = "guard_unavailable", 503, Operator;
     /// The store that is needed to decide this request cannot be reached.
     StoreUnavailable = "store_unavailable", 503, Gateway;
     /// The credential cannot be verified now: the identity provider does not answer, or too many passwords wait.

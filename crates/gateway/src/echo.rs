@@ -19,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::decode::Request;
 
+pub(crate) mod moderation;
 mod tools;
 
 /// Longest piece of text that counts as one token.

@@ -5,7 +5,7 @@
 //! Without these sections there are no guards and no text is looked at.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex::RegexSet;
 use seaworthy_config::{AfterUntrusted, Config, OnFailure};
@@ -27,6 +27,7 @@ pub(crate) mod guarding;
 pub(crate) mod input;
 mod links;
 mod moderate;
+pub(crate) mod opinions;
 mod outbound;
 pub(crate) mod output;
 mod pipe;
@@ -108,6 +109,8 @@ pub(crate) struct Guards {
     built_from: Option<Source>,
     /// `None` where there is nothing to look for.
     pub(crate) rules: Option<Arc<Rules>>,
+    /// The judge of harmful content for callers who ask it themselves.
+    judge: OnceLock<Arc<ModerationJudge>>,
 }
 
 /// What is looked for, and what follows.
@@ -133,6 +136,8 @@ pub(crate) struct Rules {
     plant_canary: bool,
     code: CodePolicy,
     sandbox_only: bool,
+    /// Whether somebody else is asked about what users and tools say.
+    asks_others: bool,
     mark_untrusted: bool,
     on_failure: OnFailure,
     vault_key: VaultKey,
@@ -175,7 +180,17 @@ impl Guards {
         Ok(Arc::new(Self {
             built_from: Some(source),
             rules: rules.map(Arc::new),
+            judge: OnceLock::new(),
         }))
+    }
+
+    /// The judge of harmful content, built when it is first asked.
+    pub(crate) fn moderation_judge(&self) -> Result<Arc<ModerationJudge>, ModerationError> {
+        if let Some(judge) = self.judge.get() {
+            return Ok(Arc::clone(judge));
+        }
+        let judge = Arc::new(ModerationJudge::built_in()?);
+        Ok(Arc::clone(self.judge.get_or_init(|| judge)))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::stage::admit::{admit, note_wishes};
 use crate::stage::attempt::attempt;
 use crate::stage::authenticate::authenticate;
 use crate::stage::authorize::authorize;
+use crate::stage::consult::consult;
 use crate::stage::decode::decode;
 use crate::stage::plan::plan;
 use crate::stage::recall::{Recalled, recall};
@@ -33,6 +34,7 @@ pub(crate) async fn run(
     authorize(exchange, &principal, &request)?;
     let admission = admit(exchange, &principal, &request, &caller.headers)?;
     let request = screen(exchange, request, &caller.headers, &admission)?;
+    consult(exchange, &principal, &request).await?;
     let errand = Errand {
         principal,
         request,

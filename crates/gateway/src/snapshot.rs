@@ -16,6 +16,7 @@ use seaworthy_edge::body;
 use seaworthy_edge::client::{Dial, Timeouts};
 
 use crate::features::KnownFeature;
+use crate::guards::opinions::{self, Opinion, OpinionError};
 use crate::guards::{GuardError, Guards};
 use crate::identity::issuer::Issuer;
 use crate::identity::password::Users;
@@ -96,6 +97,8 @@ pub struct Snapshot {
     roles: HashMap<Arc<str>, Permissions>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) guards: Arc<Guards>,
+    /// Who else is asked about what users and tools say.
+    pub(crate) opinions: Vec<Opinion>,
     /// `None` while nothing is remembered.
     pub(crate) cache: Option<Arc<Memory>>,
     pub(crate) resilience: Arc<Resilience>,
@@ -112,6 +115,9 @@ pub enum CompileError {
     /// The guards.
     #[error(transparent)]
     Guards(#[from] GuardError),
+    /// Somebody who is to be asked.
+    #[error(transparent)]
+    Opinion(#[from] OpinionError),
     /// Who may use the gateway.
     #[error("{0}")]
     Auth(String),
@@ -199,6 +205,7 @@ impl Snapshot {
         let limits = Limits::new(policy, &config);
         let known_guards = previous.map(|snapshot| &snapshot.guards);
         let guards = Guards::build(&config, known_guards)?;
+        let opinions = opinions::build(&config, tools.secrets, tools.dial)?;
         let server = &config.server;
         Ok(Self {
             body_limits: body::Limits {
@@ -215,6 +222,7 @@ impl Snapshot {
             roles: accounts::roles(&config),
             limits: Arc::new(limits),
             guards,
+            opinions,
             cache: Memory::new(&config),
             resilience: Arc::new(Resilience::new(&config.resilience)),
             tiers: seaworthy_config::tiers(&config),

@@ -104,6 +104,7 @@ pub(super) fn rules(source: &Source, vault_key: VaultKey) -> Result<Option<Rules
             forbidden_sql: guards.code.forbidden_sql.clone(),
         },
         sandbox_only: output.sandbox_code_execution,
+        asks_others: !guards.opinions.is_empty(),
         mark_untrusted: guards.mark_untrusted,
         on_failure: guards.on_failure,
         vault_key,

@@ -22,6 +22,18 @@ pub(crate) struct Guarding {
     pub(super) holds_untrusted: bool,
     /// Tools that the caller confirmed.
     pub(super) confirmed: Vec<String>,
+    /// What users and tools say, for others to judge; empty where nobody is asked.
+    pub(crate) heard: Vec<Heard>,
+}
+
+/// What was said at one place.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) place: Place,
+    /// As it leaves.
+    pub(crate) text: String,
+    /// Whether our own judge of injections finds it likely that it tries to take control.
+    pub(crate) is_suspicious: bool,
 }
 
 impl Guarding {

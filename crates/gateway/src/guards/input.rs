@@ -12,7 +12,7 @@ use seaworthy_guard::input::{Lengths, TooLong, html};
 use seaworthy_guard::{Action, Category, Engine, EngineError, Place, Policy, Vault, normalise};
 
 use super::arguments::{self, Guarded};
-use super::guarding::Guarding;
+use super::guarding::{Guarding, Heard};
 use super::links::RealLinks;
 use super::moderate::moderate;
 use super::policy::{INBOUND, Who, restrict};
@@ -35,6 +35,15 @@ const SAID: [&str; 8] = [
 
 /// Members of what a tool returned that can be marked as data.
 const MARKED: [&str; 6] = ["content", "text", "output", "result", "response", "snippet"];
+
+/// The most that others are asked about, in bytes.
+const MAX_HEARD: usize = 32 * 1024;
+
+fn end_of(text: &str) -> &str {
+    let from = text.len().saturating_sub(MAX_HEARD);
+    text.get(text.ceil_char_boundary(from)..)
+        .unwrap_or_default()
+}
 
 /// A request that is screened.
 #[derive(Debug)]
@@ -99,6 +108,8 @@ struct Screening<'r> {
     vault: Option<Vault>,
     owner: &'r str,
     is_conversation: bool,
+    heard: Vec<Heard>,
+    is_suspicious: bool,
     verdicts: &'r mut Verdicts,
 }
 
@@ -133,6 +144,8 @@ impl Rules {
             policy,
             owner: asked.who.user,
             is_conversation: asked.is_conversation,
+            heard: Vec::new(),
+            is_suspicious: false,
             verdicts,
         };
         screening.check_lengths(&said)?;
@@ -141,11 +154,14 @@ impl Rules {
         }
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
         for said in &said {
-            if let Some(new) = screening.screen_text(said)? {
+            let new = screening.screen_text(said)?;
+            screening.hear(said, new.as_deref());
+            if let Some(new) = new {
                 edits.push((said.text.at.clone(), new));
             }
         }
         let (policy, vault) = (screening.policy, screening.vault);
+        let heard = screening.heard;
         let operator = || {
             let operator = said.iter().filter(|said| said.speaker == Speaker::Operator);
             operator.filter(|said| said.text.kind == Kind::String && !said.is_argument)
@@ -164,6 +180,7 @@ impl Rules {
             vault: vault.filter(|vault| !vault.is_empty()).map(Arc::new),
             holds_untrusted: said.iter().any(|said| said.place == Place::ToolResult),
             confirmed: asked.confirmed,
+            heard,
             policy,
             rules: Arc::clone(self),
         };
@@ -257,7 +274,9 @@ impl Screening<'_> {
         let (rules, place) = (self.rules, said.place);
         if let Some(judge) = &rules.injection {
             let action = self.policy.action(place, Category::Injection, "injection");
-            let action = match judge.assess(value).level {
+            let level = judge.assess(value).level;
+            self.is_suspicious |= level != Level::Clear;
+            let action = match level {
                 Level::Clear => Action::Allow,
                 Level::Flag => action.min(Action::Flag),
                 Level::Block => action,
@@ -296,6 +315,31 @@ impl Screening<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Keeps what others are asked about: at most [`MAX_HEARD`] bytes of each place, the last ones.
+    fn hear(&mut self, said: &Said<'_, '_>, new: Option<&str>) {
+        let is_suspicious = std::mem::take(&mut self.is_suspicious);
+        if !self.rules.asks_others || !self.is_conversation || !said.is_untrusted() {
+            return;
+        }
+        let text = new.unwrap_or(&said.text.value);
+        let known = self
+            .heard
+            .iter_mut()
+            .find(|heard| heard.place == said.place);
+        let Some(heard) = known else {
+            self.heard.push(Heard {
+                place: said.place,
+                text: end_of(text).to_owned(),
+                is_suspicious,
+            });
+            return;
+        };
+        heard.is_suspicious |= is_suspicious;
+        heard.text.push('\n');
+        heard.text.push_str(text);
+        heard.text = end_of(&heard.text).to_owned();
     }
 
     fn check_files(&mut self, said: &Said<'_, '_>, value: &str) -> Result<(), Refused> {

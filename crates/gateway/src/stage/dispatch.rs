@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Dialect;
+use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, Timeouts, UpstreamBody};
 use seaworthy_llm::Framing;
 
-use crate::echo::{self, EchoReply};
+use crate::echo::{self, EchoReply, moderation};
 use crate::exchange::Exchange;
 use crate::guards::output::guard_reply;
 use crate::headers;
@@ -232,6 +233,21 @@ fn answer_locally(exchange: &mut Exchange, request: &Screened) -> Result<Reply, 
             guard_reply(guarding, reply, &mut exchange.verdicts);
         }
     };
+    if request.operation == Operation::Moderations {
+        let judge = exchange
+            .snapshot
+            .guards
+            .moderation_judge()
+            .map_err(|error| {
+                let message = "The built-in judge of harmful content could not be built.";
+                Refusal::new(Code::Internal, message).because(&error)
+            })?;
+        let body = moderation::answer(&judge, request, exchange.request_id.as_str())?;
+        mark_dispatched(exchange);
+        exchange.first_byte = Some(exchange.started.elapsed());
+        let usage = Usage::default();
+        return Ok(Reply::Echo(EchoReply::Whole { body, usage }));
+    }
     let reply = echo::answer(
         request,
         exchange.request_id.as_str(),

@@ -136,7 +136,8 @@ fn way(operation: Operation, provider: Option<Dialect>) -> Option<Way> {
     let caller = operation.dialect();
     match (operation, provider) {
         (Operation::Chat(_) | Operation::CountTokens(_), None) => Some(Way::BuiltIn),
-        (Operation::Embeddings | Operation::Moderations, None) => None,
+        (Operation::Moderations, None) => Some(Way::BuiltIn),
+        (Operation::Embeddings, None) => None,
         (Operation::Chat(_) | Operation::CountTokens(_), Some(dialect)) if dialect == caller => {
             Some(Way::Direct)
         }
@@ -221,7 +222,8 @@ mod tests {
         for operation in [Operation::Embeddings, Operation::Moderations] {
             assert_eq!(way(operation, Some(openai)), Some(Way::Direct));
             assert_eq!(way(operation, Some(anthropic)), None);
-            assert_eq!(way(operation, None), None);
         }
+        assert_eq!(way(Operation::Embeddings, None), None);
+        assert_eq!(way(Operation::Moderations, None), Some(Way::BuiltIn));
     }
 }

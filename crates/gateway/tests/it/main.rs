@@ -17,6 +17,7 @@ mod faces;
 mod faithful;
 mod guards;
 mod guards_control;
+mod guards_opinions;
 mod health;
 mod idempotency;
 mod identity;
