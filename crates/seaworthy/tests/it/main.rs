@@ -9,6 +9,7 @@ mod configuration;
 mod dev_mode;
 mod keys;
 mod reload;
+mod replicas;
 mod shutdown;
 mod support;
 mod terminal;

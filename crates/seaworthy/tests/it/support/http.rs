@@ -102,6 +102,13 @@ impl Answer {
         text
     }
 
+    /// The rest of the body, if the connection ended in good order.
+    pub(crate) fn text_if_whole(mut self) -> Option<String> {
+        let mut text = String::new();
+        let whole = self.reader.read_to_string(&mut text);
+        whole.is_ok().then_some(text)
+    }
+
     pub(crate) fn json(self) -> Value {
         let text = self.text();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
