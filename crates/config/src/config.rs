@@ -43,7 +43,7 @@ pub use self::resilience::{
 };
 pub use self::server::Server;
 pub use self::state::{OnLoss, SharedState, Storage};
-use crate::value::{Listen, Target, Usd};
+use crate::value::{Duration, Listen, Target, Usd};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -135,6 +135,10 @@ pub struct Model {
     /// What is different for single targets, by their names in `targets`.
     #[serde(default)]
     pub target_options: BTreeMap<String, TargetOptions>,
+    /// After how long without an answer the next target is asked as well; the first answer counts.
+    /// Both are reserved before they leave, and both are charged with what they used.
+    #[serde(default)]
+    pub hedge_after: Option<Duration>,
 }
 
 /// What is written to the log, and how.

@@ -2,6 +2,7 @@
 //!
 //! Labels are bounded: configured names, statuses and codes, never what a caller sent.
 
+mod attempts;
 mod call;
 mod keys;
 mod stores;
@@ -16,14 +17,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
-use seaworthy_core::resilience::line::Priority;
 
 pub(crate) use self::call::CallMetrics;
 use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels};
 use self::stores::CallLabels;
 pub use self::stores::StoreMetrics;
 use crate::guards::verdicts::Verdicts;
-use crate::resilience::gate::{self, Standing};
 
 /// From a local answer to a long chain of thought, with the limits of the readiness checklists
 /// (2, 5, 10, 30 and 60 s) as bounds of their own.
@@ -155,6 +154,7 @@ pub struct Metrics {
     store_errors: Family<CallLabels, Counter>,
     retries: Family<TargetLabels, Counter>,
     fallbacks: Family<TargetLabels, Counter>,
+    hedges: Family<TargetLabels, Counter>,
     shed: Family<ShedLabels, Counter>,
     breaker_state: Family<TargetLabels, Gauge>,
     concurrency_limit: Family<TargetLabels, Gauge>,
@@ -291,6 +291,10 @@ impl Metrics {
                 "fallbacks",
                 "Calls that went on to another target, by the one that failed"
             ),
+            hedges: family!(
+                "hedges",
+                "Calls for which another target was asked as well, by the one that was slow"
+            ),
             shed: family!("shed", "Requests refused because there was too much to do"),
             breaker_state: gauges!(
                 "circuit_breaker_state",
@@ -404,38 +408,6 @@ impl Metrics {
     /// Counts a request that was answered without a call of its own.
     pub(crate) fn count_cache_hit(&self, kind: &'static str) {
         self.cache_hits.get_or_create(&CacheLabels { kind }).inc();
-    }
-
-    /// Counts a call that is sent to the same target again.
-    pub(crate) fn count_retry(&self, target: &str) {
-        let target = target.to_owned();
-        self.retries.get_or_create(&TargetLabels { target }).inc();
-    }
-
-    /// Counts a call that goes on to another target.
-    pub(crate) fn count_fallback(&self, failed: &str) {
-        let target = failed.to_owned();
-        self.fallbacks.get_or_create(&TargetLabels { target }).inc();
-    }
-
-    /// Counts a request that there was no room or no time for.
-    pub(crate) fn count_shed(&self, reason: &'static str, priority: Priority) {
-        let priority = priority.as_str();
-        self.shed
-            .get_or_create(&ShedLabels { reason, priority })
-            .inc();
-    }
-
-    /// Shows how a target's gate stands.
-    pub(crate) fn note_gate(&self, target: &str, standing: &Standing) {
-        let target = target.to_owned();
-        let labels = TargetLabels { target };
-        let waiting = i64::try_from(standing.waiting).unwrap_or(i64::MAX);
-        self.queue_depth.get_or_create(&labels).set(waiting);
-        let limit = i64::from(standing.limit);
-        self.concurrency_limit.get_or_create(&labels).set(limit);
-        let state = gate::number(standing.state);
-        self.breaker_state.get_or_create(&labels).set(state);
     }
 
     /// Shows which degradation tier is in force.

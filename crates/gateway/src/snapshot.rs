@@ -4,6 +4,7 @@ mod accounts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::HeaderValue;
 use seaworthy_config::{Config, Loaded, SecretSource, Tiers};
@@ -35,6 +36,8 @@ pub(crate) struct Model {
     /// The preferred target first.
     pub(crate) targets: Vec<Arc<Target>>,
     pub(crate) strategy: Strategy,
+    /// After how long the next target is asked as well.
+    pub(crate) hedge_after: Option<Duration>,
 }
 
 /// One model at one provider.
@@ -168,11 +171,9 @@ impl Snapshot {
         let mut by_name = HashMap::new();
         for (name, wanted) in &config.models {
             let target = |target: &seaworthy_config::Target| {
-                let provider = providers
-                    .iter()
-                    .find(|known| known.name == target.provider)?;
+                let mut known = providers.iter();
+                let provider = known.find(|known| known.name == target.provider)?;
                 let id = target.to_string();
-                let kind = provider.kind();
                 let own = wanted.target_options.get(&id);
                 let shared_id: Arc<str> = id.as_str().into();
                 Some(Arc::new(Target {
@@ -181,7 +182,7 @@ impl Snapshot {
                     gate: tools.gates.of(&shared_id),
                     provider: Arc::clone(provider),
                     header: HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("")),
-                    price: prices.find(&target.provider, kind, &target.model).cloned(),
+                    price: price_of(&prices, provider, target),
                     model: target.model.clone(),
                     model_name: name.as_str().into(),
                     chat: CallMetrics::new(tools.metrics, "chat", name, &id),
@@ -196,6 +197,7 @@ impl Snapshot {
                 name: name.as_str().into(),
                 targets,
                 strategy: strategy_of(wanted.strategy),
+                hedge_after: wanted.hedge_after.map(Into::into),
             });
             for known_as in std::iter::once(name).chain(&wanted.aliases) {
                 by_name.insert(known_as.clone(), Arc::clone(&model));
@@ -281,6 +283,16 @@ impl Snapshot {
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
     }
+}
+
+/// What a target costs, if that is known.
+fn price_of(
+    prices: &seaworthy_core::price::PriceList,
+    provider: &Provider,
+    target: &seaworthy_config::Target,
+) -> Option<Price> {
+    let found = prices.find(&target.provider, provider.kind(), &target.model);
+    found.cloned()
 }
 
 /// The limits and budgets of a configuration, without any that could not be enforced.

@@ -61,6 +61,8 @@ struct Inner {
     /// Calls that passed and have no first token yet.
     in_flight: u32,
     line: Line<oneshot::Sender<Called>>,
+    /// Since when the line has not been empty.
+    waiting_since: Option<u64>,
     latency: Option<Latency>,
 }
 
@@ -138,6 +140,10 @@ const PATIENCE_FACTOR: f64 = 8.0;
 /// … and at least this long; and this long where nothing is known of the target.
 const LEAST_PATIENCE_MS: f64 = 1_000.0;
 const UNKNOWN_PATIENCE_MS: f64 = 10_000.0;
+/// A line that was not empty for so long is no burst: it only makes everybody wait.
+const STANDING_LINE_MS: u64 = 1_000;
+/// How long a call may wait in such a line at least.
+const SHORTEST_WAIT_MS: f64 = 20.0;
 
 impl Gate {
     fn now(&self) -> u64 {
@@ -167,22 +173,21 @@ impl Gate {
         priority: Priority,
         until: Instant,
     ) -> Waited {
-        let (sender, mut called) = oneshot::channel();
-        let max = settings.queue.max_length;
-        let joined = self.inner.lock().line.join(priority, max, sender);
-        let place = match joined {
-            Joined::Full(_) => return Waited::Shed,
-            Joined::Waiting(place) => place,
-            Joined::InsteadOf(place, sent_away) => {
-                // It may have left by itself.
-                let _gone = sent_away.send(Called::SentAway);
-                place
-            }
+        let Some((place, mut called)) = self.join(settings, priority) else {
+            return Waited::Shed;
         };
         let _in_line = InLine { gate: self, place };
+        let joined_at = Instant::now();
         loop {
             self.call_next(settings);
-            let look_again = self.wake_at().map_or(until, |at| at.min(until));
+            let (wake_at, may_wait) = (self.wake_at(), self.may_wait());
+            let mut look_again = wake_at.map_or(until, |at| at.min(until));
+            if let Some(may_wait) = may_wait.filter(|_| priority < Priority::Critical) {
+                if self.is_standing() && joined_at.elapsed() >= may_wait {
+                    return Waited::Shed;
+                }
+                look_again = look_again.min(Instant::now() + may_wait);
+            }
             tokio::select! {
                 called = &mut called => {
                     return match called {
@@ -198,6 +203,44 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// Takes a place in the line, unless there is none or it would be of no use.
+    fn join(
+        &self,
+        settings: &Resilience,
+        priority: Priority,
+    ) -> Option<(Place, oneshot::Receiver<Called>)> {
+        let (sender, called) = oneshot::channel();
+        let now = self.now();
+        let mut inner = self.inner.lock();
+        if inner.is_hopeless(settings, priority, now) {
+            return None;
+        }
+        let joined = inner.line.join(priority, settings.queue.max_length, sender);
+        inner.note_line(now);
+        drop(inner);
+        match joined {
+            Joined::Full(_) => None,
+            Joined::Waiting(place) => Some((place, called)),
+            Joined::InsteadOf(place, sent_away) => {
+                // It may have left by itself.
+                let _gone = sent_away.send(Called::SentAway);
+                Some((place, called))
+            }
+        }
+    }
+
+    /// How long a call may wait in a line that stands; `None` while a provider's limit is waited for.
+    fn may_wait(&self) -> Option<Duration> {
+        let inner = self.inner.lock();
+        (!inner.breaker.is_paused())
+            .then(|| Duration::from_secs_f64(inner.shortest_wait_ms() / 1000.0))
+    }
+
+    fn is_standing(&self) -> bool {
+        let now = self.now();
+        self.inner.lock().is_standing(now)
     }
 
     /// When a pause ends, which nobody else would tell.
@@ -227,6 +270,8 @@ impl Gate {
                 Err(Denied::Paused(_) | Denied::Full) => break,
             }
         }
+        let now = self.now();
+        inner.note_line(now);
         drop(inner);
         drop(left);
     }
@@ -293,6 +338,36 @@ impl Inner {
             Entry::Wait(wait) => Err(Denied::Paused(wait.map(Duration::from_millis))),
             Entry::Refuse(wait) => Err(Denied::Open(Duration::from_millis(wait))),
         }
+    }
+
+    /// Notes whether anybody waits.
+    fn note_line(&mut self, now: u64) {
+        self.waiting_since = match self.line.is_empty() {
+            true => None,
+            false => Some(self.waiting_since.unwrap_or(now)),
+        };
+    }
+
+    /// Whether there has been more to do than can be done for a while.
+    fn is_standing(&self, now: u64) -> bool {
+        let since = self.waiting_since;
+        since.is_some_and(|since| now.saturating_sub(since) >= STANDING_LINE_MS)
+    }
+
+    /// As long again as a call takes.
+    fn shortest_wait_ms(&self) -> f64 {
+        let usual = self.gradient.usual_ms().unwrap_or(SHORTEST_WAIT_MS);
+        usual.max(SHORTEST_WAIT_MS)
+    }
+
+    /// Whether a call would wait too long in a line that stands, so that it is better told at once.
+    fn is_hopeless(&self, settings: &Resilience, priority: Priority, now: u64) -> bool {
+        if priority == Priority::Critical || self.breaker.is_paused() || !self.is_standing(now) {
+            return false;
+        }
+        // As many leave the line in that time as calls may be under way.
+        let limit = self.gradient.limit(&settings.concurrency);
+        self.line.ahead_of(priority) >= usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     fn note_latency(&mut self, took_ms: f64, now: u64) {
@@ -390,7 +465,11 @@ struct InLine<'a> {
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        let left = self.gate.inner.lock().line.leave(self.place);
+        let now = self.gate.now();
+        let mut inner = self.gate.inner.lock();
+        let left = inner.line.leave(self.place);
+        inner.note_line(now);
+        drop(inner);
         drop(left);
     }
 }
@@ -403,3 +482,6 @@ pub(crate) fn number(state: State) -> i64 {
         State::Open => 2,
     }
 }
+
+#[cfg(test)]
+mod tests;

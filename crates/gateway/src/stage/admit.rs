@@ -31,6 +31,9 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub(crate) struct Admission(());
 
+/// No request is waited for longer than this.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// Notes how much the request matters and how long its caller waits, which headers can say.
 pub(crate) fn note_wishes(
     exchange: &mut Exchange,
@@ -42,11 +45,17 @@ pub(crate) fn note_wishes(
     let wished = text("x-seaworthy-priority");
     let settings = &exchange.snapshot.resilience;
     exchange.priority = settings.priority(caller, operation.as_str(), wished);
-    let Some(millis) = text("x-seaworthy-timeout-ms").and_then(|text| text.parse::<u32>().ok())
-    else {
+    let own = text("x-seaworthy-timeout-ms").and_then(|text| text.parse::<u32>().ok());
+    // What official clients say of themselves, in seconds.
+    let clients = || {
+        let seconds: f64 = text("x-stainless-timeout")?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    };
+    let limit = own.map(|millis| Duration::from_millis(millis.into()));
+    let Some(limit) = limit.or_else(clients).map(|limit| limit.min(LONGEST)) else {
         return;
     };
-    let left = Duration::from_millis(millis.into()).saturating_sub(exchange.started.elapsed());
+    let left = limit.saturating_sub(exchange.started.elapsed());
     exchange.deadline = Some(tokio::time::Instant::now() + left);
 }
 

@@ -21,7 +21,8 @@ use crate::reply::{Answer, Content};
 use crate::resilience::Resilience;
 use crate::resilience::gate::{Denied, Permit, Waited};
 use crate::snapshot::Target;
-use crate::stage::dispatch::dispatch;
+use crate::stage::dispatch::{Prepared, prepare, received};
+use crate::stage::hedge::Race;
 use crate::stage::plan::{Candidate, Plan, Way};
 use crate::stage::relay::relay;
 use crate::stage::reserve::reserve;
@@ -60,12 +61,33 @@ pub(crate) async fn attempt(
             Err(refusal) => return told.unwrap_or(Err(refusal)),
         };
         exchange.advice = None;
-        let result = match dispatch(exchange, &candidate, &reservation, request, headers).await {
+        let prepared = prepare(exchange, &candidate, request, headers);
+        let asked = Asked { candidate, permit };
+        let (asked, reply) = match (prepared, plan.model.hedge_after) {
+            (Err(refusal), _) => (asked, Err(refusal)),
+            (Ok(Prepared::Answered(reply)), _) => (asked, Ok(reply)),
+            (Ok(Prepared::Parcel(parcel)), None) => {
+                let came = parcel.send(&reservation).await;
+                (asked, received(exchange, came))
+            }
+            (Ok(Prepared::Parcel(parcel)), Some(after)) => {
+                let race = Race {
+                    caller,
+                    request,
+                    headers,
+                    after,
+                };
+                let sent = (parcel, &reservation);
+                Box::pin(race.run(exchange, &mut course, asked, sent)).await
+            }
+        };
+        let result = match reply {
             Ok(reply) => relay(exchange, reply).await,
             Err(refusal) => Err(refusal),
         };
+        let candidate = asked.candidate;
         let failure = failure(&result);
-        judge(permit, failure, exchange.advice);
+        judge(asked.permit, failure, exchange.advice);
         let Some(failure) = failure else {
             return result;
         };
@@ -83,8 +105,14 @@ pub(crate) async fn attempt(
     }
 }
 
+/// A target that is being asked.
+pub(super) struct Asked {
+    pub(super) candidate: Candidate,
+    pub(super) permit: Option<Permit>,
+}
+
 /// How far a request has come through its plan.
-struct Course<'a> {
+pub(super) struct Course<'a> {
     plan: &'a Plan,
     settings: Arc<Resilience>,
     /// Positions that were asked, a bit each; a model has at most 32 targets.
@@ -141,6 +169,33 @@ impl Course<'_> {
                 return Ok((candidate, Some(permit)));
             }
         }
+    }
+
+    /// Passes the gate of another target, if one can be asked at once, while this one is asked.
+    pub(super) fn enter_another(
+        &mut self,
+        exchange: &Exchange,
+        asked: &Candidate,
+    ) -> Option<(Candidate, Permit)> {
+        if exchange.attempts >= self.settings.retries.max_attempts {
+            return None;
+        }
+        let others = self.plan.candidates().filter(|(position, _, way)| {
+            let is_sent = !matches!(way, Way::BuiltIn | Way::Estimated);
+            is_sent && *position != asked.position && self.tried & bit(*position) == 0
+        });
+        for (position, target, way) in others {
+            if let Ok(permit) = target.gate.enter(&self.settings, exchange.priority) {
+                return Some((self.plan.candidate(position, target, way), permit));
+            }
+        }
+        None
+    }
+
+    /// Notes a target that was asked beside another one and did not answer first.
+    pub(super) fn give_up(&mut self, candidate: &Candidate) {
+        self.tried |= bit(candidate.position);
+        self.given_up |= bit(candidate.position);
     }
 
     /// Waits for a turn at a target; `None` when its breaker has opened meanwhile.

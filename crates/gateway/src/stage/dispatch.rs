@@ -1,6 +1,7 @@
 //! The call leaves, to one target.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -56,6 +57,62 @@ pub(crate) enum Back {
     },
 }
 
+/// A call that is ready to leave.
+pub(crate) struct Parcel {
+    target: Arc<Target>,
+    operation: Operation,
+    worker: usize,
+    outbound: Outbound,
+    headers: HeaderMap,
+    timeouts: Timeouts,
+}
+
+/// What became of it.
+pub(crate) struct Came {
+    target: Arc<Target>,
+    operation: Operation,
+    back: Back,
+    took: Duration,
+    pub(crate) result: Result<Response<UpstreamBody>, Error>,
+}
+
+/// A call that is ready to leave, or that need not.
+pub(crate) enum Prepared {
+    Parcel(Parcel),
+    Answered(Reply),
+}
+
+impl Parcel {
+    /// Sends it and waits for the head of the answer.
+    pub(crate) async fn send(self, reservation: &Reservation) -> Came {
+        let sent = Instant::now();
+        let Outbound {
+            path_and_query,
+            body,
+            back,
+        } = self.outbound;
+        let result = match &self.target.provider.backend {
+            Backend::Remote(remote) => {
+                let message = (self.headers, body);
+                let path = &path_and_query;
+                let sending = remote.send(reservation, self.worker, path, message, self.timeouts);
+                sending.await
+            }
+            Backend::Echo => Err(Error::Connect {
+                origin: String::new(),
+                source: "the built-in model is asked nothing".into(),
+            }),
+        };
+        Came {
+            target: self.target,
+            operation: self.operation,
+            back,
+            took: sent.elapsed(),
+            result,
+        }
+    }
+}
+
 /// A request as it is sent.
 struct Outbound {
     path_and_query: String,
@@ -63,67 +120,69 @@ struct Outbound {
     back: Back,
 }
 
-/// Sends the call to the planned target.
-pub(crate) async fn dispatch(
+/// Puts the call into the words of its target.
+pub(crate) fn prepare(
     exchange: &mut Exchange,
     candidate: &Candidate,
-    reservation: &Reservation,
     request: &Screened,
     headers: &HeaderMap,
-) -> Result<Reply, Refusal> {
+) -> Result<Prepared, Refusal> {
     let target = &candidate.target;
     let Backend::Remote(remote) = &target.provider.backend else {
-        return answer_locally(exchange, request);
+        return answer_locally(exchange, request).map(Prepared::Answered);
     };
     let mut headers = headers::for_provider(headers);
     let outbound = match candidate.way {
-        Way::Estimated => return estimate(request),
+        Way::Estimated => return estimate(request).map(Prepared::Answered),
         Way::Translated(translation) => {
             translate(exchange, translation, request, target, &mut headers)?
         }
         Way::Direct | Way::BuiltIn => pass(request, remote, &target.model),
     };
-    let Outbound {
-        path_and_query,
-        body,
-        back,
-    } = outbound;
     identify(exchange, &mut headers);
     mark_dispatched(exchange);
-    let sent = Instant::now();
-    let timeouts = Timeouts {
-        deadline: exchange.deadline,
-        ..target.timeouts
-    };
-    let result = remote
-        .send(
-            reservation,
-            exchange.worker,
-            &path_and_query,
-            (headers, body),
-            timeouts,
-        )
-        .await;
-    let metrics = target.metrics(request.operation, &exchange.gateway.metrics);
-    metrics
-        .provider_latency
-        .observe(sent.elapsed().as_secs_f64());
-    metrics.count_provider_response(
-        result
-            .as_ref()
-            .ok()
-            .map(|response| response.status().as_u16()),
-    );
+    Ok(Prepared::Parcel(Parcel {
+        target: Arc::clone(target),
+        operation: request.operation,
+        worker: exchange.worker,
+        outbound,
+        headers,
+        timeouts: Timeouts {
+            deadline: exchange.deadline,
+            ..target.timeouts
+        },
+    }))
+}
+
+/// Counts what came of a call.
+pub(crate) fn count(exchange: &Exchange, came: &Came) {
+    let metrics = came
+        .target
+        .metrics(came.operation, &exchange.gateway.metrics);
+    metrics.provider_latency.observe(came.took.as_secs_f64());
+    let response = came.result.as_ref().ok();
+    let status = response.map(|response| response.status().as_u16());
+    metrics.count_provider_response(status);
     exchange.gateway.degradation.note_attempt(
-        &target.provider.name,
-        result
-            .as_ref()
-            .ok()
-            .map(|response| response.status().as_u16()),
-        result.as_ref().ok().map(Response::headers),
-        sent.elapsed(),
+        &came.target.provider.name,
+        status,
+        response.map(Response::headers),
+        came.took,
         exchange.gateway.clock.now(),
     );
+}
+
+/// Takes in what came of the exchange's own call.
+pub(crate) fn received(exchange: &mut Exchange, came: Came) -> Result<Reply, Refusal> {
+    count(exchange, &came);
+    let Came {
+        target,
+        operation,
+        back,
+        result,
+        ..
+    } = came;
+    let metrics = target.metrics(operation, &exchange.gateway.metrics);
     match result {
         Ok(response) => {
             let first_byte = exchange.started.elapsed();
@@ -140,7 +199,7 @@ pub(crate) async fn dispatch(
             {
                 call.mark_undispatched();
             }
-            Err(failed(target, &error))
+            Err(failed(&target, &error))
         }
     }
 }
@@ -284,7 +343,7 @@ pub(crate) fn too_late(provider: &str) -> Refusal {
     )
 }
 
-fn never_left(error: &Error) -> bool {
+pub(crate) fn never_left(error: &Error) -> bool {
     matches!(
         error,
         Error::Connect { .. }

@@ -24,6 +24,12 @@ pub(crate) fn settle(exchange: &mut Exchange) {
     }
 }
 
+/// Settles a call whose answer nobody waits for: another one was faster.
+pub(crate) fn settle_loser(exchange: &Exchange, call: OpenCall, outcome: Outcome, status: u16) {
+    count_tokens(&call, &exchange.gateway.metrics);
+    call.settle(outcome, status, exchange.gateway.clock.now());
+}
+
 /// Settles an attempt that failed, before the next one is reserved. What it did not use of its claim
 /// is kept for that.
 pub(crate) fn settle_attempt(exchange: &mut Exchange, status: u16) {

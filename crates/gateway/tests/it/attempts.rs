@@ -377,3 +377,45 @@ async fn targets_are_chosen_as_the_model_says() {
         app.finish().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_limit_of_official_clients_is_kept() {
+    let app = TestApp::start().await;
+    app.upstream.will([Step::Silence]);
+    let call = app.post(path(OPENAI), ask(OPENAI, false));
+    let answer = call.header("x-stainless-timeout", "1.5").send().await;
+    assert_eq!(answer.status, 504, "{}", answer.text());
+    assert!(
+        answer.took < Duration::from_millis(1_550),
+        "{:?}",
+        answer.took
+    );
+    app.finish().await;
+}
+
+/// A provider that fails half of its calls beside a healthy one.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_fails_half_of_its_calls_costs_nobody_an_answer() {
+    const CALLS: usize = 1_000;
+    let app = with_both().start().await;
+    let mut seed = 7_u32;
+    for _ in 0..CALLS {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let fails = seed >> 31 == 0;
+        let status = app.get("/admin/v1/status").key(&app.admin_key).send().await;
+        let is_asked = status.json()["targets"]["openai/gpt-real"]["circuit_breaker"] != "open";
+        if is_asked && fails {
+            app.upstream.will_send(failing(500));
+        }
+        app.upstream.will_send(match is_asked && !fails {
+            true => ok(OPENAI),
+            false => ok(ANTHROPIC),
+        });
+        let answer = app.post(path(OPENAI), ask_both(false)).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let sent = app.upstream.requests();
+    assert!(sent <= CALLS * 12 / 10, "{sent} calls for {CALLS} requests");
+    app.finish().await;
+}

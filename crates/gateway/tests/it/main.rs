@@ -19,6 +19,7 @@ mod guards;
 mod guards_control;
 mod guards_opinions;
 mod health;
+mod hedges;
 mod idempotency;
 mod identity;
 mod leaving;

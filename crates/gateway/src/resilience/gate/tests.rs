@@ -1,0 +1,127 @@
+//! The gate under more work than its target can do, on a clock that moves by itself.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use seaworthy_config as config;
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+
+use super::*;
+
+/// The target serves so many calls at a time, each in this time; the others wait inside it.
+const CAPACITY: usize = 20;
+const SERVICE: Duration = Duration::from_millis(100);
+
+fn gate() -> (Arc<Gate>, Arc<Resilience>) {
+    let settings = Resilience::new(&config::Resilience::default());
+    (Gates::default().of(&"a/b".into()), Arc::new(settings))
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    offered: usize,
+    served: usize,
+    critical: usize,
+    critical_served: usize,
+    slowest_served: Duration,
+    slowest_refused: Duration,
+}
+
+/// Sends calls at a steady pace, whatever comes of them.
+async fn offer(
+    gate: &Arc<Gate>,
+    settings: &Arc<Resilience>,
+    target: &Rc<Semaphore>,
+    per_second: u32,
+    seconds: u32,
+) -> Tally {
+    let tally = Rc::new(RefCell::new(Tally::default()));
+    let mut calls = Vec::new();
+    for number in 0..per_second * seconds {
+        let priority = match number % 20 {
+            0 => Priority::Critical,
+            1..5 => Priority::Low,
+            _ => Priority::Normal,
+        };
+        let (gate, settings) = (Arc::clone(gate), Arc::clone(settings));
+        let (target, tally) = (Rc::clone(target), Rc::clone(&tally));
+        calls.push(tokio::task::spawn_local(async move {
+            let began = Instant::now();
+            let is_critical = priority == Priority::Critical;
+            tally.borrow_mut().offered += 1;
+            tally.borrow_mut().critical += usize::from(is_critical);
+            let permit = match gate.enter(&settings, priority) {
+                Ok(permit) => permit,
+                Err(_) => {
+                    let until = began + settings.queue.max_wait;
+                    match gate.wait(&settings, priority, until).await {
+                        Waited::Turn(permit) => permit,
+                        _ => {
+                            let mut tally = tally.borrow_mut();
+                            tally.slowest_refused = tally.slowest_refused.max(began.elapsed());
+                            return;
+                        }
+                    }
+                }
+            };
+            let place = target.acquire().await.unwrap();
+            tokio::time::sleep(SERVICE).await;
+            drop(place);
+            permit.succeeded();
+            let mut tally = tally.borrow_mut();
+            tally.served += 1;
+            tally.critical_served += usize::from(is_critical);
+            tally.slowest_served = tally.slowest_served.max(began.elapsed());
+        }));
+        // Ten milliseconds at a time: the clock of the runtime is no finer than one.
+        if number % per_second.div_ceil(100) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    tally.take()
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_times_as_much_as_can_be_done_leaves_what_can_be_done_done() {
+    let work = async {
+        let (gate, settings) = gate();
+        let target = Rc::new(Semaphore::new(CAPACITY));
+        let most_per_second = 200;
+        let calm = offer(&gate, &settings, &target, most_per_second / 2, 10).await;
+        assert_eq!(calm.served, calm.offered, "{calm:?}");
+        let flood = offer(&gate, &settings, &target, most_per_second * 3, 120).await;
+        let peak = 200 * 120;
+        assert!(flood.served * 10 >= peak * 9, "goodput: {flood:?}");
+        assert!(flood.slowest_served < Duration::from_secs(3), "{flood:?}");
+        assert!(flood.slowest_refused < Duration::from_secs(3), "{flood:?}");
+        let lost = flood.critical - flood.critical_served;
+        assert!(lost * 1_000 <= flood.critical, "critical calls: {flood:?}");
+        // It is over: nobody is refused any more.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let after = offer(&gate, &settings, &target, most_per_second / 2, 10).await;
+        assert_eq!(after.served, after.offered, "{after:?}");
+        assert!(after.slowest_served <= SERVICE * 2, "{after:?}");
+        let standing = gate.standing(&settings);
+        assert_eq!((standing.in_flight, standing.waiting), (0, 0));
+    };
+    LocalSet::new().run_until(work).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_waits_and_is_served_in_full() {
+    let work = async {
+        let (gate, settings) = gate();
+        let target = Rc::new(Semaphore::new(CAPACITY * 50));
+        let small = (0..1_000).map(|_| {
+            let (gate, settings, target) = (&gate, &settings, &target);
+            async move { offer(gate, settings, target, 1, 1).await.served }
+        });
+        let served = futures_util::future::join_all(small).await;
+        assert_eq!(served.iter().sum::<usize>(), 1_000);
+    };
+    LocalSet::new().run_until(work).await;
+}
