@@ -155,17 +155,7 @@ impl Snapshot {
     ) -> Result<Self, CompileError> {
         let config = Arc::clone(&loaded.config);
         let policy = policy_of(&config, tools.deployment)?;
-        let mut providers = Vec::new();
-        for (name, wanted) in &config.providers {
-            let kept = previous
-                .and_then(|snapshot| snapshot.providers.iter().find(|known| known.name == *name))
-                .filter(|known| known.is_built_from(wanted));
-            let provider = match kept {
-                Some(known) => known.with_fresh_secrets(tools.secrets)?,
-                None => Provider::build(name, wanted, tools.secrets, tools.dial, tools.workers)?,
-            };
-            providers.push(Arc::new(provider));
-        }
+        let providers = providers_of(&config, tools, previous)?;
         let prices = seaworthy_config::prices(&config);
         let mut models = Vec::new();
         let mut by_name = HashMap::new();
@@ -293,6 +283,26 @@ fn price_of(
 ) -> Option<Price> {
     let found = prices.find(&target.provider, provider.kind(), &target.model);
     found.cloned()
+}
+
+/// The providers of a configuration. Those that did not change keep their connections.
+fn providers_of(
+    config: &Config,
+    tools: &Tools<'_>,
+    previous: Option<&Snapshot>,
+) -> Result<Vec<Arc<Provider>>, CompileError> {
+    let mut providers = Vec::new();
+    for (name, wanted) in &config.providers {
+        let kept = previous
+            .and_then(|snapshot| snapshot.providers.iter().find(|known| known.name == *name))
+            .filter(|known| known.is_built_from(wanted));
+        let provider = match kept {
+            Some(known) => known.with_fresh_secrets(tools.secrets)?,
+            None => Provider::build(name, wanted, tools.secrets, tools.dial, tools.workers)?,
+        };
+        providers.push(Arc::new(provider));
+    }
+    Ok(providers)
 }
 
 /// The limits and budgets of a configuration, without any that could not be enforced.
