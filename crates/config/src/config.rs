@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, User};
-pub use self::cache::{Cache, CacheScope, Idempotency};
+pub use self::cache::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LastAnswers, LongPrice,
     ModelPrice, RequestCaps, SpendLimits, UnknownPricePolicy,

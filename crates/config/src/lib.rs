@@ -42,7 +42,7 @@ pub use config::{
     HealthEndpoint, HealthEndpoints, Probe, Tier,
 };
 pub use config::{ApiKeyPractices, Jwt, JwtAlgorithm, JwtIssuer, KeyRotation, KeyScope};
-pub use config::{Cache, CacheScope, Idempotency};
+pub use config::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use config::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
     TargetOptions, TargetTimeouts,

@@ -7,13 +7,14 @@ mod operations;
 use std::collections::BTreeMap;
 
 use crate::compile::policy;
-use crate::config::{Config, Headers, Model, Provider, ProviderApi, ProviderKind};
+use crate::config::{CacheStore, Config, Headers, Model, Provider, ProviderApi, ProviderKind};
 use crate::decode::join;
 use crate::document::{Node, Value};
 use crate::nearest::suggest;
 use crate::problem::{Finding, Severity};
 use crate::secret::SecretRef;
 use crate::source::Span;
+use crate::value::SharedStateUrl;
 
 /// Headers that belong to the connection or are set from other options.
 const OWN_HEADERS: [&str; 6] = [
@@ -46,6 +47,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.guards();
     check.resilience();
     check.operations();
+    check.cache();
     check.findings
 }
 
@@ -321,6 +323,33 @@ impl Check<'_> {
                     self.error(&path, message, "each name can stand for one model only");
                 }
             }
+        }
+    }
+
+    fn cache(&mut self) {
+        let config = self.config;
+        let cache = &config.cache;
+        let is_shared = matches!(config.shared_state.url, SharedStateUrl::Redis(_));
+        if cache.store == CacheStore::Redis && !is_shared && self.intact(&["shared_state", "url"]) {
+            self.error(
+                &["cache", "store"],
+                "`redis` needs a server, and `shared_state.url` names none",
+                "set `shared_state.url`, or keep answers in `memory`",
+            );
+        }
+        let is_model = |name: &String| {
+            let mut models = config.models.iter();
+            models.any(|(known, model)| known == name || model.aliases.contains(name))
+        };
+        if let Some(model) = &cache.semantic.model
+            && !is_model(model)
+            && self.intact(&["models"])
+        {
+            self.error(
+                &["cache", "semantic", "model"],
+                format!("there is no model `{model}`"),
+                "name a configured model that makes embeddings",
+            );
         }
     }
 

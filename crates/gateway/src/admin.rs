@@ -4,10 +4,12 @@ pub(crate) mod keys;
 pub(crate) mod switches;
 
 use seaworthy_config::Format;
+use seaworthy_core::code::Code;
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
 use crate::health::Lifecycle;
+use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::snapshot::Snapshot;
 
@@ -88,6 +90,18 @@ pub(crate) fn effective_config(snapshot: &Snapshot) -> Answer {
         "toml": seaworthy_config::show(&snapshot.loaded.config, Format::Toml),
     });
     Answer::json(200, body.to_string())
+}
+
+/// Forgets all remembered answers.
+pub(crate) async fn purge_cache(gateway: &Gateway) -> Result<Answer, Refusal> {
+    match gateway.forget_answers().await {
+        Ok(purged) => Ok(Answer::json(200, json!({"purged": purged}).to_string())),
+        Err(error) => Err(Refusal::new(
+            Code::StoreUnavailable,
+            "The store of remembered answers does not answer, so that some may still be used.",
+        )
+        .because(&error)),
+    }
 }
 
 /// The text of `/metrics`, with the gauges that are read at the time of asking.

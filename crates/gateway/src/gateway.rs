@@ -30,6 +30,7 @@ use crate::resilience::gate::Gates;
 use crate::snapshot::{CompileError, Snapshot, Tools};
 use crate::spend::{Spend, Unusual};
 use crate::stage::recall::idempotent::{HeldKeys, keep_house};
+use crate::stage::recall::semantic::Meanings;
 use crate::stage::reserve::KnownInputs;
 
 /// What the data plane is built from.
@@ -74,6 +75,8 @@ pub struct Gateway {
     pub(crate) held_keys: Arc<HeldKeys>,
     /// Names this deployment in the keys of limits and budgets, as when it was started.
     deployment: String,
+    /// What remembered answers mean.
+    pub(crate) meanings: Meanings,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) intents: Arc<IntentSharer>,
     pub(crate) known_inputs: Arc<KnownInputs>,
@@ -162,6 +165,7 @@ impl Gateway {
             flights: Arc::default(),
             held_keys: Arc::default(),
             deployment,
+            meanings: Meanings::default(),
             journal,
             known_inputs: Arc::default(),
             spend: Arc::default(),

@@ -161,6 +161,11 @@ impl Rules {
 }
 
 impl Guards {
+    /// What stands in the rule files: it changes without the configuration.
+    pub(crate) fn rule_texts(&self) -> &[String] {
+        self.built_from.as_ref().map_or(&[], |source| &source.rules)
+    }
+
     /// Builds what the configuration asks for; what did not change is kept.
     pub(crate) fn build(
         config: &Config,

@@ -269,7 +269,7 @@ impl Metrics {
             ),
             cache_hits: family!(
                 "cache_hits",
-                "Requests answered without a call of their own, by kind: exact, coalesced"
+                "Requests answered without a call of their own, by kind: exact, semantic, coalesced"
             ),
             cache_misses: single!(
                 "cache_misses",

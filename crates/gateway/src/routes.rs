@@ -37,6 +37,7 @@ pub(crate) enum Action {
     Usage,
     Projection,
     Budgets,
+    PurgeCache,
 }
 
 /// A class of model calls.
@@ -99,6 +100,7 @@ impl Action {
             Self::Usage => "admin_usage",
             Self::Projection => "admin_usage_projection",
             Self::Budgets => "admin_budgets",
+            Self::PurgeCache => "purge_cache",
         }
     }
 }

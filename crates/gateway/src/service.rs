@@ -168,6 +168,7 @@ impl DataPlane {
             Action::ListKeys => admin::keys::list(exchange).await,
             Action::CreateKey => admin::keys::create(exchange, body).await,
             Action::RotateKey => admin::keys::rotate(exchange, parameter, body).await,
+            Action::PurgeCache => admin::purge_cache(gateway).await,
             Action::RevokeKey => admin::keys::revoke(exchange, parameter).await,
             Action::Model(_) | Action::Usage | Action::Projection | Action::Budgets => {
                 Err(Refusal::new(

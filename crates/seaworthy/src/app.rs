@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seaworthy_config::{
-    Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef, SecretSource as _,
-    SharedStateUrl, StorageUrl,
+    CacheStore, Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef,
+    SecretSource as _, SharedStateUrl, StorageUrl,
 };
+use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{SharedClock, SystemClock};
 use seaworthy_core::counters::Counters;
@@ -127,11 +128,12 @@ pub(crate) fn build_gateway(
     workers: usize,
 ) -> Result<Arc<Gateway>, Failure> {
     let log = RequestLog::new(sink, request_style(&loaded));
-    let answers = Arc::new(MemoryAnswers::new(loaded.config.cache.max_size.bytes()));
+    let link = shared_link(&loaded)?;
+    let answers = answers(&loaded, link.as_ref());
     let deps = Dependencies {
         clock: clock(),
         stores,
-        counters: counters(&loaded, &metrics)?,
+        counters: counters(&loaded, &metrics, link),
         answers,
         journal,
         secrets: Box::new(LocalSecrets(variable)),
@@ -156,17 +158,44 @@ pub(crate) fn observer(metrics: &Metrics) -> Observer {
     })
 }
 
-/// The limits and budgets in use, in this process or where replicas share them.
-fn counters(loaded: &Loaded, metrics: &Metrics) -> Result<Arc<dyn Counters>, Failure> {
+/// The way to the server that replicas share, if there is one.
+fn shared_link(loaded: &Loaded) -> Result<Option<Arc<redis::Link>>, Failure> {
     let config = &loaded.config.shared_state;
     let SharedStateUrl::Redis(url) = &config.url else {
-        return Ok(Arc::new(MemoryCounters::default()));
+        return Ok(None);
     };
     let password = secret(config.password.as_ref())?;
     let password = password.as_ref().map(|secret| secret.expose());
     let link = redis::Link::new(url.expose(), password, config.ca_file.as_deref())
         .map_err(|error| Failure::of(exit::CONFIG, &error))?;
-    let server = redis::RedisCounters::new(Arc::new(link), config.deployment.as_str());
+    Ok(Some(Arc::new(link)))
+}
+
+/// Where answers are remembered.
+fn answers(loaded: &Loaded, link: Option<&Arc<redis::Link>>) -> Arc<dyn AnswerStore> {
+    let config = &loaded.config;
+    let max_bytes = config.cache.max_size.bytes();
+    match (config.cache.store, link) {
+        (CacheStore::Redis, Some(link)) => {
+            let deployment = config.shared_state.deployment.as_str();
+            let link = Arc::clone(link);
+            Arc::new(redis::RedisAnswers::new(link, deployment, max_bytes))
+        }
+        _ => Arc::new(MemoryAnswers::new(max_bytes)),
+    }
+}
+
+/// The limits and budgets in use, in this process or where replicas share them.
+fn counters(
+    loaded: &Loaded,
+    metrics: &Metrics,
+    link: Option<Arc<redis::Link>>,
+) -> Arc<dyn Counters> {
+    let config = &loaded.config.shared_state;
+    let Some(link) = link else {
+        return Arc::new(MemoryCounters::default());
+    };
+    let server = redis::RedisCounters::new(link, config.deployment.as_str());
     let options = redis::SharedOptions {
         on_loss: match config.on_loss {
             OnLoss::Local => redis::OnLoss::Local,
@@ -177,7 +206,7 @@ fn counters(loaded: &Loaded, metrics: &Metrics) -> Result<Arc<dyn Counters>, Fai
         clock: clock(),
         observer: observer(metrics),
     };
-    Ok(Arc::new(redis::SharedCounters::new(server, options)))
+    Arc::new(redis::SharedCounters::new(server, options))
 }
 
 /// What the lines of requests look like.

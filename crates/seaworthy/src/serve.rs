@@ -137,6 +137,7 @@ impl Running {
         )?;
         let restored = gateway.restore_budgets().await;
         restored.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
+        warm_up(&gateway).await;
         let address = listener.local_addr()?;
         let plane = if admin.is_some() {
             Plane::Data
@@ -264,6 +265,28 @@ fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
     ))
 }
 
+/// Remembers the answers of `cache.warm_up`. A file that cannot be used is no reason not to serve.
+async fn warm_up(gateway: &Gateway) {
+    let config = gateway.config();
+    let Some(path) = config
+        .cache
+        .warm_up
+        .as_ref()
+        .filter(|_| config.cache.enabled)
+    else {
+        return;
+    };
+    let warmed = match tokio::fs::read_to_string(path).await {
+        Ok(text) => gateway.warm_up(&text).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let path = path.display();
+    match warmed {
+        Ok(answers) => tracing::info!(answers, %path, "the cache was warmed up"),
+        Err(error) => tracing::error!(%path, error, "the cache was not warmed up"),
+    }
+}
+
 /// Puts the configuration on disk in force, or keeps the old one and says why.
 async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
     let Some(path) = source.path.as_deref() else {
@@ -282,6 +305,7 @@ async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
                     if let Err(error) = gateway.restore_budgets().await {
                         tracing::error!(%error, "new budgets begin without what was spent before");
                     }
+                    warm_up(gateway).await;
                     telemetry.apply(logging.level, logging.format);
                     gateway.set_log_style(style);
                     tracing::info!(config_hash = hash, "the configuration was reloaded");
@@ -324,6 +348,7 @@ const NEEDS_RESTART: &[&str] = &[
     "shared_state.on_loss",
     "shared_state.replicas",
     "cache.max_size",
+    "cache.store",
 ];
 
 /// Says which changes wait for a restart: everything else is in force at once.

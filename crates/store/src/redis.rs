@@ -5,6 +5,7 @@
 //! or nothing. [`SharedCounters`] goes on, or refuses, while the server is lost, and brings it up to
 //! date when it is back.
 
+mod answers;
 mod counters;
 mod encode;
 mod link;
@@ -12,6 +13,7 @@ mod local;
 mod shared;
 mod tracked;
 
+pub use answers::RedisAnswers;
 pub use counters::{Epoch, Presence, RedisCounters, Take};
 pub use link::{Asked, Failure, Link, LinkError};
 pub use shared::{OnLoss, SharedCounters, SharedOptions};

@@ -48,6 +48,8 @@ permissions! {
     ReadKeys = "read_keys";
     /// Making, rotating and revoking API keys.
     WriteKeys = "write_keys";
+    /// Forgetting all remembered answers.
+    PurgeCache = "purge_cache";
 }
 
 /// A set of permissions.

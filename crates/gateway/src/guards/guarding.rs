@@ -37,6 +37,16 @@ pub(crate) struct Heard {
 }
 
 impl Guarding {
+    /// What holds for this caller, as a text that differs where it does.
+    pub(crate) fn policy_text(&self) -> String {
+        format!("{:?}", self.policy)
+    }
+
+    /// Whether something of the request was replaced that is put back into the answer.
+    pub(crate) fn puts_back(&self) -> bool {
+        self.vault.is_some()
+    }
+
     /// Whether answers have to be read: something of them may change or go no further.
     pub(crate) fn reads_answers(&self) -> bool {
         self.outbound.is_some()

@@ -62,4 +62,5 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/admin/v1/usage", Action::Usage, Access::Needs(Permission::ReadUsage), Family::OpenAi),
     route(Method::GET, "/admin/v1/usage/projection", Action::Projection, Access::Needs(Permission::ReadUsage), Family::OpenAi),
     route(Method::GET, "/admin/v1/budgets", Action::Budgets, Access::Needs(Permission::ReadUsage), Family::OpenAi),
+    route(Method::POST, "/admin/v1/cache/purge", Action::PurgeCache, Access::Needs(Permission::PurgeCache), Family::OpenAi),
 ];

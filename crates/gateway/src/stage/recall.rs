@@ -17,7 +17,9 @@ pub(crate) mod count;
 pub(crate) mod idempotent;
 pub(crate) mod kept;
 pub(crate) mod key;
+pub(crate) mod semantic;
 pub(crate) mod shared;
+pub(crate) mod warm;
 
 /// What is known of an answer.
 pub(crate) enum Recalled {

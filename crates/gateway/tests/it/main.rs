@@ -10,6 +10,7 @@ mod access;
 mod attempts;
 mod broken_answers;
 mod cache;
+mod cache_semantic;
 mod confidential;
 mod crowd;
 mod degradation;

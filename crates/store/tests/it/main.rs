@@ -7,6 +7,7 @@
     reason = "in a test, a failure to arrange is a failure"
 )]
 
+mod answers;
 mod backends;
 mod counters;
 mod fixtures;

@@ -19,18 +19,21 @@ use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::routes::Operation;
 use crate::stage::recall::count::count;
+use crate::stage::recall::key::Asked;
+use crate::stage::recall::semantic::{self, Probe, Semantic};
 use crate::stage::recall::{kept, key, shared};
 
 /// How answers are remembered, as the configuration in force has it.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    scope: CacheScope,
-    ttl: Duration,
+    pub(super) scope: CacheScope,
+    pub(super) ttl: Duration,
     max_entry_bytes: u64,
     coalesce: bool,
+    semantic: Option<Semantic>,
     /// Everything in the configuration that can change an answer. A change makes all answers
     /// unknown, so that none escapes the guards in force.
-    rules: Fingerprint,
+    pub(super) rules: Fingerprint,
 }
 
 /// Sections that cannot change what is answered, only whether.
@@ -53,14 +56,17 @@ const WITHOUT_INFLUENCE: [&str; 14] = [
 
 impl Memory {
     /// `None` if nothing is to be remembered.
-    pub(crate) fn new(config: &Config) -> Option<Arc<Self>> {
+    pub(crate) fn new(config: &Config, rule_texts: &[String]) -> Option<Arc<Self>> {
         let Cache {
             enabled,
             scope,
+            store: _,
             ttl,
             max_size: _,
             max_entry_size,
             coalesce,
+            ref semantic,
+            warm_up: _,
         } = config.cache;
         enabled.then(|| {
             let mut value = serde_json::to_value(config).unwrap_or_default();
@@ -70,14 +76,40 @@ impl Memory {
             let mut rules = Fingerprinter::default();
             rules.part(env!("CARGO_PKG_VERSION").as_bytes());
             rules.json(&value);
+            rule_texts
+                .iter()
+                .for_each(|text| rules.part(text.as_bytes()));
             Arc::new(Self {
                 scope,
                 ttl: ttl.into(),
                 max_entry_bytes: max_entry_size.bytes(),
                 coalesce,
+                semantic: Semantic::new(semantic),
                 rules: rules.finish(),
             })
         })
+    }
+}
+
+impl Memory {
+    fn asked<'a>(
+        &'a self,
+        errand: &'a Errand,
+        model: &'a str,
+        policy: Option<&'a str>,
+    ) -> Asked<'a> {
+        Asked {
+            tenant: key::tenant(self.scope, &errand.principal),
+            rules: &self.rules,
+            policy,
+            model,
+            operation: errand.request.operation,
+            stream: errand.request.head.stream,
+            framing: errand.request.framing,
+            query: errand.request.query.as_deref(),
+            headers: &errand.headers,
+            body: &errand.request.received,
+        }
     }
 }
 
@@ -98,6 +130,8 @@ pub(crate) struct Ticket {
     pub(crate) can_be_joined: bool,
     ttl: Duration,
     max_entry_bytes: u64,
+    /// What the request means, if that is compared.
+    probe: Option<Probe>,
 }
 
 /// Looks for a remembered answer that will do.
@@ -113,8 +147,10 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     };
     let values = errand.headers.get_all("cache-control");
     let control = CacheControl::parse(values.iter().filter_map(|value| value.to_str().ok()));
-    let key = key::of_answer(memory.scope, &memory.rules, &model.name, errand);
-    let Some(key) = key.filter(|_| !control.no_store) else {
+    let policy = exchange.guarding.as_ref();
+    let policy = policy.map(|guarding| guarding.policy_text());
+    let asked = memory.asked(errand, &model.name, policy.as_deref());
+    let Some(key) = asked.key().filter(|_| !control.no_store) else {
         exchange.cache = Some("bypass");
         return match control.only_if_cached {
             true => Err(not_cached()),
@@ -136,6 +172,22 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     if control.only_if_cached {
         return Err(not_cached());
     }
+    let puts_back = exchange.guarding.as_ref();
+    let puts_back = puts_back.is_some_and(|guarding| guarding.puts_back());
+    let is_compared = control.may_use() && !puts_back;
+    let mut probe = None;
+    if let Some(semantic) = memory.semantic.as_ref().filter(|_| is_compared) {
+        let looking = semantic::look(exchange, &errand.principal, asked, semantic);
+        let (found, meaning) = Box::pin(looking).await;
+        if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
+            exchange.model = Some(Arc::clone(&model));
+            count(exchange, errand, &model).await?;
+            exchange.cache = Some("semantic");
+            exchange.gateway.metrics.count_cache_hit("semantic");
+            return Ok(Looked::Found(answer(entry, now)));
+        }
+        probe = meaning;
+    }
     exchange.gateway.metrics.cache_misses.inc();
     exchange.cache = Some(if control.no_cache { "refresh" } else { "miss" });
     Ok(Looked::Missing(Ticket {
@@ -143,6 +195,7 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
         can_be_joined: memory.coalesce && control.may_use(),
         ttl: memory.ttl,
         max_entry_bytes: memory.max_entry_bytes,
+        probe,
     }))
 }
 
@@ -186,6 +239,9 @@ pub(crate) async fn keep(
     if entry.weight() > ticket.max_entry_bytes {
         return;
     }
+    if let Some(probe) = ticket.probe {
+        gateway.meanings.keep(probe, ticket.key, entry.expires_at);
+    }
     if let Some(local) = gateway.answers.local() {
         local.keep_now(ticket.key, entry);
         return;
@@ -196,7 +252,8 @@ pub(crate) async fn keep(
     }
 }
 
-async fn find(exchange: &Exchange, key: &Fingerprint, now: UnixMillis) -> Option<Entry> {
+/// The answer under a key, if it can be read.
+pub(crate) async fn find(exchange: &Exchange, key: &Fingerprint, now: UnixMillis) -> Option<Entry> {
     let answers = &exchange.gateway.answers;
     if let Some(local) = answers.local() {
         return local.find_now(key, now);

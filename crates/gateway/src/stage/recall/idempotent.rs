@@ -143,7 +143,8 @@ pub(crate) async fn begin(
     let request = asked_for(errand);
     let config = Arc::clone(&exchange.snapshot.loaded.config);
     let gateway = Arc::clone(&exchange.gateway);
-    let gives_up_at = Instant::now() + config.idempotency.wait.as_std();
+    let longest = Instant::now() + config.idempotency.wait.as_std();
+    let gives_up_at = exchange.deadline.map_or(longest, |at| at.min(longest));
     let owner = RequestId::generate().as_str().to_owned();
     loop {
         if let Some(reader) = gateway.flights.join(&key) {

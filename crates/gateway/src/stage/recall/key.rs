@@ -4,10 +4,31 @@ use http::HeaderMap;
 use seaworthy_config::CacheScope;
 use seaworthy_core::fingerprint::{Fingerprint, Fingerprinter};
 use seaworthy_core::principal::Principal;
+use seaworthy_llm::Framing;
 use serde_json::Value;
 
-use crate::pipeline::Errand;
-use crate::stage::decode::Request;
+use crate::routes::Operation;
+
+/// A request whose answer may be known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Whose answers the caller can get.
+    pub(crate) tenant: (&'static str, &'a str),
+    /// Everything in the configuration that can change an answer.
+    pub(crate) rules: &'a Fingerprint,
+    /// What guards do for this caller.
+    pub(crate) policy: Option<&'a str>,
+    /// The configured name of the model.
+    pub(crate) model: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) stream: bool,
+    /// How a stream is to be framed.
+    pub(crate) framing: Framing,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) headers: &'a HeaderMap,
+    /// The body as it came.
+    pub(crate) body: &'a [u8],
+}
 
 /// Whose answers a caller can get, as the parts of a key.
 pub(crate) fn tenant(scope: CacheScope, caller: &Principal) -> (&'static str, &str) {
@@ -22,51 +43,56 @@ pub(crate) fn tenant(scope: CacheScope, caller: &Principal) -> (&'static str, &s
     }
 }
 
-/// The key of a remembered answer: who asks, everything that is asked, and under which rules.
-/// `None` for a body that is no JSON object.
-pub(crate) fn of_answer(
-    scope: CacheScope,
-    rules: &Fingerprint,
-    model: &str,
-    errand: &Errand,
-) -> Option<Fingerprint> {
-    let request: &Request = &errand.request;
-    let mut body: Value = serde_json::from_slice(&request.received).ok()?;
-    // An alias is the same model.
-    body.as_object_mut()?.remove("model");
-    let mut key = Fingerprinter::default();
-    let (kind, tenant) = tenant(scope, &errand.principal);
-    let operation = request.operation;
-    for part in [
-        "answer",
-        kind,
-        tenant,
-        operation.as_str(),
-        operation.dialect().as_str(),
-        model,
-        if request.head.stream {
-            "stream"
-        } else {
-            "whole"
-        },
-        request.framing.content_type(),
-        request.query.as_deref().unwrap_or_default(),
-    ] {
-        key.part(part.as_bytes());
+impl Asked<'_> {
+    /// The key of a remembered answer: who asks, everything that is asked, and under which rules.
+    /// `None` for a body that is no JSON object.
+    pub(crate) fn key(&self) -> Option<Fingerprint> {
+        let mut body: Value = serde_json::from_slice(self.body).ok()?;
+        // An alias is the same model.
+        body.as_object_mut()?.remove("model");
+        let mut key = Fingerprinter::default();
+        key.part(b"answer");
+        self.frame(&mut key);
+        key.json(&body);
+        Some(key.finish())
     }
-    key.part(&rules.0);
-    headers(&mut key, &errand.headers);
-    key.json(&body);
-    Some(key.finish())
+
+    /// Everything around the body: who asks whom, in which form, and under which rules.
+    pub(crate) fn frame(&self, key: &mut Fingerprinter) {
+        let (kind, tenant) = self.tenant;
+        for part in [
+            kind,
+            tenant,
+            self.operation.as_str(),
+            self.operation.dialect().as_str(),
+            self.model,
+            if self.stream { "stream" } else { "whole" },
+            self.framing.content_type(),
+            self.query.unwrap_or_default(),
+            self.policy.unwrap_or_default(),
+        ] {
+            key.part(part.as_bytes());
+        }
+        key.part(&self.rules.0);
+        headers(key, self.headers);
+    }
 }
 
-/// The headers that can change an answer. Agent and session are for accounts.
+/// Headers of ours that are for accounts and the order of work.
+const WITHOUT_INFLUENCE: [&str; 4] = [
+    "x-seaworthy-agent",
+    "x-seaworthy-session-id",
+    "x-seaworthy-priority",
+    "x-seaworthy-timeout-ms",
+];
+
+/// The headers that can change an answer.
 fn headers(key: &mut Fingerprinter, headers: &HeaderMap) {
     let matters = |name: &str| {
         ["anthropic-", "openai-", "x-seaworthy-"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
-            && !["x-seaworthy-agent", "x-seaworthy-session-id"].contains(&name)
+            && !WITHOUT_INFLUENCE.contains(&name)
     };
     let mut found: Vec<(&str, &[u8])> = headers
         .iter()

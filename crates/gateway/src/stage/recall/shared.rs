@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
 use seaworthy_core::idempotency::KeptAnswer;
 use seaworthy_core::ledger::Outcome;
-use seaworthy_llm::{ErrorView, encode_stream_error};
+use seaworthy_llm::{ErrorView, Framing, encode_stream_error};
 
 use crate::exchange::Exchange;
 use crate::flight::{End, Head, Producer, Reader};
@@ -59,10 +59,7 @@ impl Shared {
 /// whoever made it is gone.
 pub(crate) async fn serve(exchange: &mut Exchange, mut reader: Reader) -> Option<Answer> {
     let head = reader.head().await?;
-    let content_type = head.headers.get(http::header::CONTENT_TYPE);
-    let is_stream =
-        content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let content = if is_stream {
+    let content = if exchange.stream && head.status == 200 {
         Content::Shared(Box::new(reader))
     } else {
         let (chunks, end) = reader.rest().await;
@@ -94,6 +91,7 @@ async fn make(
     let goes_on_alone = held.is_some();
     let most = exchange.snapshot.max_response_bytes;
     let dialect = errand.request.operation.dialect();
+    let framing = errand.request.framing;
     let calling = AssertUnwindSafe(pipeline::call(&mut exchange, errand)).catch_unwind();
     let result = tokio::select! {
         result = calling => result,
@@ -120,7 +118,9 @@ async fn make(
         };
         if producer.push(data) > most {
             is_too_large = true;
-            producer.push(too_large(dialect, most));
+            if framing == Framing::ServerSentEvents {
+                producer.push(too_large(dialect, most));
+            }
             break;
         }
     }
