@@ -129,8 +129,8 @@ impl Gateway {
 }
 
 /// A request that no path says anything about.
-fn unsaid(operation: Operation) -> crate::routes::Asked {
-    crate::routes::Asked {
+fn unsaid(operation: Operation) -> routes::Asked {
+    routes::Asked {
         operation,
         in_path: None,
         framing: seaworthy_llm::Framing::ServerSentEvents,
