@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, User};
+pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, Sigv4, User};
 pub use self::cache::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LastAnswers, LongPrice,

@@ -29,7 +29,7 @@ pub use config::{
     Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
     CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable, Limits, LogFormat,
     LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderApi, ProviderKind,
-    ProviderTimeouts, RateLimits, RequestCaps, Server, SharedState, SpendLimits, Storage,
+    ProviderTimeouts, RateLimits, RequestCaps, Server, SharedState, Sigv4, SpendLimits, Storage,
     UnknownPricePolicy,
 };
 pub use config::{

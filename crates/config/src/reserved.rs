@@ -34,22 +34,12 @@ const SECTIONS: [(&str, &str); 29] = [
     ("agent.security.rate_limit.redis", "shared state"),
 ];
 
-/// Choices of an enumeration, by its name.
-const CHOICES: [(&str, &[&str]); 1] = [("ProviderKind", &["bedrock"])];
-
 /// What is going to read the key at `path`, if it is a word of the language.
 pub(crate) fn section(path: &str) -> Option<&'static str> {
     SECTIONS
         .iter()
         .find(|(name, _)| *name == path)
         .map(|(_, reader)| *reader)
-}
-
-/// Whether `choice` is a word of the language that this version cannot act on yet.
-pub(crate) fn is_reserved_choice(enumeration: &str, choice: &str) -> bool {
-    CHOICES
-        .iter()
-        .any(|(name, choices)| *name == enumeration && choices.contains(&choice))
 }
 
 #[cfg(test)]
@@ -69,14 +59,6 @@ mod tests {
                 !section.is_null()
             });
             assert!(!supported, "{name} is supported");
-        }
-        for (_, choices) in CHOICES {
-            for choice in choices {
-                assert!(
-                    !schema.to_string().contains(&format!("\"{choice}\"")),
-                    "{choice}"
-                );
-            }
         }
     }
 }

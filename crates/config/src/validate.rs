@@ -2,12 +2,13 @@
 
 mod auth;
 mod guards;
+mod kinds;
 mod operations;
 
 use std::collections::BTreeMap;
 
 use crate::compile::policy;
-use crate::config::{CacheStore, Config, Headers, Model, Provider, ProviderApi, ProviderKind};
+use crate::config::{CacheStore, Config, Headers, Model, Provider, ProviderKind};
 use crate::decode::join;
 use crate::document::{Node, Value};
 use crate::nearest::suggest;
@@ -192,6 +193,7 @@ impl Check<'_> {
                 ProviderKind::AzureOpenai => {
                     "set `base_url`, such as \"https://NAME.openai.azure.com\""
                 }
+                ProviderKind::Bedrock => "set `region`, such as \"eu-central-1\"",
                 _ => "set `base_url`, such as \"http://127.0.0.1:11434/v1\"",
             };
             self.error(&at("base_url"), message, help);
@@ -216,37 +218,9 @@ impl Check<'_> {
             let help = format!("set `api_key` to \"secret://env/{variable}_API_KEY\"");
             self.warn(&["providers", name], message, help);
         }
-        self.api(name, provider);
+        self.kind_of_provider(name, provider);
         for (header, value) in provider.headers.iter() {
             self.header(&["providers", name, "headers", header], header, value);
-        }
-    }
-
-    /// What only some kinds have.
-    fn api(&mut self, name: &str, provider: &Provider) {
-        let kind = provider.kind.as_str();
-        let at = |key| ["providers", name, key];
-        let is_openai = matches!(
-            provider.kind,
-            ProviderKind::Openai | ProviderKind::AzureOpenai | ProviderKind::OpenaiCompatible
-        );
-        if !is_openai && provider.api != ProviderApi::default() {
-            let api = provider.api.as_str();
-            let message = format!("the kind `{kind}` has no API called `{api}`");
-            let help =
-                "remove it: only `openai`, `azure-openai` and `openai-compatible` have several";
-            self.error(&at("api"), message, help);
-        }
-        let Some(version) = &provider.api_version else {
-            return;
-        };
-        let is_word = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        if provider.kind != ProviderKind::AzureOpenai {
-            let message = format!("`api_version` has no meaning for the kind `{kind}`");
-            self.key_error(&at("api_version"), message, "remove it");
-        } else if version.is_empty() || !version.chars().all(is_word) {
-            let message = format!("expected a version such as \"2024-10-21\", found \"{version}\"");
-            self.error(&at("api_version"), message, "copy it from Azure's pages");
         }
     }
 

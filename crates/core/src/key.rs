@@ -65,6 +65,14 @@ pub fn new_id() -> String {
     format!("key_{random}")
 }
 
+/// Whether a text can be the ID of one of our keys.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    text.strip_prefix("key_").is_some_and(|random| {
+        (1..=32).contains(&random.len()) && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
 /// Whether a presented key can be one of ours at all: a typo never reaches the store.
 #[must_use]
 pub fn is_well_formed(presented: &str) -> bool {

@@ -24,6 +24,7 @@ pub mod price;
 pub mod principal;
 pub mod resilience;
 pub mod signals;
+pub mod sigv4;
 pub mod store;
 pub mod trace;
 pub mod usage;

@@ -38,15 +38,28 @@ pub enum Error {
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Option<Incoming>,
+    /// What was read already.
+    whole: Bytes,
     limits: Limits,
 }
 
 impl RequestBody {
+    /// A body that was read already.
+    #[must_use]
+    pub fn whole(bytes: Bytes, limits: Limits) -> Self {
+        Self {
+            incoming: None,
+            whole: bytes,
+            limits,
+        }
+    }
+
     /// A body to be read within `limits`.
     #[must_use]
     pub fn new(incoming: Incoming, limits: Limits) -> Self {
         Self {
             incoming: Some(incoming),
+            whole: Bytes::new(),
             limits,
         }
     }
@@ -57,7 +70,7 @@ impl RequestBody {
     /// When the body is too large, too slow, or breaks off.
     pub async fn read(mut self) -> Result<Bytes, Error> {
         let Some(incoming) = &mut self.incoming else {
-            return Ok(Bytes::new());
+            return Ok(std::mem::take(&mut self.whole));
         };
         let result = read_whole(incoming, self.limits).await;
         if !matches!(result, Err(Error::TooLarge { .. })) {

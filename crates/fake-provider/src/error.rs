@@ -14,7 +14,7 @@ pub(crate) fn body(
     request_id: &str,
 ) -> Value {
     match dialect {
-        Dialect::OpenAi => {
+        Dialect::OpenAi | Dialect::Responses => {
             let (kind, code) = openai_kind(status);
             let kind = named.unwrap_or(kind);
             let code = named.or(code);
@@ -25,6 +25,12 @@ pub(crate) fn body(
             let error = json!({"type": kind, "message": message});
             json!({"type": "error", "error": error, "request_id": request_id})
         }
+        Dialect::Gemini => {
+            let kind = named.unwrap_or(gemini_kind(status));
+            json!({"error": {"code": status, "message": message, "status": kind}})
+        }
+        Dialect::Cohere => json!({"id": request_id, "message": message}),
+        Dialect::Bedrock => json!({"message": message}),
     }
 }
 
@@ -37,6 +43,33 @@ fn openai_kind(status: u16) -> (&'static str, Option<&'static str>) {
         400..=499 => ("invalid_request_error", None),
         503 | 529 => ("server_error", Some("overloaded")),
         _ => ("server_error", None),
+    }
+}
+
+fn gemini_kind(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        504 => "DEADLINE_EXCEEDED",
+        503 | 529 => "UNAVAILABLE",
+        500..=599 => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
+    }
+}
+
+/// The class of an error, which AWS tells in a header.
+pub(crate) fn bedrock_kind(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "AccessDeniedException",
+        404 => "ResourceNotFoundException",
+        408 => "ModelTimeoutException",
+        424 => "ModelErrorException",
+        429 => "ThrottlingException",
+        503 | 529 => "ServiceUnavailableException",
+        500..=599 => "InternalServerException",
+        _ => "ValidationException",
     }
 }
 

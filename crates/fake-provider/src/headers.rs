@@ -11,6 +11,9 @@ pub(crate) type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// A JSON answer.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// A stream of binary frames.
+pub(crate) const BINARY_EVENTS: HeaderValue =
+    HeaderValue::from_static("application/vnd.amazon.eventstream");
 /// A stream of events.
 pub(crate) const EVENT_STREAM: HeaderValue =
     HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -34,7 +37,10 @@ pub(crate) fn provider(
         ("9999", "1999000")
     };
     match dialect {
-        Dialect::OpenAi => vec![
+        Dialect::Bedrock => vec![(name("x-amzn-requestid"), id)],
+        Dialect::Gemini => vec![(name("server-timing"), text("gfet4t7; dur=1"))],
+        Dialect::Cohere => vec![(name("x-debug-trace-id"), id)],
+        Dialect::OpenAi | Dialect::Responses => vec![
             (name("x-request-id"), id),
             (name("openai-processing-ms"), text("1")),
             (name("openai-version"), text("2020-10-01")),

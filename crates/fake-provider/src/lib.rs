@@ -1,8 +1,8 @@
 //! A scriptable stand-in for the providers: exact usage, a count of what reached it, faults on command.
 //!
-//! It plays OpenAI (`/v1/chat/completions`, `/v1/embeddings`, `/v1/moderations`, `/v1/models`) and
-//! Anthropic (`/v1/messages`, `/v1/messages/count_tokens`, `/v1/models`) on one port, unary and
-//! streamed, and knows nothing of the gateway: it is an independent judge of what reached a provider.
+//! It plays OpenAI (chat completions, Responses, embeddings, moderations, models), Azure OpenAI,
+//! Anthropic, Gemini, Cohere and Bedrock Converse on one port, unary and streamed, and knows nothing
+//! of the gateway: it is an independent judge of what reached a provider.
 //!
 //! # Tokens
 //!
@@ -25,15 +25,18 @@
 //!
 //! # Shape
 //!
-//! `route` and `request` read, `answer` and `plan` decide what to say, `openai` and `anthropic` write
-//! it in a dialect, `script` turns it into timed steps with the faults in place: all pure. `server`
+//! `route` and `request` read, `answer` and `plan` decide what to say, `openai`, `responses`,
+//! `anthropic`, `gemini`, `cohere` and `bedrock` write it in a dialect, `script` turns it into timed steps with the faults in place: all pure. `server`
 //! and `playback` perform the steps on a socket, `ledger` counts.
 
 mod answer;
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod control;
 pub mod directive;
 mod error;
+mod gemini;
 mod headers;
 pub mod ledger;
 mod openai;
@@ -41,10 +44,12 @@ mod openai_other;
 mod plan;
 mod playback;
 mod request;
+mod responses;
 mod route;
 mod script;
 mod server;
 mod socket;
+mod writer;
 
 pub use directive::Directives;
 pub use server::{Options, Running, run, serve};

@@ -1,7 +1,7 @@
 //! The plan of a response: the directives in force, and the answer or the error as steps.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::request::{Ask, Dialect};
 use crate::route::{Arrival, Asked, Refused, dialect, refuse};
 use crate::script::{self, Step};
 use crate::server::Options;
-use crate::{anthropic, error, openai, openai_other};
+use crate::{anthropic, bedrock, cohere, error, gemini, openai, openai_other, responses};
 
 /// What identifies an answer and dates it.
 pub(crate) struct Moment {
@@ -95,7 +95,8 @@ pub(crate) fn plan(
 
 fn request_id(dialect: Dialect, seq: u64) -> String {
     match dialect {
-        Dialect::OpenAi => format!("req_{seq:032x}"),
+        Dialect::OpenAi | Dialect::Responses => format!("req_{seq:032x}"),
+        Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock => format!("{seq:032x}"),
         Dialect::Anthropic => format!("req_{seq:024x}"),
     }
 }
@@ -126,52 +127,65 @@ fn answered(
         (Asked::Chat(ask), _) if ask.stream => {
             return stream(dialect, arrival, ask, directives, moment);
         }
-        (Asked::Chat(ask), Dialect::OpenAi) => {
+        (Asked::Chat(ask), _) => {
             let answer = answer::decide(ask, &directives, arrival.body);
-            let of = openai::Identity {
-                id: format!("chatcmpl-{id}"),
-                created,
-                model: &ask.model,
-            };
-            (openai::completion(&of, &answer, &directives), answer.usage)
-        }
-        (Asked::Chat(ask), Dialect::Anthropic) => {
-            let answer = answer::decide(ask, &directives, arrival.body);
-            let id = format!("msg_{id}");
-            (
-                anthropic::message(&id, &ask.model, &answer, &directives),
-                answer.usage,
-            )
+            let body = chat(dialect, (&id, created), ask, &answer, &directives);
+            (body, answer.usage)
         }
         (Asked::CountTokens(ask), _) => {
             let counted = directives
                 .input_tokens
                 .unwrap_or(input_tokens(ask.text_bytes));
-            (
-                serde_json::json!({"input_tokens": counted}),
-                Usage::default(),
-            )
+            let body = match dialect {
+                Dialect::Gemini => serde_json::json!({"totalTokens": counted}),
+                _ => serde_json::json!({"input_tokens": counted}),
+            };
+            (body, Usage::default())
         }
         (Asked::Embeddings { model, body, texts }, _) => {
             openai_other::embeddings(model, body, texts)
         }
         (Asked::Moderations { model, texts }, _) => openai_other::moderations(&id, model, texts),
-        (Asked::Models, Dialect::OpenAi) => (
-            openai_other::models(&options.models, created),
-            Usage::default(),
-        ),
+        (Asked::Models, Dialect::Gemini) => (gemini::models(&options.models), Usage::default()),
         (Asked::Models, Dialect::Anthropic) => (
             anthropic::models(&options.models, &date(moment)),
             Usage::default(),
         ),
-        (Asked::Model(model), Dialect::OpenAi) => {
-            (openai_other::model(model, created), Usage::default())
-        }
+        (Asked::Models, _) => (
+            openai_other::models(&options.models, created),
+            Usage::default(),
+        ),
         (Asked::Model(model), Dialect::Anthropic) => {
             (anthropic::model(model, &date(moment)), Usage::default())
         }
+        (Asked::Model(model), _) => (openai_other::model(model, created), Usage::default()),
     };
     whole(dialect, moment, 200, &body, usage, directives)
+}
+
+/// A whole answer in a dialect.
+fn chat(
+    dialect: Dialect,
+    (id, created): (&str, i64),
+    ask: &Ask,
+    answer: &answer::Answer,
+    directives: &Directives,
+) -> Value {
+    let of = |prefix: &str| openai::Identity {
+        id: format!("{prefix}{id}"),
+        created,
+        model: &ask.model,
+    };
+    match dialect {
+        Dialect::OpenAi => openai::completion(&of("chatcmpl-"), answer, directives),
+        Dialect::Responses => responses::response(&of("resp_"), answer, directives),
+        Dialect::Anthropic => {
+            anthropic::message(&format!("msg_{id}"), &ask.model, answer, directives)
+        }
+        Dialect::Gemini => gemini::content(id, &ask.model, answer, directives),
+        Dialect::Cohere => cohere::message(id, answer, directives),
+        Dialect::Bedrock => bedrock::answer(id, answer, directives),
+    }
 }
 
 fn date(moment: &Moment) -> String {
@@ -206,24 +220,45 @@ fn stream(
 ) -> Plan {
     let answer = answer::decide(ask, &directives, arrival.body);
     let id = format!("{:024x}", moment.seq);
-    let (events, breakage) = match dialect {
-        Dialect::OpenAi => {
-            let created = moment.now.as_second();
-            let of = openai::Identity {
-                id: format!("chatcmpl-{id}"),
-                created,
-                model: &ask.model,
-            };
-            let events = openai::events(&of, &answer, &directives, ask.include_usage);
-            (events, openai::breakage(&directives))
-        }
-        Dialect::Anthropic => {
-            let id = format!("msg_{id}");
-            let events = anthropic::events(&id, &ask.model, &answer, &directives);
-            (events, anthropic::breakage(&directives))
-        }
+    let created = moment.now.as_second();
+    let of = |prefix: &str| openai::Identity {
+        id: format!("{prefix}{id}"),
+        created,
+        model: &ask.model,
     };
-    let mut headers = response_headers(dialect, moment, 200, &directives, headers::EVENT_STREAM);
+    let as_array = arrival.wants_array();
+    let (events, breakage) = match dialect {
+        Dialect::OpenAi => (
+            openai::events(&of("chatcmpl-"), &answer, &directives, ask.include_usage),
+            openai::breakage(&directives),
+        ),
+        Dialect::Responses => (
+            responses::events(&of("resp_"), &answer, &directives),
+            responses::breakage(&directives),
+        ),
+        Dialect::Anthropic => (
+            anthropic::events(&format!("msg_{id}"), &ask.model, &answer, &directives),
+            anthropic::breakage(&directives),
+        ),
+        Dialect::Gemini => (
+            gemini::events((&id, &ask.model), &answer, &directives, as_array),
+            gemini::breakage(&directives, as_array),
+        ),
+        Dialect::Cohere => (
+            cohere::events(&id, &answer, &directives),
+            cohere::breakage(&directives),
+        ),
+        Dialect::Bedrock => (
+            bedrock::events(&id, &answer, &directives),
+            bedrock::breakage(&directives),
+        ),
+    };
+    let content_type = match dialect {
+        Dialect::Bedrock => headers::BINARY_EVENTS,
+        Dialect::Gemini if as_array => headers::JSON,
+        _ => headers::EVENT_STREAM,
+    };
+    let mut headers = response_headers(dialect, moment, 200, &directives, content_type);
     headers.push((
         hyper::header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache"),
@@ -250,7 +285,11 @@ fn whole(
     let body = Bytes::from(body.to_string());
     let text_starts = match dialect {
         Dialect::OpenAi => openai::TEXT_STARTS,
+        Dialect::Responses => responses::TEXT_STARTS,
         Dialect::Anthropic => anthropic::TEXT_STARTS,
+        Dialect::Gemini => gemini::TEXT_STARTS,
+        Dialect::Cohere => cohere::TEXT_STARTS,
+        Dialect::Bedrock => bedrock::TEXT_STARTS,
     };
     Plan {
         status,
@@ -283,6 +322,10 @@ fn response_headers(
         .and_then(|text| HeaderValue::from_str(text).ok());
     headers.push((CONTENT_TYPE, asked.unwrap_or(content_type)));
     if status >= 400 {
+        if dialect == Dialect::Bedrock {
+            let kind = HeaderValue::from_static(error::bedrock_kind(status));
+            headers.push((HeaderName::from_static("x-amzn-errortype"), kind));
+        }
         headers.extend(headers::retry(directives));
     }
     headers

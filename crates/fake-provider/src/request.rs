@@ -2,11 +2,17 @@
 
 use serde_json::Value;
 
-/// The two APIs that the fake provider plays.
+pub(crate) mod foreign;
+
+/// The APIs that the fake provider plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     OpenAi,
+    Responses,
     Anthropic,
+    Gemini,
+    Cohere,
+    Bedrock,
 }
 
 /// A tool that the model may call.
@@ -95,7 +101,7 @@ pub(crate) fn ask(dialect: Dialect, body: &Value) -> Result<Ask, Malformed> {
         Dialect::OpenAi => body["max_completion_tokens"]
             .as_u64()
             .or(body["max_tokens"].as_u64()),
-        Dialect::Anthropic => body["max_tokens"].as_u64(),
+        _ => body["max_tokens"].as_u64(),
     };
     let mut ask = Ask {
         model: model(body)?,
@@ -177,7 +183,8 @@ fn collect_text(content: &Value, texts: &mut Vec<String>) {
         Value::String(text) => texts.push(text.clone()),
         Value::Array(blocks) => blocks.iter().for_each(|block| collect_text(block, texts)),
         Value::Object(block) => match block.get("type").and_then(Value::as_str) {
-            Some("text" | "input_text") => texts.extend(string(block.get("text"))),
+            Some("text" | "input_text" | "output_text") => texts.extend(string(block.get("text"))),
+            Some("document") => texts.extend(block["document"].get("data").map(plain)),
             Some("thinking") => texts.extend(string(block.get("thinking"))),
             Some("tool_use") => texts.extend(block.get("input").map(Value::to_string)),
             Some("tool_result") => {
@@ -189,6 +196,13 @@ fn collect_text(content: &Value, texts: &mut Vec<String>) {
     }
 }
 
+/// A text as it is, anything else as JSON.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn string(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).map(str::to_owned)
 }
@@ -198,8 +212,8 @@ fn tools(dialect: Dialect, body: &Value) -> Vec<Tool> {
     listed
         .filter_map(|tool| {
             let (named, schema) = match dialect {
-                Dialect::OpenAi => (&tool["function"], &tool["function"]["parameters"]),
                 Dialect::Anthropic => (tool, &tool["input_schema"]),
+                _ => (&tool["function"], &tool["function"]["parameters"]),
             };
             Some(Tool {
                 name: string(named.get("name"))?,
@@ -209,13 +223,14 @@ fn tools(dialect: Dialect, body: &Value) -> Vec<Tool> {
         .collect()
 }
 
-/// Both dialects' spellings: `"none"`, `{"type":"tool","name":…}`, `{"function":{"name":…}}`, …
+/// All the dialects' spellings, in either case: `"none"`, `{"type":"tool","name":…}`, `{"function":{"name":…}}`, …
 fn tool_choice(choice: &Value) -> ToolChoice {
     let kind = choice.as_str().or(choice["type"].as_str());
+    let kind = kind.map(str::to_ascii_lowercase);
     let name = choice["name"]
         .as_str()
         .or(choice["function"]["name"].as_str());
-    match (kind, name) {
+    match (kind.as_deref(), name) {
         (_, Some(name)) => ToolChoice::Named(name.to_owned()),
         (Some("none"), _) => ToolChoice::Never,
         (Some("required" | "any"), _) => ToolChoice::Any,

@@ -1,5 +1,7 @@
 //! Reading a request: the route, the key, and what is asked for.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -65,34 +67,136 @@ pub(crate) fn refuse(status: u16, message: impl Into<String>) -> Refused {
 pub(crate) struct Arrival<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
 }
 
 /// The dialect in which a caller is answered.
 pub(crate) fn dialect(arrival: &Arrival<'_>) -> Dialect {
-    let anthropic = arrival.path.starts_with("/v1/messages")
-        || arrival.headers.contains_key("anthropic-version");
-    if anthropic {
-        Dialect::Anthropic
-    } else {
-        Dialect::OpenAi
+    let path = arrival.path;
+    let anthropic =
+        path.starts_with("/v1/messages") || arrival.headers.contains_key("anthropic-version");
+    match path {
+        _ if anthropic => Dialect::Anthropic,
+        _ if path.starts_with("/v1beta/") => Dialect::Gemini,
+        _ if path.starts_with("/v2/") => Dialect::Cohere,
+        _ if path.starts_with("/model/") => Dialect::Bedrock,
+        _ if path.ends_with("/responses") => Dialect::Responses,
+        _ => Dialect::OpenAi,
     }
 }
 
-/// The key that a caller presents: `x-api-key`, or a bearer token.
+impl Arrival<'_> {
+    /// Whether a stream of Gemini's is wanted as one JSON array.
+    pub(crate) fn wants_array(&self) -> bool {
+        let mut parameters = self.query.unwrap_or_default().split('&');
+        !parameters.any(|parameter| parameter == "alt=sse")
+    }
+}
+
+/// What stands between two ends of a path, decoded.
+fn between<'a>(path: &'a str, start: &str, end: &str) -> Option<Cow<'a, str>> {
+    let found = path.strip_prefix(start)?.strip_suffix(end)?;
+    Some(decoded(found)).filter(|found| !found.is_empty())
+}
+
+fn decoded(text: &str) -> Cow<'_, str> {
+    // What clients encode in names of models.
+    match text.contains('%') {
+        true => text
+            .replace("%3A", ":")
+            .replace("%2F", "/")
+            .replace("%20", " ")
+            .into(),
+        false => text.into(),
+    }
+}
+
+/// The key that a caller presents: in the header that its API has for it, as a bearer token, or the
+/// ID of the key that signed the request.
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = || {
-        headers
-            .get(AUTHORIZATION)?
-            .to_str()
-            .ok()?
-            .strip_prefix("Bearer ")
+        let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let signer = text.strip_prefix("AWS4-HMAC-SHA256 Credential=");
+        let signer = signer.and_then(|rest| rest.split('/').next());
+        text.strip_prefix("Bearer ").or(signer)
     };
-    let direct = headers
-        .get("x-api-key")
+    let direct = ["x-api-key", "api-key", "x-goog-api-key"]
+        .iter()
+        .find_map(|name| headers.get(*name))
         .and_then(|value| value.to_str().ok());
     direct.or_else(bearer).filter(|key| !key.is_empty())
+}
+
+/// Requests whose path names the model: of Gemini, Bedrock and Azure's classic API.
+fn foreign(
+    arrival: &Arrival<'_>,
+    json: &dyn Fn() -> Result<Value, Malformed>,
+) -> Option<Result<Asked, Refused>> {
+    let path = arrival.path;
+    let gemini = |method: &str| between(path, "/v1beta/models/", method);
+    let bedrock = |method: &str| between(path, "/model/", method);
+    let azure = |operation: &str| between(path, "/openai/deployments/", operation);
+    let read = || -> Result<Asked, Refused> {
+        if let Some(model) = gemini(":generateContent") {
+            return Ok(Asked::Chat(request::foreign::gemini(
+                &json()?,
+                &model,
+                false,
+            )?));
+        }
+        if let Some(model) = gemini(":streamGenerateContent") {
+            return Ok(Asked::Chat(request::foreign::gemini(
+                &json()?,
+                &model,
+                true,
+            )?));
+        }
+        if let Some(model) = gemini(":countTokens") {
+            return Ok(Asked::CountTokens(request::foreign::gemini(
+                &json()?,
+                &model,
+                false,
+            )?));
+        }
+        if let Some(model) = bedrock("/converse") {
+            return Ok(Asked::Chat(request::foreign::bedrock(
+                &json()?,
+                &model,
+                false,
+            )?));
+        }
+        if let Some(model) = bedrock("/converse-stream") {
+            return Ok(Asked::Chat(request::foreign::bedrock(
+                &json()?,
+                &model,
+                true,
+            )?));
+        }
+        let mut body = json()?;
+        let model = azure("/chat/completions").or(azure("/embeddings"));
+        body["model"] = Value::String(model.unwrap_or_default().into_owned());
+        if path.ends_with("/embeddings") {
+            let texts = request::inputs(&body)?;
+            let model = request::model(&body)?;
+            return Ok(Asked::Embeddings { model, body, texts });
+        }
+        Ok(Asked::Chat(request::ask(Dialect::OpenAi, &body)?))
+    };
+    let is_one = ["/v1beta/models/", "/model/", "/openai/deployments/"];
+    let ends = [
+        ":generateContent",
+        ":streamGenerateContent",
+        ":countTokens",
+        "/converse",
+        "/converse-stream",
+        "/chat/completions",
+        "/embeddings",
+    ];
+    let is_foreign = is_one.iter().any(|start| path.starts_with(start))
+        && ends.iter().any(|end| path.ends_with(end));
+    is_foreign.then(read)
 }
 
 /// Reads a request: who asks, and for what.
@@ -105,8 +209,20 @@ pub(crate) fn read(options: &Options, arrival: &Arrival<'_>) -> Result<Asked, Re
     }
     let json = || request::json_object(arrival.body);
     let chat = || -> Result<Ask, Refused> { Ok(request::ask(dialect, &json()?)?) };
+    if *arrival.method == Method::POST
+        && let Some(asked) = foreign(arrival, &json)
+    {
+        return asked;
+    }
     match (arrival.method, arrival.path) {
-        (&Method::POST, "/v1/chat/completions") => Ok(Asked::Chat(chat()?)),
+        (&Method::GET, "/v1beta/models") => Ok(Asked::Models),
+        (&Method::POST, "/v2/chat") => Ok(Asked::Chat(chat()?)),
+        (&Method::POST, "/v1/responses" | "/openai/v1/responses" | "/openai/responses") => {
+            Ok(Asked::Chat(request::foreign::responses(&json()?)?))
+        }
+        (&Method::POST, "/v1/chat/completions" | "/openai/v1/chat/completions") => {
+            Ok(Asked::Chat(chat()?))
+        }
         (&Method::POST, "/v1/messages") => {
             if !arrival.headers.contains_key("anthropic-version") {
                 return Err(refuse(400, "anthropic-version: header is required"));

@@ -225,6 +225,7 @@ async fn respond(
     let arrival = Arrival {
         method: &parts.method,
         path: &path,
+        query: query.as_deref(),
         headers: &parts.headers,
         body: &body,
     };
@@ -238,7 +239,7 @@ async fn respond(
         model: model.map(str::to_owned),
         key: route::presented_key(&parts.headers).map(str::to_owned),
         path: path.clone(),
-        query,
+        query: query.clone(),
         headers: parts.headers.clone(),
         body: body.clone(),
     });

@@ -45,6 +45,8 @@ pub(crate) struct Exchange {
     pub(crate) family: Family,
     pub(crate) action: Option<Action>,
     pub(crate) started: Instant,
+    /// Who signed the request, if its signature was checked.
+    pub(crate) signed_by: Option<Principal>,
     pub(crate) principal: Option<Principal>,
     /// The agent that calls: named by the caller, or the only one its credential allows.
     pub(crate) agent: Option<Arc<str>>,
@@ -117,6 +119,7 @@ impl Exchange {
             family: Family::OpenAi,
             action: None,
             started: Instant::now(),
+            signed_by: None,
             principal: None,
             agent: None,
             session: None,
@@ -164,6 +167,7 @@ impl Exchange {
             snapshot: Arc::clone(&self.snapshot),
             request_id: self.request_id.clone(),
             correlation_id: self.correlation_id.clone(),
+            signed_by: None,
             principal: self.principal.clone(),
             agent: self.agent.clone(),
             session: self.session.clone(),

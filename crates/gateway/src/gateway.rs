@@ -149,6 +149,7 @@ impl Gateway {
             metrics: &metrics,
             gates: &gates,
             workers,
+            clock: &clock,
             now,
         };
         let snapshot = Snapshot::compile(loaded, &tools, None)?;
@@ -207,6 +208,7 @@ impl Gateway {
             metrics: &self.metrics,
             gates: &self.gates,
             workers: self.workers,
+            clock: &self.clock,
             now,
         };
         let compiled = Snapshot::compile(loaded, &tools, Some(&self.snapshot()));

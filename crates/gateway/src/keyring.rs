@@ -40,6 +40,8 @@ pub struct KeyRing {
     /// Well-formed keys that do not exist: a flood of them must not reach the store.
     unknown: Cache<KeyDigest, ()>,
     tokens: Cache<KeyDigest, Arc<KnownToken>>,
+    /// Keys by their ID, for callers who sign; `None`: there is none of this ID.
+    by_id: Cache<String, Option<Arc<Known>>>,
     signer: OnceLock<Signer>,
     generation: AtomicU64,
 }
@@ -78,6 +80,7 @@ impl KeyRing {
             known: Cache::new(CAPACITY),
             unknown: Cache::new(CAPACITY),
             tokens: Cache::new(CAPACITY),
+            by_id: Cache::new(CAPACITY),
             signer: OnceLock::new(),
             generation: AtomicU64::new(0),
         }
@@ -169,6 +172,35 @@ impl KeyRing {
         Ok(self.signer.get_or_init(|| Signer::new(&secret)))
     }
 
+    /// The key of this ID, for a caller who has yet to prove that it is his.
+    pub(crate) async fn authenticate_id(&self, id: &str) -> Verdict {
+        if !key::is_id(id) {
+            return Verdict::Refused(Flaw::Malformed);
+        }
+        let known = match self.by_id.get(id) {
+            Some(known) => known,
+            None => {
+                let generation = self.generation.load(Ordering::Acquire);
+                let known = match self.store.get(id).await {
+                    Err(error) => return cannot_say(&error),
+                    Ok(record) => record.map(|record| {
+                        let principal = principal_of(&record);
+                        Arc::new(Known { record, principal })
+                    }),
+                };
+                self.by_id.insert(id.to_owned(), known.clone());
+                if !self.is_current(generation) {
+                    self.by_id.remove(id);
+                }
+                known
+            }
+        };
+        match known {
+            Some(known) => self.judge(&known, &known.principal),
+            None => Verdict::Refused(Flaw::Unknown),
+        }
+    }
+
     /// What was read before a change must not be remembered after it. Asked after it was stored:
     /// a refresh in between has either forgotten it or is seen here.
     fn is_current(&self, generation: u64) -> bool {
@@ -196,6 +228,7 @@ impl KeyRing {
             self.known.clear();
             self.unknown.clear();
             self.tokens.clear();
+            self.by_id.clear();
         }
         Ok(is_new)
     }

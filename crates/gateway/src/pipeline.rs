@@ -1,6 +1,6 @@
 //! The story of a model call.
 
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use seaworthy_core::principal::{Permission, Principal};
 use seaworthy_edge::body::RequestBody;
 
@@ -18,6 +18,7 @@ use crate::stage::decode::decode;
 use crate::stage::plan::plan;
 use crate::stage::recall::{Recalled, recall};
 use crate::stage::screen::{Screened, screen};
+use crate::stage::signature;
 
 /// One model call, from the head of the request to an answer that is ready to be sent.
 ///
@@ -26,8 +27,9 @@ use crate::stage::screen::{Screened, screen};
 pub(crate) async fn run(
     exchange: &mut Exchange,
     asked: Asked,
-    caller: Caller,
+    mut caller: Caller,
 ) -> Result<Answer, Refusal> {
+    signature::verify(exchange, &mut caller).await?;
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
     note_wishes(exchange, &principal, asked.operation, &caller.headers);
     let request = decode(exchange, asked, caller.body).await?;
@@ -75,6 +77,7 @@ pub(crate) struct Errand {
 
 /// What the caller sent.
 pub(crate) struct Caller {
+    pub(crate) target: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: RequestBody,
 }

@@ -11,15 +11,18 @@ use seaworthy_config::{
     SecretSource, TargetTimeouts,
 };
 use seaworthy_core::dialect::Dialect;
-use seaworthy_edge::client::{Dial, Origin, OriginError, Timeouts, Upstream, UpstreamBody};
+use seaworthy_edge::client::{Origin, OriginError, Timeouts, Upstream, UpstreamBody};
 
 use crate::routes::Operation;
+use crate::snapshot::Tools;
 use crate::stage::reserve::Reservation;
 
 mod place;
+mod signer;
 
 use place::Layout;
 pub(crate) use place::Place;
+use signer::Signer;
 
 /// What answers the calls of a provider.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct Remote {
     upstreams: Vec<Arc<Upstream>>,
     /// Credentials and configured headers, added to each call.
     headers: HeaderMap,
+    /// Signs each call, where the provider wants that.
+    signer: Option<Signer>,
 }
 
 /// A configured provider.
@@ -71,30 +76,29 @@ impl Provider {
     pub(crate) fn build(
         name: &str,
         config: &ProviderConfig,
-        secrets: &dyn SecretSource,
-        dial: &Arc<dyn Dial>,
-        workers: usize,
+        tools: &Tools<'_>,
     ) -> Result<Self, Error> {
         let dialect = place::dialect(config);
         let backend = match dialect {
             None => Backend::Echo,
             Some(dialect) => {
                 let origin =
-                    Origin::parse(config.base_url().unwrap_or_default()).map_err(|source| {
+                    Origin::parse(&config.base_url().unwrap_or_default()).map_err(|source| {
                         Error::BaseUrl {
                             name: name.to_owned(),
                             source,
                         }
                     })?;
                 let idle = config.max_idle_connections.get();
-                let upstreams = (0..workers.max(1))
-                    .map(|_| Upstream::new(origin.clone(), Arc::clone(dial), idle))
+                let upstreams = (0..tools.workers.max(1))
+                    .map(|_| Upstream::new(origin.clone(), Arc::clone(tools.dial), idle))
                     .collect();
                 Backend::Remote(Box::new(Remote {
                     dialect,
                     layout: Layout::of(config),
                     upstreams,
-                    headers: headers(name, config, dialect, secrets)?,
+                    headers: headers(name, config, dialect, tools.secrets)?,
+                    signer: Signer::build(name, config, tools)?,
                 }))
             }
         };
@@ -121,14 +125,15 @@ impl Provider {
     }
 
     /// The same provider with secrets read anew, keeping its open connections.
-    pub(crate) fn with_fresh_secrets(&self, secrets: &dyn SecretSource) -> Result<Self, Error> {
+    pub(crate) fn with_fresh_secrets(&self, tools: &Tools<'_>) -> Result<Self, Error> {
         let backend = match &self.backend {
             Backend::Echo => Backend::Echo,
             Backend::Remote(remote) => Backend::Remote(Box::new(Remote {
                 dialect: remote.dialect,
                 layout: remote.layout.clone(),
                 upstreams: remote.upstreams.clone(),
-                headers: headers(&self.name, &self.config, remote.dialect, secrets)?,
+                headers: headers(&self.name, &self.config, remote.dialect, tools.secrets)?,
+                signer: Signer::build(&self.name, &self.config, tools)?,
             })),
         };
         Ok(Self {
@@ -164,13 +169,17 @@ impl Remote {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = origin
+        let uri: http::Uri = origin
             .target(path_and_query)
             .map_err(|error| broken(error.into()))?
             .into();
         headers.insert(http::header::HOST, upstream.host());
+        if let Some(signer) = &self.signer {
+            signer.sign(&uri, &mut headers, &body);
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         upstream.send(request, timeouts).await
     }

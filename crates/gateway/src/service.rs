@@ -73,6 +73,7 @@ impl DataPlane {
         if let Action::Model(operation) = route.action {
             let asked = Asked::read(route, operation, parameter, head.uri.query());
             let caller = Caller {
+                target: head.uri,
                 headers: head.headers,
                 body,
             };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use seaworthy_config::{Config, Loaded, SecretSource, Tiers};
-use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::Price;
 use seaworthy_core::principal::{Permissions, Role};
@@ -28,6 +28,7 @@ use crate::resilience::gate::{Gate, Gates, Standing};
 use crate::resilience::{Resilience, strategy_of};
 use crate::routes::Operation;
 use crate::stage::recall::cached::Memory;
+use crate::stage::signature::{Signing, SigningError};
 
 /// A model name that clients may ask for.
 #[derive(Debug)]
@@ -96,6 +97,8 @@ pub struct Snapshot {
     pub(crate) environment: Option<Arc<str>>,
     pub(crate) issuers: Vec<Arc<Issuer>>,
     pub(crate) users: Users,
+    /// How callers sign, if they may.
+    pub(crate) signing: Option<Signing>,
     /// What the roles of the configuration allow.
     roles: HashMap<Arc<str>, Permissions>,
     pub(crate) limits: Arc<Limits>,
@@ -124,6 +127,9 @@ pub enum CompileError {
     /// Who may use the gateway.
     #[error("{0}")]
     Auth(String),
+    /// The secret that callers' signatures depend on.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The limits and budgets contradict each other.
     #[error("{0}")]
     Policy(String),
@@ -143,11 +149,16 @@ pub(crate) struct Tools<'a> {
     pub(crate) metrics: &'a Metrics,
     pub(crate) gates: &'a Gates,
     pub(crate) workers: usize,
+    pub(crate) clock: &'a SharedClock,
     pub(crate) now: UnixMillis,
 }
 
 impl Snapshot {
     /// Compiles a configuration. Providers that did not change keep their connections.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one line for each thing a request needs"
+    )]
     pub(crate) fn compile(
         loaded: Loaded,
         tools: &Tools<'_>,
@@ -212,6 +223,7 @@ impl Snapshot {
             issuers: accounts::issuers(&config, tools, previous)?,
             users: accounts::users(&config, tools.secrets)?,
             roles: accounts::roles(&config),
+            signing: Signing::build(&config, tools.secrets)?,
             limits: Arc::new(limits),
             cache: Memory::new(&config, guards.rule_texts()),
             guards,
@@ -297,8 +309,8 @@ fn providers_of(
             .and_then(|snapshot| snapshot.providers.iter().find(|known| known.name == *name))
             .filter(|known| known.is_built_from(wanted));
         let provider = match kept {
-            Some(known) => known.with_fresh_secrets(tools.secrets)?,
-            None => Provider::build(name, wanted, tools.secrets, tools.dial, tools.workers)?,
+            Some(known) => known.with_fresh_secrets(tools)?,
+            None => Provider::build(name, wanted, tools)?,
         };
         providers.push(Arc::new(provider));
     }

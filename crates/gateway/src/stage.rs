@@ -16,3 +16,4 @@ pub(crate) mod relay;
 pub(crate) mod reserve;
 pub(crate) mod screen;
 pub(crate) mod settle;
+pub(crate) mod signature;

@@ -146,6 +146,12 @@ pub(crate) fn build_gateway(
     Gateway::build(loaded, deps).map_err(|error| Failure::of(exit::CONFIG, &error))
 }
 
+/// The value of a secret of the configuration.
+pub(crate) fn secret(reference: &SecretRef) -> Result<Secret, Failure> {
+    let resolved = LocalSecrets(variable).resolve(reference);
+    resolved.map_err(|error| Failure::of(exit::CONFIG, &error))
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -24,6 +24,19 @@ pub struct Auth {
     pub users: BTreeMap<String, User>,
     /// Tokens of identity providers.
     pub jwt: Jwt,
+    /// Requests signed as AWS's clients sign them, at the paths of Bedrock.
+    pub sigv4: Sigv4,
+}
+
+/// Requests that are signed instead of carrying a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sigv4 {
+    /// A secret of this deployment, of at least 32 characters; the secret access key of each API
+    /// key is derived from it. Without it, signed requests are refused.
+    pub secret: Option<SecretRef>,
+    /// The secret before: what was derived from it is accepted, too.
+    pub previous_secret: Option<SecretRef>,
 }
 
 impl Default for Auth {
@@ -34,6 +47,7 @@ impl Default for Auth {
             roles: BTreeMap::new(),
             users: BTreeMap::new(),
             jwt: Jwt::default(),
+            sigv4: Sigv4::default(),
         }
     }
 }

@@ -34,6 +34,18 @@ pub struct Provider {
     /// The key to use, as a reference: `secret://env/NAME` or `secret://file/PATH`.
     #[serde(default)]
     pub api_key: Option<SecretRef>,
+    /// The region of Bedrock, `eu-central-1` for example: requests are signed for it.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The ID of the access key that signs requests to Bedrock.
+    #[serde(default)]
+    pub access_key_id: Option<SecretRef>,
+    /// The secret of that access key.
+    #[serde(default)]
+    pub secret_access_key: Option<SecretRef>,
+    /// What goes along with temporary credentials.
+    #[serde(default)]
+    pub session_token: Option<SecretRef>,
     /// Headers to add to every request to it. A value may be a reference to a secret.
     #[serde(default)]
     pub headers: Headers,
@@ -54,6 +66,10 @@ impl Provider {
             api: ProviderApi::default(),
             api_version: None,
             api_key: None,
+            region: None,
+            access_key_id: None,
+            secret_access_key: None,
+            session_token: None,
             headers: Headers::default(),
             timeouts: ProviderTimeouts::default(),
             max_idle_connections: max_idle_connections(),
@@ -61,19 +77,25 @@ impl Provider {
     }
 
     /// Where its API begins: as configured, or else the kind's public address. `None` for `echo`.
-    pub fn base_url(&self) -> Option<&str> {
-        self.base_url
-            .as_ref()
-            .map(BaseUrl::as_str)
-            .or(match self.kind {
-                ProviderKind::Openai => Some("https://api.openai.com/v1"),
-                ProviderKind::Anthropic => Some("https://api.anthropic.com"),
-                ProviderKind::Gemini => Some("https://generativelanguage.googleapis.com"),
-                ProviderKind::Cohere => Some("https://api.cohere.com"),
-                ProviderKind::OpenaiCompatible | ProviderKind::AzureOpenai | ProviderKind::Echo => {
-                    None
-                }
-            })
+    pub fn base_url(&self) -> Option<Cow<'_, str>> {
+        if let Some(url) = &self.base_url {
+            return Some(url.as_str().into());
+        }
+        if self.kind == ProviderKind::Bedrock {
+            let region = self.region.as_deref()?;
+            return Some(format!("https://bedrock-runtime.{region}.amazonaws.com").into());
+        }
+        let public = match self.kind {
+            ProviderKind::Openai => Some("https://api.openai.com/v1"),
+            ProviderKind::Anthropic => Some("https://api.anthropic.com"),
+            ProviderKind::Gemini => Some("https://generativelanguage.googleapis.com"),
+            ProviderKind::Cohere => Some("https://api.cohere.com"),
+            ProviderKind::OpenaiCompatible
+            | ProviderKind::AzureOpenai
+            | ProviderKind::Bedrock
+            | ProviderKind::Echo => None,
+        };
+        public.map(Cow::Borrowed)
     }
 }
 
@@ -93,6 +115,8 @@ pub enum ProviderKind {
     OpenaiCompatible,
     /// Azure OpenAI.
     AzureOpenai,
+    /// AWS Bedrock, by its Converse API.
+    Bedrock,
     /// Google's Gemini API.
     Gemini,
     /// Cohere's chat API, version 2.
@@ -109,6 +133,7 @@ impl ProviderKind {
             Self::Anthropic => "anthropic",
             Self::OpenaiCompatible => "openai-compatible",
             Self::AzureOpenai => "azure-openai",
+            Self::Bedrock => "bedrock",
             Self::Gemini => "gemini",
             Self::Cohere => "cohere",
             Self::Echo => "echo",

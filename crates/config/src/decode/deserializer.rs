@@ -199,7 +199,7 @@ impl<'a> Deserializer<'a> for NodeDeserializer<'a> {
 
     fn deserialize_enum<V: Visitor<'a>>(
         self,
-        name: &'static str,
+        _name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
@@ -213,16 +213,9 @@ impl<'a> Deserializer<'a> for NodeDeserializer<'a> {
             return Err(self.unexpected(&expected.as_str()));
         };
         if !variants.contains(&text.as_str()) {
-            let (message, help) = if reserved::is_reserved_choice(name, text) {
-                (
-                    format!("`{text}` is not supported by this version yet"),
-                    format!("use {expected}"),
-                )
-            } else {
-                let found = describe(self.node, &self.path);
-                let message = format!("expected {expected}, found {found}");
-                (message, suggest(text, "the choices are", variants))
-            };
+            let found = describe(self.node, &self.path);
+            let message = format!("expected {expected}, found {found}");
+            let help = suggest(text, "the choices are", variants);
             return Err(self.locate(Fault::refused(message, Some(help))));
         }
         let choice = Choice(text);

@@ -133,6 +133,23 @@ impl Check<'_> {
 
     fn roles(&mut self) {
         let config = self.config;
+        let sigv4 = &config.auth.sigv4;
+        for (key, secret) in [
+            ("secret", &sigv4.secret),
+            ("previous_secret", &sigv4.previous_secret),
+        ] {
+            if let Some(secret) = secret {
+                self.literal(&["auth", "sigv4", key], secret);
+            }
+        }
+        if sigv4.secret.is_none() && sigv4.previous_secret.is_some() {
+            let message = "there is a previous secret, but no present one".to_owned();
+            self.key_error(
+                &["auth", "sigv4", "previous_secret"],
+                message,
+                "set `secret`, too",
+            );
+        }
         for (name, role) in &config.auth.roles {
             let path = ["auth", "roles", name.as_str()];
             if Role::BUILT_IN.iter().any(|role| role.as_str() == name) {

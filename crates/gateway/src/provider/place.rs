@@ -85,6 +85,7 @@ pub(super) fn dialect(config: &ProviderConfig) -> Option<Dialect> {
             ProviderApi::Responses,
         ) => Some(Dialect::OpenAiResponses),
         (ProviderKind::Anthropic, _) => Some(Dialect::AnthropicMessages),
+        (ProviderKind::Bedrock, _) => Some(Dialect::BedrockConverse),
         (ProviderKind::Gemini, _) => Some(Dialect::Gemini),
         (ProviderKind::Cohere, _) => Some(Dialect::CohereChat),
     }

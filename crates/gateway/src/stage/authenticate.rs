@@ -63,6 +63,9 @@ async fn judge(exchange: &Exchange, headers: &HeaderMap) -> (Credential, Verdict
     let snapshot = &exchange.snapshot;
     let now = exchange.gateway.clock.now();
     let keys = &exchange.gateway.keys;
+    if let Some(signer) = &exchange.signed_by {
+        return (Credential::Key, Verdict::Live(signer.clone()));
+    }
     match headers::presented(headers) {
         None => (Credential::None, Verdict::Refused(Flaw::Missing)),
         // Nobody has a password here.
@@ -140,7 +143,7 @@ fn refused(credential: Credential, flaw: Flaw) -> Refusal {
     refusal
 }
 
-fn cannot_say(credential: Credential, cause: String) -> Refusal {
+pub(crate) fn cannot_say(credential: Credential, cause: String) -> Refusal {
     let (code, message) = match credential {
         Credential::Jwt => (
             Code::IdentityUnavailable,

@@ -1,5 +1,7 @@
 //! Every face that callers see: its paths, its place for the key, and errors in its own words.
 
+mod signed;
+
 use bytes::Bytes;
 use http::Method;
 use seaworthy_core::call::{Block, Delta};

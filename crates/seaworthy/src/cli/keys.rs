@@ -6,6 +6,7 @@ use seaworthy_config::{Config, Duration as ConfigDuration};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{ApiKey, KeyRecord, KeyState, NewKey};
 use seaworthy_core::principal::{Role, Scopes};
+use seaworthy_core::sigv4;
 use seaworthy_core::store::Stores;
 use serde_json::Value;
 
@@ -46,6 +47,11 @@ enum Command {
     },
     /// Hash a password from standard input, for `auth.users` in the configuration.
     HashPassword,
+    /// Show the AWS credentials that belong to a key, for clients of Bedrock.
+    AwsCredentials {
+        /// ID or name of the key.
+        key: String,
+    },
     /// End a key at once.
     Revoke {
         /// ID or name of the key.
@@ -192,6 +198,10 @@ async fn execute(
             }
             show_new(&key, &record, now, format)
         }
+        Command::AwsCredentials { key } => {
+            let known = find(stores, &key, now).await?;
+            show_aws(&known, config, format)
+        }
         Command::Revoke { key } => {
             let known = find(stores, &key, now).await?;
             let revoked = stores.keys.revoke(&known.id, now).await;
@@ -235,6 +245,27 @@ fn checked(wanted: NewKey, config: &Config) -> Result<NewKey, Failure> {
         )));
     }
     Ok(wanted)
+}
+
+/// The secret is derived, so that it can be shown again and is stored nowhere.
+fn show_aws(key: &KeyRecord, config: &Config, format: Format) -> Result<(), Failure> {
+    let Some(reference) = &config.auth.sigv4.secret else {
+        let message = "there are no AWS credentials without `auth.sigv4.secret`: set it to a \
+                       reference to a secret of at least 32 characters";
+        return Err(Failure::new(exit::CONFIG, message));
+    };
+    let secret = app::secret(reference)?;
+    let secret = sigv4::derived_secret(secret.expose(), &key.id);
+    match format {
+        Format::Json => output::json(&serde_json::json!({
+            "access_key_id": key.id,
+            "secret_access_key": secret,
+        })),
+        Format::Pretty => {
+            output::line(format_args!("AWS_ACCESS_KEY_ID={}", key.id))?;
+            output::line(format_args!("AWS_SECRET_ACCESS_KEY={secret}"))
+        }
+    }
 }
 
 /// Makes a key that works only for a while, for a check for example.
