@@ -26,6 +26,7 @@ mod identity;
 mod leaving;
 mod lifecycle;
 mod limits;
+mod matrix;
 mod metering;
 mod money;
 mod provider_errors;

@@ -18,7 +18,15 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("store", &["core", "mapped-file", "test-servers"]),
     (
         "gateway",
-        &["core", "config", "llm", "edge", "guard", "guard-code"],
+        &[
+            "core",
+            "config",
+            "llm",
+            "edge",
+            "guard",
+            "guard-code",
+            "fake-provider",
+        ],
     ),
     (
         "seaworthy",
