@@ -173,10 +173,8 @@ async fn ask_judge(
     let said = answer["choices"][0]["message"]["content"].as_str()?;
     let is_part = |c: char| c.is_ascii_digit() || c == '.';
     let numbers = said.split(|c: char| !is_part(c));
-    let number = numbers.filter_map(|word| word.trim_end_matches('.').parse::<f64>().ok());
-    number
-        .filter(|score| (0.0..=1.0).contains(score))
-        .next_back()
+    let mut number = numbers.filter_map(|word| word.trim_end_matches('.').parse::<f64>().ok());
+    number.rfind(|score| (0.0..=1.0).contains(score))
 }
 
 async fn ask_moderation(

@@ -8,6 +8,7 @@ use seaworthy_config::OnLoss;
 use seaworthy_core::ledger::Intent;
 use seaworthy_core::limit::caps::Caps;
 use seaworthy_core::principal::{ANONYMOUS, Principal};
+use seaworthy_core::store::JournalEntry;
 use seaworthy_core::trace::RequestId;
 
 use crate::exchange::Exchange;
@@ -71,10 +72,9 @@ pub(crate) async fn reserve(
     let wanted = Wanted {
         bound: &bound,
         charge: &charge,
-        least_output: match asked {
-            _ if !may_shorten => size.output,
-            Some(asked) => (asked / LEAST_SHARE).max(LEAST_OUTPUT).min(size.output),
-            None => LEAST_OUTPUT.min(size.output),
+        least_output: match may_shorten {
+            true => least_output(asked, size.output),
+            false => size.output,
         },
     };
     let claimed = claim(exchange, &wanted, &id, &mut size).await?;
@@ -102,9 +102,7 @@ pub(crate) async fn reserve(
         request.bound_output(size.output)?;
     }
     let shared = share(exchange, &intent).await?;
-    let recorded = exchange.gateway.journal.record(exchange.worker, &intent);
-    let entry =
-        recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))?;
+    let entry = recorded(exchange, &intent)?;
     if asked.is_some_and(|asked| size.output < asked) {
         exchange.shortened_to = Some(size.output);
     }
@@ -125,6 +123,20 @@ pub(crate) async fn reserve(
         call.learn_input(Arc::clone(&exchange.gateway.known_inputs), size.key);
     }
     Ok(Reservation(()))
+}
+
+/// Records the intent in the journal.
+fn recorded(exchange: &Exchange, intent: &Intent) -> Result<Box<dyn JournalEntry>, Refusal> {
+    let recorded = exchange.gateway.journal.record(exchange.worker, intent);
+    recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))
+}
+
+/// How far the output may be shortened.
+fn least_output(asked: Option<u64>, most: u64) -> u64 {
+    let least = asked.map_or(LEAST_OUTPUT, |asked| {
+        (asked / LEAST_SHARE).max(LEAST_OUTPUT)
+    });
+    least.min(most)
 }
 
 /// Lets the other replicas know of the call, where they share the store.
