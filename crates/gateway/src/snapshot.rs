@@ -155,10 +155,6 @@ pub(crate) struct Tools<'a> {
 
 impl Snapshot {
     /// Compiles a configuration. Providers that did not change keep their connections.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one line for each thing a request needs"
-    )]
     pub(crate) fn compile(
         loaded: Loaded,
         tools: &Tools<'_>,
@@ -285,26 +281,6 @@ impl Snapshot {
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
     }
-}
-
-/// The providers of a configuration. Those that did not change keep their connections.
-fn providers_of(
-    config: &Config,
-    tools: &Tools<'_>,
-    previous: Option<&Snapshot>,
-) -> Result<Vec<Arc<Provider>>, CompileError> {
-    let mut providers = Vec::new();
-    for (name, wanted) in &config.providers {
-        let kept = previous
-            .and_then(|snapshot| snapshot.providers.iter().find(|known| known.name == *name))
-            .filter(|known| known.is_built_from(wanted));
-        let provider = match kept {
-            Some(known) => known.with_fresh_secrets(tools.secrets)?,
-            None => Provider::build(name, wanted, tools.secrets, tools.dial, tools.workers)?,
-        };
-        providers.push(Arc::new(provider));
-    }
-    Ok(providers)
 }
 
 /// What a target costs, if that is known.

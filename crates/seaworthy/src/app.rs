@@ -58,20 +58,18 @@ pub(crate) fn open_observed_stores(loaded: &Loaded, observer: Observer) -> Resul
         url => url.to_string(),
     };
     let options = PostgresOptions {
-        password: secret(storage.password.as_ref())?.map(|secret| secret.expose().to_owned()),
+        password: storage
+            .password
+            .as_ref()
+            .map(secret)
+            .transpose()?
+            .map(|secret| secret.expose().to_owned()),
         ca_file: storage.ca_file.clone(),
         replica: RequestId::generate().as_str().to_owned(),
         observer,
     };
     let opened = seaworthy_store::open_with(&url, &options);
     opened.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
-}
-
-fn secret(reference: Option<&SecretRef>) -> Result<Option<Secret>, Failure> {
-    let resolved = reference.map(|reference| LocalSecrets(variable).resolve(reference));
-    resolved
-        .transpose()
-        .map_err(|error| Failure::of(exit::CONFIG, &error))
 }
 
 /// Opens the journal of calls and settles what an earlier process left in it.
@@ -170,7 +168,7 @@ fn shared_link(loaded: &Loaded) -> Result<Option<Arc<redis::Link>>, Failure> {
     let SharedStateUrl::Redis(url) = &config.url else {
         return Ok(None);
     };
-    let password = secret(config.password.as_ref())?;
+    let password = config.password.as_ref().map(secret).transpose()?;
     let password = password.as_ref().map(|secret| secret.expose());
     let link = redis::Link::new(url.expose(), password, config.ca_file.as_deref())
         .map_err(|error| Failure::of(exit::CONFIG, &error))?;

@@ -6,6 +6,7 @@ mod environment;
 mod equivalence;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod guards;
 #[cfg(test)]
 mod limit_mistakes;
@@ -13,6 +14,7 @@ mod limit_mistakes;
 mod limits;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
 mod practices;
 #[cfg(test)]
 mod reference;

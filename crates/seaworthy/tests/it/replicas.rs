@@ -203,9 +203,6 @@ fn kills_under_load(storage: &str, redis: Option<&Redis>) {
         used["output_tokens"].as_u64().unwrap() >= exact * OUTPUT_TOKENS,
         "{used}"
     );
-    println!(
-        "kill -9: {seen} calls reached the provider, {calls} are in the ledger, {finished} ended"
-    );
 }
 
 #[test]
