@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(super::moment(text, now), Ok(UnixMillis(moment)), "{text}");
         }
         for text in ["", "d", "-1d", "1w", "yesterday", "\u{e9}"] {
-            assert!(super::moment(text, now).is_err(), "{text}");
+            assert!(moment(text, now).is_err(), "{text}");
         }
     }
 

@@ -36,7 +36,8 @@ fn vector(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
 
 #[test]
 fn published_vectors_are_signed_as_published() {
-    let cases: [(&str, &str, &[(&str, &str)], &str); 7] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, &str, Headers<'_>, &str); 7] = [
         (
             "GET",
             "/",
