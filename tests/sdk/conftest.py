@@ -213,9 +213,12 @@ def dev(tmp_path_factory):
     log = folder / "output"
     with running(["serve"], log, SEAWORTHY__SERVER__LISTEN=listen) as process:
         until("dev mode is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
-        key = re.search(r"Bearer ([^\s\"']+)", log.read_text())
-        assert key, f"no curl line with a key: {log.read_text()}"
-        yield Gateway(f"http://{listen}", key.group(1), process.pid)
+
+        def key():
+            return re.search(r"Bearer ([^\s\"']+)'", log.read_text())
+
+        until("the line with a key is printed", key)
+        yield Gateway(f"http://{listen}", key().group(1), process.pid)
 
 
 def tokens(*texts):

@@ -305,7 +305,7 @@ impl Metrics {
                 "Calls that a target may have before their first token"
             ),
             queue_depth: gauges!("queue_depth", "Calls that wait for a target"),
-            tier: family!(
+            tier: gauges!(
                 "degradation_tier",
                 "1 for the degradation tier that is in force"
             ),
@@ -313,7 +313,7 @@ impl Metrics {
                 "degradation_tier_changes",
                 "Changes of the degradation tier, by the tier that came"
             ),
-            dependency_up: family!(
+            dependency_up: gauges!(
                 "dependency_up",
                 "1 while a dependency is well, by its name in the configuration"
             ),

@@ -1,3 +1,5 @@
+//! Tiers come, go and do not flap.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -87,7 +87,8 @@ pub(crate) async fn attempt(
         };
         let candidate = asked.candidate;
         let failure = failure(&result);
-        judge(asked.permit, failure, exchange.advice);
+        let is_lone = plan.candidates().nth(1).is_none();
+        judge(asked.permit, failure, exchange.advice, is_lone);
         let Some(failure) = failure else {
             return result;
         };
@@ -343,13 +344,20 @@ fn is_out_of_money(answer: &Answer) -> bool {
         || seaworthy_llm::decode_error(Family::Anthropic, &body).is_quota_exhausted()
 }
 
-/// Tells the gate how it went.
-fn judge(permit: Option<Permit>, failure: Option<Failure>, advice: Option<Duration>) {
+/// Tells the gate how it went. A target that no other can stand in for is left alone only when it
+/// keeps callers waiting: what it says itself tells them more than that it was not asked.
+fn judge(
+    permit: Option<Permit>,
+    failure: Option<Failure>,
+    advice: Option<Duration>,
+    is_lone: bool,
+) {
     let Some(permit) = permit else { return };
     match failure {
         None => permit.succeeded(),
         Some(Failure::Status(429)) => permit.limited(advice.unwrap_or(PAUSE).min(LONGEST_PAUSE)),
         Some(Failure::Unfit | Failure::Unavailable | Failure::Abandoned) => drop(permit),
+        Some(failure) if is_lone && failure != Failure::TimedOut => drop(permit),
         Some(failure) if failure.verdict().blames_target => {
             let is_overload = matches!(failure, Failure::TimedOut | Failure::Status(503 | 529));
             permit.failed(is_overload);

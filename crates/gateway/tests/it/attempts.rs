@@ -294,7 +294,7 @@ async fn without_another_target_an_open_breaker_answers_at_once() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;
         for _ in 0..5 {
-            app.upstream.will([Step::HangUp]);
+            app.upstream.dial_will(DialFault::Hang);
             app.post(path(dialect), ask(dialect, false)).send().await;
         }
         let answer = app.post(path(dialect), ask(dialect, false)).send().await;
@@ -303,6 +303,18 @@ async fn without_another_target_an_open_breaker_answers_at_once() {
         assert!(answer.took < Duration::from_millis(5));
         app.finish().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_target_that_says_what_is_wrong_is_asked_again_and_again() {
+    let app = TestApp::start().await;
+    for _ in 0..20 {
+        app.upstream.will([Step::HangUp]);
+        let answer = app.post(path(OPENAI), ask(OPENAI, false)).send().await;
+        answer.assert_error(OPENAI.family(), 502, "upstream_unreachable");
+    }
+    assert_eq!(app.upstream.requests(), 20);
+    app.finish().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
+use crate::support::upstream::{Step, Upstream};
 use crate::support::wire::{http, json_response, path, reply, request, usage_object};
 
 const CHAT: Dialect = Dialect::OpenAiChat;
@@ -246,35 +247,37 @@ async fn operators_choose_tiers_and_switch_features_over_http() {
 
 #[tokio::test(start_paused = true)]
 async fn a_minimal_call_is_accounted_for_like_any_other() {
+    let upstream = Upstream::default();
+    let target = "/v1/chat/completions";
+    let answer = json_response(200, &reply(CHAT, false, &usage_object(CHAT)));
+    upstream.always(target, [Step::Send(answer.into())]);
     let app = TestApp::builder()
+        .upstream(&upstream)
         .sections(
             "[dependency_checks.llm_api]\ncheck = \"test request with minimal tokens\"\n\
              timeout = \"5s\"\ncritical = true\nmodels = [\"gpt\"]\n",
         )
         .start()
         .await;
-    app.upstream
-        .will_send(json_response(200, &reply(CHAT, false, &usage_object(CHAT))));
-    // The one at the start has met nobody; the next comes in five minutes.
-    seconds(&app, 301).await;
+    seconds(&app, 2).await;
     let (status, body) = deep(&app).await;
     assert_eq!(body["dependencies"]["llm_api"]["status"], "ok", "{body}");
     assert_eq!(status, 200);
     let settled = app.only_settlement().await;
     assert_eq!(&*settled.user_id, "health");
-    let seen = app.upstream.received();
-    let sent: Value = serde_json::from_slice(&seen[0].body).unwrap();
-    assert_eq!(sent["max_tokens"], 1);
     // Not again before its time has come; then the provider is away.
-    app.upstream.will_send(http(
+    let refusal = http(
         503,
         &[
             ("content-type", "application/json"),
             ("x-should-retry", "false"),
         ],
         "{}",
-    ));
-    seconds(&app, 301).await;
+    );
+    upstream.always(target, [Step::Send(refusal.into())]);
+    seconds(&app, 200).await;
+    assert_eq!(upstream.asked(target), 1);
+    seconds(&app, 101).await;
     let (status, body) = deep(&app).await;
     assert_eq!(
         (status, &body["dependencies"]["llm_api"]["status"]),

@@ -148,7 +148,7 @@ fn marker_of_another(app: &TestApp, key: &str, lease_ms: i64) -> Marker {
         print.part(part.as_bytes());
     }
     let mut request = Fingerprinter::default();
-    request.part(b"chat openai_chat");
+    request.part(b"chat openai_chat whole text/event-stream gpt");
     request.part(b"");
     request.part(&ask(OPENAI, false));
     let now = app.clock.now();

