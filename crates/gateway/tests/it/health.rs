@@ -250,7 +250,7 @@ async fn a_minimal_call_is_accounted_for_like_any_other() {
     let upstream = Upstream::default();
     let target = "/v1/chat/completions";
     let answer = json_response(200, &reply(CHAT, false, &usage_object(CHAT)));
-    upstream.always(target, [Step::Send(answer.into())]);
+    upstream.always(target, [Step::Send(answer)]);
     let app = TestApp::builder()
         .upstream(&upstream)
         .sections(
@@ -274,7 +274,7 @@ async fn a_minimal_call_is_accounted_for_like_any_other() {
         ],
         "{}",
     );
-    upstream.always(target, [Step::Send(refusal.into())]);
+    upstream.always(target, [Step::Send(refusal)]);
     seconds(&app, 200).await;
     assert_eq!(upstream.asked(target), 1);
     seconds(&app, 101).await;
