@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::contender::Contender;
-use super::machine;
 use super::measure::{MOST_FOREIGN, Visit};
+use crate::bench::machine;
 
 /// Medians over the visits to one contender.
 #[derive(Clone, Copy, Debug, Default)]
