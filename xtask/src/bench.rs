@@ -9,6 +9,7 @@ mod proxy;
 /// Options of `cargo xtask bench`
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[group(skip)]
 pub(crate) struct Args {
     #[command(subcommand)]
     suite: Option<Suite>,
