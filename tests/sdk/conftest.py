@@ -1,13 +1,16 @@
 """Starts the binary as users would, and gives each judge clients that differ only in base URL and key."""
 
+import base64
 import contextlib
 import json
 import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import time
+import zlib
 
 import anthropic
 import httpx
@@ -22,16 +25,22 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("SEAWORTHY_")},
     "FAKE_OPENAI_KEY": OPENAI_SECRET,
     "FAKE_ANTHROPIC_KEY": ANTHROPIC_SECRET,
+    "SIGNING_SECRET": "a secret of this deployment, long enough",
     "NO_COLOR": "1",
 }
 
-CONFIG = """
+BASE = """
 [server]
 listen = "{listen}"
 
 [storage]
 url = "sqlite:{database}"
 
+[auth.sigv4]
+secret = "secret://env/SIGNING_SECRET"
+"""
+
+CONFIG = """
 [providers.openai]
 kind = "openai"
 base_url = "{fake}/v1"
@@ -115,7 +124,7 @@ class Fake:
 
     def __init__(self, url):
         self.url = url
-        self.http = httpx.Client(base_url=f"{url}/__control")
+        self.http = httpx.Client(base_url=f"{url}/__control", timeout=30)
 
     def reset(self):
         assert self.http.post("/reset").status_code == 200
@@ -169,13 +178,18 @@ class Gateway:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.fixture(scope="session")
-def fake_server(tmp_path_factory):
-    log = tmp_path_factory.mktemp("fake") / "output"
+@contextlib.contextmanager
+def fake_provider(log):
     with running(["fake-provider", "--listen", "127.0.0.1:0"], log) as process:
         until("the fake provider says where it listens", lambda: process.poll() is not None or b"\n" in log.read_bytes())
         assert process.poll() is None, log.read_text()
         yield Fake("http://" + json.loads(log.read_text().splitlines()[0])["listening"])
+
+
+@pytest.fixture(scope="session")
+def fake_server(tmp_path_factory):
+    with fake_provider(tmp_path_factory.mktemp("fake") / "output") as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -185,24 +199,70 @@ def fake(fake_server):
     return fake_server
 
 
-@pytest.fixture(scope="session")
-def gateway(fake_server, tmp_path_factory):
-    """A gateway with a real configuration: two providers over HTTP, and the echo model."""
-    folder = tmp_path_factory.mktemp("gateway")
-    listen = f"127.0.0.1:{free_port()}"
-    config = folder / "seaworthy.toml"
-    config.write_text(CONFIG.format(listen=listen, database=folder / "seaworthy.db", fake=fake_server.url))
-    created = subprocess.run(
-        [BINARY, "keys", "--config", config, "--format", "json", "create", "--name", "sdk"],
+def keys(config, *arguments):
+    """What `seaworthy keys` says."""
+    ran = subprocess.run(
+        [BINARY, "keys", "--config", config, "--format", "json", *arguments],
         capture_output=True,
         env=ENVIRONMENT,
-        cwd=folder,
+        cwd=config.parent,
     )
-    assert created.returncode == 0, created.stderr.decode()
+    assert ran.returncode == 0, ran.stderr.decode()
+    return json.loads(ran.stdout)
+
+
+@contextlib.contextmanager
+def serving(folder, sections):
+    """A gateway with this configuration, where it listens and stores, and a key."""
+    listen = f"127.0.0.1:{free_port()}"
+    config = folder / "seaworthy.toml"
+    config.write_text(BASE.format(listen=listen, database=folder / "seaworthy.db") + sections)
+    key = keys(config, "create", "--name", "sdk")
+    aws = keys(config, "aws-credentials", key["id"])
     log = folder / "output"
     with running(["serve", "--config", config], log) as process:
         until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
-        yield Gateway(f"http://{listen}", json.loads(created.stdout)["key"], process.pid)
+        gateway = Gateway(f"http://{listen}", key["key"], process.pid)
+        gateway.aws = aws["access_key_id"], aws["secret_access_key"]
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def gateway(fake_server, tmp_path_factory):
+    """A gateway with a real configuration: two providers over HTTP, and the echo model."""
+    with serving(tmp_path_factory.mktemp("gateway"), CONFIG.format(fake=fake_server.url)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def played(request, tmp_path_factory):
+    """What is wrong with each cell of the matrix that this run is for; all of them are played at once."""
+    import cells  # The SDKs take seconds to load, and only the matrix needs all of them.
+
+    items = request.session.items
+    wanted = [item.callspec.params["cell"] for item in items if getattr(item, "originalname", None) == "test_cell"]
+    folder = tmp_path_factory.mktemp("matrix")
+    with fake_provider(folder / "fake") as fake, serving(folder, cells.config(fake.url)) as gateway:
+        return cells.play(gateway, fake, wanted)
+
+
+CELLS = pytest.StashKey()
+
+
+@pytest.fixture
+def record_cell(request):
+    """Takes down how a cell ended, for the table at the end."""
+    return lambda cell, problem: request.config.stash.setdefault(CELLS, {}).__setitem__(cell, problem)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    played = config.stash.get(CELLS, {})
+    if played:
+        import cells
+
+        terminalreporter.section("official SDKs")
+        for line in cells.table(played):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -224,3 +284,14 @@ def dev(tmp_path_factory):
 def tokens(*texts):
     """The fake provider's rule for input: a token for every 4 bytes, rounded up."""
     return -(-sum(len(text.encode()) for text in texts) // 4)
+
+
+def png():
+    """The smallest picture, as base64."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\0\0"))
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")).decode()

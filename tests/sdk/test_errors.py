@@ -150,11 +150,11 @@ def test_a_providers_failure_raises_the_sdks_own_class(gateway, fake, fault, for
 
 def test_retry_after_is_passed_on_only_if_the_provider_sent_it(gateway, fake):
     with pytest.raises(openai.RateLimitError) as caught:
-        chat(gateway.openai(), "[[fake:status=429,retry_after=7]]")
-    assert caught.value.response.headers["retry-after"] == "7"
+        chat(gateway.openai(), "[[fake:status=429,retry_after=99]]")
+    assert caught.value.response.headers["retry-after"] == "99"
     with pytest.raises(anthropic.RateLimitError) as caught:
-        message(gateway.anthropic(), "[[fake:status=429,retry_after=7]]")
-    assert caught.value.response.headers["retry-after"] == "7"
+        message(gateway.anthropic(), "[[fake:status=429,retry_after=99]]")
+    assert caught.value.response.headers["retry-after"] == "99"
 
 
 def test_the_sdks_own_retries_succeed(gateway, fake):

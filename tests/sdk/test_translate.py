@@ -1,30 +1,18 @@
 """Each official SDK against the other family's provider: the caller sees its own API, the provider its own,
 and the tokens are the provider's to the last one."""
 
-import base64
 import json
-import struct
-import zlib
 
 import anthropic
 import openai
 import pytest
-from conftest import tokens, until
+from conftest import png, tokens, until
 
 WORDS = "the ship holds her course"
 FIVE_WORDS = "[[fake:output_tokens=5]]"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 SAMPLE = {"city": "sample", "days": 1}
 CACHED = "[[fake:cached_tokens=11,cache_write_tokens=3,output_tokens=5]]"
-
-
-def png():
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(b"\0\0")
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def function(name):
@@ -183,7 +171,7 @@ def test_tool_choice_means_the_same(from_openai, from_anthropic, fake):
 
 
 def test_pictures_cross_both_ways(from_openai, from_anthropic, fake):
-    data = base64.b64encode(png()).decode()
+    data = png()
     link = "https://images.test/hull.png"
     urls = [f"data:image/png;base64,{data}", link]
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]

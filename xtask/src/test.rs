@@ -1,5 +1,6 @@
-//! `cargo xtask test`: one command that needs nothing but Rust, a C compiler and Python, and runs all.
+//! `cargo xtask test`: one command that needs nothing but Rust and a C compiler, and runs all.
 
+mod node;
 mod python;
 mod tally;
 
@@ -30,7 +31,7 @@ enum Part {
     Clippy,
     /// Unit, integration and documentation tests
     Rust,
-    /// The official Python SDKs against the binary
+    /// The official SDKs for Python and Node against the binary
     Sdk,
 }
 

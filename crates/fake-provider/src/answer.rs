@@ -171,12 +171,13 @@ fn pieces(ask: &Ask, directives: &Directives, raw: &[u8]) -> Vec<Piece> {
         (Some(Echo::Request), _, _) => String::from_utf8_lossy(raw).into_owned(),
         (None, Some(text), _) => text.clone(),
         (None, None, Some(size)) => sized_text(size),
-        (None, None, None) => {
-            let count = directives
-                .output_tokens
-                .unwrap_or_else(|| DEFAULT_WORDS.max(directives.chunks.unwrap_or(0)));
-            words(count as u64).join(" ")
-        }
+        (None, None, None) => match (directives.output_tokens, &ask.schema) {
+            (None, Some(schema)) => sample(schema, 0).to_string(),
+            (count, _) => {
+                let usual = || DEFAULT_WORDS.max(directives.chunks.unwrap_or(0));
+                words(count.unwrap_or_else(usual) as u64).join(" ")
+            }
+        },
     };
     // A whole answer needs no pieces.
     if !ask.stream {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 pub(crate) mod foreign;
+mod schema;
 
 /// The APIs that the fake provider plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Ask {
     pub(crate) thinking: bool,
     pub(crate) tools: Vec<Tool>,
     pub(crate) tool_choice: ToolChoice,
+    /// What the answer's text has to satisfy.
+    pub(crate) schema: Option<Value>,
     /// Bytes of all message text.
     pub(crate) text_bytes: u64,
     /// The texts in which directives are obeyed: all but the model's own.
@@ -116,6 +119,7 @@ pub(crate) fn ask(dialect: Dialect, body: &Value) -> Result<Ask, Malformed> {
         ),
         tools: tools(dialect, body),
         tool_choice: tool_choice(&body["tool_choice"]),
+        schema: schema::wanted(dialect, body),
         text_bytes: 0,
         directive_texts: Vec::new(),
         last_user_text: String::new(),

@@ -126,6 +126,13 @@ pub(crate) struct Route {
     pub(crate) family: Family,
 }
 
+impl Route {
+    /// Whether it says which models there are.
+    fn tells_of_models(&self) -> bool {
+        matches!(self.action, Action::ListModels | Action::GetModel)
+    }
+}
+
 const fn route(
     method: Method,
     path: &'static str,
@@ -216,11 +223,16 @@ pub fn model_route_names() -> Vec<String> {
     models.map(|route| route.path.to_owned()).collect()
 }
 
-/// Whose words to use for a path, known or not: clients of Anthropic say so in their headers.
+/// Whose words to use for a path, known or not: clients of Anthropic say so in their headers, and those
+/// of Google where they ask for models.
 pub(crate) fn family(route: Option<&Route>, path: &str, headers: &http::HeaderMap) -> Family {
     match route {
         Some(route) if route.family != Family::OpenAi => route.family,
         _ if headers.contains_key("anthropic-version") => Family::Anthropic,
+        // Google's clients look for models where OpenAI's do, and have a header of their own for the key.
+        Some(route) if route.tells_of_models() && headers.contains_key("x-goog-api-key") => {
+            Family::Gemini
+        }
         Some(route) => route.family,
         None => FOREIGN
             .iter()
@@ -273,6 +285,24 @@ mod tests {
         for odd in ["/admin/v1/keys//rotate", "/admin/v1/keys/a/b/rotate"] {
             assert_eq!(find(&Method::POST, odd), Lookup::NotFound);
         }
+    }
+
+    #[test]
+    fn lists_of_models_are_in_the_words_of_who_asks() {
+        let found = |path, header: &'static str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert(header, http::HeaderValue::from_static("x"));
+            let Lookup::Found(route, _) = find(&Method::GET, path) else {
+                panic!("nothing at {path}");
+            };
+            family(Some(route), path, &headers)
+        };
+        for path in ["/v1/models", "/v1/models/a"] {
+            assert_eq!(found(path, "x-api-key"), Family::OpenAi);
+            assert_eq!(found(path, "anthropic-version"), Family::Anthropic);
+            assert_eq!(found(path, "x-goog-api-key"), Family::Gemini);
+        }
+        assert_eq!(found("/v1/features", "x-goog-api-key"), Family::OpenAi);
     }
 
     #[test]

@@ -1,17 +1,19 @@
-//! The official Python SDKs as judges: their virtual environment, and pytest against the binary.
+//! The official SDKs as judges: what they need from PyPI and npm, and pytest against the binary.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use super::node;
 use super::tally::{Tally, tally};
 use crate::command::{self, cargo, command, install, quiet, root, say, shown};
 
+/// Written by `uv pip compile --universal --generate-hashes` from `requirements.in` beside it.
 const REQUIREMENTS: &str = "tests/sdk/requirements.txt";
 
 /// Builds the binary and lets the SDKs judge it.
 pub(crate) fn sdk(filter: Option<&str>) -> anyhow::Result<Tally> {
-    let python = environment()?;
+    let (python, judge, oidc) = installed()?;
     let built = shown(&mut cargo(&[
         "build",
         "--package",
@@ -26,11 +28,43 @@ pub(crate) fn sdk(filter: Option<&str>) -> anyhow::Result<Tally> {
     let mut pytest = command(python, &["-m", "pytest", "tests/sdk", "--color=no"]);
     pytest
         .env("SEAWORTHY_BIN", binary)
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .env("SEAWORTHY_NODE", judge)
+        .env("SEAWORTHY_OIDC", oidc)
+        .env("PYTHONPYCACHEPREFIX", root().join(".cache/pycache"));
     if let Some(filter) = filter {
         pytest.args(["-k", filter]);
     }
     Ok(tally(&shown(&mut pytest)?))
+}
+
+/// Where Python, the judge for Node and the OpenID provider are. Most of the time is waiting for the
+/// registries, so both are asked at the same time.
+fn installed() -> anyhow::Result<(PathBuf, PathBuf, PathBuf)> {
+    // Debian's installer runs once at a time.
+    interpreter()?;
+    node::runtime()?;
+    std::thread::scope(|scope| {
+        let node = scope.spawn(|| -> anyhow::Result<_> {
+            Ok((node::install_folder("node")?, node::install_folder("oidc")?))
+        });
+        let python = environment()?;
+        let node = node.join();
+        let (judge, oidc) =
+            node.map_err(|_| anyhow::anyhow!("the installation for Node panicked"))??;
+        Ok((python, judge, oidc))
+    })
+}
+
+/// Makes sure that there is Python with the module for virtual environments, which Debian packages
+/// apart.
+fn interpreter() -> anyhow::Result<()> {
+    if !command::is_there("python3", &["--version"]) {
+        install("python3")?;
+    }
+    if !command::is_there("python3", &["-m", "ensurepip", "--version"]) {
+        install("python3-venv")?;
+    }
+    Ok(())
 }
 
 /// The Python of a virtual environment that has exactly the pinned requirements.
@@ -44,24 +78,19 @@ fn environment() -> anyhow::Result<PathBuf> {
         return Ok(python);
     }
     say(&format!("   installing {REQUIREMENTS} into .cache/venv"));
-    if !command::is_there("python3", &["--version"]) {
-        install("python3")?;
-    }
-    let create = || {
-        let path = venv.to_string_lossy();
-        quiet(&mut command("python3", &["-m", "venv", "--clear", &path]))
-    };
-    // Debian packages the module apart.
-    if create().is_err() {
-        install("python3-venv")?;
-        create().context("cannot create a virtual environment")?;
-    }
+    let path = venv.to_string_lossy();
+    quiet(&mut command("python3", &["-m", "venv", "--clear", &path]))
+        .context("cannot create a virtual environment")?;
+    // The lock file is complete and has a hash for everything; Python compiles what it loads.
     let pip = [
         "-m",
         "pip",
         "install",
         "--quiet",
         "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+        "--no-compile",
         "-r",
         REQUIREMENTS,
     ];

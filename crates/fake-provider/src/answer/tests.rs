@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::request::{Dialect, ask};
+use crate::request::{Dialect, ask, foreign};
 
 fn answer(extra: &Value, directives: &str) -> Answer {
     let mut body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "twelve bytes"}]});
@@ -133,4 +133,54 @@ fn a_secret_is_spread_over_its_pieces_and_whole_in_the_text() {
             .iter()
             .all(|piece| !piece.text.contains("sk-0123456789"))
     );
+}
+
+#[test]
+fn an_answer_keeps_to_the_schema_of_any_dialect_unless_it_is_told_what_to_say() {
+    let schema = json!({"type": "object", "properties": {"days": {"type": "integer"}}});
+    let capitals = json!({"type": "OBJECT", "properties": {"days": {"type": "INTEGER"}}});
+    let said = json!([{"role": "user", "content": "hi"}]);
+    let format = json!({"json_schema": {"schema": schema}});
+    let bedrock =
+        json!({"textFormat": {"structure": {"jsonSchema": {"schema": schema.to_string()}}}});
+    let parts = json!([{"parts": [{"text": "hi"}]}]);
+    let asks = [
+        ask(
+            Dialect::OpenAi,
+            &json!({"model": "m", "messages": said, "response_format": format}),
+        ),
+        ask(
+            Dialect::Anthropic,
+            &json!({"model": "m", "messages": said, "output_config": {"format": {"schema": schema}}}),
+        ),
+        ask(
+            Dialect::Cohere,
+            &json!({"model": "m", "messages": said, "response_format": {"json_schema": schema}}),
+        ),
+        foreign::responses(
+            &json!({"model": "m", "input": "hi", "text": {"format": {"schema": schema}}}),
+        ),
+        foreign::bedrock(
+            &json!({"messages": said, "outputConfig": bedrock}),
+            "m",
+            false,
+        ),
+        foreign::gemini(
+            &json!({"contents": parts, "generationConfig": {"responseJsonSchema": schema}}),
+            "m",
+            false,
+        ),
+        foreign::gemini(
+            &json!({"contents": parts, "generationConfig": {"responseSchema": capitals}}),
+            "m",
+            false,
+        ),
+    ];
+    for ask in asks {
+        let ask = ask.unwrap();
+        let answer = decide(&ask, &Directives::default(), b"");
+        assert_eq!(answer.text(), r#"{"days":1}"#);
+        let told = decide(&ask, &"output_tokens=2".parse().unwrap(), b"");
+        assert_eq!(told.text(), "the ship");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Ask, Malformed, Tool, ToolChoice, collect_text};
+use super::{Ask, Dialect, Malformed, Tool, ToolChoice, collect_text};
 
 /// A turn, reduced to what counts.
 struct Turn {
@@ -19,6 +19,7 @@ pub(super) struct Settings<'a> {
     pub(super) thinking: bool,
     pub(super) tools: Vec<Tool>,
     pub(super) tool_choice: Option<ToolChoice>,
+    pub(super) schema: Option<Value>,
 }
 
 fn assemble(settings: Settings<'_>, (model, stream): (String, bool), turns: Vec<Turn>) -> Ask {
@@ -30,6 +31,7 @@ fn assemble(settings: Settings<'_>, (model, stream): (String, bool), turns: Vec<
         thinking: settings.thinking,
         tools: settings.tools,
         tool_choice: settings.tool_choice.unwrap_or(ToolChoice::Auto),
+        schema: settings.schema,
         text_bytes: 0,
         directive_texts: Vec::new(),
         last_user_text: String::new(),
@@ -126,6 +128,7 @@ pub(crate) fn bedrock(body: &Value, model: &str, stream: bool) -> Result<Ask, Ma
         thinking: matches!(thinking.as_str(), Some("enabled" | "adaptive")),
         tools: tools.collect(),
         tool_choice,
+        schema: super::schema::wanted(Dialect::Bedrock, body),
     };
     let turns = turns(body, "messages", "content", "assistant", "toolResult")?;
     Ok(assemble(settings, (model.to_owned(), stream), turns))
@@ -135,7 +138,13 @@ pub(crate) fn gemini(body: &Value, model: &str, stream: bool) -> Result<Ask, Mal
     let listed = body["tools"].as_array().into_iter().flatten();
     let declared = listed.flat_map(|tool| tool["functionDeclarations"].as_array());
     let tools = declared.flatten().filter_map(|tool| {
-        let schema = tool.get("parametersJsonSchema").or(tool.get("parameters"));
+        // Clients may spell fields either way.
+        let names = [
+            "parametersJsonSchema",
+            "parameters_json_schema",
+            "parameters",
+        ];
+        let schema = names.iter().find_map(|name| tool.get(*name));
         Some(Tool {
             name: tool["name"].as_str()?.to_owned(),
             schema: lowered(schema.unwrap_or(&Value::Null)),
@@ -161,13 +170,14 @@ pub(crate) fn gemini(body: &Value, model: &str, stream: bool) -> Result<Ask, Mal
         thinking: thinking["includeThoughts"].as_bool().unwrap_or(false),
         tools: tools.collect(),
         tool_choice,
+        schema: super::schema::wanted(Dialect::Gemini, body),
     };
     let turns = turns(body, "contents", "parts", "model", "functionResponse")?;
     Ok(assemble(settings, (model.to_owned(), stream), turns))
 }
 
 /// A schema whose types are in lower case: Gemini has capitals, too.
-fn lowered(schema: &Value) -> Value {
+pub(super) fn lowered(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
             let lower = |(name, value): (&String, &Value)| {
@@ -226,6 +236,7 @@ pub(crate) fn responses(body: &Value) -> Result<Ask, Malformed> {
         thinking: false,
         tools: tools.collect(),
         tool_choice: Some(super::tool_choice(&body["tool_choice"])),
+        schema: super::schema::wanted(Dialect::Responses, body),
     };
     let stream = body["stream"].as_bool().unwrap_or(false);
     Ok(assemble(settings, (super::model(body)?, stream), turns))

@@ -70,8 +70,8 @@ pub(super) fn finish_reason(stop_reason: StopReason) -> &'static str {
         StopReason::StopSequence => "STOP_SEQUENCE",
         StopReason::MaxTokens | StopReason::ContextWindowExceeded => "MAX_TOKENS",
         StopReason::ToolUse => "TOOL_CALL",
-        // The word of the dialect's first version; the second has none, and an answer that was cut
-        // must not look complete.
+        // The word of the dialect's first version (`FinishReason` in the official SDK). The second has
+        // none (`ChatFinishReason`), but takes any; an answer that was cut must not look complete.
         StopReason::Refusal | StopReason::ContentFilter => "ERROR_TOXIC",
     }
 }

@@ -141,7 +141,7 @@ fn kind_of(media_type: &str) -> Option<MediaKind> {
 fn inline_data(node: Node<'_>) -> Result<Option<Media>, Fault> {
     let mut fields = node.object()?.in_camel_case();
     let media_type = fields.text("mimeType")?;
-    let data = fields.text("data")?;
+    let data = in_usual_alphabet(fields.text("data")?);
     let name = fields.optional("displayName", |node| node.string())?;
     fields.finish();
     Ok(kind_of(&media_type).map(|kind| Media {
@@ -150,6 +150,14 @@ fn inline_data(node: Node<'_>) -> Result<Option<Media>, Fault> {
         name,
         detail: None,
     }))
+}
+
+/// The API takes base64 in the alphabet for URLs, too, and Google's own clients send it; no other API does.
+fn in_usual_alphabet(data: String) -> String {
+    match data.contains(['-', '_']) {
+        true => data.replace('-', "+").replace('_', "/"),
+        false => data,
+    }
 }
 
 fn file_data(node: Node<'_>) -> Result<Option<Media>, Fault> {
