@@ -11,6 +11,7 @@ mod limits;
 mod practices;
 mod provider;
 mod resilience;
+mod sandbox;
 mod server;
 mod state;
 
@@ -41,6 +42,7 @@ pub use self::resilience::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
     TargetOptions, TargetTimeouts,
 };
+pub use self::sandbox::Sandbox;
 pub use self::server::Server;
 pub use self::state::{OnLoss, SharedState, Storage};
 use crate::value::{Duration, Listen, Target, Usd};
@@ -94,6 +96,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// What guards do, beyond `input_validation` and `output_handling`.
     pub guards: Guards,
+    /// Code that callers may run, in a process that can do nothing but compute. Off unless enabled.
+    pub sandbox: Sandbox,
     /// What happens when providers fail or are slow, and when there is more work than can be done.
     pub resilience: Resilience,
     /// What is given up when things go badly, by tier: `normal`, `degraded_1` and so on, and

@@ -29,8 +29,8 @@ pub use config::{
     Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
     CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable, Limits, LogFormat,
     LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderApi, ProviderKind,
-    ProviderTimeouts, RateLimits, RequestCaps, Server, SharedState, Sigv4, SpendLimits, Storage,
-    UnknownPricePolicy,
+    ProviderTimeouts, RateLimits, RequestCaps, Sandbox, Server, SharedState, Sigv4, SpendLimits,
+    Storage, UnknownPricePolicy,
 };
 pub use config::{
     AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,

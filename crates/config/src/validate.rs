@@ -4,6 +4,7 @@ mod auth;
 mod guards;
 mod kinds;
 mod operations;
+mod sandbox;
 
 use std::collections::BTreeMap;
 
@@ -49,6 +50,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.resilience();
     check.operations();
     check.cache();
+    check.sandbox();
     check.findings
 }
 

@@ -129,6 +129,8 @@ codes! {
     ShuttingDown = "shutting_down", 503, Gateway;
     /// A guard that has to be asked does not answer.
     GuardUnavailable = "guard_unavailable", 503, Operator;
+    /// Code cannot be run here, because the system lacks what the sandbox needs to be safe.
+    SandboxUnavailable = "sandbox_unavailable", 503, Operator;
     /// The store that is needed to decide this request cannot be reached.
     StoreUnavailable = "store_unavailable", 503, Gateway;
     /// The credential cannot be verified now: the identity provider does not answer, or too many passwords wait.

@@ -69,6 +69,7 @@ impl Role {
                 P::ListModels,
                 P::CreateTokens,
                 P::ReadOwnUsage,
+                P::RunCode,
             ])),
             Self::Custom(_) => None,
         }

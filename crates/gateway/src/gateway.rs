@@ -14,6 +14,7 @@ use seaworthy_core::ledger::Settlement;
 use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
+use seaworthy_sandbox::Launcher;
 use tokio::sync::Notify;
 
 use crate::deep_health::DeepHealth;
@@ -53,6 +54,8 @@ pub struct Dependencies {
     pub log: RequestLog,
     /// How connections to providers are opened.
     pub dial: Arc<dyn Dial>,
+    /// How code is run that callers send.
+    pub sandbox: Launcher,
     /// Number of worker threads that will serve requests.
     pub workers: usize,
     /// The version of the program.
@@ -94,6 +97,8 @@ pub struct Gateway {
     pub(crate) gates: Gates,
     /// What may be repeated.
     pub(crate) retry_budget: RetryBudget,
+    /// How code is run that callers send.
+    pub(crate) launcher: Launcher,
     pub(crate) version: &'static str,
     pub(crate) started_at: UnixMillis,
     pub(crate) last_reload: Mutex<Option<Reload>>,
@@ -136,6 +141,7 @@ impl Gateway {
             metrics,
             log,
             dial,
+            sandbox: launcher,
             workers,
             version,
         } = deps;
@@ -183,6 +189,7 @@ impl Gateway {
             stores,
             metrics,
             log,
+            launcher,
             version,
             secrets,
             dial,

@@ -37,6 +37,7 @@ mod reports;
 mod request_log;
 mod resilience;
 mod routes;
+mod sandbox;
 mod service;
 mod shared_state;
 mod snapshot;

@@ -5,6 +5,7 @@
 mod attempts;
 mod call;
 mod keys;
+mod runs;
 mod stores;
 
 use std::sync::atomic::AtomicU64;
@@ -20,6 +21,7 @@ use seaworthy_core::ledger::Outcome;
 
 pub(crate) use self::call::CallMetrics;
 use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels};
+use self::runs::RunLabels;
 use self::stores::CallLabels;
 pub use self::stores::StoreMetrics;
 use crate::guards::verdicts::Verdicts;
@@ -156,6 +158,8 @@ pub struct Metrics {
     fallbacks: Family<TargetLabels, Counter>,
     hedges: Family<TargetLabels, Counter>,
     shed: Family<ShedLabels, Counter>,
+    sandbox_runs: Family<RunLabels, Counter>,
+    sandbox_cpu: Counter<f64, AtomicU64>,
     breaker_state: Family<TargetLabels, Gauge>,
     concurrency_limit: Family<TargetLabels, Gauge>,
     queue_depth: Family<TargetLabels, Gauge>,
@@ -329,6 +333,14 @@ impl Metrics {
             config_current: single!(
                 "config_last_reload_successful",
                 "1 when the configuration in force is the one on disk"
+            ),
+            sandbox_runs: family!(
+                "sandbox_runs",
+                "Runs of code in the sandbox by how they ended"
+            ),
+            sandbox_cpu: single!(
+                "sandbox_cpu_seconds",
+                "Time of the processor that runs in the sandbox took"
             ),
             ledger_outstanding: single!(
                 "ledger_outstanding",

@@ -25,7 +25,8 @@ use crate::stage::reserve::KnownInputs;
 #[derive(Debug)]
 pub(crate) struct OpenCall {
     pub(crate) target: Arc<Target>,
-    pub(crate) operation: Operation,
+    /// What was asked of a model; `None` for what runs without one.
+    pub(crate) operation: Option<Operation>,
     /// Size of the request, to estimate its tokens should the provider not say.
     input_bytes: usize,
     started: Instant,
@@ -147,7 +148,7 @@ fn warn_of_thresholds(policy: &Policy, settled: &Settled) {
 impl OpenCall {
     pub(crate) fn new(
         target: Arc<Target>,
-        operation: Operation,
+        operation: Option<Operation>,
         charge: Charge,
         (input_bytes, started): (usize, Instant),
         recorded: Recorded,
@@ -167,7 +168,10 @@ impl OpenCall {
             recorded: Some(recorded),
             dispatched: false,
             used: None,
-            is_free: !matches!(operation, Operation::Chat(_) | Operation::Embeddings),
+            is_free: matches!(
+                operation,
+                Some(Operation::CountTokens(_) | Operation::Moderations)
+            ),
             told: None,
         }
     }
@@ -213,11 +217,11 @@ impl OpenCall {
     /// provider and of which nothing came back. `None` if it never left.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let unknown = || match self.operation {
-            Operation::Chat(_) | Operation::Embeddings => {
+            Some(Operation::Chat(_) | Operation::Embeddings) => {
                 seaworthy_llm::usage::estimate(self.input_bytes, 0)
             }
-            // Free of charge.
-            Operation::CountTokens(_) | Operation::Moderations => Usage::default(),
+            // Free of charge, or paid by the call.
+            Some(Operation::CountTokens(_) | Operation::Moderations) | None => Usage::default(),
         };
         self.dispatched.then(|| self.used.unwrap_or_else(unknown))
     }

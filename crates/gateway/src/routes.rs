@@ -38,6 +38,7 @@ pub(crate) enum Action {
     Projection,
     Budgets,
     PurgeCache,
+    RunCode,
 }
 
 /// A class of model calls.
@@ -101,6 +102,7 @@ impl Action {
             Self::Projection => "admin_usage_projection",
             Self::Budgets => "admin_budgets",
             Self::PurgeCache => "purge_cache",
+            Self::RunCode => "sandbox",
         }
     }
 }

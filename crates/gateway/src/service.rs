@@ -22,7 +22,7 @@ use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, auth_token, deep_health, features, headers, health, models, reports};
+use crate::{admin, auth_token, deep_health, features, headers, health, models, reports, sandbox};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,9 @@ impl DataPlane {
                 body,
             };
             return pipeline::run(exchange, asked, caller).await;
+        }
+        if route.action == Action::RunCode {
+            return sandbox::execute(exchange, &head.headers, body).await;
         }
         match route.access {
             Access::Public => {}
@@ -171,12 +174,14 @@ impl DataPlane {
             Action::RotateKey => admin::keys::rotate(exchange, parameter, body).await,
             Action::PurgeCache => admin::purge_cache(gateway).await,
             Action::RevokeKey => admin::keys::revoke(exchange, parameter).await,
-            Action::Model(_) | Action::Usage | Action::Projection | Action::Budgets => {
-                Err(Refusal::new(
-                    Code::Internal,
-                    "A request took a way that is not for requests of its kind.",
-                ))
-            }
+            Action::Model(_)
+            | Action::RunCode
+            | Action::Usage
+            | Action::Projection
+            | Action::Budgets => Err(Refusal::new(
+                Code::Internal,
+                "A request took a way that is not for requests of its kind.",
+            )),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::provider::{self, Backend, Provider};
 use crate::resilience::gate::{Gate, Gates, Standing};
 use crate::resilience::{Resilience, strategy_of};
 use crate::routes::Operation;
+use crate::sandbox::Sandbox;
 use crate::stage::recall::cached::Memory;
 use crate::stage::signature::{Signing, SigningError};
 
@@ -67,7 +68,35 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn metrics(&self, operation: Operation, metrics: &Metrics) -> &CallMetrics {
+    /// A target without options: for which operation and model, its name, and who answers.
+    pub(crate) fn new(
+        tools: &Tools<'_>,
+        (operation, model): (&'static str, &str),
+        id: &str,
+        provider: &Arc<Provider>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            provider: Arc::clone(provider),
+            header: HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("")),
+            model: String::new(),
+            price: None,
+            weight: 1,
+            timeouts: provider.timeouts(None),
+            gate: tools.gates.of(&id.into()),
+            model_name: model.into(),
+            chat: CallMetrics::new(tools.metrics, operation, model, id),
+            count_tokens: OnceLock::new(),
+            embeddings: OnceLock::new(),
+            moderations: OnceLock::new(),
+        }
+    }
+
+    /// The handles for an operation; `None` is what runs without a model.
+    pub(crate) fn metrics(&self, operation: Option<Operation>, metrics: &Metrics) -> &CallMetrics {
+        let Some(operation) = operation else {
+            return &self.chat;
+        };
         let handles = match operation {
             Operation::Chat(_) => return &self.chat,
             Operation::CountTokens(_) => &self.count_tokens,
@@ -110,6 +139,8 @@ pub struct Snapshot {
     pub(crate) resilience: Arc<Resilience>,
     pub(crate) tiers: Tiers,
     pub(crate) features: Vec<KnownFeature>,
+    /// `None` while callers may not run code.
+    pub(crate) sandbox: Option<Arc<Sandbox>>,
 }
 
 /// Why a configuration cannot be put in force.
@@ -172,22 +203,12 @@ impl Snapshot {
                 let provider = known.find(|known| known.name == target.provider)?;
                 let id = target.to_string();
                 let own = wanted.target_options.get(&id);
-                let shared_id: Arc<str> = id.as_str().into();
-                Some(Arc::new(Target {
-                    weight: own.and_then(|own| own.weight).unwrap_or(1),
-                    timeouts: provider.timeouts(own.map(|own| &own.timeouts)),
-                    gate: tools.gates.of(&shared_id),
-                    provider: Arc::clone(provider),
-                    header: HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("")),
-                    price: price_of(&prices, provider, target),
-                    model: target.model.clone(),
-                    model_name: name.as_str().into(),
-                    chat: CallMetrics::new(tools.metrics, "chat", name, &id),
-                    count_tokens: OnceLock::new(),
-                    embeddings: OnceLock::new(),
-                    moderations: OnceLock::new(),
-                    id: shared_id,
-                }))
+                let mut built = Target::new(tools, ("chat", name), &id, provider);
+                built.weight = own.and_then(|own| own.weight).unwrap_or(1);
+                built.timeouts = provider.timeouts(own.map(|own| &own.timeouts));
+                built.price = price_of(&prices, provider, target);
+                built.model = target.model.clone();
+                Some(Arc::new(built))
             };
             let targets = wanted.targets.iter().filter_map(target).collect();
             let model = Arc::new(Model {
@@ -227,6 +248,7 @@ impl Snapshot {
             resilience: Arc::new(Resilience::new(&config.resilience)),
             tiers: seaworthy_config::tiers(&config),
             features: KnownFeature::compile(&config),
+            sandbox: Sandbox::build(&config, tools, previous)?,
             loaded,
             loaded_at: tools.now,
             providers,

@@ -19,12 +19,16 @@ use seaworthy_edge::client::Network;
 use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
+use seaworthy_sandbox::Launcher;
 use seaworthy_store::observe::Observer;
 use seaworthy_store::{FileJournal, PostgresOptions, Recovery, redis};
 
 use crate::exit::{self, Failure};
 use crate::output;
 use crate::telemetry;
+
+/// The command that makes the program a worker of the sandbox. Not for people.
+pub(crate) const SANDBOX_WORKER: &str = "sandbox-worker";
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -138,10 +142,16 @@ pub(crate) fn build_gateway(
         metrics,
         log,
         dial: Arc::new(Network::default()),
+        sandbox: launcher(),
         workers,
         version: VERSION,
     };
     Gateway::build(loaded, deps).map_err(|error| Failure::of(exit::CONFIG, &error))
+}
+
+/// Starts this very program as the worker of a sandbox, also after its file was replaced.
+pub(crate) fn launcher() -> Launcher {
+    Launcher::new("/proc/self/exe", &[SANDBOX_WORKER])
 }
 
 /// The value of a secret of the configuration.

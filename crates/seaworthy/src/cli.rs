@@ -15,6 +15,7 @@ mod fake_provider;
 mod health;
 mod init;
 pub(crate) mod keys;
+mod sandbox;
 mod switch;
 mod usage;
 
@@ -66,6 +67,9 @@ enum Command {
     Features(switch::FeatureArguments),
     /// Show what was used.
     Usage(usage::Arguments),
+    /// Run code in the sandbox, or see whether it can be run here.
+    #[command(subcommand)]
+    Sandbox(sandbox::Command),
     /// Play OpenAI and Anthropic, with exact usage and faults on command.
     FakeProvider(fake_provider::Arguments),
     /// Ask a running instance for its health: exits with 0 when it is well.
@@ -81,6 +85,13 @@ enum Command {
 
 /// Parses the command line and runs the command.
 pub(crate) fn run() -> ExitCode {
+    // Before anything else: a worker must have one thread and hold nothing.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == crate::app::SANDBOX_WORKER)
+    {
+        return seaworthy_sandbox::worker::run();
+    }
     match dispatch(Arguments::parse().command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -103,6 +114,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Tier(arguments) => switch::run_tier(arguments)?,
         Command::Features(arguments) => switch::run_features(arguments)?,
         Command::Usage(arguments) => return usage::run(&arguments),
+        Command::Sandbox(command) => return sandbox::run(command),
         Command::FakeProvider(arguments) => fake_provider::run(arguments)?,
         Command::Health(arguments) => return health::run(&arguments),
         Command::Completions { shell } => {

@@ -50,6 +50,8 @@ permissions! {
     WriteKeys = "write_keys";
     /// Forgetting all remembered answers.
     PurgeCache = "purge_cache";
+    /// Running code in the sandbox.
+    RunCode = "run_code";
 }
 
 /// A set of permissions.

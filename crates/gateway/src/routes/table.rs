@@ -15,6 +15,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/v1/messages/count_tokens", Action::Model(Operation::CountTokens(Dialect::AnthropicMessages)), Access::Needs(Permission::CallModels), Family::Anthropic),
     route(Method::POST, "/v1/embeddings", Action::Model(Operation::Embeddings), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/moderations", Action::Model(Operation::Moderations), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/v1/sandbox/execute", Action::RunCode, Access::Needs(Permission::RunCode), Family::OpenAi),
     route(Method::GET, "/v1/models", Action::ListModels, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::GET, "/v1/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::POST, "/openai/v1/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),

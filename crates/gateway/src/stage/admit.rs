@@ -66,6 +66,12 @@ pub(crate) fn admit(
     request: &Request,
     headers: &HeaderMap,
 ) -> Result<Admission, Refusal> {
+    features::require(exchange, caller, request, headers)?;
+    enter(exchange)
+}
+
+/// Takes a place among the requests that are worked on.
+pub(crate) fn enter(exchange: &mut Exchange) -> Result<Admission, Refusal> {
     if exchange.gateway.health.lifecycle() == Lifecycle::Stopping {
         return Err(Refusal::new(
             Code::ShuttingDown,
@@ -73,7 +79,6 @@ pub(crate) fn admit(
         )
         .retry_after(Duration::from_secs(1)));
     }
-    features::require(exchange, caller, request, headers)?;
     let limit = exchange.snapshot.max_concurrent_requests;
     let running = exchange.gateway.concurrent.fetch_add(1, Ordering::Relaxed);
     exchange.permit = Some(Permit(Arc::clone(&exchange.gateway.concurrent)));

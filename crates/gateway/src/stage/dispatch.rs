@@ -158,7 +158,7 @@ pub(crate) fn prepare(
 pub(crate) fn count(exchange: &Exchange, came: &Came) {
     let metrics = came
         .target
-        .metrics(came.operation, &exchange.gateway.metrics);
+        .metrics(Some(came.operation), &exchange.gateway.metrics);
     metrics.provider_latency.observe(came.took.as_secs_f64());
     let response = came.result.as_ref().ok();
     let status = response.map(|response| response.status().as_u16());
@@ -182,7 +182,7 @@ pub(crate) fn received(exchange: &mut Exchange, came: Came) -> Result<Reply, Ref
         result,
         ..
     } = came;
-    let metrics = target.metrics(operation, &exchange.gateway.metrics);
+    let metrics = target.metrics(Some(operation), &exchange.gateway.metrics);
     match result {
         Ok(response) => {
             let first_byte = exchange.started.elapsed();

@@ -20,11 +20,13 @@ use crate::stage::plan::Candidate;
 use crate::stage::screen::Screened;
 
 mod claim;
+mod flat;
 mod refused;
 mod size;
 
 pub(crate) use claim::{CLAIM_LIFETIME, show};
 use claim::{LEAST_OUTPUT, Wanted, claim};
+pub(crate) use flat::{Flat, reserve_flat};
 pub(crate) use refused::{cannot_record, refused};
 use refused::{nobody, over_cap, unpriced};
 pub(crate) use size::{KnownInputs, Size};
@@ -108,7 +110,7 @@ pub(crate) async fn reserve(
     }
     exchange.call = Some(OpenCall::new(
         Arc::clone(&plan.target),
-        request.operation,
+        Some(request.operation),
         charge,
         (request.head.input_bytes, exchange.started),
         Recorded {

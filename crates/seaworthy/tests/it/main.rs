@@ -10,6 +10,7 @@ mod dev_mode;
 mod keys;
 mod reload;
 mod replicas;
+mod sandbox;
 mod shutdown;
 mod support;
 mod terminal;

@@ -3,11 +3,12 @@
 use crate::{tree, verdict};
 
 /// The arrows between our crates, tests included. `ARCHITECTURE.md` draws them.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("core", &[]),
     ("mapped-file", &[]),
     ("config", &["core"]),
     ("guard", &[]),
+    ("sandbox", &[]),
     ("guard-code", &["guard"]),
     ("verify", &[]),
     ("fake-provider", &[]),
@@ -25,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "edge",
             "guard",
             "guard-code",
+            "sandbox",
             "fake-provider",
         ],
     ),
@@ -37,6 +39,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "edge",
             "store",
             "gateway",
+            "sandbox",
             "verify",
             "fake-provider",
             "test-servers",

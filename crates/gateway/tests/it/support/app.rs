@@ -23,6 +23,7 @@ use seaworthy_edge::server::{Options, Timeouts, serve_io};
 use seaworthy_gateway::{
     DataPlane, Dependencies, Gateway, Lifecycle, Metrics, Plane, RequestLog, Style, render_refusal,
 };
+use seaworthy_sandbox::Launcher;
 use tokio::io::DuplexStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -177,6 +178,8 @@ impl Builder {
             metrics: Metrics::new(),
             log: RequestLog::new(sink, Style::Json),
             dial: Arc::new(upstream.clone()),
+            // Nothing can be run in these tests: the worker is the program, which is not here.
+            sandbox: Launcher::new("/no/such/worker", &[]),
             workers: 1,
             version: "test",
         };
