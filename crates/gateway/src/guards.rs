@@ -199,6 +199,15 @@ impl Guards {
     }
 }
 
+/// Builds the guards of a configuration as a start would, and lets go of them: rule files, patterns and
+/// the bounds of streams show their mistakes here.
+///
+/// # Errors
+/// When a start with this configuration would be refused for its guards.
+pub fn check(config: &Config) -> Result<(), GuardError> {
+    Guards::build(config, None).map(drop)
+}
+
 /// The largest rule file, in bytes.
 const MAX_RULE_FILE: u64 = 1024 * 1024;
 

@@ -46,6 +46,7 @@ mod stage;
 mod translate;
 
 pub use gateway::{Dependencies, Gateway, Reload};
+pub use guards::{GuardError, check as check_guards};
 pub use health::Lifecycle;
 pub use identity::password::hash as hash_password;
 pub use keyring::KeyRing;

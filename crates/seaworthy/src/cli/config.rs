@@ -57,6 +57,8 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
                 Failure::new(exit::USAGE, "name a file: `seaworthy config validate FILE`")
             })?;
             let loaded = app::load(Some(&path), &app::environment())?;
+            seaworthy_gateway::check_guards(&loaded.config)
+                .map_err(|error| Failure::of(exit::CONFIG, &error))?;
             if !loaded.warnings.is_empty() {
                 output::note(loaded.warnings.render(output::colour()));
             }

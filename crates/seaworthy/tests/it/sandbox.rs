@@ -63,7 +63,7 @@ fn code_runs_apart_and_is_charged_counted_and_not_logged() {
     let admin = ship.create_key("captain", "admin");
     let usage = || {
         server
-            .get("/admin/v1/usage?group_by=model")
+            .get("/admin/v1/usage?by=operation")
             .key(&admin)
             .send()
             .json()
