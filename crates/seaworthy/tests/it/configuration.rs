@@ -86,19 +86,34 @@ fn the_environment_lies_over_the_file() {
 #[test]
 fn a_mistake_in_the_guards_shows_before_the_start() {
     let ship = Ship::new();
-    ship.write("rules.toml", "[[rule]]\nid = \"mine\"\nseverity = \"high\"\npatterns = [\"TICK-<nope 4>\"]\n");
+    ship.write(
+        "rules.toml",
+        "[[rule]]\nid = \"mine\"\nseverity = \"high\"\npatterns = [\"TICK-<nope 4>\"]\n",
+    );
     for (guards, told) in [
         ("[guards]\nrule_files = [\"rules.toml\"]\n", "nope"),
-        ("[guards]\nrule_files = [\"missing.toml\"]\n", "missing.toml"),
-        ("[input_validation]\nblocked_patterns = [\"(open\"]\n", "(open"),
-        ("[guards.policies.a]\ndetector = \"no_such_rule\"\nplaces = [\"input\"]\naction = \"block\"\n", "no_such_rule"),
+        (
+            "[guards]\nrule_files = [\"missing.toml\"]\n",
+            "missing.toml",
+        ),
+        (
+            "[input_validation]\nblocked_patterns = [\"(open\"]\n",
+            "(open",
+        ),
+        (
+            "[guards.policies.a]\ndetector = \"no_such_rule\"\nplaces = [\"input\"]\naction = \"block\"\n",
+            "no_such_rule",
+        ),
     ] {
         ship.configure(None, guards);
         let ran = ship.run(&["config", "validate", "c.toml"]);
         assert_eq!(ran.code, Some(78), "{guards}: {ran:?}");
         assert!(ran.stderr.contains(told), "{told}: {ran:?}");
     }
-    ship.write("rules.toml", "[[rule]]\nid = \"mine\"\nseverity = \"high\"\npatterns = [\"TICK-<digit 4>\"]\n");
+    ship.write(
+        "rules.toml",
+        "[[rule]]\nid = \"mine\"\nseverity = \"high\"\npatterns = [\"TICK-<digit 4>\"]\n",
+    );
     ship.configure(None, "[guards]\nrule_files = [\"rules.toml\"]\n");
     let ran = ship.run(&["config", "validate", "c.toml"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
