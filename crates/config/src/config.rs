@@ -7,6 +7,7 @@ mod degradation;
 mod guard_rules;
 mod guards;
 mod health;
+mod kept;
 mod limits;
 mod practices;
 mod provider;
@@ -35,6 +36,7 @@ pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, Out
 pub use self::health::{
     DependencyCheck, DependencyChecks, HealthCheck, HealthEndpoint, HealthEndpoints, Probe,
 };
+pub use self::kept::{ResponseStore, Responses};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
@@ -94,6 +96,8 @@ pub struct Config {
     pub cache: Cache,
     /// Requests with an `Idempotency-Key`: the same key gets the same answer.
     pub idempotency: Idempotency,
+    /// Answers of the Responses API that callers can fetch and continue.
+    pub responses: Responses,
     /// What guards do, beyond `input_validation` and `output_handling`.
     pub guards: Guards,
     /// Code that callers may run, in a process that can do nothing but compute. Off unless enabled.

@@ -48,6 +48,7 @@ pub use config::{
     TargetOptions, TargetTimeouts,
 };
 pub use config::{KeyStorage, User};
+pub use config::{ResponseStore, Responses};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};

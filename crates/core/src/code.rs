@@ -65,6 +65,8 @@ codes! {
     PermissionDenied = "permission_denied", 403, Caller;
     /// No model of that name is configured.
     ModelNotFound = "model_not_found", 404, Caller;
+    /// The response that is to be continued is not stored.
+    PreviousResponseNotFound = "previous_response_not_found", 400, Caller;
     /// Nothing is served at this path.
     NotFound = "not_found", 404, Caller;
     /// The path exists, the method does not.

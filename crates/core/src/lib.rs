@@ -20,6 +20,7 @@ pub mod key;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod objects;
 pub mod price;
 pub mod principal;
 pub mod resilience;

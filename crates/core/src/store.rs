@@ -11,6 +11,7 @@ use crate::clock::UnixMillis;
 use crate::idempotency::IdempotencyStore;
 use crate::key::{KeyDigest, KeyRecord, TokenSecret};
 use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
+use crate::objects::ObjectStore;
 
 pub mod memory;
 
@@ -231,6 +232,8 @@ pub struct Stores {
     pub shared_journal: Option<Arc<dyn SharedJournal>>,
     /// What people have switched.
     pub switches: Arc<dyn Switches>,
+    /// What is kept for callers: stored responses, files, batches.
+    pub objects: Arc<dyn ObjectStore>,
     /// How to end it: the last step of a drain.
     pub lifecycle: Arc<dyn Lifecycle>,
 }

@@ -28,6 +28,7 @@ use crate::ledger_queue::LedgerQueue;
 use crate::metrics::Metrics;
 use crate::request_log::{RequestLog, Style};
 use crate::resilience::gate::Gates;
+use crate::responses::background::Background;
 use crate::snapshot::{CompileError, Snapshot, Tools};
 use crate::spend::{Spend, Unusual};
 use crate::stage::recall::idempotent::{HeldKeys, keep_house};
@@ -84,6 +85,8 @@ pub struct Gateway {
     pub(crate) intents: Arc<IntentSharer>,
     pub(crate) known_inputs: Arc<KnownInputs>,
     pub(crate) spend: Arc<Spend>,
+    /// The responses that are made in the background.
+    pub(crate) responses: Arc<Background>,
     /// The metrics of the data plane.
     pub metrics: Metrics,
     pub(crate) log: RequestLog,
@@ -176,6 +179,7 @@ impl Gateway {
             journal,
             known_inputs: Arc::default(),
             spend: Arc::default(),
+            responses: Arc::default(),
             health: Health::default(),
             degradation: Degradation::new(now),
             deep_health: DeepHealth::default(),
@@ -297,7 +301,9 @@ impl Gateway {
             self.fetch_issuers(),
             self.survey.run(self),
             self.degradation.run(self),
-            self.deep_health.run(self)
+            self.deep_health.run(self),
+            self.responses.run(self),
+            crate::objects::keep_house(self)
         );
     }
 

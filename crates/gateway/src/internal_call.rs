@@ -76,6 +76,7 @@ async fn answer(
         principal: caller,
         request,
         headers,
+        keeping: None,
     };
     pipeline::carry_out(exchange, errand).await
 }

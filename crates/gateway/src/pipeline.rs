@@ -8,6 +8,8 @@ use crate::degradation::require_provider;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
+use crate::responses::keeping::Keeping;
+use crate::responses::recollect::recollect;
 use crate::routes::Asked;
 use crate::stage::admit::{admit, note_wishes};
 use crate::stage::attempt::attempt;
@@ -32,17 +34,19 @@ pub(crate) async fn run(
     signature::verify(exchange, &mut caller).await?;
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
     note_wishes(exchange, &principal, asked.operation, &caller.headers);
-    let request = decode(exchange, asked, caller.body).await?;
+    let mut request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
+    let keeping = recollect(exchange, &principal, &mut request).await?;
     let admission = admit(exchange, &principal, &request, &caller.headers)?;
     let request = screen(exchange, request, &caller.headers, &admission)?;
     consult(exchange, &principal, &request).await?;
-    let errand = Errand {
+    let mut errand = Errand {
         principal,
         request,
         headers: caller.headers,
+        keeping,
     };
-    match recall(exchange, &errand).await? {
+    match recall(exchange, &mut errand).await? {
         Recalled::Answer(answer) => Ok(answer),
         Recalled::Unknown => call(exchange, errand).await,
         Recalled::Shared(shared) => shared.lead(exchange, errand).await,
@@ -61,6 +65,7 @@ pub(crate) async fn carry_out(exchange: &mut Exchange, errand: Errand) -> Result
         principal,
         mut request,
         headers,
+        keeping: _,
     } = errand;
     let plan = plan(exchange, &request)?;
     // For each attempt: its target's gate → reserve → dispatch → relay.
@@ -73,6 +78,8 @@ pub(crate) struct Errand {
     pub(crate) principal: Principal,
     pub(crate) request: Screened,
     pub(crate) headers: HeaderMap,
+    /// How the answer is stored, if it is.
+    pub(crate) keeping: Option<Box<Keeping>>,
 }
 
 /// What the caller sent.

@@ -39,6 +39,10 @@ pub(crate) enum Action {
     Budgets,
     PurgeCache,
     RunCode,
+    GetResponse,
+    DeleteResponse,
+    CancelResponse,
+    ListInputItems,
 }
 
 /// A class of model calls.
@@ -103,6 +107,10 @@ impl Action {
             Self::Budgets => "admin_budgets",
             Self::PurgeCache => "purge_cache",
             Self::RunCode => "sandbox",
+            Self::GetResponse => "get_response",
+            Self::DeleteResponse => "delete_response",
+            Self::CancelResponse => "cancel_response",
+            Self::ListInputItems => "list_input_items",
         }
     }
 }
@@ -177,7 +185,7 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Lookup<'a> {
     } else {
         method
     };
-    let (mut get, mut post) = (false, false);
+    let mut known = Vec::new();
     for route in ROUTES {
         let Some(parameter) = matched(route.path, path) else {
             continue;
@@ -185,17 +193,21 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Lookup<'a> {
         if route.method == *wanted {
             return Lookup::Found(route, parameter);
         }
-        get = get || route.method == Method::GET;
-        post = post || route.method == Method::POST;
+        known.push(&route.method);
     }
-    match (get, post) {
-        (false, false) => Lookup::NotFound,
-        (true, false) => Lookup::WrongMethod { allow: "GET, HEAD" },
-        (false, true) => Lookup::WrongMethod { allow: "POST" },
-        (true, true) => Lookup::WrongMethod {
-            allow: "GET, HEAD, POST",
-        },
+    if known.is_empty() {
+        return Lookup::NotFound;
     }
+    let has = |method: Method| known.contains(&&method);
+    let allow = match (has(Method::GET), has(Method::POST), has(Method::DELETE)) {
+        (true, false, false) => "GET, HEAD",
+        (true, true, false) => "GET, HEAD, POST",
+        (true, false, true) => "GET, HEAD, DELETE",
+        (true, true, true) => "GET, HEAD, POST, DELETE",
+        (false, _, false) => "POST",
+        (false, _, true) => "POST, DELETE",
+    };
+    Lookup::WrongMethod { allow }
 }
 
 fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {

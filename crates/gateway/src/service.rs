@@ -22,7 +22,7 @@ use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, auth_token, deep_health, features, headers, health, models, reports, sandbox};
+use crate::{admin, auth_token, deep_health, features, headers, health, models, reports, responses, sandbox};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,12 @@ impl DataPlane {
             Action::Usage => reports::usage(gateway, head.uri.query()).await,
             Action::Projection => reports::projection(gateway, &snapshot, head.uri.query()).await,
             Action::Budgets => reports::budgets(gateway, &snapshot, head.uri.query()).await,
+            action @ (Action::GetResponse
+            | Action::DeleteResponse
+            | Action::CancelResponse
+            | Action::ListInputItems) => {
+                responses::handle(exchange, action, parameter, head.uri.query()).await
+            }
             _ => self.handle(exchange, route, parameter, &body).await,
         }
     }
@@ -178,7 +184,11 @@ impl DataPlane {
             | Action::RunCode
             | Action::Usage
             | Action::Projection
-            | Action::Budgets => Err(Refusal::new(
+            | Action::Budgets
+            | Action::GetResponse
+            | Action::DeleteResponse
+            | Action::CancelResponse
+            | Action::ListInputItems => Err(Refusal::new(
                 Code::Internal,
                 "A request took a way that is not for requests of its kind.",
             )),

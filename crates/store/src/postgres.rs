@@ -28,6 +28,7 @@ mod intents;
 mod keys;
 mod ledger;
 mod migrate;
+mod objects;
 mod switches;
 mod text;
 
@@ -106,6 +107,7 @@ pub(crate) fn open(url: &str, options: &PostgresOptions) -> Result<Stores, OpenE
         ledger: Arc::new(ledger::PostgresLedger(Arc::clone(&database))),
         idempotency: Arc::new(idempotency::PostgresIdempotency(Arc::clone(&database))),
         switches: Arc::new(switches::PostgresSwitches(Arc::clone(&database))),
+        objects: Arc::new(objects::PostgresObjects(Arc::clone(&database))),
         shared_journal: Some(Arc::new(intents::Intents {
             database,
             replica: options.replica.clone(),

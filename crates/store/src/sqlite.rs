@@ -25,6 +25,7 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod migrate;
+mod objects;
 mod reader;
 mod switches;
 mod worker;
@@ -33,6 +34,7 @@ mod writer;
 use idempotency::SqliteIdempotency;
 use keys::SqliteKeys;
 use ledger::SqliteLedger;
+use objects::SqliteObjects;
 use reader::Reader;
 use switches::SqliteSwitches;
 use writer::Writer;
@@ -53,6 +55,7 @@ pub(crate) fn open(path: &Path) -> Result<Stores, OpenError> {
         idempotency: Arc::new(SqliteIdempotency(Arc::clone(&database))),
         shared_journal: None,
         switches: Arc::new(SqliteSwitches(Arc::clone(&database))),
+        objects: Arc::new(SqliteObjects(Arc::clone(&database))),
         lifecycle: Arc::new(SqliteLifecycle(database)),
     })
 }

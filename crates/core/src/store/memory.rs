@@ -16,16 +16,19 @@ use crate::clock::UnixMillis;
 use crate::idempotency::memory::MemoryIdempotency;
 use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
 use crate::ledger::{Coordinates, Ending, Intent, Outcome, Settlement, UsageTotal};
+use crate::objects::memory::MemoryObjects;
 
 /// A fresh in-memory store.
 #[must_use]
 pub fn open() -> Stores {
+    let idempotency = Arc::new(MemoryIdempotency::default());
     Stores {
         backend: "memory",
         is_shared: false,
         keys: Arc::new(MemoryKeys::default()),
         ledger: Arc::new(MemoryLedger::default()),
-        idempotency: Arc::new(MemoryIdempotency::default()),
+        objects: Arc::new(MemoryObjects::new(Arc::clone(&idempotency))),
+        idempotency,
         shared_journal: None,
         switches: Arc::new(MemorySwitches::default()),
         lifecycle: Arc::new(NothingToClose),

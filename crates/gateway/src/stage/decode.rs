@@ -73,13 +73,6 @@ pub(crate) async fn decode(
     body: RequestBody,
 ) -> Result<Request, Refusal> {
     let request = Request::understand(asked, read(body).await?)?;
-    if request.head.previous_response_id.is_some() {
-        // Answers are not kept here, and a provider's own are not the caller's to name.
-        let message = "Answers are not stored, so that there is none to continue: send the whole \
-                       conversation in `input`.";
-        let param = "previous_response_id".to_owned();
-        return Err(Refusal::new(Code::InvalidRequest, message).at(param));
-    }
     exchange.stream = request.head.stream;
     Ok(request)
 }
@@ -107,7 +100,8 @@ fn head(operation: Operation, in_path: Option<&InPath>, body: &Bytes) -> Result<
     }
 }
 
-fn unread(error: &Error) -> Refusal {
+/// Why a body could not be read.
+pub(crate) fn unread(error: &Error) -> Refusal {
     match error {
         Error::TooLarge { max_bytes } => Refusal::new(
             Code::RequestTooLarge,

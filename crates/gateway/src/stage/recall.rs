@@ -1,13 +1,12 @@
 //! Is the answer known? An earlier request under the same idempotency key, a remembered answer, or
 //! an equal request that is being answered right now.
 
-use http::HeaderValue;
-
 use crate::exchange::Exchange;
 use crate::flight::{Boarding, Flight};
 use crate::pipeline::Errand;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
+use crate::responses::keeping::Keeping;
 use crate::stage::recall::cached::{Looked, Ticket};
 use crate::stage::recall::idempotent::{Begun, Held};
 use crate::stage::recall::shared::Shared;
@@ -32,37 +31,47 @@ pub(crate) enum Recalled {
 }
 
 /// Looks for the answer. A request without an idempotency key, while nothing is remembered, passes.
-pub(crate) async fn recall(exchange: &mut Exchange, errand: &Errand) -> Result<Recalled, Refusal> {
-    let key = errand.headers.get("idempotency-key");
-    if key.is_none() && exchange.snapshot.cache.is_none() {
+pub(crate) async fn recall(
+    exchange: &mut Exchange,
+    errand: &mut Errand,
+) -> Result<Recalled, Refusal> {
+    let has_key = errand.headers.contains_key("idempotency-key");
+    if !has_key && exchange.snapshot.cache.is_none() && errand.keeping.is_none() {
         return Ok(Recalled::Unknown);
     }
     // The way of most requests should not carry the weight of this one.
-    Box::pin(look(exchange, errand, key)).await
+    Box::pin(look(exchange, errand)).await
 }
 
-async fn look(
-    exchange: &mut Exchange,
-    errand: &Errand,
-    key: Option<&HeaderValue>,
-) -> Result<Recalled, Refusal> {
-    let held = match key {
+async fn look(exchange: &mut Exchange, errand: &mut Errand) -> Result<Recalled, Refusal> {
+    let held = match errand.headers.get("idempotency-key") {
         None => None,
         Some(key) => match idempotent::begin(exchange, errand, key).await? {
             Begun::Answer(answer) => return Ok(Recalled::Answer(answer)),
             Begun::Held(held) => Some(*held),
         },
     };
+    let keeping = errand.keeping.take();
+    if keeping
+        .as_ref()
+        .is_some_and(|keeping| keeping.is_background)
+    {
+        return Ok(lead(None, held, keeping));
+    }
     match cached::look(exchange, errand).await {
-        Ok(Looked::Found(answer)) => Ok(Recalled::Answer(match held {
-            Some(held) => held.answer_with(exchange, answer).await,
-            None => answer,
+        Ok(Looked::Found(answer)) => Ok(Recalled::Answer(match (keeping, held) {
+            (Some(keeping), held) => shared::keep_known(exchange, &keeping, held, answer).await,
+            (None, Some(held)) => held.answer_with(exchange, answer).await,
+            (None, None) => answer,
         })),
-        Ok(Looked::Off) => Ok(match held {
-            Some(held) => lead(None, Some(held)),
-            None => Recalled::Unknown,
+        Ok(Looked::Off) => Ok(match (held, keeping) {
+            (None, None) => Recalled::Unknown,
+            (held, keeping) => lead(None, held, keeping),
         }),
-        Ok(Looked::Missing(ticket)) => board(exchange, errand, ticket, held).await,
+        Ok(Looked::Missing(ticket)) if held.is_some() || keeping.is_some() => {
+            Ok(lead(Some(ticket), held, keeping))
+        }
+        Ok(Looked::Missing(ticket)) => board(exchange, errand, ticket).await,
         Err(refusal) => Err(refusal),
     }
 }
@@ -72,10 +81,9 @@ async fn board(
     exchange: &mut Exchange,
     errand: &Errand,
     ticket: Ticket,
-    held: Option<Held>,
 ) -> Result<Recalled, Refusal> {
-    if held.is_some() || !ticket.can_be_joined {
-        return Ok(lead(Some(ticket), held));
+    if !ticket.can_be_joined {
+        return Ok(lead(Some(ticket), None, None));
     }
     let flights = &exchange.gateway.flights;
     match flights.board(ticket.key, ticket.key) {
@@ -84,6 +92,7 @@ async fn board(
             reader,
             ticket: Some(ticket),
             held: None,
+            keeping: None,
         }))),
         Boarding::Joined(reader) => match cached::follow(exchange, errand, reader).await? {
             Some(answer) => Ok(Recalled::Answer(answer)),
@@ -93,7 +102,7 @@ async fn board(
     }
 }
 
-fn lead(ticket: Option<Ticket>, mut held: Option<Held>) -> Recalled {
+fn lead(ticket: Option<Ticket>, mut held: Option<Held>, keeping: Option<Box<Keeping>>) -> Recalled {
     let seat = held.as_mut().and_then(Held::take_seat);
     let (producer, reader) = seat.unwrap_or_else(Flight::alone);
     Recalled::Shared(Box::new(Shared {
@@ -101,5 +110,6 @@ fn lead(ticket: Option<Ticket>, mut held: Option<Held>) -> Recalled {
         reader,
         ticket,
         held,
+        keeping,
     }))
 }

@@ -31,6 +31,7 @@ mod metering;
 mod money;
 mod provider_errors;
 mod requests;
+mod responses;
 mod sandbox;
 mod support;
 mod timeouts;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use deadpool_postgres::Object;
+use deadpool_postgres::{GenericClient, Object};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::fingerprint::Fingerprint;
 use seaworthy_core::idempotency::{IdempotencyStore, KeptAnswer, Known, Marker};
@@ -54,16 +54,8 @@ impl IdempotencyStore for PostgresIdempotency {
     }
 
     async fn finish(&self, key: &Fingerprint, owner: &str, answer: KeptAnswer) -> Result<bool> {
-        let (key, owner) = (*key, text::stored(owner).into_owned());
-        let work = async move |client: Object| {
-            let headers = serde_json::to_string(&answer.headers).map_err(unavailable)?;
-            let (status, body) = (i32::from(answer.status), &answer.body[..]);
-            let headers = text::stored(&headers);
-            let changed = client
-                .execute(FINISH, &[&&key.0[..], &owner, &status, &headers, &body])
-                .await;
-            Ok(changed.map_err(unavailable)? > 0)
-        };
+        let (key, owner) = (*key, owner.to_owned());
+        let work = async move |client: Object| finish(&client, &key, &owner, &answer).await;
         self.0.run("idempotency_finish", PATIENT, work).await
     }
 
@@ -97,6 +89,22 @@ impl IdempotencyStore for PostgresIdempotency {
         };
         self.0.run("idempotency_clean", PATIENT, work).await
     }
+}
+
+/// Turns the owner's marker into the answer, within the transaction of the caller if it has one.
+pub(super) async fn finish(
+    client: &impl GenericClient,
+    key: &Fingerprint,
+    owner: &str,
+    answer: &KeptAnswer,
+) -> Result<bool> {
+    let headers = serde_json::to_string(&answer.headers).map_err(unavailable)?;
+    let (status, body) = (i32::from(answer.status), &answer.body[..]);
+    let (headers, owner) = (text::stored(&headers), text::stored(owner));
+    let changed = client
+        .execute(FINISH, &[&&key.0[..], &owner, &status, &headers, &body])
+        .await;
+    Ok(changed.map_err(unavailable)? > 0)
 }
 
 async fn begin(client: &Object, marker: &Marker, now: UnixMillis) -> Result<Known> {

@@ -32,7 +32,8 @@ const MIGRATIONS: &[Migration] = migrations![
     "0001_keys",
     "0002_ledger",
     "0003_idempotency",
-    "0004_switches"
+    "0004_switches",
+    "0005_objects"
 ];
 
 const RECORD: &str = "

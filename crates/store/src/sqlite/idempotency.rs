@@ -44,12 +44,7 @@ impl IdempotencyStore for SqliteIdempotency {
 
     async fn finish(&self, key: &Fingerprint, owner: &str, answer: KeptAnswer) -> Result<bool> {
         let (key, owner) = (*key, owner.to_owned());
-        let work = move |db: &Connection| {
-            let headers = serde_json::to_string(&answer.headers).map_err(unavailable)?;
-            let values = params![key.0, owner, answer.status, headers, &*answer.body];
-            let changed = execute(db, FINISH, values).map_err(unavailable)?;
-            Ok(changed > 0)
-        };
+        let work = move |db: &Connection| finish(db, &key, &owner, &answer);
         self.0.writer.write(work).await
     }
 
@@ -80,6 +75,19 @@ impl IdempotencyStore for SqliteIdempotency {
         };
         self.0.writer.write(work).await
     }
+}
+
+/// Turns the owner's marker into the answer, within the transaction of the caller.
+pub(super) fn finish(
+    db: &Connection,
+    key: &Fingerprint,
+    owner: &str,
+    answer: &KeptAnswer,
+) -> Result<bool> {
+    let headers = serde_json::to_string(&answer.headers).map_err(unavailable)?;
+    let values = params![key.0, owner, answer.status, headers, &*answer.body];
+    let changed = execute(db, FINISH, values).map_err(unavailable)?;
+    Ok(changed > 0)
 }
 
 fn begin(db: &Connection, marker: &Marker, now: UnixMillis) -> rusqlite::Result<Known> {

@@ -34,6 +34,7 @@ pub(super) const MIGRATIONS: &[Migration] = migrations![
     "0005_attribution",
     "0006_idempotency",
     "0007_switches",
+    "0008_objects",
 ];
 
 const CREATE_RECORD: &str = "

@@ -59,6 +59,7 @@ async fn it_keeps_the_contract() {
     contract::ledger::hold(&server).await;
     contract::idempotency::hold(&server).await;
     contract::switches::hold(&server).await;
+    contract::objects::hold(&server).await;
     contract::lifecycle::hold(&server).await;
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod lifecycle;
+pub(crate) mod objects;
 pub(crate) mod switches;
 
 /// Makes a test of every statement for one back end, a function of `backends`. A statement that is
@@ -63,6 +64,22 @@ macro_rules! conformance {
             $crate::suite::tests!($backend, switches:
                 the_last_one_counts_and_all_are_listed_by_name,
                 letting_go_leaves_the_others,
+            );
+            $crate::suite::tests!($backend, objects:
+                an_object_comes_back_with_every_field_and_its_parts,
+                a_name_is_given_once,
+                what_has_expired_is_not_there_and_is_deleted_in_batches,
+                an_owners_objects_are_listed_in_pages_in_both_directions,
+                a_change_counts_only_for_the_version_that_was_read,
+                a_part_is_added_once,
+                parts_come_in_pages_of_a_size,
+                only_the_owner_deletes_and_all_of_it_goes,
+                work_is_claimed_by_one_and_by_another_when_the_lease_is_over,
+                of_many_that_claim_at_once_each_gets_another,
+                a_quota_of_objects_and_of_bytes_is_kept,
+                of_many_at_once_no_more_than_the_quota_get_in,
+                an_idempotency_key_ends_with_the_insertion_or_neither_happens,
+                the_oldest_go_when_an_owner_has_too_many,
             );
             $crate::suite::tests!($backend, lifecycle:
                 closing_again_does_nothing,

@@ -11,6 +11,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::fingerprint::Fingerprint;
 use seaworthy_core::idempotency::{IdempotencyStore, KeptAnswer, Known, Marker};
 use seaworthy_core::ledger::Outcome;
+use seaworthy_core::objects::Finished;
 use seaworthy_core::store;
 use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
@@ -79,6 +80,16 @@ impl Held {
                 let cause = chain(&error);
                 tracing::error!(cause, "the answer of an idempotency key could not be kept");
             }
+        }
+    }
+
+    /// The answer, to be kept in the same step as what the request has made.
+    pub(crate) fn into_finished(mut self, answer: KeptAnswer) -> Finished {
+        self.has_ended = true;
+        Finished {
+            key: self.key,
+            owner: std::mem::take(&mut self.owner),
+            answer,
         }
     }
 
