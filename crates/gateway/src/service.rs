@@ -22,7 +22,9 @@ use crate::reply::{Answer, ReplyBody, respond};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
-use crate::{admin, auth_token, deep_health, features, headers, health, models, reports, responses, sandbox};
+use crate::{
+    admin, auth_token, deep_health, features, headers, health, models, reports, responses, sandbox,
+};
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
