@@ -55,8 +55,8 @@ pub enum Feature {
     ReasoningMode,
     /// How hard to think.
     Effort,
-    /// Why the answer was cut.
-    StopReason,
+    /// A degree of effort that the provider does not tell apart from its neighbour.
+    NearestEffort,
     /// The name of the end user.
     EndUser,
     /// Which stop text was met.
@@ -93,6 +93,48 @@ pub enum Verdict {
 }
 
 impl Feature {
+    /// Every feature.
+    pub const ALL: [Self; 38] = [
+        Self::UnknownField,
+        Self::TopK,
+        Self::Seed,
+        Self::Penalty,
+        Self::HighTemperature,
+        Self::Metadata,
+        Self::ServiceTier,
+        Self::SpeakerName,
+        Self::ImageDetail,
+        Self::CachePoint,
+        Self::JsonObject,
+        Self::SchemaDescription,
+        Self::ReasoningBudget,
+        Self::Thinking,
+        Self::Signature,
+        Self::ToolError,
+        Self::Prefill,
+        Self::Stop,
+        Self::ParallelToolCalls,
+        Self::StrictTool,
+        Self::LateInstruction,
+        Self::NamedTool,
+        Self::NoToolCall,
+        Self::ReasoningMode,
+        Self::Effort,
+        Self::NearestEffort,
+        Self::EndUser,
+        Self::StopSequence,
+        Self::NativeAnswer,
+        Self::Choices,
+        Self::Prewarm,
+        Self::NativeBlock,
+        Self::NativeTool,
+        Self::NativeToolChoice,
+        Self::Media,
+        Self::ToolArguments,
+        Self::NativeField,
+        Self::PreviousResponse,
+    ];
+
     /// The table: what is done, and why.
     #[must_use]
     pub fn verdict(self) -> (Verdict, &'static str) {
@@ -139,9 +181,12 @@ impl Feature {
             ),
             Self::Effort => (
                 Drop,
-                "the provider takes no effort; thinking was switched on",
+                "the provider takes no effort beside that; thinking was switched on",
             ),
-            Self::StopReason => (Drop, "the dialect has no word for it"),
+            Self::NearestEffort => (
+                Drop,
+                "the provider has no such effort, the nearest was sent",
+            ),
             Self::EndUser => (Drop, "the provider takes no name of an end user"),
             Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
             Self::NativeAnswer => (Drop, "the dialect has no place for it"),

@@ -187,6 +187,17 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// Reads an object to its end: members that nobody asked for are unknown.
+    pub(crate) fn whole<T>(
+        &self,
+        read: impl FnOnce(&mut Object<'a>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut fields = self.object()?;
+        let found = read(&mut fields)?;
+        fields.finish();
+        Ok(found)
+    }
+
     /// Every item of an array.
     pub(crate) fn each<T>(
         &self,
@@ -286,7 +297,7 @@ impl<'a> Object<'a> {
     /// Notes every member that was not taken as unknown, those aside that say nothing.
     pub(crate) fn finish(self) {
         for (key, raw) in &self.members {
-            if raw.is_some_and(|raw| !matches!(raw.get(), "null" | "[]" | "{}")) {
+            if raw.is_some_and(|raw| !matches!(raw.get(), "null" | "[]")) {
                 self.node.trail.note_unknown(key);
             }
         }

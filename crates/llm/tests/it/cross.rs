@@ -4,6 +4,8 @@
 
 mod cases;
 mod forget;
+mod page;
+mod silence;
 
 use crate::{
     golden,

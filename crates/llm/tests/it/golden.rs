@@ -28,12 +28,16 @@ pub(crate) fn fixtures(dialect: &str, kind: &str) -> Vec<PathBuf> {
 
 /// Compares with the snapshot beside the fixture, or writes it.
 pub(crate) fn matches_snapshot(fixture: &Path, found: &str) {
-    let path = fixture.with_extension("snap");
+    matches_file(&fixture.with_extension("snap"), found);
+}
+
+/// Compares with a file, or writes it.
+pub(crate) fn matches_file(path: &Path, found: &str) {
     if std::env::var_os("SEAWORTHY_BLESS").is_some() {
-        fs::write(&path, found).unwrap();
+        fs::write(path, found).unwrap();
         return;
     }
-    let expected = fs::read_to_string(&path)
+    let expected = fs::read_to_string(path)
         .unwrap_or_else(|e| panic!("{}: {e}; run with SEAWORTHY_BLESS=1", path.display()));
     assert!(
         expected == found,

@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod framings;
 mod golden;
+mod holes;
 mod properties;
 mod replies;
 mod requests;

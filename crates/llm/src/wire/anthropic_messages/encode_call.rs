@@ -170,6 +170,9 @@ fn output(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     }
     body.object("output_config", |out| {
         if let Some(effort) = call.reasoning.effort {
+            if effort == Effort::Minimal {
+                losses.add(Feature::NearestEffort, "reasoning_effort");
+            }
             out.str("effort", effort_word(effort));
         }
         if let Some(schema) = schema {

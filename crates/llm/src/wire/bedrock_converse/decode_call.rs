@@ -137,6 +137,7 @@ enum ToolEntry {
 fn tool(node: Node<'_>) -> Result<ToolEntry, Fault> {
     let mut fields = node.object()?;
     if let Some(ttl) = fields.optional("cachePoint", decode_content::cache_point)? {
+        fields.finish();
         return Ok(ToolEntry::CachePoint(ttl));
     }
     let function = fields.optional("toolSpec", |node| {
@@ -145,7 +146,7 @@ fn tool(node: Node<'_>) -> Result<ToolEntry, Fault> {
             name: fields.text("name")?,
             description: fields.optional("description", |node| node.string())?,
             schema: fields.required("inputSchema", "an object", |node| {
-                node.object()?.optional("json", |node| node.object_text())
+                node.whole(|fields| fields.optional("json", |node| node.object_text()))
             })?,
             strict: fields.optional("strict", |node| node.bool())?,
             cache: None,
@@ -162,11 +163,12 @@ fn tool(node: Node<'_>) -> Result<ToolEntry, Fault> {
 
 fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     let mut fields = node.object()?;
-    let auto = fields.optional("auto", |_| Ok(ToolChoice::Auto))?;
-    let any = fields.optional("any", |_| Ok(ToolChoice::Required))?;
+    let auto = fields.optional("auto", |node| node.whole(|_| Ok(ToolChoice::Auto)))?;
+    let any = fields.optional("any", |node| node.whole(|_| Ok(ToolChoice::Required)))?;
     let named = fields.optional("tool", |node| {
-        Ok(ToolChoice::Named(node.object()?.text("name")?))
+        node.whole(|fields| Ok(ToolChoice::Named(fields.text("name")?)))
     })?;
+    fields.finish();
     let choice = auto.or(any).or(named);
     choice.ok_or_else(|| node.fault("expected one of auto, any, tool"))
 }
@@ -179,7 +181,7 @@ fn model_fields(node: Node<'_>) -> Result<ModelFields, Fault> {
     let top_k = fields.optional("top_k", |node| node.u64())?;
     let mode = fields.optional("thinking", anthropic_messages::thinking)?;
     let effort = fields.optional("output_config", |node| {
-        node.object()?.optional("effort", effort)
+        node.whole(|fields| fields.optional("effort", effort))
     })?;
     fields.finish();
     Ok((top_k, mode, effort.flatten()))
@@ -204,8 +206,7 @@ fn output_config(node: Node<'_>) -> Result<(Option<Effort>, Option<ResponseForma
             node.one_of(&[("json_schema", ())])
         })?;
         let format = fields.required("structure", "an object", |node| {
-            let mut fields = node.object()?;
-            fields.required("jsonSchema", "an object", json_schema)
+            node.whole(|fields| fields.required("jsonSchema", "an object", json_schema))
         })?;
         fields.finish();
         Ok(format)

@@ -82,7 +82,7 @@ fn media(node: Node<'_>, kind: MediaKind) -> Result<Option<Media>, Fault> {
         let mut fields = node.object()?;
         let text = fields.optional("text", |node| node.string())?;
         let bytes = fields.optional("bytes", |node| node.string())?;
-        Ok(match (text, bytes) {
+        let source = match (text, bytes) {
             (Some(text), _) => Some(MediaSource::Text(text)),
             (None, Some(data)) => {
                 formats::media_type(kind, &format).map(|media_type| MediaSource::Base64 {
@@ -91,7 +91,11 @@ fn media(node: Node<'_>, kind: MediaKind) -> Result<Option<Media>, Fault> {
                 })
             }
             (None, None) => None,
-        })
+        };
+        if source.is_some() {
+            fields.finish();
+        }
+        Ok(source)
     })?;
     let media = source.map(|source| Media {
         kind,

@@ -197,6 +197,9 @@ fn output(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
         }) => Some((name, description, schema)),
         _ => None,
     };
+    if call.reasoning.effort == Some(Effort::Minimal) {
+        losses.add(Feature::NearestEffort, "reasoning_effort");
+    }
     let effort = call.reasoning.effort.map(effort_word);
     if schema.is_none() && effort.is_none() {
         return;

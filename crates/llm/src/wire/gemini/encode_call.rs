@@ -156,7 +156,7 @@ fn settings(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
         if let Some(format) = &call.response_format {
             response_format(format, out, losses);
         }
-        reasoning(&call.model, call.reasoning, out);
+        reasoning(&call.model, call.reasoning, out, losses);
     });
     if config != b"{}" {
         body.raw("generationConfig", &config);
@@ -191,8 +191,9 @@ fn response_format(format: &ResponseFormat, out: &mut Members<'_>, losses: &mut 
 }
 
 /// Gemini 3 and later take a level; before that there was only a budget.
-fn reasoning(model: &str, reasoning: Reasoning, out: &mut Members<'_>) {
+fn reasoning(model: &str, reasoning: Reasoning, out: &mut Members<'_>, losses: &mut Losses) {
     let takes_levels = encode_part::takes_levels(model);
+    lose_reasoning(reasoning, takes_levels, losses);
     let (budget, level) = match (reasoning.mode, reasoning.effort) {
         (None, None) => return,
         (Some(ReasoningMode::Off), _) => (Some(0), None),
@@ -215,6 +216,31 @@ fn reasoning(model: &str, reasoning: Reasoning, out: &mut Members<'_>) {
             out.bool("includeThoughts", true);
         }
     });
+}
+
+/// Of a budget and an effort only one can be told, and not every degree of effort.
+fn lose_reasoning(reasoning: Reasoning, takes_levels: bool, losses: &mut Losses) {
+    let is_on = reasoning.mode != Some(ReasoningMode::Off);
+    let Some(effort) = reasoning.effort.filter(|_| is_on) else {
+        return;
+    };
+    match reasoning.mode {
+        Some(ReasoningMode::BudgetTokens(_)) if takes_levels => {
+            losses.add(Feature::ReasoningBudget, "thinking.budget_tokens");
+        }
+        Some(ReasoningMode::BudgetTokens(_)) => {
+            return losses.add(Feature::Effort, "reasoning_effort");
+        }
+        _ => {}
+    }
+    let has_none = match effort {
+        Effort::Minimal => !takes_levels,
+        Effort::ExtraHigh | Effort::Max => true,
+        Effort::Low | Effort::Medium | Effort::High => false,
+    };
+    if has_none {
+        losses.add(Feature::NearestEffort, "reasoning_effort");
+    }
 }
 
 fn level(effort: Effort) -> &'static str {

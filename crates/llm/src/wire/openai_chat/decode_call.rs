@@ -197,7 +197,10 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     if kind != "function" {
         return Ok(ToolChoice::Native(content::native(kind, node)));
     }
-    let name = fields.required("function", "an object", |node| node.object()?.text("name"))?;
+    let name = fields.required("function", "an object", |node| {
+        node.whole(|fields| fields.text("name"))
+    })?;
+    fields.finish();
     Ok(ToolChoice::Named(name))
 }
 
@@ -216,22 +219,25 @@ fn response_format(node: Node<'_>) -> Result<Option<ResponseFormat>, Fault> {
     let kind = fields.required("type", "a string", |node| {
         node.one_of(&[("text", 0_u8), ("json_object", 1), ("json_schema", 2)])
     })?;
-    match kind {
-        0 => Ok(None),
-        1 => Ok(Some(ResponseFormat::JsonObject)),
-        _ => fields.required("json_schema", "an object", |node| {
-            let mut fields = node.object()?;
-            let schema = fields.optional("schema", |node| node.object_text())?;
-            let format = ResponseFormat::JsonSchema {
-                name: fields.optional("name", |node| node.string())?,
-                description: fields.optional("description", |node| node.string())?,
-                schema: schema.unwrap_or_else(|| "{}".to_owned()),
-                strict: fields.optional("strict", |node| node.bool())?,
-            };
-            fields.finish();
-            Ok(Some(format))
-        }),
-    }
+    let format = match kind {
+        0 => None,
+        1 => Some(ResponseFormat::JsonObject),
+        _ => Some(fields.required("json_schema", "an object", json_schema)?),
+    };
+    fields.finish();
+    Ok(format)
+}
+
+fn json_schema(node: Node<'_>) -> Result<ResponseFormat, Fault> {
+    node.whole(|fields| {
+        let schema = fields.optional("schema", |node| node.object_text())?;
+        Ok(ResponseFormat::JsonSchema {
+            name: fields.optional("name", |node| node.string())?,
+            description: fields.optional("description", |node| node.string())?,
+            schema: schema.unwrap_or_else(|| "{}".to_owned()),
+            strict: fields.optional("strict", |node| node.bool())?,
+        })
+    })
 }
 
 pub(in crate::wire) fn reasoning(node: Node<'_>) -> Result<Reasoning, Fault> {

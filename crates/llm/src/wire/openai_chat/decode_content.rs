@@ -61,10 +61,11 @@ pub(in crate::wire) fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
     }
     fields.skip(&["index"]);
     let (name, arguments) = fields.required("function", "an object", |node| {
-        let mut fields = node.object()?;
-        let name = fields.text("name")?;
-        let arguments = fields.optional("arguments", |node| node.string())?;
-        Ok((name, arguments.unwrap_or_default()))
+        node.whole(|fields| {
+            let name = fields.text("name")?;
+            let arguments = fields.optional("arguments", |node| node.string())?;
+            Ok((name, arguments.unwrap_or_default()))
+        })
     })?;
     fields.finish();
     Ok(Block::ToolUse {
@@ -117,7 +118,7 @@ fn block(node: Node<'_>, allowed: &[&str]) -> Result<Vec<Block>, Fault> {
 /// The mark of a part up to which the prompt should be cached.
 pub(in crate::wire) fn cache_mark(fields: &mut Object<'_>) -> Result<Option<CacheTtl>, Fault> {
     fields.optional("prompt_cache_breakpoint", |node| {
-        let ttl = node.object()?.optional("ttl", |node| node.string())?;
+        let ttl = node.whole(|fields| fields.optional("ttl", |node| node.string()))?;
         Ok(match ttl.as_deref() {
             Some("12h") => CacheTtl::Hour,
             _ => CacheTtl::Short,

@@ -170,6 +170,10 @@ fn response_format(format: &ResponseFormat, out: &mut Members<'_>) {
 pub(in crate::wire) fn effort(reasoning: Reasoning, losses: &mut Losses) -> Option<&'static str> {
     let effort = match (reasoning.effort, reasoning.mode) {
         (_, Some(ReasoningMode::Off)) => return Some("none"),
+        (Some(effort), Some(ReasoningMode::BudgetTokens(_))) => {
+            losses.add(Feature::ReasoningBudget, "thinking.budget_tokens");
+            effort
+        }
         (Some(effort), _) => effort,
         (None, Some(ReasoningMode::BudgetTokens(budget))) => {
             losses.add(Feature::ReasoningBudget, "thinking.budget_tokens");

@@ -158,7 +158,9 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     if kind != "function" {
         return Ok(ToolChoice::Native(decode_item::native(kind, node)));
     }
-    Ok(ToolChoice::Named(fields.text("name")?))
+    let name = fields.text("name")?;
+    fields.finish();
+    Ok(ToolChoice::Named(name))
 }
 
 /// `None`: free text.

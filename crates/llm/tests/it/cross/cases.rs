@@ -1,6 +1,7 @@
 //! The calls and replies of the table: each makes use of one thing that dialects differ in.
 
 mod conversations;
+pub(crate) mod natives;
 mod replies;
 mod settings;
 mod tools;

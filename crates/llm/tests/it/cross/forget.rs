@@ -64,17 +64,22 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
             call.tool_choice = None;
         }
         Feature::ReasoningBudget => {
+            let effort = call.reasoning.effort;
             call.reasoning = Reasoning {
-                mode: None,
-                effort: Some(Effort::Low),
+                mode: effort.map(|_| ReasoningMode::Adaptive),
+                effort: effort.or(Some(Effort::Low)),
+            };
+        }
+        Feature::NearestEffort => {
+            call.reasoning.effort = match call.reasoning.effort {
+                Some(Effort::Minimal) => Some(Effort::Low),
+                _ => Some(Effort::High),
             };
         }
         Feature::ReasoningMode => call.reasoning.mode = None,
         Feature::Effort => {
-            call.reasoning = Reasoning {
-                mode: Some(ReasoningMode::Adaptive),
-                effort: None,
-            };
+            let mode = call.reasoning.mode.or(Some(ReasoningMode::Adaptive));
+            call.reasoning = Reasoning { mode, effort: None };
         }
         // The answer begins anew, the question is the same.
         Feature::Prefill => {}
@@ -106,14 +111,7 @@ fn implied(call: &mut Call, dialect: Dialect) {
             each_function(call, |function| function.strict = is_strict.then_some(true));
             move_pictures_of_results(call, dialect);
         }
-        Dialect::Gemini => {
-            if reasoning.effort.is_some()
-                && matches!(reasoning.mode, Some(ReasoningMode::BudgetTokens(_)))
-            {
-                reasoning.mode = Some(ReasoningMode::Adaptive);
-            }
-        }
-        Dialect::BedrockConverse => {}
+        Dialect::Gemini | Dialect::BedrockConverse => {}
     }
 }
 
@@ -221,7 +219,6 @@ pub(super) fn forget_in_reply(reply: &mut Reply, losses: &[Loss], dialect: Diale
                     .blocks
                     .retain(|block| !matches!(block, Block::EncryptedThinking(_)));
             }
-            Feature::StopReason => reply.stop_reason = StopReason::EndTurn,
             other => panic!("{other:?} was lost, and nobody says what that means"),
         }
     }

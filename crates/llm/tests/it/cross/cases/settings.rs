@@ -31,6 +31,16 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
             reasoning(Some(ReasoningMode::BudgetTokens(2_048)), None),
         ),
         ("effort", reasoning(None, Some(Effort::Medium))),
+        ("effort_minimal", reasoning(None, Some(Effort::Minimal))),
+        (
+            "effort_extra_high",
+            reasoning(None, Some(Effort::ExtraHigh)),
+        ),
+        ("effort_max", reasoning(None, Some(Effort::Max))),
+        (
+            "budget_and_effort",
+            reasoning(Some(ReasoningMode::BudgetTokens(2_048)), Some(Effort::High)),
+        ),
         (
             "temperature",
             sampled(Sampling {
