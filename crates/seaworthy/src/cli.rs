@@ -11,6 +11,7 @@ use crate::output;
 mod check;
 mod config;
 mod decide;
+mod drill;
 mod fake_provider;
 mod health;
 mod init;
@@ -50,6 +51,9 @@ enum Command {
     /// Judge a running instance, with evidence. Exits with 0 (ready), 1 (not ready) or 2 (could
     /// not run).
     Check(Box<check::Arguments>),
+    /// Rehearse faults on purpose: outages, kills, restores, load. Exits with 0 (all held), 1 (one did
+    /// not) or 2 (one could not be carried out).
+    Drill(Box<drill::Arguments>),
     /// Say by name, until a day, that something holds which no check can see.
     Attest(decide::Attest),
     /// Accept by name, until a day, that something does not hold.
@@ -106,6 +110,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Serve { config, listen } => crate::serve::run(config.config, listen)?,
         Command::Init(arguments) => init::run(&arguments)?,
         Command::Check(arguments) => return check::run(*arguments),
+        Command::Drill(arguments) => return drill::run(*arguments),
         Command::Attest(arguments) => decide::attest(arguments)?,
         Command::Waive(arguments) => decide::waive(arguments)?,
         Command::Sign(arguments) => decide::sign(arguments)?,

@@ -10,6 +10,7 @@ use crate::session::Session;
 
 mod auth;
 mod dialect;
+mod drills;
 mod errors;
 mod files;
 mod health;
@@ -58,8 +59,11 @@ impl Check {
     #[must_use]
     pub fn reads_files(&self) -> bool {
         let files = |need: &Need| {
-            use Need::{Cloud, Manifests, Prometheus, Repository, Settings};
-            matches!(need, Repository | Manifests | Cloud | Settings | Prometheus)
+            use Need::{Cloud, Drills, Manifests, Prometheus, Repository, Settings};
+            matches!(
+                need,
+                Repository | Manifests | Cloud | Settings | Prometheus | Drills
+            )
         };
         self.needs.iter().any(files)
     }
@@ -202,6 +206,8 @@ pub enum Need {
     Cloud,
     /// Settings: manifests, or the configuration that the server says is in force.
     Settings,
+    /// Reports of drills.
+    Drills,
     /// A Prometheus server.
     Prometheus,
     /// A server that is reached over TLS, or at least not over the loopback.
@@ -221,6 +227,7 @@ impl Need {
             Self::Manifests => "manifests (--manifests)",
             Self::Cloud => "exports of a cloud (--cloud)",
             Self::Settings => "manifests (--manifests), or a server that shows its configuration",
+            Self::Drills => "a recent drill (seaworthy drill)",
             Self::Prometheus => "a Prometheus server (--prometheus)",
             Self::Network => "a server over TLS or not on this machine (--url)",
         }

@@ -60,6 +60,11 @@ pub enum Action {
         /// The line, from 1.
         line: usize,
     },
+    /// Calls that were made at a rate, counted.
+    Load {
+        /// Which calls, and how many.
+        what: String,
+    },
     /// A signal that was sent to a scratch instance.
     Signal {
         /// Its name.

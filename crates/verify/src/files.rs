@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::drill::evidence::Records;
 use crate::options::Options;
 
 pub(crate) mod cloud;
@@ -22,6 +23,7 @@ pub(crate) struct Files {
     pub(crate) repository: Option<Repository>,
     pub(crate) manifests: Option<Manifests>,
     pub(crate) cloud: Option<Cloud>,
+    pub(crate) drills: Records,
 }
 
 /// A folder that cannot be read.
@@ -49,6 +51,11 @@ impl Files {
         Ok(Self {
             repository: repository.map(Repository::read),
             manifests: manifests.map(Manifests::read),
+            drills: options
+                .drills
+                .as_deref()
+                .map(Records::read)
+                .unwrap_or_default(),
             cloud: (!options.cloud.is_empty()).then(|| Cloud::read(&options.cloud)),
         })
     }

@@ -13,6 +13,7 @@
 pub mod check;
 pub mod checklist;
 pub mod decisions;
+pub mod drill;
 pub mod evidence;
 mod facts;
 mod files;
@@ -30,6 +31,7 @@ mod session;
 mod sse;
 
 pub use check::{Area, Check, Kind, Need, Severity, catalogue};
+pub use drill::{DRILLS, Drill, DrillOptions, DrillReport};
 pub use evidence::{Action, Evidence, Observed};
 pub use options::{Asked, ModelCalls, Options, Scope};
 pub use outcome::{Outcome, Status};

@@ -29,6 +29,10 @@ pub struct Options {
     pub manifests: Option<PathBuf>,
     /// Exports of a cloud to read: files or folders.
     pub cloud: Vec<PathBuf>,
+    /// The folder of reports of drills.
+    pub drills: Option<PathBuf>,
+    /// How old a drill may be to count, in days.
+    pub drill_days: u32,
     /// Base URL of a Prometheus server that watches the server.
     pub prometheus: Option<String>,
     /// Certificate authorities to trust beside those of this machine, as PEM.
@@ -66,6 +70,8 @@ impl Options {
             repository: None,
             manifests: None,
             cloud: Vec::new(),
+            drills: None,
+            drill_days: 90,
             prometheus: None,
             authorities: None,
             plain_url: None,

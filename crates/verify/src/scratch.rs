@@ -37,7 +37,22 @@ pub(crate) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
+    /// A folder with a configuration whose model answers by itself.
     pub(crate) async fn new(s: &Session<'a>) -> Result<Self, Stop> {
+        let bench = Self::empty(s).await?;
+        let port = bench.session.base().port;
+        bench.write_config(&format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\ndrain_timeout = \"20s\"\n\n\
+             [storage]\nurl = \"sqlite:{}\"\n\n\
+             [providers.{MODEL}]\nkind = \"echo\"\n\n\
+             [models.{MODEL}]\ntargets = [\"{MODEL}/{MODEL}\"]\n",
+            bench.dir.path().join("check.db").display()
+        ))?;
+        Ok(bench)
+    }
+
+    /// A folder without a configuration, and a free port for the instance.
+    pub(crate) async fn empty(s: &Session<'a>) -> Result<Self, Stop> {
         let Some(binary) = s.options().local_binary.as_deref() else {
             return not_verified("the server's program on this machine");
         };
@@ -53,20 +68,17 @@ impl<'a> Bench<'a> {
         let name = binary.file_name().unwrap_or_default().to_string_lossy();
         let subject = format!("scratch instance of {name} at {}", base.url());
         let session = s.of_instance(base, subject);
-        let bench = Self {
+        Ok(Self {
             dir,
             binary,
             config,
             session,
-        };
-        bench.write_config(&format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\ndrain_timeout = \"20s\"\n\n\
-             [storage]\nurl = \"sqlite:{}\"\n\n\
-             [providers.{MODEL}]\nkind = \"echo\"\n\n\
-             [models.{MODEL}]\ntargets = [\"{MODEL}/{MODEL}\"]\n",
-            bench.dir.path().join("check.db").display()
-        ))?;
-        Ok(bench)
+        })
+    }
+
+    /// The folder, which is gone with the bench.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn write_config(&self, text: &str) -> Result<(), Stop> {
@@ -226,6 +238,11 @@ pub(crate) struct Instance<'a, 'b> {
 }
 
 impl Instance<'_, '_> {
+    /// Its number on this machine while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Stop> {
         let started = Started::now();
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
@@ -279,12 +296,12 @@ impl Session<'_> {
 }
 
 /// A port of the loopback that nobody listens on at this moment.
-async fn free_port() -> std::io::Result<u16> {
+pub(crate) async fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
 }
 
 /// The start of a file that the program wrote.
-fn read_start(path: &Path) -> String {
+pub(crate) fn read_start(path: &Path) -> String {
     use std::io::Read;
     let mut text = Vec::new();
     if let Ok(file) = File::open(path) {
@@ -300,7 +317,7 @@ fn missing(what: impl Into<String>) -> Stop {
     }
 }
 
-fn cannot_start(binary: &Path, error: &std::io::Error) -> Stop {
+pub(crate) fn cannot_start(binary: &Path, error: &std::io::Error) -> Stop {
     missing(format!(
         "a program that can be started at {}: {error}",
         binary.display()

@@ -20,7 +20,7 @@ mod checklists;
 mod watch;
 
 /// How long the key works that is made for a check of an instance on this machine.
-const KEY_LIFETIME: Duration = Duration::from_secs(600);
+pub(super) const KEY_LIFETIME: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 #[expect(
@@ -103,6 +103,12 @@ pub(super) struct Arguments {
     /// `terraform show -json` print; may be repeated.
     #[arg(long, value_name = "PATH")]
     cloud: Vec<PathBuf>,
+    /// The folder of reports of `seaworthy drill`.
+    #[arg(long, value_name = "FOLDER", default_value = seaworthy_verify::drill::evidence::FOLDER)]
+    drills: PathBuf,
+    /// How old a drill may be to count, in days.
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    drill_days: u32,
     /// A Prometheus server to ask as well.
     #[arg(long, value_name = "URL")]
     prometheus: Option<String>,
@@ -144,7 +150,7 @@ pub(super) struct Arguments {
     public_key: Option<PathBuf>,
 }
 
-fn profile(name: &str) -> Result<Profile, String> {
+pub(super) fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| {
         let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
         format!("expected one of {}", names.join(", "))
@@ -278,6 +284,8 @@ fn options(arguments: &Arguments, url: String) -> Options {
     options.repository = arguments.repo.clone();
     options.manifests = arguments.manifests.clone();
     options.cloud.clone_from(&arguments.cloud);
+    options.drills = Some(arguments.drills.clone());
+    options.drill_days = arguments.drill_days;
     options.prometheus.clone_from(&arguments.prometheus);
     options.authorities.clone_from(&arguments.ca);
     options.plain_url.clone_from(&arguments.plain_url);
@@ -355,7 +363,7 @@ fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Whoever can write the store of an instance on this machine may make a key for it.
-fn is_local(url: &str) -> bool {
+pub(super) fn is_local(url: &str) -> bool {
     ["http://127.0.0.1", "http://localhost", "http://[::1]"]
         .iter()
         .any(|prefix| {
@@ -365,7 +373,7 @@ fn is_local(url: &str) -> bool {
 }
 
 /// The store, if there is one: a check must not create it.
-fn existing_store(loaded: &seaworthy_config::Loaded) -> Option<Stores> {
+pub(super) fn existing_store(loaded: &seaworthy_config::Loaded) -> Option<Stores> {
     match &loaded.config.storage.url {
         seaworthy_config::StorageUrl::Sqlite(path) if path.exists() => {
             app::open_stores(loaded).ok()

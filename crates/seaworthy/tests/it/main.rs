@@ -7,6 +7,7 @@
 
 mod configuration;
 mod dev_mode;
+mod drills;
 mod keys;
 mod reload;
 mod replicas;

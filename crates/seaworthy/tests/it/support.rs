@@ -1,6 +1,7 @@
 //! A folder to work in, the program as child processes, and HTTP by hand.
 
 mod http;
+mod meddler;
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 pub(crate) use http::Request;
+pub(crate) use meddler::meddle;
 
 /// How long anything may take that is expected to happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -206,12 +208,21 @@ pub(crate) struct Ran {
 
 impl Ran {
     /// Runs a command, which is killed when it does not come to an end.
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
+        Self::within(command, PATIENCE)
+    }
+
+    /// Runs a command that takes its time.
+    pub(crate) fn patiently(command: Command) -> Self {
+        Self::within(command, PATIENCE * 12)
+    }
+
+    fn within(mut command: Command, patience: Duration) -> Self {
         let child = command.spawn().unwrap();
         let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
         let (ended, watch) = std::sync::mpsc::channel::<()>();
         let watchdog = std::thread::spawn(move || {
-            if watch.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if watch.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 kill(id, Signal::SIGKILL).unwrap();
             }
         });

@@ -64,9 +64,9 @@ Results go to standard output, words for people to standard error.
 
 | exit code | meaning |
 |---|---|
-| 0 | everything went well; for `check`: ready; for `health`: well |
-| 1 | something failed; for `check`: not ready; for `health`: not well |
-| 2 | the command line is wrong; for `check`: it could not run |
+| 0 | everything went well; for `check`: ready; for `drill`: all held; for `health`: well |
+| 1 | something failed; for `check`: not ready; for `drill`: one did not hold; for `health`: not well |
+| 2 | the command line is wrong; for `check` and `drill`: it could not run |
 | 69 | something that is needed cannot be reached or used: the store, the port |
 | 78 | the configuration is wrong |
 ";

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Area, Check, Kind, Need, Probe, prometheus, promises, series, tls};
+use super::{Area, Check, Kind, Need, Probe, drills, prometheus, promises, series, tls};
 use crate::requirement::{Requirements, builtin};
 
 /// A check that answers the requirement with the same ID.
@@ -16,10 +16,16 @@ pub(crate) struct Row {
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    [tls::ROWS, prometheus::ROWS, promises::ROWS, series::ROWS]
-        .into_iter()
-        .flatten()
-        .chain(super::files::rows())
+    [
+        tls::ROWS,
+        prometheus::ROWS,
+        promises::ROWS,
+        series::ROWS,
+        drills::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(super::files::rows())
 }
 
 /// The IDs of all rows, which need no requirement to be known.

@@ -55,15 +55,7 @@ pub(crate) async fn exchange(
             }
         };
         let (head, mut incoming) = take_head(response);
-        let mut body = Vec::new();
-        while let Some(bytes) = next_bytes(&mut incoming).await? {
-            body.extend_from_slice(&bytes);
-            if body.len() > MAX_ANSWER_BYTES {
-                return Err(HttpError::Broken(format!(
-                    "longer than {MAX_ANSWER_BYTES} bytes"
-                )));
-            }
-        }
+        let body = read_all(&mut incoming).await?;
         Ok(Answer {
             head,
             body,
@@ -129,10 +121,10 @@ impl OpenStream {
 }
 
 /// The task that moves a connection's bytes; it ends with its owner.
-struct Driver(JoinHandle<()>);
+pub(super) struct Driver(JoinHandle<()>);
 
 impl Driver {
-    fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(work))
     }
 }
@@ -143,7 +135,7 @@ impl Drop for Driver {
     }
 }
 
-fn build(
+pub(super) fn build(
     base: &Base,
     request: &Request,
     protocol: Protocol,
@@ -169,7 +161,7 @@ fn build(
         .map_err(|e| HttpError::Invalid(e.to_string()))
 }
 
-fn take_head(response: http::Response<Incoming>) -> (Head, Incoming) {
+pub(super) fn take_head(response: http::Response<Incoming>) -> (Head, Incoming) {
     let (parts, body) = response.into_parts();
     let headers = parts
         .headers
@@ -190,7 +182,21 @@ fn take_head(response: http::Response<Incoming>) -> (Head, Incoming) {
     )
 }
 
-async fn next_bytes(body: &mut Incoming) -> Result<Option<Bytes>, HttpError> {
+/// Reads a body to its end, within the bound.
+pub(super) async fn read_all(incoming: &mut Incoming) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    while let Some(bytes) = next_bytes(incoming).await? {
+        body.extend_from_slice(&bytes);
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err(HttpError::Broken(format!(
+                "longer than {MAX_ANSWER_BYTES} bytes"
+            )));
+        }
+    }
+    Ok(body)
+}
+
+pub(super) async fn next_bytes(body: &mut Incoming) -> Result<Option<Bytes>, HttpError> {
     loop {
         match body.frame().await {
             None => return Ok(None),
@@ -204,7 +210,7 @@ async fn next_bytes(body: &mut Incoming) -> Result<Option<Bytes>, HttpError> {
     }
 }
 
-fn broken(error: hyper::Error) -> HttpError {
+pub(super) fn broken(error: hyper::Error) -> HttpError {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {

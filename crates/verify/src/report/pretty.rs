@@ -104,6 +104,7 @@ fn evidence_words(evidence: &Evidence) -> String {
         Action::Command { argv } => argv.join(" "),
         Action::Wait { until } => format!("waited until {until}"),
         Action::Signal { name } => name.clone(),
+        Action::Load { what } => what.clone(),
         Action::Read { path, line } => format!("{path}:{line}"),
     };
     let observed = &evidence.observed;

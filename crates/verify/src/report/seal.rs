@@ -44,6 +44,14 @@ pub fn transcript(report: &Report) -> String {
     format!("sha256:{}", hex(&hash.finalize()))
 }
 
+/// The hash of a document, whatever the order of its keys; its own `digest` and `signature` are not
+/// part of it.
+pub(crate) fn digest(document: &Value) -> String {
+    let mut rest = document.as_object().cloned().unwrap_or_default();
+    rest.shift_remove("digest");
+    format!("sha256:{}", hex(&Sha256::digest(canonical(&rest))))
+}
+
 /// The report with a signature in it.
 ///
 /// # Errors

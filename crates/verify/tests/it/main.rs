@@ -8,6 +8,7 @@
 )]
 
 mod checklists;
+mod drills;
 mod files;
 mod network;
 mod reports;
