@@ -338,10 +338,7 @@ fn a_plan_does_nothing_and_what_is_missing_is_said() {
 #[test]
 fn a_drill_turns_an_item_of_a_checklist_green_for_the_version_it_was_done_with() {
     let ship = Ship::new();
-    ship.write(
-        "list.md",
-        "# Ready\n\n- [ ] Backups restored in a test\n",
-    );
+    ship.write("list.md", "# Ready\n\n- [ ] Backups restored in a test\n");
     let judged = |ship: &Ship| {
         let arguments = [
             "check",
