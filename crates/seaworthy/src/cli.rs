@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::exit::Failure;
 use crate::output;
 
+mod backup;
 mod check;
 mod config;
 mod decide;
@@ -74,6 +75,10 @@ enum Command {
     /// Run code in the sandbox, or see whether it can be run here.
     #[command(subcommand)]
     Sandbox(sandbox::Command),
+    /// Copy everything that is kept into a folder, while the gateway serves.
+    Backup(backup::BackupArguments),
+    /// Bring a backup back. The gateway must not run.
+    Restore(backup::RestoreArguments),
     /// Play OpenAI and Anthropic, with exact usage and faults on command.
     FakeProvider(fake_provider::Arguments),
     /// Ask a running instance for its health: exits with 0 when it is well.
@@ -120,6 +125,8 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Features(arguments) => switch::run_features(arguments)?,
         Command::Usage(arguments) => return usage::run(&arguments),
         Command::Sandbox(command) => return sandbox::run(command),
+        Command::Backup(arguments) => backup::back_up(&arguments)?,
+        Command::Restore(arguments) => backup::restore(&arguments)?,
         Command::FakeProvider(arguments) => fake_provider::run(arguments)?,
         Command::Health(arguments) => return health::run(&arguments),
         Command::Completions { shell } => {

@@ -5,6 +5,7 @@
 //! ledger holds everything in it. What a killed process leaves is read at the next start:
 //! calls with an ending are settled as they ended, calls without one at their worst case, flagged.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ const SEGMENT_CAPACITY_BYTES: usize = 2 * MAX_SEGMENT_BYTES;
 /// Most processes on one machine whose journals lie side by side.
 const MAX_JOURNALS: usize = 256;
 const EXTENSION: &str = "calls";
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Why the journal could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,24 @@ pub fn journal_folder(store_url: &str) -> Option<PathBuf> {
     store_url
         .strip_prefix("sqlite:")
         .map(|path| PathBuf::from(format!("{path}-calls")))
+}
+
+/// The files of the journal in a folder, oldest first; none if the folder does not exist.
+pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new(EXTENSION)) {
+            files.push(path);
+        }
+    }
+    // Numbers have a fixed width: by name is by age.
+    files.sort();
+    Ok(files)
 }
 
 /// A journal in a folder.

@@ -4,6 +4,7 @@
 //! that one conformance suite (`tests/it/suite`) can hold every back end to the meaning that the
 //! memory store of the core gives them.
 
+pub mod backup;
 mod journal;
 pub mod observe;
 mod open;

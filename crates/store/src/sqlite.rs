@@ -21,6 +21,7 @@ use seaworthy_core::store::{Error, Lifecycle, Stores};
 use crate::open::OpenError;
 
 mod connection;
+mod copy;
 mod idempotency;
 mod keys;
 mod ledger;
@@ -31,6 +32,7 @@ mod switches;
 mod worker;
 mod writer;
 
+pub(crate) use copy::{copy, inspect};
 use idempotency::SqliteIdempotency;
 use keys::SqliteKeys;
 use ledger::SqliteLedger;

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod backup;
 mod configuration;
 mod dev_mode;
 mod drills;

@@ -1,7 +1,6 @@
 //! What an earlier process left behind.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,15 +22,10 @@ pub struct Recovery {
 
 impl Recovery {
     pub(super) fn read(folder: &Path) -> io::Result<Self> {
-        let mut recovery = Self::default();
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.extension() == Some(OsStr::new(super::EXTENSION)) {
-                recovery.files.push(path);
-            }
-        }
-        // Numbers have a fixed width: by name is by age.
-        recovery.files.sort();
+        let mut recovery = Self {
+            files: super::files(folder)?,
+            ..Self::default()
+        };
         for path in recovery.files.clone() {
             recovery.read_file(&path)?;
         }

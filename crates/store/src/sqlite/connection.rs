@@ -77,7 +77,7 @@ fn open(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Connect
 
 /// Creates the file if there is none. An existing file is left to SQLite alone: opening and closing
 /// it here would drop the POSIX locks of every other connection of this process.
-fn create_file(path: &Path) -> Result<(), OpenError> {
+pub(super) fn create_file(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         let path = path.to_owned();
         return Err(OpenError::NotAFile { path });
