@@ -137,8 +137,13 @@ fn component(name: &str, subcommand: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the servers that tests start, on Debian.
+/// Installs the servers and clients that tests start, on Debian.
 fn servers() -> anyhow::Result<()> {
+    for client in ["curl", "openssl"] {
+        if !command::is_there(client, &["--help"]) {
+            command::install(client)?;
+        }
+    }
     if !command::is_there("redis-server", &["--version"]) {
         command::install("redis-server")?;
     }

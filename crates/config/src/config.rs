@@ -15,6 +15,7 @@ mod resilience;
 mod sandbox;
 mod server;
 mod state;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +48,7 @@ pub use self::resilience::{
 pub use self::sandbox::Sandbox;
 pub use self::server::Server;
 pub use self::state::{OnLoss, SharedState, Storage};
+pub use self::tls::{ClientAuth, HttpAction, HttpRedirect, Tls, TlsVersion};
 use crate::value::{Duration, Listen, Target, Usd};
 
 /// Everything that can be configured.
@@ -125,6 +127,8 @@ pub struct Admin {
     /// An address of its own for the control plane. Without it, the control plane shares
     /// `server.listen`.
     pub listen: Option<Listen>,
+    /// TLS at that address, if it is other than `server.tls`, which is used without it.
+    pub tls: Option<Tls>,
 }
 
 /// One name that clients ask for.

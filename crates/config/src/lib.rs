@@ -47,6 +47,7 @@ pub use config::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
     TargetOptions, TargetTimeouts,
 };
+pub use config::{ClientAuth, HttpAction, HttpRedirect, Tls, TlsVersion};
 pub use config::{KeyStorage, User};
 pub use config::{ResponseStore, Responses};
 pub use document::Format;
@@ -58,7 +59,7 @@ pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
 pub use show::{Change, diff, show};
 pub use starting::{load_default, starting_config};
 pub use value::{
-    Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name,
+    Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name, Pem,
     Permission, ServerUrl, Share, SharedStateUrl, StorageUrl, Target, TierAction, TimeZone, Usd,
     Within,
 };

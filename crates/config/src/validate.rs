@@ -5,6 +5,7 @@ mod guards;
 mod kinds;
 mod operations;
 mod sandbox;
+mod transport;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     };
     check.server();
     check.exposure();
+    check.transport();
     check.auth();
     for (name, provider) in &config.providers {
         check.name("provider", name, &["providers", name]);

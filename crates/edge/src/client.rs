@@ -20,8 +20,10 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
 mod connect;
+mod trust;
 
 pub use connect::{Dial, Dialing, Io, Network, Origin, OriginError};
+pub use trust::Trust;
 
 /// Time limits of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

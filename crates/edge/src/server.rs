@@ -25,13 +25,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::BoxError;
+use crate::tls::Acceptor;
 
+mod handshake;
 mod in_flight;
 mod io;
 
 use in_flight::{Counted, InFlight};
 use io::ServerIo;
-pub use io::{RenderRefusal, Timeouts};
+pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
 
 /// Answers requests. One clone serves one worker thread.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -50,10 +52,12 @@ pub trait Service: Clone + Send + Sync + 'static {
 }
 
 /// How to listen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// TLS, if it is spoken.
+    pub tls: Option<Arc<Acceptor>>,
     /// Number of worker threads.
     pub workers: usize,
     /// Most connections at a time; more are refused with 503.
@@ -106,7 +110,7 @@ impl Listener {
                 .build()?;
             let worker = Worker {
                 socket: self.socket.try_clone()?,
-                options: self.options,
+                options: self.options.clone(),
                 service: service(number),
                 stage: stage.subscribe(),
                 connections: Arc::clone(&connections),
@@ -245,9 +249,21 @@ impl<S: Service> Worker<S> {
             tracing::debug!(%error, "a connection closed before it was used");
             return;
         }
-        let (options, service, stage) = (self.options, self.service.clone(), self.stage.clone());
+        let options = self.options.clone();
+        let (service, mut stage) = (self.service.clone(), self.stage.clone());
         tasks.spawn(async move {
-            serve_connection(stream, peer, options, service, stage).await;
+            let Some(tls) = &options.tls else {
+                serve_connection(stream, peer, options, service, stage).await;
+                drop(open);
+                return;
+            };
+            let encrypted = tokio::select! {
+                encrypted = handshake::shake_hands(stream, tls, options.render_refusal) => encrypted,
+                () = reached(&mut stage, Stage::Draining) => None,
+            };
+            if let Some(encrypted) = encrypted {
+                serve_connection(encrypted, peer, options, service, stage).await;
+            }
             drop(open);
         });
     }

@@ -48,7 +48,7 @@ pub struct Dependencies {
     /// Where calls are recorded before they leave.
     pub journal: Arc<dyn Journal>,
     /// Values of secrets.
-    pub secrets: Box<dyn SecretSource>,
+    pub secrets: Arc<dyn SecretSource>,
     /// Metrics.
     pub metrics: Metrics,
     /// The log of requests.
@@ -106,7 +106,7 @@ pub struct Gateway {
     pub(crate) started_at: UnixMillis,
     pub(crate) last_reload: Mutex<Option<Reload>>,
     snapshot: ArcSwap<Snapshot>,
-    secrets: Box<dyn SecretSource>,
+    secrets: Arc<dyn SecretSource>,
     dial: Arc<dyn Dial>,
     workers: usize,
 }

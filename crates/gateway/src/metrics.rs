@@ -7,6 +7,7 @@ mod call;
 mod keys;
 mod runs;
 mod stores;
+mod tls;
 
 use std::sync::atomic::AtomicU64;
 
@@ -24,6 +25,7 @@ use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels};
 use self::runs::RunLabels;
 use self::stores::CallLabels;
 pub use self::stores::StoreMetrics;
+pub use self::tls::TlsMetrics;
 use crate::guards::verdicts::Verdicts;
 
 /// From a local answer to a long chain of thought, with the limits of the readiness checklists
@@ -154,6 +156,7 @@ pub struct Metrics {
     pub idempotent_replays: Counter,
     store_latency: Family<CallLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CallLabels, Counter>,
+    tls: TlsMetrics,
     retries: Family<TargetLabels, Counter>,
     fallbacks: Family<TargetLabels, Counter>,
     hedges: Family<TargetLabels, Counter>,
@@ -287,6 +290,7 @@ impl Metrics {
             ),
             store_latency: histograms!("store_call", "Calls to stores over a network"),
             store_errors: family!("store_errors", "Calls to stores that had no answer"),
+            tls: TlsMetrics::register(&mut registry),
             retries: family!(
                 "retries",
                 "Calls that were sent to the same target again, by target"

@@ -131,6 +131,17 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
     answer
 }
 
+/// What keeps an answer from being run, framed or passed on by a browser that shows it.
+const FOR_BROWSERS: [(&str, &str); 4] = [
+    ("x-content-type-options", "nosniff"),
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+];
+
 fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Content) {
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         match exchange.family {
@@ -179,10 +190,9 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     if let Some(cache) = exchange.cache {
         headers.insert("x-seaworthy-cache", HeaderValue::from_static(cache));
     }
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
+    for (name, value) in FOR_BROWSERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     if matches!(content, Content::Stream(_) | Content::Echo(_)) {
         headers.insert(
             http::header::CACHE_CONTROL,

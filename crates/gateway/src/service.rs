@@ -43,6 +43,7 @@ pub struct DataPlane {
     gateway: Arc<Gateway>,
     worker: usize,
     plane: Plane,
+    is_encrypted: bool,
 }
 
 impl DataPlane {
@@ -53,6 +54,16 @@ impl DataPlane {
             gateway,
             worker,
             plane,
+            is_encrypted: false,
+        }
+    }
+
+    /// The same service where all connections use TLS.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self {
+            is_encrypted: true,
+            ..self
         }
     }
 
@@ -250,7 +261,15 @@ impl server::Service for DataPlane {
             self.gateway.metrics.panics.inc();
             Err(panicked())
         });
-        respond(exchange, result, is_head)
+        let snapshot = Arc::clone(&exchange.snapshot);
+        let mut response = respond(exchange, result, is_head);
+        if self.is_encrypted
+            && let Some(hsts) = snapshot.hsts(self.plane)
+        {
+            let name = http::header::STRICT_TRANSPORT_SECURITY;
+            response.headers_mut().insert(name, hsts.clone());
+        }
+        response
     }
 
     /// A panic outside of what [`Self::call`] catches.
@@ -278,6 +297,11 @@ impl server::Service for DataPlane {
 #[must_use]
 pub fn render_refusal(status: u16) -> Vec<u8> {
     let (reason, message) = match status {
+        server::NEEDS_TLS => (
+            "Bad Request",
+            "This port speaks TLS, and the request came in plain HTTP. Begin the URL with https://, \
+             and replace the key if it was sent.",
+        ),
         408 => (
             "Request Timeout",
             "The headers of the request came too slowly.",
@@ -300,6 +324,11 @@ pub fn render_refusal(status: u16) -> Vec<u8> {
         503 => Code::Overloaded,
         408 => Code::RequestTimeout,
         _ => Code::InvalidRequest,
+    };
+    let status = if status == server::NEEDS_TLS {
+        400
+    } else {
+        status
     };
     let view = ErrorView {
         status,

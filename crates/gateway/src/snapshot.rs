@@ -28,6 +28,7 @@ use crate::resilience::gate::{Gate, Gates, Standing};
 use crate::resilience::{Resilience, strategy_of};
 use crate::routes::Operation;
 use crate::sandbox::Sandbox;
+use crate::service::Plane;
 use crate::stage::recall::cached::Memory;
 use crate::stage::signature::{Signing, SigningError};
 
@@ -141,6 +142,8 @@ pub struct Snapshot {
     pub(crate) features: Vec<KnownFeature>,
     /// `None` while callers may not run code.
     pub(crate) sandbox: Option<Arc<Sandbox>>,
+    /// What browsers are told of TLS at `server.listen`, and at `admin.listen`.
+    hsts: [Option<HeaderValue>; 2],
 }
 
 /// Why a configuration cannot be put in force.
@@ -249,6 +252,10 @@ impl Snapshot {
             tiers: seaworthy_config::tiers(&config),
             features: KnownFeature::compile(&config),
             sandbox: Sandbox::build(&config, tools, previous)?,
+            hsts: [&config.server.tls, &config.admin.tls].map(|tls| {
+                let header = tls.as_ref()?.hsts_header()?;
+                HeaderValue::try_from(header).ok()
+            }),
             loaded,
             loaded_at: tools.now,
             providers,
@@ -266,6 +273,13 @@ impl Snapshot {
             };
             sum.and(allowed.unwrap_or_default())
         })
+    }
+
+    /// What browsers are told of TLS at a listener that speaks it.
+    pub(crate) fn hsts(&self, plane: Plane) -> Option<&HeaderValue> {
+        let config = &self.loaded.config;
+        let has_own = plane == Plane::Control && config.admin.tls.is_some();
+        self.hsts[usize::from(has_own)].as_ref()
     }
 
     /// Whether there is a role of this name.

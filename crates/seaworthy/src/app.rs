@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seaworthy_config::{
-    CacheStore, Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef,
-    SecretSource as _, SharedStateUrl, StorageUrl,
+    CacheStore, Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef, SecretSource,
+    SharedStateUrl, StorageUrl,
 };
 use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::cache::memory::MemoryAnswers;
@@ -18,6 +18,7 @@ use seaworthy_core::trace::RequestId;
 use seaworthy_edge::client::Network;
 use seaworthy_edge::log::LogSink;
 use seaworthy_edge::server;
+use seaworthy_edge::tls::Acceptor;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
 use seaworthy_sandbox::Launcher;
 use seaworthy_store::observe::Observer;
@@ -127,6 +128,7 @@ pub(crate) fn build_gateway(
     loaded: Loaded,
     (stores, journal): (Stores, Arc<dyn Journal>),
     (sink, metrics): (LogSink, Metrics),
+    secrets: Arc<dyn SecretSource>,
     workers: usize,
 ) -> Result<Arc<Gateway>, Failure> {
     let log = RequestLog::new(sink, request_style(&loaded));
@@ -138,7 +140,7 @@ pub(crate) fn build_gateway(
         counters: counters(&loaded, &metrics, link),
         answers,
         journal,
-        secrets: Box::new(LocalSecrets(variable)),
+        secrets,
         metrics,
         log,
         dial: Arc::new(Network::default()),
@@ -152,6 +154,9 @@ pub(crate) fn build_gateway(
 /// Starts this very program as the worker of a sandbox, also after its file was replaced.
 pub(crate) fn launcher() -> Launcher {
     Launcher::new("/proc/self/exe", &[SANDBOX_WORKER])
+/// The ways to the values of secrets.
+pub(crate) fn secrets() -> Arc<dyn SecretSource> {
+    Arc::new(LocalSecrets(variable))
 }
 
 /// The value of a secret of the configuration.
@@ -247,10 +252,12 @@ pub(crate) fn listener_options(
     loaded: &Loaded,
     listen: std::net::SocketAddr,
     workers: usize,
+    tls: Option<Arc<Acceptor>>,
 ) -> server::Options {
     let config = &loaded.config.server;
     server::Options {
         listen,
+        tls,
         workers,
         max_connections: config.max_connections.get(),
         max_header_bytes: config.max_header_size.as_usize(),

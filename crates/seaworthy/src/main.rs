@@ -7,8 +7,10 @@ mod cli;
 mod env_files;
 mod exit;
 mod output;
+mod ports;
 mod serve;
 mod telemetry;
+mod tls;
 
 // Measured with streams in flight: a fifth of the CPU of a request is allocation.
 #[global_allocator]

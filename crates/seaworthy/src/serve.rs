@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seaworthy_config::{Fingerprint, Listen, Loaded, Overrides};
-use seaworthy_edge::server::{Listener, Server};
-use seaworthy_gateway::{DataPlane, Gateway, Lifecycle, Plane};
+use seaworthy_edge::server::Server;
+use seaworthy_gateway::{Gateway, Lifecycle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app;
 use crate::cli::keys;
 use crate::exit::{self, Failure};
 use crate::output;
+use crate::ports::Ports;
 use crate::telemetry::Telemetry;
+use crate::tls;
 
 /// How often the configuration file is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -102,6 +104,7 @@ struct Running {
     gateway: Arc<Gateway>,
     stores: seaworthy_core::store::Stores,
     servers: Vec<Server>,
+    tls: tls::Listeners,
     drain_timeout: Duration,
     drain_delay: Duration,
 }
@@ -109,21 +112,11 @@ struct Running {
 impl Running {
     async fn start(loaded: Loaded, is_dev: bool, telemetry: &Telemetry) -> Result<Self, Failure> {
         let workers = app::workers(&loaded);
-        let bind = |listen: std::net::SocketAddr, workers| {
-            Listener::bind(app::listener_options(&loaded, listen, workers)).map_err(|error| {
-                Failure::new(
-                    exit::UNAVAILABLE,
-                    format!("cannot listen on {listen}: {error}"),
-                )
-            })
-        };
-        // Ports first: what cannot be bound is known before anything else is touched.
-        let listener = bind(loaded.config.server.listen.socket_addr(), workers)?;
-        let admin = match loaded.config.admin.listen {
-            Some(listen) => Some(bind(listen.socket_addr(), 1)?),
-            None => None,
-        };
         let metrics = seaworthy_gateway::Metrics::new();
+        let secrets = app::secrets();
+        let mut tls = tls::Listeners::new(Arc::clone(&secrets), metrics.tls());
+        // Ports first: what cannot be bound is known before anything else is touched.
+        let ports = Ports::bind(&loaded, workers, &mut tls)?;
         let stores = app::open_observed_stores(&loaded, app::observer(&metrics))?;
         let journal = app::open_journal(&loaded, &stores, workers).await?;
         let drain_timeout = loaded.config.server.drain_timeout.into();
@@ -133,28 +126,16 @@ impl Running {
             loaded,
             (stores.clone(), journal),
             (telemetry.sink.clone(), metrics),
+            secrets,
             workers,
         )?;
         let restored = gateway.restore_budgets().await;
         restored.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))?;
         warm_up(&gateway).await;
-        let address = listener.local_addr()?;
-        let plane = if admin.is_some() {
-            Plane::Data
-        } else {
-            Plane::All
-        };
-        let mut servers =
-            vec![listener.serve(|worker| DataPlane::new(Arc::clone(&gateway), worker, plane))?];
-        let admin_address = admin.as_ref().map(Listener::local_addr).transpose()?;
-        if let Some(admin) = admin {
-            servers
-                .push(admin.serve(|worker| {
-                    DataPlane::new(Arc::clone(&gateway), worker, Plane::Control)
-                })?);
-        }
+        let served = ports.serve(&gateway)?;
+        let address = served.address;
         gateway.health.set(Lifecycle::Serving);
-        announce(address, admin_address)?;
+        served.announce()?;
         if is_dev {
             let key = keys::create_dev_key(&stores).await?;
             output::line(dev_help(address, &key, &first_model.unwrap_or_default()))?;
@@ -163,14 +144,15 @@ impl Running {
         Ok(Self {
             gateway,
             stores,
-            servers,
+            servers: served.servers,
+            tls,
             drain_timeout,
             drain_delay,
         })
     }
 
     async fn serve_until_told(
-        self,
+        mut self,
         source: &Source,
         telemetry: &Telemetry,
         (mut terminate, mut interrupt, mut hang_up): (Signal, Signal, Signal),
@@ -189,6 +171,7 @@ impl Running {
                 _ = hang_up.recv() => {
                     known = source.path.as_deref().and_then(|path| Fingerprint::of(path).ok());
                     reload(&gateway, source, telemetry).await;
+                    self.tls.look(&gateway.config(), true);
                 }
                 _ = watch.tick() => {
                     self.gateway.metrics.note_open_connections(
@@ -201,6 +184,7 @@ impl Running {
                         known = now;
                         reload(&gateway, source, telemetry).await;
                     }
+                    self.tls.look(&gateway.config(), false);
                 }
             }
         };
@@ -225,6 +209,7 @@ impl Running {
             gateway,
             stores,
             servers,
+            tls: _tls,
             drain_timeout,
             drain_delay,
         } = self;
@@ -328,6 +313,9 @@ async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
 /// What is read once, at the start.
 const NEEDS_RESTART: &[&str] = &[
     "server.listen",
+    "server.http_redirect.listen",
+    "server.http_redirect.action",
+    "server.http_redirect.port",
     "server.workers",
     "server.max_header_size",
     "server.header_timeout",
@@ -371,20 +359,6 @@ fn load_for_reload(path: &Path, source: &Source) -> Result<Loaded, String> {
         );
     }
     Ok(loaded)
-}
-
-fn announce(
-    address: std::net::SocketAddr,
-    admin: Option<std::net::SocketAddr>,
-) -> Result<(), Failure> {
-    output::line(format_args!(
-        "Seaworthy {} listens on http://{address}",
-        app::VERSION
-    ))?;
-    if let Some(admin) = admin {
-        output::line(format_args!("The control plane listens on http://{admin}"))?;
-    }
-    Ok(())
 }
 
 fn dev_help(address: std::net::SocketAddr, key: &str, model: &str) -> String {

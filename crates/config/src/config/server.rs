@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::tls::{HttpRedirect, Tls};
 use crate::value::{ByteSize, Duration, Listen};
 
 /// The listener that clients talk to, and the limits of a connection and of a request.
@@ -14,6 +15,10 @@ use crate::value::{ByteSize, Duration, Listen};
 pub struct Server {
     /// The address to listen on.
     pub listen: Listen,
+    /// TLS at this address. Without it, plain HTTP is spoken.
+    pub tls: Option<Tls>,
+    /// A second address, for those who come without TLS.
+    pub http_redirect: Option<HttpRedirect>,
     /// How many threads handle requests. Without it, one for each core.
     pub workers: Option<NonZeroUsize>,
     /// The largest request body. A larger one is refused with 413 before it is read.
@@ -47,6 +52,8 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: Listen::new(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080))),
+            tls: None,
+            http_redirect: None,
             workers: None,
             max_request_size: ByteSize::new(10_000_000),
             max_response_size: ByteSize::new(64_000_000),

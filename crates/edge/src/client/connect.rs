@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::trust::Trust;
+
 /// Scheme, host and port of a provider, and the path that its API starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -128,27 +130,24 @@ impl Dial for Network {
 }
 
 impl Network {
+    /// The network, with a choice of whom to trust.
+    ///
+    /// # Errors
+    /// When the certificates or the key cannot be used.
+    pub fn trusting(trust: &Trust<'_>) -> Result<Self, crate::BoxError> {
+        let network = Self::default();
+        network.tls.get_or_init({
+            let config = Arc::new(trust.config()?);
+            || config
+        });
+        Ok(network)
+    }
+
     fn tls_config(&self) -> io::Result<Arc<rustls::ClientConfig>> {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
         }
-        let mut roots = rustls::RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a root certificate of the system could not be read");
-        }
-        let (usable, _unusable) = roots.add_parsable_certificates(found.certs);
-        if usable == 0 {
-            return Err(io::Error::other(
-                "the system has no root certificates: install them (package ca-certificates)",
-            ));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = Trust::default().config().map_err(io::Error::other)?;
         Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
 }

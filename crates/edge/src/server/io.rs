@@ -23,7 +23,11 @@ pub struct Timeouts {
     pub write: Duration,
 }
 
-/// Renders the whole HTTP/1.1 response for a request that could not be parsed.
+/// Stands for the status of the answer to a plain request at a port of TLS.
+pub const NEEDS_TLS: u16 = 0;
+
+/// Renders the whole HTTP/1.1 response for a request that could not be parsed, by its status, or by
+/// [`NEEDS_TLS`].
 pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
 
 /// What the read side waits for.
@@ -240,7 +244,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        // TLS keeps what the socket did not take.
+        let this = self.get_mut();
+        let progress = Pin::new(&mut this.inner).poll_flush(cx).map_ok(|()| 0);
+        this.bound_write(cx, progress).map_ok(drop)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -10,3 +10,4 @@ mod client;
 mod http2;
 mod server;
 mod support;
+mod tls;

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 pub(crate) fn options() -> Options {
     Options {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        tls: None,
         workers: 1,
         max_connections: 100,
         max_header_bytes: 8192,

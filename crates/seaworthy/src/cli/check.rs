@@ -204,7 +204,9 @@ fn once(arguments: &Arguments) -> Result<Result<Report, RunError>, Failure> {
     let decisions = decide::read(&arguments.decisions)?;
     let loaded = app::load(arguments.config.config.as_deref(), &app::environment())
         .map_err(|failure| Failure::new(exit::USAGE, failure.message))?;
-    let configured = format!("http://{}", loaded.config.server.listen);
+    let server = &loaded.config.server;
+    let scheme = server.tls.as_ref().map_or("http", |_| "https");
+    let configured = format!("{scheme}://{}", server.listen);
     let url = arguments.url.clone().unwrap_or(configured);
     let reads =
         arguments.repo.is_some() || arguments.manifests.is_some() || !arguments.cloud.is_empty();
@@ -364,12 +366,15 @@ fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
 
 /// Whoever can write the store of an instance on this machine may make a key for it.
 pub(super) fn is_local(url: &str) -> bool {
-    ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-        .iter()
-        .any(|prefix| {
-            url.strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        })
+    let place = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"))
+        .unwrap_or_default();
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+        place
+            .strip_prefix(host)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    })
 }
 
 /// The store, if there is one: a check must not create it.

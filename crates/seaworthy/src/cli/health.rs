@@ -1,76 +1,110 @@
 //! `seaworthy health`: one request to a health endpoint, for container checks without curl.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use seaworthy_edge::client::{Network, Origin, Timeouts, Trust, Upstream};
 
 use crate::exit::{self, Failure};
 use crate::output;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The instance, or one of its health endpoints.
     #[arg(long, default_value = "http://127.0.0.1:8080/health/ready")]
     url: String,
+    /// Certificate authorities to trust beside those of this machine, as PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Accept any certificate: nothing secret is sent.
+    #[arg(long, conflicts_with = "ca")]
+    insecure: bool,
+    /// A certificate to show to the instance, as PEM.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// The key of that certificate, as PEM.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let (authority, path) = split(&arguments.url)?;
-    let answer = ask(authority, path).map_err(|error| {
-        Failure::new(
-            exit::FAILED,
-            format!("{} does not answer: {error}", arguments.url),
-        )
-    })?;
-    let status = answer
-        .split(' ')
-        .nth(1)
-        .unwrap_or("no HTTP status")
-        .to_owned();
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let (base, path) = split(&arguments.url)?;
+    let read = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
+    let authorities = read(&arguments.ca)?;
+    let identity = read(&arguments.client_certificate)?.zip(read(&arguments.client_key)?);
+    let trust = Trust {
+        authorities: authorities.as_deref(),
+        identity: identity
+            .as_ref()
+            .map(|(certificate, key)| (certificate.as_str(), key.as_str())),
+        is_blind: arguments.insecure,
+    };
+    let network = Network::trusting(&trust)
+        .map_err(|error| Failure::new(exit::USAGE, format!("TLS cannot be used: {error}")))?;
+    let (status, body) = super::block_on(ask(base, path, network))
+        .map_err(|failure| Failure::new(exit::FAILED, failure.message))?;
     output::line(format_args!("{status} {body}"))?;
-    Ok(if status == "200" {
+    Ok(if status == 200 {
         exit::OK
     } else {
         exit::FAILED
     })
 }
 
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}", path.display())))
+}
+
+/// The address of the instance, and what to ask there.
 fn split(url: &str) -> Result<(&str, &str), Failure> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| {
+    let scheme = ["http://", "https://"]
+        .iter()
+        .find(|scheme| url.starts_with(**scheme));
+    let scheme = scheme.ok_or_else(|| {
         Failure::new(
             exit::USAGE,
             format!("expected a URL such as http://127.0.0.1:8080, found {url:?}"),
         )
     })?;
-    let (authority, path) = match rest.find('/') {
-        Some(at) => rest.split_at(at),
-        None => (rest, "/health/ready"),
+    let end = url.get(scheme.len()..).and_then(|rest| rest.find('/'));
+    let (base, path) = match end {
+        Some(at) => url.split_at(scheme.len() + at),
+        None => (url, "/"),
     };
-    Ok((authority, if path == "/" { "/health/ready" } else { path }))
+    Ok((base, if path == "/" { "/health/ready" } else { path }))
 }
 
-fn ask(authority: &str, path: &str) -> std::io::Result<String> {
-    let with_port = if authority.contains(':') {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
+async fn ask(base: &str, path: &str, network: Network) -> Result<(u16, String), Failure> {
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::new(exit::USAGE, format!("{base}{path}: {error}"));
+    let origin = Origin::parse(base).map_err(|error| wrong(&error))?;
+    let silent = |error: &(dyn std::error::Error + 'static)| {
+        let why = Failure::of(exit::FAILED, error).message;
+        Failure::new(exit::FAILED, format!("{base}{path} does not answer: {why}"))
     };
-    let address = with_port
-        .to_socket_addrs()?
-        .next()
-        .ok_or_else(|| std::io::Error::other("the name has no address"))?;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
+    let upstream = Upstream::new(origin, Arc::new(network), 0);
+    let request = http::Request::get(path)
+        .header(http::header::HOST, upstream.host())
+        .body(Full::default())
+        .map_err(|error| wrong(&error))?;
+    let timeouts = Timeouts {
+        connect: TIMEOUT,
+        first_byte: TIMEOUT,
+        first_token: None,
+        between_chunks: TIMEOUT,
+        total: TIMEOUT,
+        deadline: None,
+    };
+    let answer = upstream.send(request, timeouts).await;
+    let (head, body) = answer.map_err(|error| silent(&error))?.into_parts();
+    let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| silent(&*error))?.to_bytes();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Ok((head.status.as_u16(), text))
 }

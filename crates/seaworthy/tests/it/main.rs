@@ -16,3 +16,4 @@ mod sandbox;
 mod shutdown;
 mod support;
 mod terminal;
+mod tls;

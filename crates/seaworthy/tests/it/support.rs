@@ -90,8 +90,8 @@ impl Ship {
         let mut command = self.command(&all);
         set_up(&mut command);
         let child = Running::start(command);
-        let line = child.stdout.wait_for("listens on http://", &child);
-        let (_, address) = line.split_once("http://").unwrap();
+        let line = child.stdout.wait_for("listens on http", &child);
+        let (_, address) = line.split_once("://").unwrap();
         Server {
             address: address.trim().parse().unwrap(),
             child,

@@ -174,7 +174,7 @@ impl Builder {
             counters: Arc::new(MemoryCounters::default()),
             answers: Arc::new(MemoryAnswers::new(1 << 20)),
             journal: Arc::new(journal.clone()),
-            secrets: Box::new(LocalSecrets(secret)),
+            secrets: Arc::new(LocalSecrets(secret)),
             metrics: Metrics::new(),
             log: RequestLog::new(sink, Style::Json),
             dial: Arc::new(upstream.clone()),
@@ -258,6 +258,7 @@ impl TestApp {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let options = Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
             workers: 1,
             max_connections: 10,
             max_header_bytes: 64 * 1024,
