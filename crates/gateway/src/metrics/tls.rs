@@ -40,33 +40,39 @@ impl Metrics {
 
 impl TlsMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            handshakes: Family::default(),
-            certificate_ends: Family::default(),
-            certificate_current: Family::default(),
-            reloads: Family::default(),
-        };
-        registry.register(
-            "tls_handshakes",
-            "TLS handshakes by listener and result",
-            metrics.handshakes.clone(),
-        );
-        registry.register(
-            "tls_certificate_not_after_timestamp_seconds",
-            "When the certificate in force ends, in seconds since 1970",
-            metrics.certificate_ends.clone(),
-        );
-        registry.register(
-            "tls_certificate_current",
-            "1 while the certificate in force is the one that is configured",
-            metrics.certificate_current.clone(),
-        );
-        registry.register(
-            "tls_certificate_reloads",
-            "Attempts to change a certificate",
-            metrics.reloads.clone(),
-        );
-        metrics
+        macro_rules! register {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register($name, $help, family.clone());
+                family
+            }};
+        }
+        // Counters and gauges differ in their type alone.
+        macro_rules! family {
+            ($name:literal, $help:literal) => {
+                register!($name, $help)
+            };
+        }
+        macro_rules! gauges {
+            ($name:literal, $help:literal) => {
+                register!($name, $help)
+            };
+        }
+        Self {
+            handshakes: family!("tls_handshakes", "TLS handshakes by listener and result"),
+            certificate_ends: gauges!(
+                "tls_certificate_not_after_timestamp_seconds",
+                "When the certificate in force ends, in seconds since 1970"
+            ),
+            certificate_current: gauges!(
+                "tls_certificate_current",
+                "1 while the certificate in force is the one that is configured"
+            ),
+            reloads: family!(
+                "tls_certificate_reloads",
+                "Attempts to change a certificate"
+            ),
+        }
     }
 
     /// Counts one handshake.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use seaworthy_core::code::{Code, Fault};
 
 use crate::tree::{self, read, with_extension};
-use crate::{generated, verdict};
+use crate::{generated, tree, verdict};
 
 fn fault(code: Code) -> &'static str {
     match code.fault() {
@@ -99,17 +99,20 @@ fn first_cells(page: &str) -> Vec<&str> {
 
 #[test]
 fn the_reference_of_metrics_lists_every_metric_and_no_other() {
-    let source = read("crates/gateway/src/metrics.rs");
-    let registered = source
-        .split_once("        Self {\n            requests:")
-        .expect("the metrics")
-        .1;
-    let counters =
-        literals_after(registered, "family!(").map(|name| format!("seaworthy_{name}_total"));
-    let histograms =
-        literals_after(registered, "histograms!(").map(|name| format!("seaworthy_{name}_seconds"));
-    let gauges = literals_after(registered, "gauges!(").map(|name| format!("seaworthy_{name}"));
-    let mut names: Vec<String> = counters.chain(histograms).chain(gauges).collect();
+    let mut names = Vec::new();
+    let is_metrics = |path: &str| path.starts_with("crates/gateway/src/metrics");
+    for file in tree::files().iter().filter(|file| is_metrics(&file.path)) {
+        let source = file.text.as_str();
+        let registered = source
+            .split_once("        Self {\n")
+            .map_or("", |(_, rest)| rest);
+        let counters =
+            literals_after(registered, "family!(").map(|name| format!("seaworthy_{name}_total"));
+        let histograms = literals_after(registered, "histograms!(")
+            .map(|name| format!("seaworthy_{name}_seconds"));
+        let gauges = literals_after(registered, "gauges!(").map(|name| format!("seaworthy_{name}"));
+        names.extend(counters.chain(histograms).chain(gauges));
+    }
     // These always have a value, so that the rendered text says what they are.
     let rendered = seaworthy_gateway::Metrics::new().render();
     for line in rendered
