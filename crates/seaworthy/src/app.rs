@@ -154,6 +154,8 @@ pub(crate) fn build_gateway(
 /// Starts this very program as the worker of a sandbox, also after its file was replaced.
 pub(crate) fn launcher() -> Launcher {
     Launcher::new("/proc/self/exe", &[SANDBOX_WORKER])
+}
+
 /// The ways to the values of secrets.
 pub(crate) fn secrets() -> Arc<dyn SecretSource> {
     Arc::new(LocalSecrets(variable))
