@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use seaworthy_core::code::{Code, Fault};
 
 use crate::tree::{self, read, with_extension};
-use crate::{generated, tree, verdict};
+use crate::{generated, verdict};
 
 fn fault(code: Code) -> &'static str {
     match code.fault() {
