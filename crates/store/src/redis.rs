@@ -10,6 +10,7 @@ mod counters;
 mod encode;
 mod link;
 mod local;
+mod patience;
 mod shared;
 mod tracked;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
+use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::{Intent, Settlement};
 use seaworthy_core::store::{Result, SharedJournal};
 use tokio_postgres::types::ToSql;
@@ -61,6 +62,7 @@ impl SharedJournal for Intents {
             let (relaxed, opened) = tokio::join!(relaxed, opened);
             relaxed.map_err(unavailable)?;
             opened.map_err(unavailable)?;
+            crash::point(Point::CommitDue);
             transaction.commit().await.map_err(unavailable)
         };
         self.database.run("open_calls", QUICK, work).await

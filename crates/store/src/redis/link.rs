@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
+use super::patience::{Heard, within};
 use crate::tls;
 
 /// Why a server cannot be used as configured.
@@ -69,7 +70,13 @@ impl Drop for Lane {
     }
 }
 
-type Slot = Arc<tokio::sync::Mutex<Option<Lane>>>;
+/// The place of a thread's connection. Who waits for an answer keeps its connection alive, even
+/// when others have given it up.
+#[derive(Default)]
+struct Slot {
+    lane: tokio::sync::Mutex<Option<Lane>>,
+    heard: Heard,
+}
 
 /// The way to one server. Everything that a deployment keeps lies in one hash slot, so where the
 /// server is part of a cluster, the one node that has the slot is found by following its redirection.
@@ -77,7 +84,7 @@ pub struct Link {
     host: Mutex<(String, u16)>,
     settings: RedisConnectionInfo,
     tls: Option<tls::Connector>,
-    lanes: Mutex<HashMap<ThreadId, Slot>>,
+    lanes: Mutex<HashMap<ThreadId, Arc<Slot>>>,
 }
 
 impl std::fmt::Debug for Link {
@@ -133,12 +140,13 @@ impl Link {
         script: &ScriptInvocation<'_>,
         deadline: Duration,
     ) -> Result<T, Failure> {
+        let slot = self.slot();
         let ask = async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection(&slot).await?;
             let answer = script.invoke_async(&mut connection).await;
-            answer.map_err(|error| self.failed(error))
+            self.heard(&slot, answer)
         };
-        within(deadline, ask).await
+        self.wait(deadline, &slot, ask).await
     }
 
     /// Sends one command.
@@ -150,12 +158,13 @@ impl Link {
         command: &redis::Cmd,
         deadline: Duration,
     ) -> Result<T, Failure> {
+        let slot = self.slot();
         let ask = async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection(&slot).await?;
             let answer = command.query_async(&mut connection).await;
-            answer.map_err(|error| self.failed(error))
+            self.heard(&slot, answer)
         };
-        within(deadline, ask).await
+        self.wait(deadline, &slot, ask).await
     }
 
     /// Sends several commands at once.
@@ -167,12 +176,13 @@ impl Link {
         pipeline: &redis::Pipeline,
         deadline: Duration,
     ) -> Result<T, Failure> {
+        let slot = self.slot();
         let ask = async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection(&slot).await?;
             let answer = pipeline.query_async(&mut connection).await;
-            answer.map_err(|error| self.failed(error))
+            self.heard(&slot, answer)
         };
-        within(deadline, ask).await
+        self.wait(deadline, &slot, ask).await
     }
 
     /// Forgets all connections: the next calls make new ones.
@@ -180,10 +190,45 @@ impl Link {
         self.lanes.lock().clear();
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, Failure> {
+    fn slot(&self) -> Arc<Slot> {
         let thread = std::thread::current().id();
-        let slot = Arc::clone(self.lanes.lock().entry(thread).or_default());
-        let mut lane = slot.lock().await;
+        Arc::clone(self.lanes.lock().entry(thread).or_default())
+    }
+
+    /// Waits for an answer. A connection that brought nothing meanwhile is not used again.
+    async fn wait<T>(
+        &self,
+        deadline: Duration,
+        slot: &Arc<Slot>,
+        ask: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let known = slot.heard.count();
+        let answer = within(deadline, &slot.heard, ask).await;
+        let is_useless = match answer {
+            Err(Failure::Timeout(_)) => slot.heard.count() == known,
+            Err(Failure::Connection(_)) => true,
+            _ => false,
+        };
+        if is_useless {
+            self.give_up(slot);
+        }
+        answer
+    }
+
+    /// Has this thread make a new connection for its next call.
+    fn give_up(&self, slot: &Arc<Slot>) {
+        let mut lanes = self.lanes.lock();
+        let thread = std::thread::current().id();
+        if lanes
+            .get(&thread)
+            .is_some_and(|known| Arc::ptr_eq(known, slot))
+        {
+            lanes.remove(&thread);
+        }
+    }
+
+    async fn connection(&self, slot: &Slot) -> Result<MultiplexedConnection, Failure> {
+        let mut lane = slot.lane.lock().await;
         if let Some(lane) = lane.as_ref().filter(|lane| !lane.driver.is_finished()) {
             return Ok(lane.connection.clone());
         }
@@ -225,6 +270,14 @@ impl Link {
         })
     }
 
+    fn heard<T>(&self, slot: &Slot, answer: Result<T, RedisError>) -> Result<T, Failure> {
+        let answer = answer.map_err(|error| self.failed(error));
+        if let Ok(_) | Err(Failure::Server(_)) = answer {
+            slot.heard.note();
+        }
+        answer
+    }
+
     fn failed(&self, error: RedisError) -> Failure {
         if let Some((host, port)) = error.redirect_node() {
             *self.host.lock() = (host.to_owned(), port);
@@ -232,7 +285,6 @@ impl Link {
             return lost(error);
         }
         if error.is_io_error() || error.is_connection_dropped() {
-            self.reset();
             return lost(error);
         }
         Failure::Server(Box::new(error))
@@ -245,14 +297,4 @@ fn async_send<F: Future<Output = ()> + Send>(future: F) -> F {
 
 fn lost(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
     Failure::Connection(error.into())
-}
-
-async fn within<T>(
-    deadline: Duration,
-    ask: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    match tokio::time::timeout(deadline, ask).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Failure::Timeout(deadline)),
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::{io, iter};
 
 use rusqlite::{Connection, ffi};
+use seaworthy_core::crash::{self, Point};
 use seaworthy_core::store::{Error, Result};
 use tokio::sync::oneshot;
 
@@ -103,6 +104,7 @@ fn commit_group(connection: &Connection, group: impl Iterator<Item = Job>) {
         };
         answers.push(done.answer);
     }
+    crash::point(Point::CommitDue);
     let committed = state.and_then(|()| execute(connection, "COMMIT").map_err(Arc::new));
     if committed.is_err() && !connection.is_autocommit() {
         // A rollback that fails leaves a transaction open: the next BEGIN reports it.

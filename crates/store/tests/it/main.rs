@@ -13,6 +13,7 @@ mod counters;
 mod fixtures;
 mod model;
 mod postgres;
+mod pressure;
 mod sqlite;
 mod suite;
 

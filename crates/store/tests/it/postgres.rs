@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::ledger::{Intent, Outcome, Settlement};
+use seaworthy_core::ledger::{Intent, Outcome};
 use seaworthy_core::money::Micros;
 use seaworthy_core::store::{Error, Fate, Stores};
 use seaworthy_core::usage::Usage;
@@ -14,15 +14,7 @@ use seaworthy_test_servers::Postgres;
 use crate::contract::postgres as contract;
 use crate::fixtures::{BY_USER, key, settlement};
 
-/// How many of the many a test tries: `SEAWORTHY_TEST_CASES` for another number.
-fn cases(default: usize) -> usize {
-    let asked = std::env::var("SEAWORTHY_TEST_CASES").ok();
-    asked
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(default)
-}
-
-fn replica(url: &str, name: &str) -> Stores {
+pub(crate) fn replica(url: &str, name: &str) -> Stores {
     let options = PostgresOptions {
         replica: name.to_owned(),
         ..PostgresOptions::default()
@@ -117,64 +109,6 @@ async fn a_frozen_server_stalls_nobody_for_long() {
         assert!(thawed.elapsed() < Duration::from_secs(5));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-#[tokio::test]
-async fn callers_that_give_up_leave_no_transaction_open() {
-    let server = Postgres::start();
-    let url = server.create_database();
-    let stores = open(&url).unwrap();
-    for round in 0..cases(2_000) {
-        let ledger = Arc::clone(&stores.ledger);
-        let keys = Arc::clone(&stores.keys);
-        let micros = u64::try_from(round % 50).unwrap() * 20;
-        let given_up = tokio::time::timeout(Duration::from_micros(micros), async {
-            let batch = vec![settlement(&format!("{round}"))];
-            ledger.settle(Arc::new(batch)).await?;
-            keys.insert(key(&format!("{round}"))).await
-        });
-        let _whether_or_not = given_up.await;
-    }
-    let idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while server.query(&url, idle) != "0" {
-        assert!(Instant::now() < deadline, "a transaction is open");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(server.query(&url, idle), "0");
-}
-
-#[tokio::test]
-async fn sixty_four_writers_with_overlapping_batches_meet_no_deadlock() {
-    let server = Postgres::start();
-    let url = server.create_database();
-    let replicas: Vec<Stores> = (0..3)
-        .map(|number| replica(&url, &format!("{number}")))
-        .collect();
-    let rounds = cases(40);
-    let mut tasks = tokio::task::JoinSet::new();
-    for writer in 0..64_usize {
-        let ledger = Arc::clone(&replicas[writer % 3].ledger);
-        tasks.spawn(async move {
-            for round in 0..rounds {
-                // Everybody settles what everybody settles, each in an order of its own.
-                let mut batch: Vec<Settlement> = (0..16)
-                    .map(|call| settlement(&format!("{round}-{call}")))
-                    .collect();
-                batch.rotate_left(writer % 16);
-                if writer % 2 == 0 {
-                    batch.reverse();
-                }
-                ledger.settle(Arc::new(batch)).await.unwrap();
-            }
-        });
-    }
-    tasks.join_all().await;
-    let calls = replicas[0].ledger.usage(BY_USER).await.unwrap()[0].calls;
-    assert_eq!(calls, u64::try_from(rounds * 16).unwrap());
-    let name = "current_database()";
-    let sql = format!("SELECT deadlocks FROM pg_stat_database WHERE datname = {name}");
-    assert_eq!(server.query(&url, &sql), "0");
 }
 
 #[tokio::test]
