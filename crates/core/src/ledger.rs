@@ -10,6 +10,7 @@ use crate::money::Micros;
 use crate::price::Extras;
 use crate::usage::Usage;
 
+pub mod attempts;
 mod group;
 pub mod report;
 

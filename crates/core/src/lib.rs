@@ -11,6 +11,7 @@ pub mod clock;
 pub mod code;
 pub mod condition;
 pub mod counters;
+pub mod crash;
 pub mod degradation;
 pub mod dialect;
 pub mod feature;

@@ -5,7 +5,7 @@
 
 mod list;
 
-pub use list::{LoadError, PriceList, Source, undated};
+pub use list::{LoadError, PriceList, Source, days_since, undated};
 
 use crate::money::Micros;
 use crate::usage::Usage;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::Settlement;
 use seaworthy_core::store::{JournalEntry, Ledger};
 use tokio::sync::Notify;
@@ -113,8 +114,10 @@ impl LedgerQueue {
         written: &impl Fn(&[Settlement]),
     ) -> bool {
         let batch = Batch::take(self);
+        crash::point(Point::SettlementDue);
         match ledger.settle(Arc::clone(&batch.settlements)).await {
             Ok(()) => {
+                crash::point(Point::SettlementWritten);
                 written(&batch.settlements);
                 batch.written();
                 true

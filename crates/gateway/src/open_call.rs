@@ -6,6 +6,7 @@ use std::time::Instant;
 use seaworthy_core::budget::{Amount, watch};
 use seaworthy_core::clock::{SharedClock, UnixMillis, micros_since};
 use seaworthy_core::counters::{Close, Counters, Settled};
+use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
 use seaworthy_core::limit::policy::{Demand, Policy};
 use seaworthy_core::money::Micros;
@@ -206,7 +207,9 @@ impl OpenCall {
     /// has seen end is exact in the ledger, even if the process is killed in the next moment.
     pub(crate) fn note_complete(&mut self, usage: Usage, now: UnixMillis) {
         self.used = Some(usage);
+        crash::point(Point::EndingKnown);
         self.tell_journal(Outcome::Success, 200, now);
+        crash::point(Point::EndingRecorded);
     }
 
     pub(crate) fn input_bytes(&self) -> usize {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seaworthy_core::counters::{Close, Counters};
+use seaworthy_core::ledger::attempts;
 use seaworthy_core::store::{self, Fate};
 
 use crate::gateway::Gateway;
@@ -75,7 +76,9 @@ async fn reap_once(gateway: &Gateway) -> store::Result<usize> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let fates = gateway.stores.ledger.fates(Arc::new(ids.clone())).await?;
+    let calls: Vec<_> = ids.iter().flat_map(attempts::call_ids).collect();
+    let fates = gateway.stores.ledger.fates(Arc::new(calls)).await?;
+    let fates = fates.chunks(attempts::CALLS).map(attempts::fate);
     // A ledger that others do not write to knows nothing of their calls.
     let is_alone = counters.status().is_none_or(|status| status.replicas <= 1);
     let knows_all = gateway.stores.is_shared || is_alone;

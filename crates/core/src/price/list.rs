@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use toml::{Table, Value};
 
 use super::{KnownRates, Price};
+use crate::clock::UnixMillis;
 use crate::money::Micros;
 
 const BUILT_IN: &str = include_str!("../../data/prices.toml");
@@ -109,11 +110,37 @@ impl PriceList {
         })
     }
 
+    /// The day on which the built-in price of a model was known to be right; `None` for one that the
+    /// configuration has set, and for one without a price.
+    #[must_use]
+    pub fn as_of(&self, provider: &str, kind: &str, model: &str) -> Option<&str> {
+        if self
+            .overrides
+            .find(&format!("{provider}/{model}"))
+            .is_some()
+        {
+            return None;
+        }
+        self.find(provider, kind, model)?;
+        let mut sources = self.sources.iter();
+        let source = sources.find(|source| source.kind == kind)?;
+        Some(&source.as_of)
+    }
+
     /// Where the built-in prices come from.
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         &self.sources
     }
+}
+
+/// How many days ago a day was; `None` for a text that is no day.
+#[must_use]
+pub fn days_since(day: &str, now: UnixMillis) -> Option<u64> {
+    let day: jiff::civil::Date = day.parse().ok()?;
+    let start = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let passed = now.0.saturating_sub(start.as_millisecond()) / 86_400_000;
+    u64::try_from(passed).ok()
 }
 
 impl Models {

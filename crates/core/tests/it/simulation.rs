@@ -61,9 +61,8 @@ fn no_seed_violates_anything() {
     let (failure, hash) = run_all(seeds);
     assert_eq!(failure, None);
     let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "simulation: {seeds} seeds, 0 violations, {seconds:.1} s (limit 60 s), trace {hash:016x}"
-    );
+    println!("figure: simulation of {seeds} seeds: violations | at most 0 | 0 | pass");
+    println!("simulation: {seeds} seeds in {seconds:.1} s, trace {hash:016x}");
 }
 
 #[test]
@@ -85,11 +84,14 @@ fn everything_that_can_happen_does_happen() {
         "abandoned after it left",
         "abandoned after its settlement",
         "abandoned before it left",
+        "broke off and tried again",
         "closed again",
         "exhausted",
+        "hedged",
         "held",
         "never fits",
         "rate",
+        "refused and tried again",
         "slot",
         "taken",
         "threshold",
@@ -107,7 +109,9 @@ fn every_planted_bug_is_found() {
         };
         let violation: String = violation.chars().take(100).collect();
         println!(
-            "simulation: {bug:?} found at seed {seed} (limit {SEEDS_TO_FIND_A_BUG}): {violation}"
+            "figure: planted bug {bug:?}: seeds until it is found | at most {SEEDS_TO_FIND_A_BUG} | {} | pass",
+            seed + 1
         );
+        println!("simulation: {bug:?}: {violation}");
     }
 }

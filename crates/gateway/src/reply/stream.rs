@@ -11,6 +11,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use seaworthy_core::call::Delta;
 use seaworthy_core::code::Code;
+use seaworthy_core::crash::{self, Point};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::client::{Error, UpstreamBody};
@@ -139,6 +140,7 @@ impl StreamRelay {
         exchange: &mut Exchange,
     ) -> Poll<Option<Bytes>> {
         if let Some(first) = self.first.take() {
+            crash::point(Point::FirstEvent);
             return Poll::Ready(Some(first));
         }
         loop {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use seaworthy_core::code::Code;
+use seaworthy_core::crash::{self, Point};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, Timeouts, UpstreamBody};
@@ -96,7 +97,9 @@ impl Parcel {
                 let message = (self.headers, body);
                 let path = &path_and_query;
                 let sending = remote.send(reservation, self.worker, path, message, self.timeouts);
-                sending.await
+                let came = sending.await;
+                crash::point(Point::AnswerBegun);
+                came
             }
             Backend::Echo => Err(Error::Connect {
                 origin: String::new(),

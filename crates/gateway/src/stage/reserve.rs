@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use seaworthy_config::OnLoss;
-use seaworthy_core::ledger::Intent;
+use seaworthy_core::crash::{self, Point};
+use seaworthy_core::ledger::{Intent, attempts};
 use seaworthy_core::limit::caps::Caps;
 use seaworthy_core::principal::{ANONYMOUS, Principal};
 use seaworthy_core::store::JournalEntry;
@@ -14,7 +15,7 @@ use seaworthy_core::trace::RequestId;
 use crate::exchange::Exchange;
 use crate::intent_sharer::SharedIntent;
 use crate::limits::Charge;
-use crate::open_call::{OpenCall, Recorded};
+use crate::open_call::{Claimed, OpenCall, Recorded};
 use crate::refusal::Refusal;
 use crate::stage::plan::Candidate;
 use crate::stage::screen::Screened;
@@ -80,13 +81,14 @@ pub(crate) async fn reserve(
         },
     };
     let claimed = claim(exchange, &wanted, &id, &mut size).await?;
+    crash::point(Point::ClaimTaken);
     let is_limited = claimed.is_some() || caps.output_allowance(size.input()).is_some();
     let must_bound = match asked {
         Some(asked) => size.output < asked,
         None => is_limited,
     };
     let intent = Intent {
-        call_id: id.to_string(),
+        call_id: call_id(&id, claimed.as_ref(), exchange.attempts),
         request_id: exchange.request_id.as_str().to_owned(),
         opened_at: exchange.gateway.clock.now(),
         key_id: Arc::clone(&caller.key_id),
@@ -127,9 +129,18 @@ pub(crate) async fn reserve(
     Ok(Reservation(()))
 }
 
+/// The ID of the call: the one of its claim, or made from it if an earlier attempt took that.
+fn call_id(fresh: &str, claimed: Option<&Claimed>, attempt: u32) -> String {
+    match claimed {
+        Some(claimed) if *claimed.id != *fresh => attempts::call_id(&claimed.id, attempt),
+        _ => fresh.to_owned(),
+    }
+}
+
 /// Records the intent in the journal.
 fn recorded(exchange: &Exchange, intent: &Intent) -> Result<Box<dyn JournalEntry>, Refusal> {
     let recorded = exchange.gateway.journal.record(exchange.worker, intent);
+    crash::point(Point::IntentRecorded);
     recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))
 }
 
@@ -147,6 +158,7 @@ async fn share(exchange: &Exchange, intent: &Intent) -> Result<Option<SharedInte
         return Ok(None);
     }
     let (shared, is_certain) = exchange.gateway.intents.share(intent).await;
+    crash::point(Point::IntentShared);
     let on_loss = exchange.snapshot.loaded.config.storage.on_loss;
     if !is_certain && on_loss == OnLoss::Reject {
         return Err(cannot_record("the shared store does not answer"));

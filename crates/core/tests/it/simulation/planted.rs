@@ -32,6 +32,10 @@ pub(super) enum Bug {
     TokensAreNotCorrected,
     UnknownOutcomeIsForgotten,
     RenewalIsIgnored,
+    SessionsAreCountedTogether,
+    AgentsAreNotCounted,
+    FurtherAttemptsReserveNothing,
+    CallsUnderAClaimAreNotFound,
 }
 
 impl Bug {
@@ -53,6 +57,10 @@ impl Bug {
         Self::TokensAreNotCorrected,
         Self::UnknownOutcomeIsForgotten,
         Self::RenewalIsIgnored,
+        Self::SessionsAreCountedTogether,
+        Self::AgentsAreNotCounted,
+        Self::FurtherAttemptsReserveNothing,
+        Self::CallsUnderAClaimAreNotFound,
     ];
 }
 
@@ -148,6 +156,19 @@ impl Planted {
                 };
                 self.ghost(again, None);
             }
+            Bug::SessionsAreCountedTogether => {
+                for budget in &mut claim.budgets {
+                    if let Some((rule, _)) = budget.key.as_str().split_once(":session-") {
+                        budget.key = Key::new(&format!("{rule}:session-0"));
+                    }
+                }
+            }
+            Bug::AgentsAreNotCounted => {
+                claim
+                    .budgets
+                    .retain(|budget| !budget.key.as_str().contains(":agent-"));
+            }
+            Bug::FurtherAttemptsReserveNothing if claim.rates.is_empty() => claim.budgets.clear(),
             _ => {}
         }
     }
@@ -282,6 +303,13 @@ impl System for Planted {
     fn forget(&mut self) {
         self.inner.forget();
         self.claims.clear();
+    }
+
+    fn call_id(&self, claim: &Arc<str>, attempt: u32) -> Arc<str> {
+        match self.bug {
+            Bug::CallsUnderAClaimAreNotFound => format!("{claim}/{attempt}").into(),
+            _ => self.inner.call_id(claim, attempt),
+        }
     }
 
     fn cost(&self, usage: &Usage, price: &Price) -> Micros {

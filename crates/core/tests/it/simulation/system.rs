@@ -6,6 +6,7 @@ use seaworthy_core::budget::Account;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::counters::{AccountKey, Claim, Close, Key, Outcome, Settled};
+use seaworthy_core::ledger::attempts;
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::{self, Price};
 use seaworthy_core::usage::Usage;
@@ -20,6 +21,10 @@ pub(super) trait System {
     fn running(&self, key: &Key) -> u64;
     /// The store is killed and comes back empty.
     fn forget(&mut self);
+    /// The ID of a further call under a claim.
+    fn call_id(&self, claim: &Arc<str>, attempt: u32) -> Arc<str> {
+        attempts::call_id(claim, attempt).into()
+    }
     fn cost(&self, usage: &Usage, price: &Price) -> Micros {
         price::cost(usage, price)
     }

@@ -11,7 +11,9 @@ use seaworthy_core::budget::watch::crossed;
 use seaworthy_core::budget::{self, Amount, WindowKind};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Claim, Close, Key, Outcome, Reason, Refusal, Settled};
-use seaworthy_core::limit::policy::Policy;
+use seaworthy_core::ledger::attempts;
+use seaworthy_core::limit::policy::{Demand, Policy};
+use seaworthy_core::money::Micros;
 use seaworthy_core::price::Price;
 use seaworthy_core::usage::Usage;
 
@@ -54,11 +56,29 @@ pub(super) struct Run {
     pub seen: BTreeSet<&'static str>,
 }
 
+/// What a caller wants, and what the provider is going to use for it.
+#[derive(Clone)]
+struct Asked {
+    names: setting::Names,
+    demand: Demand,
+    usage: Usage,
+}
+
 /// A call on a replica.
 struct Running {
+    id: Arc<str>,
+    /// Which one under its claim.
+    attempt: u32,
     claim: Claim,
     has_left: bool,
-    usage: Usage,
+    asked: Asked,
+}
+
+fn used(amount: Amount) -> Close {
+    Close::Used {
+        amount,
+        rate_tokens: amount.tokens,
+    }
 }
 
 impl World {
@@ -146,26 +166,47 @@ impl World {
     }
 
     fn start(&mut self) -> Check {
-        self.calls += 1;
         let replica = self.random.index(REPLICAS);
         let (demand, usage) = setting::call(&mut self.random, &self.price);
-        let names = setting::names(&mut self.random);
-        let bound = self.policy.bind(&names.attributes());
-        let id = format!("call-{:04}", self.calls).into();
-        let claim = bound.claim(id, self.now, UnixMillis(self.now.0 + LEASE_MS), demand);
+        let asked = Asked {
+            names: setting::names(&mut self.random),
+            demand,
+            usage,
+        };
+        let is_taken = self.attempt(replica, &asked, true)?;
+        if is_taken && self.random.percent(8) {
+            // The first target takes long, and a second one is asked as well.
+            self.seen.insert("hedged");
+            self.attempt(replica, &asked, false)?;
+        }
+        Ok(())
+    }
+
+    /// Claims for one call of a request. Only the first one of a request counts under its rate limits.
+    fn attempt(&mut self, replica: usize, asked: &Asked, is_first: bool) -> Result<bool, String> {
+        self.calls += 1;
+        let bound = self.policy.bind(&asked.names.attributes());
+        let id: Arc<str> = format!("call-{:04}", self.calls).into();
+        let expires_at = UnixMillis(self.now.0 + LEASE_MS);
+        let mut claim = bound.claim(Arc::clone(&id), self.now, expires_at, asked.demand);
+        if !is_first {
+            claim.rates.clear();
+        }
         let is_taken = self.take(&claim)?;
         if is_taken {
             self.replicas[replica].push(Running {
+                id,
+                attempt: 1,
                 claim: claim.clone(),
                 has_left: false,
-                usage,
+                asked: asked.clone(),
             });
         }
         if is_taken && self.random.percent(10) {
             // The answer got lost and the replica asks again.
             self.take(&claim)?;
         }
-        Ok(())
+        Ok(is_taken)
     }
 
     fn take(&mut self, claim: &Claim) -> Result<bool, String> {
@@ -208,36 +249,70 @@ impl World {
         }
         let index = self.random.index(self.replicas[replica].len());
         let mut call = self.replicas[replica].swap_remove(index);
-        let id = Arc::clone(&call.claim.id);
+        let claim = Arc::clone(&call.claim.id);
         if !call.has_left {
-            call.has_left = self.random.percent(80) && self.ledger.intend(&call.claim);
+            call.has_left = self.random.percent(80) && self.ledger.intend(&call.id, &call.claim);
             if call.has_left {
                 self.replicas[replica].push(call);
+            } else if call.attempt == 1 {
+                self.send(claim, Close::Unused);
             } else {
-                self.send(id, Close::Unused);
+                // The attempts before it have used nothing.
+                self.send(claim, used(Amount::default()));
             }
             return Ok(());
         }
-        let cost = self.system.cost(&call.usage, &self.price);
-        let expected = oracle::cost(&call.usage, &self.price);
+        let usage = &call.asked.usage;
+        let cost = self.system.cost(usage, &self.price);
+        let expected = oracle::cost(usage, &self.price);
         if cost != expected {
-            return Err(format!("{id}: costs {expected}, charged {cost}"));
+            return Err(format!("{claim}: costs {expected}, charged {cost}"));
         }
         let amount = Amount {
-            tokens: call.usage.total(),
+            tokens: usage.total(),
             cost,
         };
-        self.ledger.bill(&call.claim, amount);
-        if self.random.percent(90) {
-            let close = Close::Used {
-                amount,
-                rate_tokens: amount.tokens,
-            };
-            self.ledger.settle(&id, close);
-            self.send(id, close);
+        match self.random.below(100) {
+            0..10 => self.refused(replica, call),
+            10..16 => return self.broke_off(replica, &call, amount),
+            16..91 => {
+                self.ledger.bill(&call.claim, amount);
+                self.ledger.settle(&call.id, used(amount));
+                self.send(claim, used(amount));
+            }
+            // The replica loses the call after the provider has billed it.
+            _ => self.ledger.bill(&call.claim, amount),
         }
-        // Otherwise the replica loses the call after the provider has billed it.
         Ok(())
+    }
+
+    /// The provider refuses the call, which costs nothing; another attempt goes on with its claim.
+    fn refused(&mut self, replica: usize, call: Running) {
+        self.ledger.settle(&call.id, used(Amount::default()));
+        self.seen.insert("refused and tried again");
+        let attempt = call.attempt + 1;
+        if attempt > attempts::LAST {
+            return self.send(Arc::clone(&call.claim.id), used(Amount::default()));
+        }
+        self.replicas[replica].push(Running {
+            id: self.system.call_id(&call.claim.id, attempt),
+            attempt,
+            has_left: false,
+            ..call
+        });
+    }
+
+    /// The provider breaks off and is paid for what it has done; another attempt claims anew.
+    fn broke_off(&mut self, replica: usize, call: &Running, whole: Amount) -> Check {
+        let part = Amount {
+            tokens: whole.tokens / 2,
+            cost: Micros(whole.cost.0 / 2),
+        };
+        self.ledger.bill(&call.claim, part);
+        self.ledger.settle(&call.id, used(part));
+        self.send(Arc::clone(&call.claim.id), used(part));
+        self.seen.insert("broke off and tried again");
+        self.attempt(replica, &call.asked, false).map(drop)
     }
 
     fn send(&mut self, id: Arc<str>, close: Close) {
@@ -297,8 +372,8 @@ impl World {
         self.trace.note(&("crash", replica));
         for call in std::mem::take(&mut self.replicas[replica]) {
             if call.has_left && self.random.percent(70) {
-                let cost = oracle::cost(&call.usage, &self.price);
-                let tokens = call.usage.total();
+                let cost = oracle::cost(&call.asked.usage, &self.price);
+                let tokens = call.asked.usage.total();
                 self.ledger.bill(&call.claim, Amount { tokens, cost });
             }
         }

@@ -7,9 +7,11 @@ use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{Close, Outcome, Reason};
 use seaworthy_core::dialect::Family;
+use seaworthy_core::ledger::attempts;
 use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::limit::{self, headers as limit_headers};
 use seaworthy_core::money::Micros;
+use seaworthy_core::resilience::chance;
 use tokio::time::Instant;
 
 use super::refused::{cannot_record, refused};
@@ -21,8 +23,11 @@ use crate::refusal::Refusal;
 
 /// How long a call waits for money that calls in flight hold and may give back.
 const HELD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it looks whether they have.
-const HELD_POLL: Duration = Duration::from_millis(20);
+/// How soon it looks whether they have; each time that they have not, after twice as long.
+const HELD_POLL: Duration = Duration::from_millis(10);
+/// How long it does not look, at most. Many that wait must not keep the counters from those that
+/// give back.
+const MAX_HELD_POLL: Duration = Duration::from_millis(160);
 /// A claim whose owner is gone counts as abandoned after this time.
 pub(crate) const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
 /// The least output that an answer is shortened to.
@@ -47,13 +52,14 @@ pub(super) async fn claim(
     let is_first = exchange.attempts <= 1;
     size.relearn(&exchange.gateway.known_inputs);
     if let Some(spare) = exchange.spare_claim.take() {
-        if spare.covers(&needed(wanted, size)) {
+        if exchange.attempts <= attempts::LAST && spare.covers(&needed(wanted, size)) {
             return Ok(Some(spare));
         }
         spare.close(exchange.gateway.clock.now(), Close::Unused);
     }
     let gives_up_at = Instant::now() + HELD_TIMEOUT;
     let whole_output = size.output;
+    let mut held_poll = HELD_POLL;
     loop {
         size.relearn(&exchange.gateway.known_inputs);
         let now = exchange.gateway.clock.now();
@@ -102,7 +108,8 @@ pub(super) async fn claim(
         }
         if is_held(refusal.reason) && Instant::now() < gives_up_at {
             // Calls in flight usually use less than they reserve.
-            tokio::time::sleep(HELD_POLL).await;
+            tokio::time::sleep(held_poll.mul_f64(0.5 + chance())).await;
+            held_poll = MAX_HELD_POLL.min(held_poll * 2);
             size.output = whole_output;
             continue;
         }
@@ -180,8 +187,10 @@ pub(crate) fn show(
         return;
     }
     let mut headers = match exchange.family {
+        Family::OpenAi => limit_headers::openai(&shown),
         Family::Anthropic => limit_headers::anthropic(&shown, now),
-        _ => limit_headers::openai(&shown),
+        // These have no words of their own for it.
+        Family::Gemini | Family::Cohere | Family::Bedrock => limit_headers::Headers::new(),
     };
     headers.extend(limit_headers::policy(&shown).map(|value| ("ratelimit-policy", value)));
     headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));

@@ -1,21 +1,23 @@
 //! The durable side: intents before calls leave, one settlement for each, and what the provider
 //! billed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use seaworthy_core::budget::Amount;
 use seaworthy_core::counters::{AccountKey, BudgetClaim, Claim, Close};
+use seaworthy_core::ledger::attempts;
 
 #[derive(Default)]
 pub(super) struct Ledger {
     entries: BTreeMap<Arc<str>, Entry>,
+    /// Claims under which no call may leave any more.
+    closed: HashSet<Arc<str>>,
     billed: Vec<(Claim, Amount)>,
 }
 
 struct Entry {
-    /// `None` if the call was closed before it left.
-    claim: Option<Claim>,
+    claim: Claim,
     close: Option<Close>,
 }
 
@@ -27,17 +29,41 @@ fn charged(claim: &BudgetClaim, close: Option<Close>) -> u64 {
     }
 }
 
+/// What two calls of a claim come to.
+fn together(first: Close, second: Close) -> Close {
+    match (first, second) {
+        (Close::Unused, other) | (other, Close::Unused) => other,
+        (Close::Reserved, _) | (_, Close::Reserved) => Close::Reserved,
+        (
+            Close::Used {
+                amount: a,
+                rate_tokens: m,
+            },
+            Close::Used {
+                amount: b,
+                rate_tokens: n,
+            },
+        ) => Close::Used {
+            amount: Amount {
+                tokens: a.tokens + b.tokens,
+                cost: a.cost.plus(b.cost),
+            },
+            rate_tokens: m + n,
+        },
+    }
+}
+
 impl Ledger {
-    /// Records that a call is going to leave; false if it has been closed, and must not.
-    pub(super) fn intend(&mut self, claim: &Claim) -> bool {
-        if self.entries.contains_key(&claim.id) {
+    /// Records that a call is going to leave; false if its claim was closed, and it must not.
+    pub(super) fn intend(&mut self, id: &Arc<str>, claim: &Claim) -> bool {
+        if self.closed.contains(&claim.id) {
             return false;
         }
         let entry = Entry {
-            claim: Some(claim.clone()),
+            claim: claim.clone(),
             close: None,
         };
-        self.entries.insert(Arc::clone(&claim.id), entry);
+        self.entries.insert(Arc::clone(id), entry);
         true
     }
 
@@ -48,18 +74,17 @@ impl Ledger {
         }
     }
 
-    /// Closes a call that nobody looks after: at its worst case if it has left, and otherwise so
-    /// that it cannot leave any more.
-    pub(super) fn close(&mut self, id: &Arc<str>) -> Close {
-        let never_left = || Entry {
-            claim: None,
-            close: Some(Close::Unused),
-        };
-        let entry = self
-            .entries
-            .entry(Arc::clone(id))
-            .or_insert_with(never_left);
-        *entry.close.get_or_insert(Close::Reserved)
+    /// Closes the calls of a claim that nobody looks after: at its worst case if one has left, and
+    /// otherwise so that none can leave any more.
+    pub(super) fn close(&mut self, claim: &Arc<str>) -> Close {
+        self.closed.insert(Arc::clone(claim));
+        let mut sum = Close::Unused;
+        for id in attempts::call_ids(claim) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                sum = together(sum, *entry.close.get_or_insert(Close::Reserved));
+            }
+        }
+        sum
     }
 
     pub(super) fn close_all(&mut self) {
@@ -69,14 +94,14 @@ impl Ledger {
     }
 
     pub(super) fn claim(&self, id: &Arc<str>) -> Option<Claim> {
-        self.entries.get(id)?.claim.clone()
+        Some(self.entries.get(id)?.claim.clone())
     }
 
     /// What is spent of every account, open calls at their worst case.
     pub(super) fn spent(&self) -> Vec<(AccountKey, u64)> {
         let mut sums: BTreeMap<(String, i64), (AccountKey, u64)> = BTreeMap::new();
         for entry in self.entries.values() {
-            for budget in entry.claim.iter().flat_map(|claim| &claim.budgets) {
+            for budget in &entry.claim.budgets {
                 let at = (budget.key.as_str().to_owned(), budget.window.start.0);
                 let key = || AccountKey {
                     key: budget.key.clone(),

@@ -118,13 +118,30 @@ fn budgets(random: &mut Random) -> Vec<BudgetRule> {
             WindowKind::Month,
             90_000 + random.below(200_000),
         ),
+        budget(
+            "per_agent",
+            Scope::Agent,
+            Unit::Tokens,
+            WindowKind::Day,
+            20_000 + random.below(30_000),
+        ),
+        budget(
+            "per_session",
+            Scope::Session,
+            Unit::Micros,
+            WindowKind::Day,
+            20_000 + random.below(40_000),
+        ),
     ]
 }
 
-/// Who is calling.
+/// Who is calling. Agents and sessions come into being with their first call; some calls have none.
+#[derive(Clone)]
 pub(super) struct Names {
     user: String,
     team: &'static str,
+    agent: Option<String>,
+    session: Option<String>,
 }
 
 impl Names {
@@ -132,6 +149,8 @@ impl Names {
         Attributes {
             user: Some(&self.user),
             team: Some(self.team),
+            agent: self.agent.as_deref(),
+            session: self.session.as_deref(),
             ..Attributes::default()
         }
     }
@@ -142,6 +161,12 @@ pub(super) fn names(random: &mut Random) -> Names {
     Names {
         user: format!("user-{user}"),
         team: ["red", "blue"][random.index(2)],
+        agent: random
+            .percent(60)
+            .then(|| format!("agent-{}", random.below(2))),
+        session: random
+            .percent(60)
+            .then(|| format!("session-{}", random.below(5))),
     }
 }
 
