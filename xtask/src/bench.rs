@@ -4,6 +4,7 @@
 //! false when a limit is not kept. Ratios within one run, CPU time or counts; never bare seconds.
 
 mod machine;
+mod money;
 mod proxy;
 
 /// Options of `cargo xtask bench`
@@ -22,6 +23,8 @@ pub(crate) struct Args {
 enum Suite {
     /// Chat completions passed through, whole and streamed, beside a bare hyper proxy and nginx
     Proxy(proxy::Args),
+    /// Budgets and the ledger under load, kills and outages
+    Money(money::Args),
 }
 
 /// Measures, prints the tables; true when every limit is kept.
@@ -29,5 +32,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     match &args.suite {
         None => proxy::run(&args.proxy),
         Some(Suite::Proxy(args)) => proxy::run(args),
+        Some(Suite::Money(args)) => money::run(args),
     }
 }

@@ -138,7 +138,7 @@ fn component(name: &str, subcommand: &str) -> anyhow::Result<()> {
 }
 
 /// Installs the servers and clients that tests start, on Debian.
-fn servers() -> anyhow::Result<()> {
+pub(crate) fn servers() -> anyhow::Result<()> {
     for client in ["curl", "openssl"] {
         if !command::is_there(client, &["--help"]) {
             command::install(client)?;

@@ -26,6 +26,11 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs until told to stop.
 pub(crate) fn run(config: Option<PathBuf>, listen: Option<String>) -> Result<(), Failure> {
+    // For tests: a release cannot be told to die.
+    #[cfg(debug_assertions)]
+    if let Ok(text) = std::env::var("SEAWORTHY_CRASH_AT") {
+        seaworthy_core::crash::arm(&text, || std::process::abort());
+    }
     let mut overrides = app::environment();
     if let Some(listen) = listen {
         overrides = overrides.with_flag("--listen", "server.listen", listen);

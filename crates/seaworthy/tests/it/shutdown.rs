@@ -29,7 +29,7 @@ fn used(ship: &Ship, model: &str) -> Option<Value> {
 #[test]
 fn sigterm_turns_readiness_off_finishes_the_stream_and_exits_with_0() {
     let ship = Ship::new();
-    let (_provider, mut server, key) = start(&ship, "output_tokens=30,chunk_delay_ms=60");
+    let (_provider, server, key) = start(&ship, "output_tokens=30,chunk_delay_ms=60");
     let mut stream = server.ask(&key, "gpt", true).send();
     stream.until("data: ");
     server.signal(Signal::SIGTERM);
@@ -61,7 +61,7 @@ fn what_does_not_end_in_time_is_cut_off_and_recorded() {
     ship.configure(Some(&provider), "");
     ship.write("provider.key", "any");
     let key = ship.create_key("crew", "user");
-    let mut server = ship.serve_with(
+    let server = ship.serve_with(
         &["--config", "c.toml", "--listen", "127.0.0.1:0"],
         |command| {
             command.env("SEAWORTHY__SERVER__DRAIN_TIMEOUT", "500ms");
@@ -89,7 +89,7 @@ fn what_does_not_end_in_time_is_cut_off_and_recorded() {
 fn an_idle_server_stops_without_the_delay_when_a_person_interrupts_it() {
     let ship = Ship::new();
     ship.configure(None, "");
-    let mut server = ship.serve_with(
+    let server = ship.serve_with(
         &["--config", "c.toml", "--listen", "127.0.0.1:0"],
         |command| {
             command.env("SEAWORTHY__SERVER__DRAIN_DELAY", "60s");
@@ -122,7 +122,7 @@ fn a_second_run_finds_what_the_first_one_recorded() {
 #[test]
 fn after_kill_9_in_the_middle_of_a_stream_the_next_run_works_and_knows_of_the_call() {
     let ship = Ship::new();
-    let (provider, mut server, key) = start(&ship, "output_tokens=50,chunk_delay_ms=100");
+    let (provider, server, key) = start(&ship, "output_tokens=50,chunk_delay_ms=100");
     assert_eq!(server.ask(&key, "echo", false).status(), 200);
     let mut stream = server.ask(&key, "gpt", true).send();
     stream.until("data: ");
@@ -144,7 +144,7 @@ fn after_kill_9_in_the_middle_of_a_stream_the_next_run_works_and_knows_of_the_ca
 #[test]
 fn after_kill_9_every_call_whose_end_the_caller_saw_is_in_the_ledger() {
     let ship = Ship::new();
-    let (_provider, mut server, key) = start(&ship, "output_tokens=7");
+    let (_provider, server, key) = start(&ship, "output_tokens=7");
     for number in 0..20 {
         let answer = server.ask(&key, "gpt", number % 2 == 0).send();
         assert!(answer.text().contains("gpt-real"));

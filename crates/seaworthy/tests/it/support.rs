@@ -186,12 +186,32 @@ impl Server {
     }
 
     /// Waits for the end of the process.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&self) -> ExitStatus {
         self.child.wait()
     }
 
+    /// Whether the process ends by itself in time.
+    pub(crate) fn ends(&self) -> bool {
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if self.child.ended().is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Kills it if it runs.
+    pub(crate) fn kill(&self) {
+        if self.child.ended().is_none() {
+            self.signal(Signal::SIGKILL);
+        }
+        self.wait();
+    }
+
     /// Stops the server as an orchestrator does; it has to end well.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         self.signal(Signal::SIGTERM);
         let status = self.wait();
         assert_eq!(status.code(), Some(0), "{}", self.said());

@@ -306,3 +306,24 @@ fn the_commands_of_the_readme_are_those_that_are_run() {
         broken,
     );
 }
+
+#[test]
+fn the_tests_that_the_page_of_budgets_names_exist() {
+    let page = read("docs/reference/budgets.md");
+    let rows = page.lines().filter(|line| line.starts_with("| R-B"));
+    let names: Vec<&str> = rows
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .filter(|name| name.matches('_').count() > 3)
+        .collect();
+    assert!(names.len() > 30, "{names:?}");
+    let is_there = |name: &&str| {
+        let needle = format!("fn {name}(");
+        with_extension("rs").any(|file| file.text.contains(&needle))
+    };
+    let missing = names.iter().filter(|name| !is_there(name));
+    verdict(
+        "These tests are named in docs/reference/budgets.md and do not exist:",
+        "name the test that holds the promise now",
+        missing.map(|name| (*name).to_owned()).collect(),
+    );
+}

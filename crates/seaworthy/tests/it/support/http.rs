@@ -44,13 +44,19 @@ impl Request {
         self.header("content-type: application/json")
     }
 
-    /// Waits for the head of the answer; fails when nobody answers.
-    pub(crate) fn open(self) -> std::io::Result<Answer> {
+    /// Sends it and waits for nothing.
+    pub(crate) fn begin(self) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let length = self.body.len();
         let request = format!("{}content-length: {length}\r\n\r\n{}", self.head, self.body);
         stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    }
+
+    /// Waits for the head of the answer; fails when nobody answers.
+    pub(crate) fn open(self) -> std::io::Result<Answer> {
+        let stream = self.begin()?;
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

@@ -1,0 +1,121 @@
+//! A deployment under test: replicas, servers of state, a provider, a key. And how figures are told.
+
+use seaworthy_test_servers::Redis;
+use serde_json::Value;
+
+use crate::support::{Provider, Request, Server, Ship};
+
+/// A budget of 20 calls for each session: each costs 100 micro-dollars, whatever it says.
+pub(crate) const TWENTY_CALLS: &str = "[prices.\"o/gpt-real\"]\ninput = 0\noutput = 0\n\
+     request = 0.0001\n\
+     [budgets.round]\nscope = \"session\"\nwindow = \"total\"\nbudget_usd = 0.002\n";
+/// What one of those calls costs, in micro-dollars.
+pub(crate) const CALL_COST: u64 = 100;
+
+/// How often something is repeated: by default few times, `SEAWORTHY_TEST_ROUNDS` for more.
+pub(crate) fn rounds(default: usize) -> usize {
+    let asked = std::env::var("SEAWORTHY_TEST_ROUNDS").ok();
+    asked
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Tells a figure and holds it to its limit.
+pub(crate) fn at_most(what: &str, measured: u64, limit: u64) {
+    tell(what, "most", (measured, limit), measured <= limit);
+}
+
+/// Tells a figure that has to be reached.
+pub(crate) fn at_least(what: &str, measured: u64, limit: u64) {
+    tell(what, "least", (measured, limit), measured >= limit);
+}
+
+/// `cargo xtask bench money` gathers these lines.
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn tell(what: &str, side: &str, (measured, limit): (u64, u64), is_kept: bool) {
+    let verdict = if is_kept { "pass" } else { "**FAIL**" };
+    println!("figure: {what} | at {side} {limit} | {measured} | {verdict}");
+    assert!(is_kept, "{what}: {measured}, expected at {side} {limit}");
+}
+
+/// A number out of a seed: the same every time, and without order.
+pub(crate) fn scattered(seed: u64) -> u64 {
+    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// A deployment: servers of state, a provider, a configuration, a key.
+pub(crate) struct Fleet {
+    pub(crate) ship: Ship,
+    pub(crate) provider: Provider,
+    pub(crate) key: String,
+    pub(crate) replicas: Vec<Server>,
+}
+
+impl Fleet {
+    /// Starts `size` replicas before a provider with these directives; `money` is the part of the
+    /// configuration with prices and budgets.
+    pub(crate) fn launch(
+        storage: &str,
+        redis: Option<&Redis>,
+        size: usize,
+        directives: &str,
+        money: &str,
+    ) -> Self {
+        let ship = Ship::new();
+        let provider = ship.provider(&["--defaults", directives]);
+        let at = provider.address;
+        let shared_state = redis.map_or_else(String::new, |redis| {
+            format!(
+                "[shared_state]\nurl = \"{}\"\nreplicas = {size}\n",
+                redis.url()
+            )
+        });
+        ship.write(
+            "c.toml",
+            &format!(
+                "[storage]\nurl = \"{storage}\"\n{shared_state}[server]\ndrain_delay = \"100ms\"\n\
+                 workers = 1\n\
+                 [providers.o]\nkind = \"openai\"\nbase_url = \"http://{at}/v1\"\n\
+                 api_key = \"secret://file/provider.key\"\n\
+                 [models.gpt]\ntargets = [\"o/gpt-real\"]\n{money}"
+            ),
+        );
+        ship.write("provider.key", "any");
+        let key = ship.create_key("crew", "user");
+        let replicas = (0..size).map(|_| ship.serve_config()).collect();
+        Self {
+            ship,
+            provider,
+            key,
+            replicas,
+        }
+    }
+
+    /// A call on behalf of a session, which has a budget of its own.
+    pub(crate) fn ask(&self, replica: usize, session: &str) -> Request {
+        self.replicas[replica]
+            .ask(&self.key, "gpt", false)
+            .header(&format!("x-seaworthy-session-id: {session}"))
+    }
+
+    /// Calls that the provider has seen, whole ones.
+    pub(crate) fn seen_by_provider(&self) -> u64 {
+        let stats = Request::new(self.provider.address, "GET", "/__control/stats");
+        let stats = stats.send().json();
+        stats["calls"].as_u64().unwrap()
+    }
+
+    /// The figures of the model in the ledger.
+    pub(crate) fn used(&self) -> Value {
+        let usage = ["usage", "--format", "json", "--config", "c.toml"];
+        let totals = self.ship.json(&usage);
+        let mut totals = totals.as_array().unwrap().iter();
+        totals
+            .find(|total| total["group"] == "gpt")
+            .cloned()
+            .unwrap_or_default()
+    }
+}
