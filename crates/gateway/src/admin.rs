@@ -53,6 +53,7 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
             "budgets": snapshot.limits.policy.budgets.len(),
             "unknown_price": snapshot.limits.unknown_price.as_str(),
             "unpriced_targets": snapshot.unpriced_targets(),
+            "stale_prices": snapshot.stale_prices(gateway.clock.now()),
         },
         "requests_in_flight": gateway.running_calls(),
         "targets": targets(snapshot),
@@ -125,6 +126,9 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     gateway.metrics.cache_entries.set(gauge(remembered.entries));
     gateway.metrics.cache_bytes.set(gauge(remembered.bytes));
     let snapshot = gateway.snapshot();
+    let stale = snapshot.stale_prices(gateway.clock.now()).len();
+    let stale = i64::try_from(stale).unwrap_or(i64::MAX);
+    gateway.metrics.stale_prices.set(stale);
     for (target, standing) in snapshot.standings() {
         gateway.metrics.note_gate(target, &standing);
     }

@@ -162,6 +162,7 @@ impl Gateway {
             now,
         };
         let snapshot = Snapshot::compile(loaded, &tools, None)?;
+        snapshot.warn_of_stale_prices(now);
         metrics.config_current.set(1);
         metrics.show_tier(seaworthy_config::NORMAL);
         Ok(Arc::new(Self {
@@ -225,6 +226,7 @@ impl Gateway {
         let compiled = Snapshot::compile(loaded, &tools, Some(&self.snapshot()));
         match compiled {
             Ok(snapshot) => {
+                snapshot.warn_of_stale_prices(now);
                 self.snapshot.store(Arc::new(snapshot));
                 self.note_reload(None);
                 Ok(())

@@ -178,6 +178,8 @@ pub struct Metrics {
     pub ledger_outstanding: Gauge,
     /// Connections of clients that are open.
     pub open_connections: Gauge,
+    /// Targets whose built-in price is old.
+    pub stale_prices: Gauge,
     /// Whether the server of the shared state decides; 1 without one.
     pub shared_state_up: Gauge,
     /// How many replicas share the state, or shared it last.
@@ -350,6 +352,10 @@ impl Metrics {
             ledger_outstanding: single!(
                 "ledger_outstanding",
                 "Calls that are open or not yet written to the ledger"
+            ),
+            stale_prices: single!(
+                "stale_prices",
+                "Targets whose built-in price is older than cost_controls.max_price_age_days"
             ),
             shared_state_up: single!(
                 "shared_state_up",

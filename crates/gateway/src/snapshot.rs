@@ -2,7 +2,7 @@
 
 mod accounts;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use http::HeaderValue;
 use seaworthy_config::{Config, Loaded, SecretSource, Tiers};
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::limit::policy::Policy;
-use seaworthy_core::price::Price;
+use seaworthy_core::price::{self, Price};
 use seaworthy_core::principal::{Permissions, Role};
 use seaworthy_core::resilience::routing::Strategy;
 use seaworthy_edge::body;
@@ -55,6 +55,8 @@ pub(crate) struct Target {
     pub(crate) model: String,
     /// What it costs, if that is known.
     pub(crate) price: Option<Price>,
+    /// When that price was last known to be right, if it is a built-in one.
+    price_as_of: Option<String>,
     /// Its share of the model's calls.
     pub(crate) weight: u32,
     pub(crate) timeouts: Timeouts,
@@ -82,6 +84,7 @@ impl Target {
             header: HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("")),
             model: String::new(),
             price: None,
+            price_as_of: None,
             weight: 1,
             timeouts: provider.timeouts(None),
             gate: tools.gates.of(&id.into()),
@@ -210,6 +213,9 @@ impl Snapshot {
                 built.weight = own.and_then(|own| own.weight).unwrap_or(1);
                 built.timeouts = provider.timeouts(own.map(|own| &own.timeouts));
                 built.price = price_of(&prices, provider, target);
+                built.price_as_of = prices
+                    .as_of(&target.provider, provider.kind(), &target.model)
+                    .map(str::to_owned);
                 built.model = target.model.clone();
                 Some(Arc::new(built))
             };
@@ -313,6 +319,32 @@ impl Snapshot {
         ids
     }
 
+    /// The targets whose built-in price is older than the configuration wants, with the day on
+    /// which it was last known to be right.
+    pub(crate) fn stale_prices(&self, now: UnixMillis) -> BTreeMap<&str, &str> {
+        let most = self.loaded.config.cost_controls.max_price_age_days.get();
+        let targets = self.models.iter().flat_map(|model| &model.targets);
+        let stale = targets.filter_map(|target| {
+            let as_of = target.price_as_of.as_deref()?;
+            let age = price::days_since(as_of, now)?;
+            (age > most).then_some((&*target.id, as_of))
+        });
+        stale.collect()
+    }
+
+    /// Says so, after a configuration has come into force.
+    pub(crate) fn warn_of_stale_prices(&self, now: UnixMillis) {
+        let stale = self.stale_prices(now);
+        if let Some((target, as_of)) = stale.iter().min_by_key(|(_, as_of)| **as_of) {
+            tracing::warn!(
+                targets = stale.len(),
+                target,
+                as_of,
+                "built-in prices are old: compare them with your contract and set `prices`"
+            );
+        }
+    }
+
     /// The model of this name or alias.
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
@@ -321,7 +353,7 @@ impl Snapshot {
 
 /// What a target costs, if that is known.
 fn price_of(
-    prices: &seaworthy_core::price::PriceList,
+    prices: &price::PriceList,
     provider: &Provider,
     target: &seaworthy_config::Target,
 ) -> Option<Price> {

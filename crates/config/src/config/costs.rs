@@ -39,6 +39,8 @@ pub struct CostControls {
     /// What to do with a model that has no price: `deny` refuses it where a budget of money applies,
     /// `reserve_flat` charges `unknown_price_usd`, `allow_flagged` charges nothing and marks the call.
     pub unknown_price: UnknownPricePolicy,
+    /// Built-in prices that were last known to be right longer ago than this are reported as stale.
+    pub max_price_age_days: Count,
     /// How many calls of its dearest tool are reserved for a request that offers tools with a price.
     /// What an answer calls beyond that is charged all the same, and marked.
     pub reserved_tool_calls: Count,
@@ -64,6 +66,7 @@ impl Default for CostControls {
             ],
             last_answers: LastAnswers::Shorten,
             unknown_price: UnknownPricePolicy::Deny,
+            max_price_age_days: 180.into(),
             reserved_tool_calls: 4.into(),
             unknown_price_usd: None,
         }

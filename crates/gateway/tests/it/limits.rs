@@ -70,6 +70,45 @@ async fn anthropics_callers_read_limits_in_their_own_headers() {
     app.finish().await;
 }
 
+/// Gemini, Cohere and Bedrock have no words for limits: their callers get those of the IETF.
+#[tokio::test(start_paused = true)]
+async fn callers_of_apis_without_words_for_limits_read_those_of_the_ietf_draft() {
+    let app = TestApp::builder()
+        .sections("[rate_limits.per_user]\nrequests_per_minute = 2\n")
+        .start()
+        .await;
+    let contents = json!([{"role": "user", "parts": [{"text": "Ahoy"}]}]);
+    let messages = json!([{"role": "user", "content": "Ahoy"}]);
+    let turns = json!([{"role": "user", "content": [{"text": "Ahoy"}]}]);
+    for (path, body) in [
+        (
+            "/v1beta/models/echo:generateContent",
+            json!({"contents": contents}),
+        ),
+        ("/v2/chat", json!({"model": "echo", "messages": messages})),
+        ("/model/echo/converse", json!({"messages": turns})),
+    ] {
+        for (status, left) in [(200, "r=1"), (200, "r=0"), (429, "r=0")] {
+            let answer = app.post(path, body.to_string()).send().await;
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+            let standing = answer.header("ratelimit");
+            assert!(standing.contains(left), "{path}: {standing}");
+            assert!(
+                answer.header("ratelimit-policy").contains("q=2;w=60"),
+                "{path}"
+            );
+            let mut names = answer.headers.keys().map(http::HeaderName::as_str);
+            assert!(!names.any(|name| name.contains("-ratelimit-")), "{path}");
+            assert_eq!(
+                answer.header("retry-after"),
+                if status == 429 { "30" } else { "" }
+            );
+        }
+        app.clock.advance(Duration::from_secs(60));
+    }
+    app.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_budget_refuses_before_the_call_leaves_and_tells_clients_to_stop() {
     let app = TestApp::builder()

@@ -10,6 +10,7 @@ use crate::support::wire::{json_response, path, reply, request};
 mod pieces;
 mod reports;
 mod routes;
+mod rules;
 mod scopes;
 mod sizes;
 

@@ -24,7 +24,7 @@ fn a_backup_of_a_serving_gateway_holds_what_was_settled_and_what_was_open() {
     ship.write("provider.key", "sk-upstream");
     ship.configure(Some(&provider), "");
     let key = ship.create_key("app", "user");
-    let mut server = ship.serve_config();
+    let server = ship.serve_config();
     for _ in 0..5 {
         assert_eq!(server.ask(&key, "gpt", false).status(), 200);
     }

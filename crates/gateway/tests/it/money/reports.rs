@@ -97,3 +97,24 @@ async fn the_projection_shows_the_day_the_month_and_each_user() {
     assert_eq!(body["users"][0]["unusual"], false);
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn built_in_prices_that_are_old_are_told_until_they_are_set() {
+    let models = "[models.known]\ntargets = [\"openai/gpt-5.4\", \"openai/gpt-5.2\"]\n\
+                  [prices.\"openai/gpt-5.2\"]\ninput = 1\noutput = 2\n\
+                  [cost_controls]\nmax_price_age_days = 180\n";
+    let app = TestApp::builder().sections(models).start().await;
+    let stale = |status: &Value| status["limits"]["stale_prices"].clone();
+    let status = told(&app, "/admin/v1/status").await;
+    let expected = json!({"openai/gpt-5.4": "2026-05-01"});
+    assert_eq!(
+        stale(&status),
+        expected,
+        "what is set or has no price is not old"
+    );
+    assert!(app.metrics().await.contains("seaworthy_stale_prices 1\n"));
+    app.reload("max_price_age_days = 180", "max_price_age_days = 400")
+        .unwrap();
+    assert_eq!(stale(&told(&app, "/admin/v1/status").await), json!({}));
+    app.finish().await;
+}

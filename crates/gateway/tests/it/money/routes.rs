@@ -1,9 +1,9 @@
-//! R-B5: no route leads past a used-up budget.
+//! R-B1c, R-B3, R-B5: nothing leads past a used-up budget, no route, no role and no ledger that fails.
 
 use http::Method;
 use serde_json::json;
 
-use super::{CHAT, chat, used};
+use super::{CHAT, chat, refused, used};
 use crate::support::app::TestApp;
 use crate::support::wire::request;
 
@@ -45,5 +45,43 @@ async fn every_model_route_refuses_once_the_budget_is_empty() {
         assert_eq!(answer.status, 429, "{path}: {}", answer.text());
         assert_eq!(answer.header("x-should-retry"), "false", "{path}");
     }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_holds_while_nothing_can_be_written_to_the_ledger() {
+    let sections = "[cost_config]\ndaily_token_limit = 1000\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    app.ledger.outage.set(true);
+    for _ in 0..2 {
+        let spent = chat(&app, &[], &json!({"max_tokens": 400}), &used(100, 400)).await;
+        assert_eq!(spent.status, 200, "{}", spent.text());
+    }
+    let answer = refused(&app, &[], &json!({"max_tokens": 400})).await;
+    assert_eq!(answer.json()["error"]["code"], "budget_exceeded");
+    assert!(
+        app.ledger.settlements.lock().is_empty(),
+        "nothing is written yet"
+    );
+    app.ledger.outage.set(false);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(app.settlements().await.len(), 2);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrator_is_under_the_same_budget() {
+    let sections = "[cost_config]\ndaily_token_limit = 1000\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    let spent = chat(&app, &[], &json!({"max_tokens": 100}), &used(900, 100)).await;
+    assert_eq!(spent.status, 200, "{}", spent.text());
+    let call = app
+        .call(Method::POST, "/v1/chat/completions")
+        .key(&app.admin_key);
+    let answer = call
+        .body(request(CHAT, false, &json!({"max_tokens": 5})))
+        .send()
+        .await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
     app.finish().await;
 }

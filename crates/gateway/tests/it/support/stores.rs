@@ -142,6 +142,8 @@ impl Ledger for Recorder {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Logbook {
     pub(crate) outage: Outage,
+    /// The intents, in order.
+    pub(crate) intents: Arc<Mutex<Vec<Intent>>>,
     /// Calls that were recorded.
     pub(crate) recorded: Arc<AtomicUsize>,
     /// Calls that were recorded and not forgotten.
@@ -151,8 +153,9 @@ pub(crate) struct Logbook {
 }
 
 impl Journal for Logbook {
-    fn record(&self, _lane: usize, _intent: &Intent) -> std::io::Result<Box<dyn JournalEntry>> {
+    fn record(&self, _lane: usize, intent: &Intent) -> std::io::Result<Box<dyn JournalEntry>> {
         self.outage.check().map_err(std::io::Error::other)?;
+        self.intents.lock().push(intent.clone());
         self.recorded.fetch_add(1, Ordering::SeqCst);
         self.open.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(self.clone()))
