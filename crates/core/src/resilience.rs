@@ -5,6 +5,7 @@ pub mod advice;
 pub mod breaker;
 pub mod gradient;
 pub mod line;
+pub mod openings;
 pub mod retry;
 pub mod routing;
 

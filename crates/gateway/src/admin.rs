@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::health::Lifecycle;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
+use crate::resilience::hearsay::Sharing;
 use crate::snapshot::Snapshot;
 
 /// How the process is doing and which configuration is in force.
@@ -57,6 +58,7 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
         },
         "requests_in_flight": gateway.running_calls(),
         "targets": targets(snapshot),
+        "circuit_breakers": gateway.gates.news.sharing().as_str(),
         "ledger": {
             "outstanding": gateway.ledger.outstanding(),
             "unwritten": gateway.ledger.unwritten(),
@@ -66,7 +68,7 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
 }
 
 /// How each target stands.
-fn targets(snapshot: &Snapshot) -> Value {
+pub(crate) fn targets(snapshot: &Snapshot) -> Value {
     let targets = snapshot.standings().map(|(target, standing)| {
         let of_target = json!({
             "circuit_breaker": standing.state.as_str(),
@@ -125,6 +127,8 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     gateway.metrics.cache_entries.set(gauge(remembered.entries));
     gateway.metrics.cache_bytes.set(gauge(remembered.bytes));
+    let is_shared = gateway.gates.news.sharing() == Sharing::Shared;
+    gateway.metrics.breakers_shared.set(i64::from(is_shared));
     let snapshot = gateway.snapshot();
     let stale = snapshot.stale_prices(gateway.clock.now()).len();
     let stale = i64::try_from(stale).unwrap_or(i64::MAX);

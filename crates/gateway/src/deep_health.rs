@@ -250,6 +250,8 @@ pub(crate) fn report(gateway: &Gateway, snapshot: &Snapshot) -> (u16, serde_json
         "checks": checks,
         "dependencies": dependencies,
         "providers": providers(gateway, now),
+        "targets": crate::admin::targets(snapshot),
+        "circuit_breakers": gateway.gates.news.sharing().as_str(),
         "degradation": tier,
         "duration_ms": elapsed.as_secs_f64() * 1000.0,
         "response_time_target_ms": target.map(health::millis),

@@ -11,6 +11,7 @@ use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::Counters;
 use seaworthy_core::ledger::Settlement;
+use seaworthy_core::resilience::openings::Openings;
 use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
@@ -45,6 +46,8 @@ pub struct Dependencies {
     pub counters: Arc<dyn Counters>,
     /// Remembered answers.
     pub answers: Arc<dyn AnswerStore>,
+    /// Where replicas tell each other of targets that fail; `None` where there is only one.
+    pub openings: Option<Arc<dyn Openings>>,
     /// Where calls are recorded before they leave.
     pub journal: Arc<dyn Journal>,
     /// Values of secrets.
@@ -74,6 +77,7 @@ pub struct Gateway {
     pub(crate) ledger: LedgerQueue,
     pub(crate) counters: Arc<dyn Counters>,
     pub(crate) answers: Arc<dyn AnswerStore>,
+    pub(crate) openings: Option<Arc<dyn Openings>>,
     /// Answers that several callers read while they are made.
     pub(crate) flights: Arc<Flights>,
     pub(crate) held_keys: Arc<HeldKeys>,
@@ -139,6 +143,7 @@ impl Gateway {
             stores,
             counters,
             answers,
+            openings,
             journal,
             secrets,
             metrics,
@@ -173,6 +178,7 @@ impl Gateway {
             intents: Arc::default(),
             counters,
             answers,
+            openings,
             flights: Arc::default(),
             held_keys: Arc::default(),
             deployment,
@@ -300,6 +306,7 @@ impl Gateway {
             ledger,
             keep_house(self),
             crate::shared_state::keep(self),
+            crate::resilience::hearsay::share(self),
             self.fetch_issuers(),
             self.survey.run(self),
             self.degradation.run(self),

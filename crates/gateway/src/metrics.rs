@@ -6,13 +6,13 @@ mod attempts;
 mod call;
 mod health;
 mod keys;
+mod labels;
 mod runs;
 mod stores;
 mod tls;
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -21,8 +21,14 @@ use prometheus_client::registry::{Registry, Unit};
 use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
 
+use self::attempts::OpeningLabels;
 pub(crate) use self::call::CallMetrics;
 use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels};
+use self::labels::{
+    CacheLabels, DependencyLabels, ErrorLabels, GuardLabels, LatencyLabels, LimitLabels,
+    ModelTargetLabels, ProviderStatusLabels, ReloadLabels, RequestLabels, ShedLabels, TargetLabels,
+    TierLabels, TokenLabels,
+};
 use self::runs::RunLabels;
 use self::stores::CallLabels;
 pub use self::stores::StoreMetrics;
@@ -38,90 +44,6 @@ const SECONDS: [f64; 20] = [
 
 fn seconds() -> Histogram {
     Histogram::new(SECONDS)
-}
-
-/// The labels of a finished request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    action: &'static str,
-    model: String,
-    status: u16,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    action: &'static str,
-    code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LatencyLabels {
-    action: &'static str,
-    model: String,
-    stream: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    model: String,
-    target: String,
-    r#type: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TargetLabels {
-    target: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelTargetLabels {
-    model: String,
-    target: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ProviderStatusLabels {
-    target: String,
-    status: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LimitLabels {
-    limit: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct GuardLabels {
-    guard: &'static str,
-    place: &'static str,
-    action: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CacheLabels {
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TierLabels {
-    tier: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DependencyLabels {
-    dependency: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReloadLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ShedLabels {
-    reason: &'static str,
-    priority: &'static str,
 }
 
 /// The metrics of the data plane.
@@ -165,6 +87,9 @@ pub struct Metrics {
     sandbox_runs: Family<RunLabels, Counter>,
     sandbox_cpu: Counter<f64, AtomicU64>,
     breaker_state: Family<TargetLabels, Gauge>,
+    breaker_openings: Family<OpeningLabels, Counter>,
+    /// Whether replicas hear of each other's circuit breakers.
+    pub breakers_shared: Gauge,
     concurrency_limit: Family<TargetLabels, Gauge>,
     queue_depth: Family<TargetLabels, Gauge>,
     tier: Family<TierLabels, Gauge>,
@@ -310,6 +235,14 @@ impl Metrics {
             breaker_state: gauges!(
                 "circuit_breaker_state",
                 "0 while a target is asked, 1 while it is tried, 2 while it is left alone"
+            ),
+            breaker_openings: family!(
+                "circuit_breaker_openings",
+                "Openings of circuit breakers, by who found the target failing"
+            ),
+            breakers_shared: single!(
+                "circuit_breakers_shared",
+                "1 while replicas hear of each other's circuit breakers"
             ),
             concurrency_limit: gauges!(
                 "concurrency_limit",

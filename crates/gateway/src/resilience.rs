@@ -10,6 +10,7 @@ use seaworthy_core::resilience::routing::Strategy;
 use seaworthy_core::resilience::{breaker, gradient, retry};
 
 pub(crate) mod gate;
+pub(crate) mod hearsay;
 
 /// The section `resilience`, compiled.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{SharedClock, SystemClock};
 use seaworthy_core::counters::Counters;
 use seaworthy_core::counters::memory::MemoryCounters;
+use seaworthy_core::resilience::openings::Openings;
 use seaworthy_core::store::memory::NoJournal;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_core::trace::RequestId;
@@ -134,11 +135,13 @@ pub(crate) fn build_gateway(
     let log = RequestLog::new(sink, request_style(&loaded));
     let link = shared_link(&loaded)?;
     let answers = answers(&loaded, link.as_ref());
+    let openings = openings(&loaded, link.as_ref());
     let deps = Dependencies {
         clock: clock(),
         stores,
         counters: counters(&loaded, &metrics, link),
         answers,
+        openings,
         journal,
         secrets,
         metrics,
@@ -204,6 +207,13 @@ fn answers(loaded: &Loaded, link: Option<&Arc<redis::Link>>) -> Arc<dyn AnswerSt
         }
         _ => Arc::new(MemoryAnswers::new(max_bytes)),
     }
+}
+
+/// Where replicas tell each other of targets that fail.
+fn openings(loaded: &Loaded, link: Option<&Arc<redis::Link>>) -> Option<Arc<dyn Openings>> {
+    let deployment = loaded.config.shared_state.deployment.as_str();
+    let openings = redis::RedisOpenings::new(Arc::clone(link?), deployment);
+    Some(Arc::new(openings))
 }
 
 /// The limits and budgets in use, in this process or where replicas share them.

@@ -93,6 +93,10 @@ pub struct Breaker {
     window: Window,
     /// How often it opened since it was last closed.
     openings: u32,
+    /// Whether it opened because of what another replica has found.
+    is_hearsay: bool,
+    /// Until when it does not listen to other replicas: it has found the target well.
+    deaf_until: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +124,8 @@ impl Default for Breaker {
             consecutive_failures: 0,
             window: Window::default(),
             openings: 0,
+            is_hearsay: false,
+            deaf_until: 0,
         }
     }
 }
@@ -201,14 +207,19 @@ impl Breaker {
         }
     }
 
-    /// Opens it, because another replica has found the target failing.
-    pub fn open_for(&mut self, duration_ms: u64, now: u64) {
-        if self.phase == Phase::Closed {
-            self.openings = self.openings.max(1);
+    /// Opens it, because another replica has found the target failing, and says whether it has. A
+    /// breaker that has found the target well after such a word takes none for a while, so that one
+    /// replica that reaches nobody cannot keep all others from a target.
+    pub fn open_for(&mut self, settings: &Settings, duration_ms: u64, now: u64) -> bool {
+        let is_taken = settings.enabled && self.phase == Phase::Closed && now >= self.deaf_until;
+        if is_taken {
+            self.openings = 1;
             self.begin(Phase::Open {
-                until: now.saturating_add(duration_ms),
+                until: now.saturating_add(duration_ms.min(settings.max_open_ms)),
             });
+            self.is_hearsay = true;
         }
+        is_taken
     }
 
     /// How long a limit of the provider still lasts; `None` when there is none, or when somebody finds
@@ -256,7 +267,11 @@ impl Breaker {
                 *passed += 1;
                 if *passed >= *needed {
                     self.openings = 0;
+                    if self.is_hearsay {
+                        self.deaf_until = now.saturating_add(settings.max_open_ms);
+                    }
                     self.begin(Phase::Closed);
+                    self.is_hearsay = false;
                 }
             }
             Ended::Failed if settings.enabled => self.open(settings, now),
@@ -271,6 +286,9 @@ impl Breaker {
             return;
         }
         let failed = ended == Ended::Failed;
+        if failed {
+            self.deaf_until = 0;
+        }
         self.consecutive_failures = match failed {
             true => self.consecutive_failures.saturating_add(1),
             false => 0,
@@ -294,6 +312,7 @@ impl Breaker {
         let doubled = 2_u64.saturating_pow(self.openings.min(20));
         let length = settings.open_ms.saturating_mul(doubled);
         self.openings = self.openings.saturating_add(1);
+        self.is_hearsay = false;
         self.begin(Phase::Open {
             until: now.saturating_add(length.min(settings.max_open_ms.max(settings.open_ms))),
         });

@@ -1,9 +1,16 @@
 //! Counting of calls that are tried again, held back or sent away.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use seaworthy_core::resilience::line::Priority;
 
 use super::{Metrics, ShedLabels, TargetLabels};
 use crate::resilience::gate::{self, Standing};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OpeningLabels {
+    target: String,
+    found: &'static str,
+}
 
 impl Metrics {
     /// Counts a call that is sent to the same target again.
@@ -30,6 +37,13 @@ impl Metrics {
         self.shed
             .get_or_create(&ShedLabels { reason, priority })
             .inc();
+    }
+
+    /// Counts a circuit breaker that has opened; `found` says where its target was found failing.
+    pub(crate) fn count_opening(&self, target: &str, found: &'static str) {
+        let target = target.to_owned();
+        let labels = OpeningLabels { target, found };
+        self.breaker_openings.get_or_create(&labels).inc();
     }
 
     /// Shows how a target's gate stands.

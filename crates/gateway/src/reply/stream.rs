@@ -170,6 +170,7 @@ impl StreamRelay {
                         }
                         Passing::Translated(_) => self.translated_events(data, exchange),
                     };
+                    self.note_token();
                     if !events.is_empty() {
                         return Poll::Ready(Some(events));
                     }
@@ -177,6 +178,13 @@ impl StreamRelay {
                 Some(Err(error)) => return Poll::Ready(self.end(exchange, Some(&error))),
                 None => return Poll::Ready(self.end(exchange, None)),
             }
+        }
+    }
+
+    /// From the first token on, only the pauses between pieces count.
+    fn note_token(&mut self) {
+        if let Some(upstream) = self.upstream.as_mut().filter(|_| self.meter.content_seen()) {
+            upstream.note_token();
         }
     }
 

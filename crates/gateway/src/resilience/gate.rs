@@ -1,7 +1,10 @@
 //! The gate of a target: its breaker, its limit of calls before their first token, and the line of
 //! those who wait for either. Gates belong to the process, so that a reload forgets nothing.
 
+mod standing;
+
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +12,21 @@ use parking_lot::Mutex;
 use seaworthy_core::resilience::breaker::{Breaker, Ended, Entry, Pass, State};
 use seaworthy_core::resilience::gradient::Gradient;
 use seaworthy_core::resilience::line::{Joined, Line, Place, Priority};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::hearsay::News;
 use super::{Resilience, millis};
+
+pub(crate) use standing::{Standing, number};
 
 /// Every target's gate.
 #[derive(Debug)]
 pub(crate) struct Gates {
     started: Instant,
     gates: Mutex<HashMap<Arc<str>, Arc<Gate>>>,
+    /// What is told other replicas.
+    pub(crate) news: Arc<News>,
 }
 
 impl Default for Gates {
@@ -26,6 +34,7 @@ impl Default for Gates {
         Self {
             started: Instant::now(),
             gates: Mutex::default(),
+            news: Arc::default(),
         }
     }
 }
@@ -38,10 +47,17 @@ impl Gates {
             Arc::new(Gate {
                 target: Arc::clone(target),
                 started: self.started,
+                news: Arc::clone(&self.news),
+                paused: Notify::new(),
                 inner: Mutex::default(),
             })
         });
         Arc::clone(gate)
+    }
+
+    /// The gate of a target that is known here.
+    pub(crate) fn known(&self, target: &str) -> Option<Arc<Gate>> {
+        self.gates.lock().get(target).cloned()
     }
 }
 
@@ -51,6 +67,9 @@ pub(crate) struct Gate {
     target: Arc<str>,
     /// What milliseconds are counted from.
     started: Instant,
+    news: Arc<News>,
+    /// Tells those who wait that a pause has begun, whose end they do not know.
+    paused: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -108,17 +127,6 @@ pub(crate) enum Waited {
     TimedOut,
 }
 
-/// What operators see of a gate.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
-    pub(crate) state: State,
-    pub(crate) is_paused: bool,
-    pub(crate) limit: u32,
-    pub(crate) in_flight: u32,
-    pub(crate) waiting: usize,
-    pub(crate) latency_ms: Option<f64>,
-}
-
 /// The right to send one call to a target. Dropped without an end, nothing is known of the call.
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -131,8 +139,6 @@ pub(crate) struct Permit {
     is_overload: bool,
 }
 
-/// A latency that is so old counts half.
-const LATENCY_HALF_LIFE_MS: f64 = 60_000.0;
 /// How much one call moves it.
 const LATENCY_WEIGHT: f64 = 0.2;
 /// A call that its caller gave up counts as failed if it had waited so many times as long as usual…
@@ -179,6 +185,8 @@ impl Gate {
         let _in_line = InLine { gate: self, place };
         let joined_at = Instant::now();
         loop {
+            let mut paused = pin!(self.paused.notified());
+            paused.as_mut().enable();
             self.call_next(settings);
             let (wake_at, may_wait) = (self.wake_at(), self.may_wait());
             let mut look_again = wake_at.map_or(until, |at| at.min(until));
@@ -196,6 +204,7 @@ impl Gate {
                         Ok(Called::SentAway) | Err(_) => Waited::Shed,
                     };
                 }
+                () = paused.as_mut() => {}
                 () = tokio::time::sleep_until(look_again) => {
                     if Instant::now() >= until {
                         return Waited::TimedOut;
@@ -279,38 +288,40 @@ impl Gate {
     /// An answer that had begun broke off.
     pub(crate) fn note_broken(&self, settings: &Resilience) {
         let now = self.now();
-        self.inner.lock().breaker.fail(&settings.breaker, now);
+        let mut inner = self.inner.lock();
+        let before = inner.breaker.state(now);
+        inner.breaker.fail(&settings.breaker, now);
+        self.tell(&inner.breaker, before, now);
     }
 
-    /// Whether nobody passes because it keeps failing.
-    pub(crate) fn is_shut(&self) -> bool {
+    /// Another replica has found the target failing, which holds for so long. Says whether the
+    /// breaker has opened by that.
+    pub(crate) fn hear(self: &Arc<Self>, settings: &Arc<Resilience>, left_ms: u64) -> bool {
         let now = self.now();
-        let inner = self.inner.lock();
-        inner.breaker.state(now) == State::Open && !inner.breaker.is_paused()
-    }
-
-    /// How it stands.
-    pub(crate) fn standing(&self, settings: &Resilience) -> Standing {
-        let now = self.now();
-        let inner = self.inner.lock();
-        Standing {
-            state: inner.breaker.state(now),
-            is_paused: inner.breaker.is_paused(),
-            limit: inner.gradient.limit(&settings.concurrency),
-            in_flight: inner.in_flight,
-            waiting: inner.line.len(),
-            latency_ms: inner.latency.map(|latency| latency.ms),
+        let mut inner = self.inner.lock();
+        let has_opened = inner.breaker.open_for(&settings.breaker, left_ms, now);
+        drop(inner);
+        if has_opened {
+            self.call_next(settings);
         }
+        has_opened
     }
 
-    /// How long first tokens took of late, in ms; what is old counts less, so that a target that was
-    /// slow once is tried again.
-    pub(crate) fn latency_ms(&self) -> Option<f64> {
-        let now = self.now();
-        let latency = self.inner.lock().latency?;
-        #[expect(clippy::cast_precision_loss, reason = "an age in ms")]
-        let age = now.saturating_sub(latency.at) as f64;
-        Some(latency.ms * 0.5_f64.powf(age / LATENCY_HALF_LIFE_MS))
+    /// Changes of a breaker are for the log and for other replicas; pauses are a matter of course.
+    fn tell(&self, breaker: &Breaker, before: State, now: u64) {
+        let target = &self.target;
+        match (before, breaker.state(now)) {
+            (State::Closed | State::HalfOpen, State::Open) => {
+                if let Some(left_ms) = breaker.open_for_ms(now) {
+                    tracing::warn!(target_name = &**target, "a circuit breaker has opened");
+                    self.news.found(target, left_ms);
+                }
+            }
+            (State::HalfOpen, State::Closed) => {
+                tracing::info!(target_name = &**target, "a circuit breaker has closed");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -419,7 +430,7 @@ impl Permit {
         let before = inner.breaker.state(now);
         let breaker = &mut inner.breaker;
         breaker.leave(&self.settings.breaker, self.pass, ended, millis(took), now);
-        tell(&self.gate.target, before, inner.breaker.state(now), ended);
+        self.gate.tell(&inner.breaker, before, now);
     }
 }
 
@@ -430,29 +441,18 @@ fn patience(latency: Option<Latency>) -> f64 {
     }
 }
 
-/// Changes of a breaker are for the log; pauses are a matter of course.
-fn tell(target: &str, before: State, after: State, ended: Ended) {
-    match (before, after) {
-        (State::Closed | State::HalfOpen, State::Open) if !matches!(ended, Ended::Limited(_)) => {
-            tracing::warn!(target_name = target, "a circuit breaker has opened");
-        }
-        (State::HalfOpen, State::Closed) => {
-            tracing::info!(target_name = target, "a circuit breaker has closed");
-        }
-        _ => {}
-    }
-}
-
 impl Drop for Permit {
     fn drop(&mut self) {
         let now = self.gate.now();
         let mut inner = self.gate.inner.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
         self.leave(&mut inner, now);
-        let is_waited_for = !inner.line.is_empty();
+        let (is_waited_for, is_paused) = (!inner.line.is_empty(), inner.breaker.is_paused());
         drop(inner);
-        if is_waited_for {
-            self.gate.call_next(&self.settings);
+        match (is_waited_for, is_paused) {
+            (true, true) => self.gate.paused.notify_waiters(),
+            (true, false) => self.gate.call_next(&self.settings),
+            (false, _) => {}
         }
     }
 }
@@ -471,15 +471,6 @@ impl Drop for InLine<'_> {
         inner.note_line(now);
         drop(inner);
         drop(left);
-    }
-}
-
-/// The number of a state in metrics.
-pub(crate) fn number(state: State) -> i64 {
-    match state {
-        State::Closed => 0,
-        State::HalfOpen => 1,
-        State::Open => 2,
     }
 }
 

@@ -310,6 +310,8 @@ fn unexpected(exchange: &Exchange, status: StatusCode, headers: &HeaderMap) -> R
 /// Reads an answer whole, within `server.max_response_size`.
 async fn collect(exchange: &Exchange, mut body: UpstreamBody) -> Result<Vec<Bytes>, Refusal> {
     let limit = exchange.snapshot.max_response_bytes;
+    // Streams alone have a first token.
+    body.note_token();
     let (mut frames, mut size) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broke_off(provider_name(exchange), &error))?;

@@ -7,7 +7,7 @@ use seaworthy_core::ledger::Outcome;
 use crate::support::app::TestApp;
 use crate::support::client::code_of;
 use crate::support::upstream::{DialFault, Step};
-use crate::support::wire::{DIALECTS, ask, chunk, events, ok, path, stream_head};
+use crate::support::wire::{DIALECTS, ask, chunk, events, last_chunk, ok, path, stream_head};
 
 const LIMITS: &str =
     "connect = \"2s\", first_byte = \"10s\", between_chunks = \"20s\", total = \"60s\"";
@@ -128,11 +128,55 @@ async fn pauses_below_the_limit_are_no_error() {
         for event in &events {
             script.extend([Step::Pause(Duration::from_secs(5)), chunk(event)]);
         }
-        script.push(crate::support::wire::last_chunk());
+        script.push(last_chunk());
         app.upstream.will(script);
         let answer = app.post(path(dialect), ask(dialect, true)).send().await;
         assert!(answer.text().ends_with(events.last().unwrap()));
         assert_eq!(app.only_settlement().await.outcome, Outcome::Success);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_to_the_first_token_ends_with_it_and_whole_answers_have_none() {
+    let limits = "first_token = \"5s\", between_chunks = \"20s\"";
+    for dialect in DIALECTS {
+        let app = TestApp::builder().timeouts(limits).start().await;
+        let events = events(dialect, false);
+        let pause = || Step::Pause(Duration::from_secs(9));
+        // Its first token comes at once, the rest much later.
+        let (begun, rest) = (events[..4].concat(), events[4..].concat());
+        app.upstream.will([
+            stream_head(),
+            chunk(&begun),
+            pause(),
+            chunk(&rest),
+            last_chunk(),
+        ]);
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        assert_eq!(answer.status, 200);
+        let error = answer.text().contains("timeout");
+        assert!(answer.whole && !error, "{}", answer.text());
+        // Only the head comes in time.
+        let whole = ok(dialect);
+        let half = whole.len() - 5;
+        app.upstream.will([
+            Step::Send(whole.slice(..half)),
+            pause(),
+            Step::Send(whole.slice(half..)),
+        ]);
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+        assert_eq!(answer.status, 200);
+        // No token at all.
+        app.upstream
+            .will([stream_head(), chunk(&events[0]), Step::Silence]);
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        assert_about(answer.took, 5);
+        assert!(
+            answer.text().contains("first token timeout"),
+            "{}",
+            answer.text()
+        );
         app.finish().await;
     }
 }

@@ -6,9 +6,11 @@
 )]
 
 mod backup;
+mod breakers;
 mod configuration;
 mod dev_mode;
 mod drills;
+mod fault_matrix;
 mod fleet;
 mod keys;
 mod kills;
@@ -16,6 +18,7 @@ mod outages;
 mod reconciling;
 mod reload;
 mod replicas;
+mod rolling;
 mod sandbox;
 mod shutdown;
 mod spend;

@@ -12,6 +12,7 @@ mod backends;
 mod counters;
 mod fixtures;
 mod model;
+mod openings;
 mod postgres;
 mod pressure;
 mod sqlite;

@@ -162,6 +162,32 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn another_replicas_word_opens_it_once_and_is_doubted_when_the_target_is_well() {
+    let mut breaker = Breaker::default();
+    assert!(breaker.open_for(&SETTINGS, 500, 0));
+    assert_eq!(breaker.state(499), State::Open);
+    assert_eq!(breaker.open_for_ms(100), Some(400));
+    assert!(!breaker.open_for(&SETTINGS, 900, 100), "it is open already");
+    for _ in 0..SETTINGS.probes {
+        assert!(call(&mut breaker, Ended::Succeeded, 1, 500));
+    }
+    assert_eq!(breaker.state(500), State::Closed);
+    // It knows better now, until it sees a failure itself or time has passed.
+    assert!(!breaker.open_for(&SETTINGS, 500, 501));
+    assert!(call(&mut breaker, Ended::Failed, 1, 502));
+    assert!(breaker.open_for(&SETTINGS, 500, 503));
+    let disabled = Settings {
+        enabled: false,
+        ..SETTINGS
+    };
+    assert!(!Breaker::default().open_for(&disabled, 500, 0));
+    // Nobody's word counts for longer than an own finding could.
+    let mut breaker = Breaker::default();
+    assert!(breaker.open_for(&SETTINGS, u64::MAX, 0));
+    assert_eq!(breaker.state(SETTINGS.max_open_ms), State::HalfOpen);
+}
+
 proptest! {
     /// Whatever happens: while it is open nobody passes, while it is half open one at a time does,
     /// and once the target is well again and time passes it closes.

@@ -125,3 +125,31 @@ async fn a_burst_waits_and_is_served_in_full() {
     };
     LocalSet::new().run_until(work).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_end_of_a_limit_hears_of_the_next_one() {
+    let (gate, settings) = gate();
+    let second = Duration::from_secs(1);
+    gate.enter(&settings, Priority::Normal)
+        .unwrap()
+        .limited(second);
+    let began = Instant::now();
+    let turn = async || {
+        let until = began + settings.queue.max_wait;
+        match gate.wait(&settings, Priority::Normal, until).await {
+            Waited::Turn(permit) => permit,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = async {
+        let permit = turn().await;
+        tokio::time::sleep(second / 10).await;
+        permit.limited(second);
+    };
+    let then = async {
+        turn().await.succeeded();
+        began.elapsed()
+    };
+    let ((), took) = tokio::join!(first, then);
+    assert!(took < second * 5 / 2, "{took:?}");
+}

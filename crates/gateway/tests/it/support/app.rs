@@ -173,6 +173,7 @@ impl Builder {
             stores: stores.clone(),
             counters: Arc::new(MemoryCounters::default()),
             answers: Arc::new(MemoryAnswers::new(1 << 20)),
+            openings: None,
             journal: Arc::new(journal.clone()),
             secrets: Arc::new(LocalSecrets(secret)),
             metrics: Metrics::new(),

@@ -115,6 +115,14 @@ impl Answer {
         whole.is_ok().then_some(text)
     }
 
+    /// The rest of the body, whatever it holds.
+    pub(crate) fn lossy(mut self) -> String {
+        let mut bytes = Vec::new();
+        // A connection that breaks shows in what is missing.
+        let _ended = self.reader.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     pub(crate) fn json(self) -> Value {
         let text = self.text();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
