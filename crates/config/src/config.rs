@@ -37,7 +37,7 @@ pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, Out
 pub use self::health::{
     DependencyCheck, DependencyChecks, HealthCheck, HealthEndpoint, HealthEndpoints, Probe,
 };
-pub use self::kept::{ResponseStore, Responses};
+pub use self::kept::{Batches, Files, ResponseStore, Responses};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
@@ -100,6 +100,10 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// Answers of the Responses API that callers can fetch and continue.
     pub responses: Responses,
+    /// Files that callers send for batches, and the files that batches make.
+    pub files: Files,
+    /// Requests that are sent in a file and carried out as there is room.
+    pub batches: Batches,
     /// What guards do, beyond `input_validation` and `output_handling`.
     pub guards: Guards,
     /// Code that callers may run, in a process that can do nothing but compute. Off unless enabled.

@@ -42,6 +42,7 @@ pub use config::{
     HealthEndpoint, HealthEndpoints, Probe, Tier,
 };
 pub use config::{ApiKeyPractices, Jwt, JwtAlgorithm, JwtIssuer, KeyRotation, KeyScope};
+pub use config::{Batches, Files, ResponseStore, Responses};
 pub use config::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use config::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
@@ -49,7 +50,6 @@ pub use config::{
 };
 pub use config::{ClientAuth, HttpAction, HttpRedirect, Tls, TlsVersion};
 pub use config::{KeyStorage, User};
-pub use config::{ResponseStore, Responses};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};

@@ -91,6 +91,8 @@ pub(crate) struct Exchange {
     pub(crate) cache: Option<&'static str>,
     /// The place under the limits of a request that makes no call of its own.
     pub(crate) counted: Option<Counted>,
+    /// Whether it is a request of a batch.
+    pub(crate) is_of_batch: bool,
     /// Whether another exchange has taken its place, which is going to be settled instead.
     is_handed_over: bool,
 }
@@ -146,6 +148,7 @@ impl Exchange {
             call: None,
             cache: None,
             counted: None,
+            is_of_batch: false,
             is_handed_over: false,
             gateway,
         }

@@ -18,6 +18,7 @@ use seaworthy_edge::client::Dial;
 use seaworthy_sandbox::Launcher;
 use tokio::sync::Notify;
 
+use crate::batches::work::Batches;
 use crate::deep_health::DeepHealth;
 use crate::degradation::Degradation;
 use crate::flight::Flights;
@@ -89,6 +90,8 @@ pub struct Gateway {
     pub(crate) intents: Arc<IntentSharer>,
     pub(crate) known_inputs: Arc<KnownInputs>,
     pub(crate) spend: Arc<Spend>,
+    /// The batches that are worked on.
+    pub(crate) batches: Batches,
     /// The responses that are made in the background.
     pub(crate) responses: Arc<Background>,
     /// The metrics of the data plane.
@@ -154,6 +157,7 @@ impl Gateway {
             version,
         } = deps;
         let now = clock.now();
+        let batches = Batches::new(loaded.config.batches.concurrency.get());
         let deployment = loaded.config.shared_state.deployment.as_str().to_owned();
         let gates = Gates::default();
         let tools = Tools {
@@ -186,6 +190,7 @@ impl Gateway {
             journal,
             known_inputs: Arc::default(),
             spend: Arc::default(),
+            batches,
             responses: Arc::default(),
             health: Health::default(),
             degradation: Degradation::new(now),
@@ -312,6 +317,7 @@ impl Gateway {
             self.degradation.run(self),
             self.deep_health.run(self),
             self.responses.run(self),
+            self.batches.run(self),
             crate::objects::keep_house(self)
         );
     }

@@ -7,12 +7,14 @@
 
 mod admin;
 mod auth_token;
+mod batches;
 mod budgets;
 mod deep_health;
 mod degradation;
 mod echo;
 mod exchange;
 mod features;
+mod files;
 mod flight;
 mod gateway;
 mod guards;
@@ -28,6 +30,7 @@ mod limits;
 mod metrics;
 mod models;
 mod objects;
+mod once;
 mod open_call;
 mod pieces;
 mod pipeline;

@@ -3,6 +3,7 @@
 //! Labels are bounded: configured names, statuses and codes, never what a caller sent.
 
 mod attempts;
+mod batches;
 mod call;
 mod health;
 mod keys;
@@ -22,6 +23,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
 
 use self::attempts::OpeningLabels;
+use self::batches::BatchRequestLabels;
 pub(crate) use self::call::CallMetrics;
 use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels};
 use self::labels::{
@@ -61,6 +63,7 @@ pub struct Metrics {
     cost_usd: Family<ModelTargetLabels, Counter<f64, AtomicU64>>,
     reloads: Family<ReloadLabels, Counter>,
     auth_failures: Family<AuthFailureLabels, Counter>,
+    batch_requests: Family<BatchRequestLabels, Counter>,
     key_ages: Family<KeyLabels, Gauge>,
     broken_practices: Family<PracticeLabels, Gauge>,
     /// The age of the oldest live key.
@@ -263,6 +266,7 @@ impl Metrics {
             ),
             reloads: family!("config_reloads", "Attempts to reload the configuration"),
             auth_failures: family!("auth_failures", "Credentials that were not accepted"),
+            batch_requests: family!("batch_requests", "Requests of batches that ended"),
             key_ages: gauges!("key_age_seconds", "Age of the oldest live keys"),
             broken_practices: gauges!("key_practice_violations", "Live keys that break a practice"),
             oldest_key: single!("oldest_key_age_seconds", "Age of the oldest live key"),

@@ -40,12 +40,17 @@ pub(crate) async fn run(
     let admission = admit(exchange, &principal, &request, &caller.headers)?;
     let request = screen(exchange, request, &caller.headers, &admission)?;
     consult(exchange, &principal, &request).await?;
-    let mut errand = Errand {
+    let errand = Errand {
         principal,
         request,
         headers: caller.headers,
         keeping,
     };
+    answer(exchange, errand).await
+}
+
+/// The part of the story that begins when it is known who asks, for what, and that it may be asked.
+pub(crate) async fn answer(exchange: &mut Exchange, mut errand: Errand) -> Result<Answer, Refusal> {
     match recall(exchange, &mut errand).await? {
         Recalled::Answer(answer) => Ok(answer),
         Recalled::Unknown => call(exchange, errand).await,

@@ -43,6 +43,15 @@ pub(crate) enum Action {
     DeleteResponse,
     CancelResponse,
     ListInputItems,
+    UploadFile,
+    ListFiles,
+    GetFile,
+    FileContent,
+    DeleteFile,
+    CreateBatch,
+    ListBatches,
+    GetBatch,
+    CancelBatch,
 }
 
 /// A class of model calls.
@@ -111,6 +120,15 @@ impl Action {
             Self::DeleteResponse => "delete_response",
             Self::CancelResponse => "cancel_response",
             Self::ListInputItems => "list_input_items",
+            Self::UploadFile => "upload_file",
+            Self::ListFiles => "list_files",
+            Self::GetFile => "get_file",
+            Self::FileContent => "file_content",
+            Self::DeleteFile => "delete_file",
+            Self::CreateBatch => "create_batch",
+            Self::ListBatches => "list_batches",
+            Self::GetBatch => "get_batch",
+            Self::CancelBatch => "cancel_batch",
         }
     }
 }

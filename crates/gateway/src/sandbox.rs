@@ -17,9 +17,11 @@ use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::exchange::Exchange;
+use crate::once::{self, Once};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
+use crate::routes::Action;
 use crate::snapshot::{CompileError, Model, Snapshot, Target, Tools};
 use crate::stage::admit::enter;
 use crate::stage::authenticate::authenticate;
@@ -151,7 +153,14 @@ pub(crate) async fn execute(
         return Err(Refusal::new(Code::NotFound, message));
     };
     authorize(&caller)?;
-    let job = understand(&read(body).await?, sandbox.most)?;
+    let body = read(body).await?;
+    let job = understand(&body, sandbox.most)?;
+    let request = once::of_request(OPERATION, None, &body);
+    let mut held = match once::begin(exchange, headers, request).await? {
+        Once::Known(answer) => return Ok(answer),
+        Once::Held(held) => Some(held),
+        Once::Pass => None,
+    };
     exchange.model = Some(Arc::clone(&sandbox.model));
     let _admission = enter(exchange)?;
     let _place = sandbox.enter()?;
@@ -162,7 +171,11 @@ pub(crate) async fn execute(
         price: sandbox.settings.price_per_run.micros(),
     };
     reserve_flat(exchange, &caller, &work).await?;
-    run(exchange, &job).await
+    if let Some(held) = &mut held {
+        held.set_off();
+    }
+    let result = run(exchange, &job).await;
+    once::end(held, Action::RunCode, headers, result).await
 }
 
 fn authorize(caller: &Principal) -> Result<(), Refusal> {

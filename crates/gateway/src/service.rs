@@ -16,6 +16,7 @@ use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::once::Once;
 use crate::pipeline::{self, Caller};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, ReplyBody, respond};
@@ -23,7 +24,8 @@ use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
 use crate::{
-    admin, auth_token, deep_health, features, headers, health, models, reports, responses, sandbox,
+    admin, auth_token, batches, deep_health, features, files, headers, health, models, once,
+    reports, responses, sandbox,
 };
 
 /// Which routes a listener serves.
@@ -73,8 +75,12 @@ impl DataPlane {
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
-        let body = RequestBody::new(body, exchange.snapshot.body_limits);
         let found = self.find(&head.method, head.uri.path());
+        let mut limits = exchange.snapshot.body_limits;
+        if matches!(&found, Ok((route, _)) if route.action == Action::UploadFile) {
+            limits.max_bytes = files::most_bytes(exchange);
+        }
+        let body = RequestBody::new(body, limits);
         exchange.family = match &found {
             Ok((route, _)) => routes::family(Some(route), head.uri.path(), &head.headers),
             Err(_) => routes::family(None, head.uri.path(), &head.headers),
@@ -99,22 +105,65 @@ impl DataPlane {
             Access::Public => {}
             Access::Needs(needs) => drop(authenticate(exchange, &head.headers, needs).await?),
         }
+        if route.action == Action::UploadFile {
+            return files::create(exchange, &head.headers, body).await;
+        }
         let body = match route.method {
             Method::POST => read(body).await?,
             _ => Bytes::new(),
         };
+        let once = match route.method {
+            Method::POST => {
+                let request = once::of_request(head.uri.path(), head.uri.query(), &body);
+                once::begin(exchange, &head.headers, request).await?
+            }
+            _ => Once::Pass,
+        };
+        let mut held = match once {
+            Once::Known(answer) => return Ok(answer),
+            Once::Held(held) => Some(held),
+            Once::Pass => None,
+        };
+        if route.action == Action::CreateBatch {
+            return batches::create(exchange, &body, held).await;
+        }
+        if let Some(held) = &mut held {
+            held.set_off();
+        }
+        let query = head.uri.query();
+        let result = self
+            .dispatch(exchange, route, (parameter, query), &body)
+            .await;
+        once::end(held, route.action, &head.headers, result).await
+    }
+
+    /// Requests that need no model, and no part of the request but its target and its body.
+    async fn dispatch(
+        &self,
+        exchange: &Exchange,
+        route: &routes::Route,
+        (parameter, query): (&str, Option<&str>),
+        body: &Bytes,
+    ) -> Result<Answer, Refusal> {
         let (gateway, snapshot) = (&self.gateway, Arc::clone(&exchange.snapshot));
         match route.action {
-            Action::Usage => reports::usage(gateway, head.uri.query()).await,
-            Action::Projection => reports::projection(gateway, &snapshot, head.uri.query()).await,
-            Action::Budgets => reports::budgets(gateway, &snapshot, head.uri.query()).await,
+            Action::Usage => reports::usage(gateway, query).await,
+            Action::Projection => reports::projection(gateway, &snapshot, query).await,
+            Action::Budgets => reports::budgets(gateway, &snapshot, query).await,
             action @ (Action::GetResponse
             | Action::DeleteResponse
             | Action::CancelResponse
             | Action::ListInputItems) => {
-                responses::handle(exchange, action, parameter, head.uri.query()).await
+                responses::handle(exchange, action, parameter, query).await
             }
-            _ => self.handle(exchange, route, parameter, &body).await,
+            action @ (Action::ListFiles
+            | Action::GetFile
+            | Action::FileContent
+            | Action::DeleteFile) => files::handle(exchange, action, parameter, query).await,
+            action @ (Action::ListBatches | Action::GetBatch | Action::CancelBatch) => {
+                batches::handle(exchange, action, parameter, query).await
+            }
+            _ => self.handle(exchange, route, parameter, body).await,
         }
     }
 
@@ -193,15 +242,7 @@ impl DataPlane {
             Action::RotateKey => admin::keys::rotate(exchange, parameter, body).await,
             Action::PurgeCache => admin::purge_cache(gateway).await,
             Action::RevokeKey => admin::keys::revoke(exchange, parameter).await,
-            Action::Model(_)
-            | Action::RunCode
-            | Action::Usage
-            | Action::Projection
-            | Action::Budgets
-            | Action::GetResponse
-            | Action::DeleteResponse
-            | Action::CancelResponse
-            | Action::ListInputItems => Err(Refusal::new(
+            _ => Err(Refusal::new(
                 Code::Internal,
                 "A request took a way that is not for requests of its kind.",
             )),

@@ -1,4 +1,4 @@
-//! What is kept for callers: stored responses.
+//! What is kept for callers: stored responses, files, batches.
 
 use std::num::NonZeroUsize;
 
@@ -42,4 +42,54 @@ pub enum ResponseStore {
     On,
     /// None.
     Off,
+}
+
+/// Files that callers send for batches, and the files that batches make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// The largest file that can be sent.
+    pub max_size: ByteSize,
+    /// How many files a user may have.
+    pub max_per_user: NonZeroUsize,
+    /// How much all files of a user may have together.
+    pub max_total_size: ByteSize,
+    /// How long a file is kept, unless its sender wants it to go earlier.
+    pub retention: Duration,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            max_size: ByteSize::new(64 << 20),
+            max_per_user: count(1_000),
+            max_total_size: ByteSize::new(1 << 30),
+            retention: Duration::from_secs(30 * 86_400),
+        }
+    }
+}
+
+/// Requests that are sent in a file and carried out as there is room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Batches {
+    /// How many requests of batches a process carries out at the same time.
+    pub concurrency: NonZeroUsize,
+    /// The most requests in one batch.
+    pub max_requests: NonZeroUsize,
+    /// How many batches a user may have, those that have ended included while they are kept.
+    pub max_per_user: NonZeroUsize,
+    /// How long a batch is kept.
+    pub retention: Duration,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self {
+            concurrency: count(8),
+            max_requests: count(50_000),
+            max_per_user: count(1_000),
+            retention: Duration::from_secs(30 * 86_400),
+        }
+    }
 }

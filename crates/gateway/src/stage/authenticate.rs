@@ -8,9 +8,11 @@ use seaworthy_core::code::Code;
 use seaworthy_core::principal::{Credential, Permission, Principal, is_name, scope};
 
 use crate::exchange::Exchange;
+use crate::gateway::Gateway;
 use crate::headers::{self, Presented};
 use crate::identity::{Flaw, Verdict, jws, token};
 use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
 
 /// The agent that a caller calls as.
 const AGENT: &str = "x-seaworthy-agent";
@@ -39,7 +41,7 @@ pub(crate) async fn authenticate(
 async fn verify(exchange: &Exchange, headers: &HeaderMap) -> Result<Principal, Refusal> {
     let (credential, verdict) = judge(exchange, headers).await;
     let verdict = match verdict {
-        Verdict::Live(principal) if is_elsewhere(exchange, &principal) => {
+        Verdict::Live(principal) if is_elsewhere(&exchange.snapshot, &principal) => {
             Verdict::Refused(Flaw::WrongEnvironment)
         }
         verdict => verdict,
@@ -103,9 +105,19 @@ async fn judge_jwt(exchange: &Exchange, text: &str) -> Verdict {
     issuer.judge(text, &token, now, &gateway.issuers_wake).await
 }
 
+/// Whether a key of this ID stands behind a request that nobody sends any more.
+pub(crate) async fn verify_id(gateway: &Gateway, snapshot: &Snapshot, key_id: &str) -> Verdict {
+    match gateway.keys.authenticate_id(key_id).await {
+        Verdict::Live(caller) if is_elsewhere(snapshot, &caller) => {
+            Verdict::Refused(Flaw::WrongEnvironment)
+        }
+        verdict => verdict,
+    }
+}
+
 /// Whether the credential is for another environment than this one.
-fn is_elsewhere(exchange: &Exchange, caller: &Principal) -> bool {
-    match (&exchange.snapshot.environment, &caller.environment) {
+fn is_elsewhere(snapshot: &Snapshot, caller: &Principal) -> bool {
+    match (&snapshot.environment, &caller.environment) {
         (Some(here), Some(there)) => here != there,
         _ => false,
     }

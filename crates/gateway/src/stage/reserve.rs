@@ -95,7 +95,7 @@ pub(crate) async fn reserve(
         user_id: Arc::clone(&caller.user_id),
         attribution: exchange.attribution(caller),
         attempt: exchange.attempts,
-        operation: Cow::Borrowed(operation),
+        operation: Cow::Borrowed(recorded_as(exchange, operation)),
         model: Arc::clone(&plan.model.name),
         target: Arc::clone(&plan.target.id),
         stream: exchange.stream,
@@ -134,6 +134,14 @@ fn call_id(fresh: &str, claimed: Option<&Claimed>, attempt: u32) -> String {
     match claimed {
         Some(claimed) if *claimed.id != *fresh => attempts::call_id(&claimed.id, attempt),
         _ => fresh.to_owned(),
+    }
+}
+
+/// The class of work in the ledger: requests of batches are one of their own.
+fn recorded_as(exchange: &Exchange, operation: &'static str) -> &'static str {
+    match exchange.is_of_batch {
+        true => "batch",
+        false => operation,
     }
 }
 

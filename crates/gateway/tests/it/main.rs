@@ -8,6 +8,7 @@
 
 mod access;
 mod attempts;
+mod batches;
 mod broken_answers;
 mod cache;
 mod cache_semantic;
@@ -29,6 +30,7 @@ mod limits;
 mod matrix;
 mod metering;
 mod money;
+mod once;
 mod provider_errors;
 mod requests;
 mod responses;

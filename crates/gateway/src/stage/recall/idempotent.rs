@@ -12,6 +12,7 @@ use seaworthy_core::fingerprint::Fingerprint;
 use seaworthy_core::idempotency::{IdempotencyStore, KeptAnswer, Known, Marker};
 use seaworthy_core::ledger::Outcome;
 use seaworthy_core::objects::Finished;
+use seaworthy_core::principal::Principal;
 use seaworthy_core::store;
 use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
@@ -131,10 +132,99 @@ impl Drop for Held {
     }
 }
 
-async fn release(store: &dyn IdempotencyStore, key: &Fingerprint, owner: &str) {
+/// Frees a key whose request was not carried out.
+pub(crate) async fn release(store: &dyn IdempotencyStore, key: &Fingerprint, owner: &str) {
     if let Err(error) = store.release(key, owner).await {
         let cause = chain(&error);
         tracing::error!(cause, "an idempotency key could not be freed");
+    }
+}
+
+/// Takes the key of a request that is no model call, or gives the answer that is known under it.
+pub(crate) async fn look(
+    exchange: &Exchange,
+    caller: &Principal,
+    value: &HeaderValue,
+    request: Fingerprint,
+) -> Result<Look, Refusal> {
+    let wanted = Wanted::new(exchange, caller, value, request)?;
+    loop {
+        if let Some(look) = wanted.try_once(exchange).await? {
+            return Ok(look);
+        }
+    }
+}
+
+/// What is known of a key.
+pub(crate) enum Look {
+    /// The answer.
+    Known(KeptAnswer),
+    /// Nothing was: the request is to be carried out, once.
+    Held(Box<Held>),
+}
+
+/// A request whose key is looked at until it is known what becomes of it.
+struct Wanted {
+    key: Fingerprint,
+    request: Fingerprint,
+    owner: String,
+    gives_up_at: Instant,
+}
+
+impl Wanted {
+    fn new(
+        exchange: &Exchange,
+        caller: &Principal,
+        value: &HeaderValue,
+        request: Fingerprint,
+    ) -> Result<Self, Refusal> {
+        let text = value.as_bytes();
+        if text.is_empty() || text.len() > MAX_KEY_BYTES {
+            let message = format!("`Idempotency-Key` has to have 1 to {MAX_KEY_BYTES} characters.");
+            return Err(Refusal::new(Code::InvalidRequest, message));
+        }
+        let config = &exchange.snapshot.loaded.config.idempotency;
+        let longest = Instant::now() + config.wait.as_std();
+        Ok(Self {
+            key: key::of_idempotency(caller, text),
+            request,
+            owner: RequestId::generate().as_str().to_owned(),
+            gives_up_at: exchange.deadline.map_or(longest, |at| at.min(longest)),
+        })
+    }
+
+    /// Looks once; `None`: somebody else works on it, and it has waited a moment.
+    async fn try_once(&self, exchange: &Exchange) -> Result<Option<Look>, Refusal> {
+        let gateway = &exchange.gateway;
+        let config = &exchange.snapshot.loaded.config.idempotency;
+        let now = gateway.clock.now();
+        let marker = Marker {
+            key: self.key,
+            request: self.request,
+            owner: self.owner.clone(),
+            lease_until: now.plus(config.lease.into()),
+            expires_at: now.plus(config.ttl.into()),
+        };
+        let begun = gateway.stores.idempotency.begin(marker, now).await;
+        match begun.map_err(|error| cannot_say(&error))? {
+            Known::New => {
+                let asked = (self.key, self.request);
+                let held = take(gateway, asked, self.owner.clone());
+                Ok(Some(Look::Held(held)))
+            }
+            Known::Done { request, answer } => {
+                is_same(request, self.request)?;
+                Ok(Some(Look::Known(answer)))
+            }
+            Known::Running {
+                request,
+                lease_until,
+            } => {
+                is_same(request, self.request)?;
+                wait(lease_until, now, self.gives_up_at).await?;
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -145,18 +235,10 @@ pub(crate) async fn begin(
     errand: &Errand,
     value: &HeaderValue,
 ) -> Result<Begun, Refusal> {
-    let text = value.as_bytes();
-    if text.is_empty() || text.len() > MAX_KEY_BYTES {
-        let message = format!("`Idempotency-Key` has to have 1 to {MAX_KEY_BYTES} characters.");
-        return Err(Refusal::new(Code::InvalidRequest, message));
-    }
-    let key = key::of_idempotency(&errand.principal, text);
     let request = asked_for(errand);
-    let config = Arc::clone(&exchange.snapshot.loaded.config);
+    let wanted = Wanted::new(exchange, &errand.principal, value, request)?;
+    let (key, gives_up_at) = (wanted.key, wanted.gives_up_at);
     let gateway = Arc::clone(&exchange.gateway);
-    let longest = Instant::now() + config.idempotency.wait.as_std();
-    let gives_up_at = exchange.deadline.map_or(longest, |at| at.min(longest));
-    let owner = RequestId::generate().as_str().to_owned();
     loop {
         if let Some(reader) = gateway.flights.join(&key) {
             is_same(reader.request(), request)?;
@@ -168,35 +250,12 @@ pub(crate) async fn begin(
                 Ok(None) => {}
             }
         }
-        let now = gateway.clock.now();
-        let marker = Marker {
-            key,
-            request,
-            owner: owner.clone(),
-            lease_until: now.plus(config.idempotency.lease.into()),
-            expires_at: now.plus(config.idempotency.ttl.into()),
-        };
-        let store = &gateway.stores.idempotency;
-        match store
-            .begin(marker, now)
-            .await
-            .map_err(|error| cannot_say(&error))?
-        {
-            Known::New => return Ok(take(&gateway, (key, request), owner)),
-            Known::Done {
-                request: known,
-                answer,
-            } => {
-                is_same(known, request)?;
+        match wanted.try_once(exchange).await? {
+            Some(Look::Held(held)) => return Ok(Begun::Held(held)),
+            Some(Look::Known(answer)) => {
                 return replay(exchange, errand, answer).await.map(Begun::Answer);
             }
-            Known::Running {
-                request: known,
-                lease_until,
-            } => {
-                is_same(known, request)?;
-                wait(lease_until, now, gives_up_at).await?;
-            }
+            None => {}
         }
     }
 }
@@ -226,7 +285,7 @@ fn take(
     gateway: &Arc<Gateway>,
     (key, request): (Fingerprint, Fingerprint),
     owner: String,
-) -> Begun {
+) -> Box<Held> {
     let held_keys = Arc::clone(&gateway.held_keys);
     held_keys.0.lock().insert(key, owner.clone());
     // Nobody can be aboard: only the holder of the marker lists a flight.
@@ -234,7 +293,7 @@ fn take(
         Boarding::Leads(producer, reader) => Some((producer, reader)),
         Boarding::Joined(_) => None,
     };
-    Begun::Held(Box::new(Held {
+    Box::new(Held {
         store: Arc::clone(&gateway.stores.idempotency),
         held: held_keys,
         key,
@@ -242,7 +301,7 @@ fn take(
         seat,
         has_set_off: false,
         has_ended: false,
-    }))
+    })
 }
 
 /// The same answer as the first one gets, while that is being made.
@@ -273,7 +332,8 @@ async fn replay(
     Ok(replayed(exchange, answer))
 }
 
-fn replayed(exchange: &Exchange, mut answer: Answer) -> Answer {
+/// Says that an answer is an earlier one.
+pub(crate) fn replayed(exchange: &Exchange, mut answer: Answer) -> Answer {
     exchange.gateway.metrics.idempotent_replays.inc();
     let yes = HeaderValue::from_static("true");
     answer.headers.insert("idempotent-replayed", yes);

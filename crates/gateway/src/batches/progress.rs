@@ -1,0 +1,48 @@
+//! How far a batch is while it is worked on.
+
+use seaworthy_core::store::{Error, Result};
+use tokio::task::JoinError;
+
+use super::line::{Job, Outcome, Stop};
+
+/// How far the requests of a batch are.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) completed: u64,
+    pub(super) failed: u64,
+    pub(super) is_expired: bool,
+    /// Why results cannot be written down.
+    pub(super) error: Option<Error>,
+}
+
+impl Progress {
+    /// Notes what became of a request. One without a result leaves the batch to whoever comes next.
+    pub(super) fn note(
+        &mut self,
+        job: &Job,
+        joined: std::result::Result<Result<Outcome>, JoinError>,
+    ) {
+        let outcome = match joined {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => {
+                self.error = Some(error);
+                job.stop.send_replace(Some(Stop::Left));
+                return;
+            }
+            Err(_panic) => {
+                job.stop.send_replace(Some(Stop::Left));
+                return;
+            }
+        };
+        job.gateway.metrics.count_batch_request(outcome.as_str());
+        match outcome {
+            Outcome::Completed => self.completed += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Expired => {
+                self.failed += 1;
+                self.is_expired = true;
+            }
+            Outcome::NotRun => {}
+        }
+    }
+}
