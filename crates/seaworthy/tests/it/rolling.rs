@@ -107,7 +107,7 @@ fn a_rolling_restart_breaks_no_stream_and_fails_no_request() {
         for old in &mut replicas {
             let mut new = replica(&provider);
             std::mem::swap(old, &mut new);
-            let (_ship, mut stopping) = new;
+            let (_ship, stopping) = new;
             balancer.addresses.lock().unwrap().push(old.1.address);
             stopping.signal(Signal::SIGTERM);
             let status = stopping.wait();
