@@ -9,7 +9,7 @@ from judges import Ask
 TEXTS = ["calm sea", "storm"]
 DIMENSIONS = 8
 # Who offers embeddings, for callers of any face that has them.
-EMBEDDING = ["openai", "compatible", "azure"]
+EMBEDDING = ["openai", "compatible", "azure", "gemini", "cohere"]
 
 
 def names_of(judge):
@@ -53,7 +53,28 @@ def embed_langchain(judge, provider):
     return embedder.embed_documents(TEXTS), None
 
 
-EMBED = {"openai": embed_openai, "azure": embed_openai, "langchain": embed_langchain}
+def embed_gemini(judge, provider):
+    answer = judge.client.models.embed_content(
+        model=provider,
+        contents=TEXTS,
+        config={"output_dimensionality": DIMENSIONS, "task_type": "RETRIEVAL_DOCUMENT"},
+    )
+    return [embedding.values for embedding in answer.embeddings], None
+
+
+def embed_cohere(judge, provider):
+    answer = judge.client.embed(
+        model=provider,
+        texts=TEXTS,
+        input_type="search_document",
+        embedding_types=["float"],
+        output_dimension=DIMENSIONS,
+        request_options={"max_retries": 0},
+    )
+    return answer.embeddings.float_, int(answer.meta.billed_units.input_tokens)
+
+
+EMBED = {"openai": embed_openai, "azure": embed_openai, "langchain": embed_langchain, "google-genai": embed_gemini, "cohere": embed_cohere}
 
 
 def moderations(judge, provider, fake):

@@ -4,6 +4,7 @@ and the tokens are the provider's to the last one."""
 import json
 
 import anthropic
+import cohere
 import openai
 import pytest
 from conftest import png, tokens, until
@@ -333,3 +334,15 @@ def test_counted_tokens_are_the_providers(gateway, fake, text, stream):
     until("both requests are counted", lambda: fake.stats()["in_flight"] == 0)
     issued = fake.stats()["tokens"]
     until("their tokens are counted", lambda: rise(before, counted_tokens(gateway)) == issued_classes(issued))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_was_cut_by_a_filter_never_looks_complete_to_coheres_sdk(gateway, fake, stream):
+    """Its second version has no word for it, and takes the one of its first."""
+    client = cohere.ClientV2(api_key=gateway.key, base_url=gateway.url)
+    asked = {"model": "fake-gpt", "messages": user("[[fake:finish=content_filter]]")}
+    if stream:
+        reason = list(client.chat_stream(**asked))[-1].delta.finish_reason
+    else:
+        reason = client.chat(**asked).finish_reason
+    assert reason == "ERROR_TOXIC"

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::answer::{Usage, input_tokens};
+use crate::request::Dialect;
 
 /// Embeddings: vectors that depend on the text alone, of length 1.
 pub(crate) fn embeddings(model: &str, body: &Value, texts: &[String]) -> (Value, Usage) {
@@ -13,6 +14,11 @@ pub(crate) fn embeddings(model: &str, body: &Value, texts: &[String]) -> (Value,
         .unwrap_or(1536)
         .clamp(1, MOST_DIMENSIONS);
     let as_base64 = body["encoding_format"] == "base64";
+    let input = input_tokens(texts.iter().map(|text| text.len() as u64).sum());
+    let used = Usage {
+        input,
+        ..Usage::default()
+    };
     let data: Vec<Value> = texts
         .iter()
         .enumerate()
@@ -27,18 +33,57 @@ pub(crate) fn embeddings(model: &str, body: &Value, texts: &[String]) -> (Value,
             json!({"object": "embedding", "index": index, "embedding": embedding})
         })
         .collect();
-    let input = input_tokens(texts.iter().map(|text| text.len() as u64).sum());
     let body = json!({
         "object": "list", "data": data, "model": model,
         "usage": {"prompt_tokens": input, "total_tokens": input},
     });
-    (
-        body,
-        Usage {
-            input,
-            ..Usage::default()
-        },
-    )
+    (body, used)
+}
+
+/// The same vectors in the form of Gemini's answers, or of Cohere's.
+pub(crate) fn foreign_embeddings(
+    dialect: Dialect,
+    id: &str,
+    body: &Value,
+    texts: &[String],
+) -> (Value, Usage) {
+    let asked = match dialect {
+        Dialect::Cohere => &body["output_dimension"],
+        _ => {
+            let first = body.get("requests").map_or(body, |requests| &requests[0]);
+            first
+                .get("outputDimensionality")
+                .unwrap_or(&first["output_dimensionality"])
+        }
+    };
+    let dimensions = asked.as_u64().unwrap_or(1536).clamp(1, 4096);
+    let vectors = texts.iter().map(|text| vector(text, dimensions));
+    let input = input_tokens(texts.iter().map(|text| text.len() as u64).sum());
+    let counted = json!({"promptTokenCount": input, "totalTokenCount": input});
+    let values = |vector: Vec<f32>| json!({"values": vector});
+    let answer = match dialect {
+        Dialect::Cohere => {
+            let vectors: Vec<Vec<f32>> = vectors.collect();
+            json!({
+                "id": id, "embeddings": {"float": vectors}, "texts": texts,
+                "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": input}},
+                "response_type": "embeddings_by_type",
+            })
+        }
+        _ if body.get("requests").is_some() => {
+            let embeddings: Vec<Value> = vectors.map(values).collect();
+            json!({"embeddings": embeddings, "usageMetadata": counted})
+        }
+        _ => {
+            let embeddings: Vec<Value> = vectors.map(values).collect();
+            json!({"embedding": embeddings[0], "usageMetadata": counted})
+        }
+    };
+    let used = Usage {
+        input,
+        ..Usage::default()
+    };
+    (answer, used)
 }
 
 fn vector(text: &str, dimensions: u64) -> Vec<f32> {

@@ -142,6 +142,9 @@ fn answered(
             };
             (body, Usage::default())
         }
+        (Asked::Embeddings { body, texts, .. }, Dialect::Gemini | Dialect::Cohere) => {
+            openai_other::foreign_embeddings(dialect, &id, body, texts)
+        }
         (Asked::Embeddings { model, body, texts }, _) => {
             openai_other::embeddings(model, body, texts)
         }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+pub(crate) mod embed;
 pub(crate) mod foreign;
 mod schema;
 

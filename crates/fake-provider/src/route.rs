@@ -160,6 +160,14 @@ fn foreign(
                 false,
             )?));
         }
+        for method in [":embedContent", ":batchEmbedContents"] {
+            if let Some(model) = gemini(method) {
+                let body = json()?;
+                let texts = request::embed::gemini(&body)?;
+                let model = model.into_owned();
+                return Ok(Asked::Embeddings { model, body, texts });
+            }
+        }
         if let Some(model) = bedrock("/converse") {
             return Ok(Asked::Chat(request::foreign::bedrock(
                 &json()?,
@@ -189,6 +197,8 @@ fn foreign(
         ":generateContent",
         ":streamGenerateContent",
         ":countTokens",
+        ":embedContent",
+        ":batchEmbedContents",
         "/converse",
         "/converse-stream",
         "/chat/completions",
@@ -217,6 +227,12 @@ pub(crate) fn read(options: &Options, arrival: &Arrival<'_>) -> Result<Asked, Re
     match (arrival.method, arrival.path) {
         (&Method::GET, "/v1beta/models") => Ok(Asked::Models),
         (&Method::POST, "/v2/chat") => Ok(Asked::Chat(chat()?)),
+        (&Method::POST, "/v2/embed") => {
+            let body = json()?;
+            let texts = request::embed::cohere(&body)?;
+            let model = request::model(&body)?;
+            Ok(Asked::Embeddings { model, body, texts })
+        }
         (&Method::POST, "/v1/responses" | "/openai/v1/responses" | "/openai/responses") => {
             Ok(Asked::Chat(request::foreign::responses(&json()?)?))
         }

@@ -220,7 +220,7 @@ impl OpenCall {
     /// provider and of which nothing came back. `None` if it never left.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let unknown = || match self.operation {
-            Some(Operation::Chat(_) | Operation::Embeddings) => {
+            Some(Operation::Chat(_) | Operation::Embeddings(_)) => {
                 seaworthy_llm::usage::estimate(self.input_bytes, 0)
             }
             // Free of charge, or paid by the call.

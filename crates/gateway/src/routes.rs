@@ -6,6 +6,7 @@ mod table;
 use http::Method;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::principal::Permission;
+use seaworthy_llm::embed::Embedding;
 
 pub(crate) use in_path::{Asked, InPath, key_in_query};
 pub(crate) use table::ROUTES;
@@ -62,7 +63,7 @@ pub(crate) enum Operation {
     /// How many input tokens a conversation has.
     CountTokens(Dialect),
     /// Texts as vectors.
-    Embeddings,
+    Embeddings(Embedding),
     /// Whether texts are harmful.
     Moderations,
 }
@@ -72,7 +73,8 @@ impl Operation {
     pub(crate) fn dialect(self) -> Dialect {
         match self {
             Self::Chat(dialect) | Self::CountTokens(dialect) => dialect,
-            Self::Embeddings | Self::Moderations => Dialect::OpenAiChat,
+            Self::Embeddings(form) => form.dialect(),
+            Self::Moderations => Dialect::OpenAiChat,
         }
     }
 
@@ -81,7 +83,7 @@ impl Operation {
         match self {
             Self::Chat(_) => "chat",
             Self::CountTokens(_) => "count_tokens",
-            Self::Embeddings => "embeddings",
+            Self::Embeddings(_) => "embeddings",
             Self::Moderations => "moderations",
         }
     }

@@ -104,7 +104,7 @@ impl Target {
         let handles = match operation {
             Operation::Chat(_) => return &self.chat,
             Operation::CountTokens(_) => &self.count_tokens,
-            Operation::Embeddings => &self.embeddings,
+            Operation::Embeddings(_) => &self.embeddings,
             Operation::Moderations => &self.moderations,
         };
         handles.get_or_init(|| {

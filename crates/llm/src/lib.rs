@@ -11,6 +11,7 @@
 
 mod buffer;
 mod depth;
+pub mod embed;
 mod endpoint;
 mod error;
 mod event;
@@ -39,7 +40,7 @@ pub use fault::Fault;
 pub use framing::{Framer, Framing, FramingError};
 pub use head::{Head, InPath, bound_output, count_tokens_head, head, head_in_path, splice};
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
-pub use plain::{PlainOperation, plain_head, plain_usage};
+pub use plain::moderation_head;
 pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};
 
 use loss::Losses;

@@ -41,7 +41,7 @@ impl Layout {
         let own = match operation {
             Operation::Chat(dialect) => seaworthy_llm::endpoint(dialect, model, stream),
             Operation::CountTokens(dialect) => seaworthy_llm::count_endpoint(dialect, model),
-            Operation::Embeddings => "/embeddings".into(),
+            Operation::Embeddings(form) => form.endpoint(model),
             Operation::Moderations => "/moderations".into(),
         };
         match self {
@@ -94,6 +94,7 @@ pub(super) fn dialect(config: &ProviderConfig) -> Option<Dialect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seaworthy_llm::embed::Embedding;
 
     fn path(layout: &Layout, operation: Operation) -> String {
         layout.place(operation, "gpt 4", false).path.into_owned()
@@ -118,7 +119,7 @@ mod tests {
             ),
             (
                 &classic,
-                Operation::Embeddings,
+                Operation::Embeddings(Embedding::OpenAi),
                 "/openai/deployments/gpt%204/embeddings?api-version=2024-10-21",
             ),
             (

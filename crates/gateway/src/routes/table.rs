@@ -3,6 +3,7 @@
 use http::Method;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::principal::Permission;
+use seaworthy_llm::embed::Embedding;
 
 use super::{Access, Action, Operation, Route, route};
 
@@ -13,22 +14,22 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/v1/responses", Action::Model(Operation::Chat(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/messages", Action::Model(Operation::Chat(Dialect::AnthropicMessages)), Access::Needs(Permission::CallModels), Family::Anthropic),
     route(Method::POST, "/v1/messages/count_tokens", Action::Model(Operation::CountTokens(Dialect::AnthropicMessages)), Access::Needs(Permission::CallModels), Family::Anthropic),
-    route(Method::POST, "/v1/embeddings", Action::Model(Operation::Embeddings), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/v1/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/moderations", Action::Model(Operation::Moderations), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/sandbox/execute", Action::RunCode, Access::Needs(Permission::RunCode), Family::OpenAi),
     route(Method::GET, "/v1/models", Action::ListModels, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::GET, "/v1/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::POST, "/openai/v1/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/openai/v1/responses", Action::Model(Operation::Chat(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
-    route(Method::POST, "/openai/v1/embeddings", Action::Model(Operation::Embeddings), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/openai/v1/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::GET, "/openai/v1/models", Action::ListModels, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::GET, "/openai/v1/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::POST, "/v1beta/openai/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),
-    route(Method::POST, "/v1beta/openai/embeddings", Action::Model(Operation::Embeddings), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/v1beta/openai/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::GET, "/v1beta/openai/models", Action::ListModels, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::GET, "/v1beta/openai/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::POST, "/openai/deployments/{model}/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),
-    route(Method::POST, "/openai/deployments/{model}/embeddings", Action::Model(Operation::Embeddings), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/openai/deployments/{model}/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/openai/responses", Action::Model(Operation::Chat(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::GET, "/v1/responses/{id}/input_items", Action::ListInputItems, Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/responses/{id}/cancel", Action::CancelResponse, Access::Needs(Permission::CallModels), Family::OpenAi),
@@ -46,12 +47,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/v1beta/models/{model}:generateContent", Action::Model(Operation::Chat(Dialect::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
     route(Method::POST, "/v1beta/models/{model}:streamGenerateContent", Action::Model(Operation::Chat(Dialect::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
     route(Method::POST, "/v1beta/models/{model}:countTokens", Action::Model(Operation::CountTokens(Dialect::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
+    route(Method::POST, "/v1beta/models/{model}:embedContent", Action::Model(Operation::Embeddings(Embedding::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
+    route(Method::POST, "/v1beta/models/{model}:batchEmbedContents", Action::Model(Operation::Embeddings(Embedding::GeminiBatch)), Access::Needs(Permission::CallModels), Family::Gemini),
     route(Method::POST, "/v1/models/{model}:generateContent", Action::Model(Operation::Chat(Dialect::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
     route(Method::POST, "/v1/models/{model}:streamGenerateContent", Action::Model(Operation::Chat(Dialect::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
     route(Method::POST, "/v1/models/{model}:countTokens", Action::Model(Operation::CountTokens(Dialect::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
+    route(Method::POST, "/v1/models/{model}:embedContent", Action::Model(Operation::Embeddings(Embedding::Gemini)), Access::Needs(Permission::CallModels), Family::Gemini),
+    route(Method::POST, "/v1/models/{model}:batchEmbedContents", Action::Model(Operation::Embeddings(Embedding::GeminiBatch)), Access::Needs(Permission::CallModels), Family::Gemini),
     route(Method::GET, "/v1beta/models", Action::ListModels, Access::Needs(Permission::ListModels), Family::Gemini),
     route(Method::GET, "/v1beta/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::Gemini),
     route(Method::POST, "/v2/chat", Action::Model(Operation::Chat(Dialect::CohereChat)), Access::Needs(Permission::CallModels), Family::Cohere),
+    route(Method::POST, "/v2/embed", Action::Model(Operation::Embeddings(Embedding::Cohere)), Access::Needs(Permission::CallModels), Family::Cohere),
     route(Method::POST, "/model/{model}/converse", Action::Model(Operation::Chat(Dialect::BedrockConverse)), Access::Needs(Permission::CallModels), Family::Bedrock),
     route(Method::POST, "/model/{model}/converse-stream", Action::Model(Operation::Chat(Dialect::BedrockConverse)), Access::Needs(Permission::CallModels), Family::Bedrock),
     route(Method::POST, "/v1/files", Action::UploadFile, Access::Needs(Permission::CallModels), Family::OpenAi),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use seaworthy_core::call::Call;
 use seaworthy_core::code::Code;
 use seaworthy_edge::body::{Error, RequestBody};
-use seaworthy_llm::{Fault, Framing, Head, PlainOperation};
+use seaworthy_llm::{Fault, Framing, Head, embed};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -91,12 +91,8 @@ fn head(operation: Operation, in_path: Option<&InPath>, body: &Bytes) -> Result<
         (Operation::CountTokens(dialect), path) => {
             seaworthy_llm::count_tokens_head(dialect, path, body)
         }
-        (Operation::Embeddings, path) => {
-            seaworthy_llm::plain_head(PlainOperation::Embeddings, path, body)
-        }
-        (Operation::Moderations, path) => {
-            seaworthy_llm::plain_head(PlainOperation::Moderations, path, body)
-        }
+        (Operation::Embeddings(form), path) => embed::embed_head(form, path, body),
+        (Operation::Moderations, path) => seaworthy_llm::moderation_head(path, body),
     }
 }
 

@@ -11,6 +11,7 @@ use seaworthy_core::dialect::Dialect;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, Timeouts, UpstreamBody};
 use seaworthy_llm::Framing;
+use seaworthy_llm::embed::{self, Embedding};
 
 use crate::echo::{self, EchoReply, moderation};
 use crate::exchange::Exchange;
@@ -56,6 +57,29 @@ pub(crate) enum Back {
         /// Whether the caller asked for usage within the stream.
         include_usage: bool,
     },
+    /// It is vectors in another form.
+    Embedded {
+        caller: Embedding,
+        provider: Embedding,
+        /// Whether the caller reads vectors in base64 only.
+        as_base64: bool,
+    },
+}
+
+impl Back {
+    /// Between which dialects it was translated, if it was.
+    pub(crate) fn translation(self) -> Option<Translation> {
+        match self {
+            Self::Direct { .. } => None,
+            Self::Translated { translation, .. } => Some(translation),
+            Self::Embedded {
+                caller, provider, ..
+            } => Some(Translation {
+                provider: provider.dialect(),
+                caller: caller.dialect(),
+            }),
+        }
+    }
 }
 
 /// A call that is ready to leave.
@@ -140,6 +164,10 @@ pub(crate) fn prepare(
         Way::Translated(translation) => {
             translate(exchange, translation, request, target, &mut headers)?
         }
+        Way::Embedded { caller, provider } => {
+            let forms = (caller, provider);
+            embed_elsewhere(exchange, forms, request, target, &mut headers)?
+        }
         Way::Direct | Way::BuiltIn => pass(request, remote, &target.model),
     };
     identify(exchange, &mut headers);
@@ -214,6 +242,10 @@ fn pass(request: &Screened, remote: &Remote, model: &str) -> Outbound {
     // A body that leaves the model to the path need not name it where the provider's path does.
     let name = (request.head.names_model() || !place.names_model).then_some(model);
     let body = seaworthy_llm::splice(&request.body, &request.head, name, strip_usage);
+    let body = match request.operation {
+        Operation::Embeddings(form) => embed::rename(form, &body, model),
+        _ => body,
+    };
     let mut path_and_query = place.path.into_owned();
     if request.framing == Framing::JsonArray
         && let Some(query) = path_and_query.find('?')
@@ -268,6 +300,42 @@ fn translate(
             translation,
             framing: request.framing,
             include_usage: request.head.include_usage,
+        },
+    })
+}
+
+/// The request for vectors in the provider's form. What that leaves out is noted, or refused.
+fn embed_elsewhere(
+    exchange: &mut Exchange,
+    (caller, provider): (Embedding, Embedding),
+    request: &Screened,
+    target: &Target,
+    headers: &mut HeaderMap,
+) -> Result<Outbound, Refusal> {
+    let wanted = embed::decode_embed(caller, &target.model, &request.body)?;
+    let encoded = embed::encode_embed(provider, &wanted)?;
+    let translation = Translation {
+        provider: provider.dialect(),
+        caller: caller.dialect(),
+    };
+    exchange.dropped.extend(encoded.dropped);
+    exchange.dropped.extend(translation.headers(headers));
+    let lost = request.query.as_ref();
+    exchange
+        .dropped
+        .extend(lost.map(|_| lost_around_the_body("query".to_owned())));
+    let Backend::Remote(remote) = &target.provider.backend else {
+        let message = "Only calls of providers are translated.";
+        return Err(Refusal::new(Code::Internal, message));
+    };
+    let place = remote.place(Operation::Embeddings(provider), &target.model, false);
+    Ok(Outbound {
+        path_and_query: place.path.into_owned(),
+        body: encoded.body.into(),
+        back: Back::Embedded {
+            caller,
+            provider,
+            as_base64: wanted.as_base64,
         },
     })
 }

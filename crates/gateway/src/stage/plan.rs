@@ -8,6 +8,7 @@ use seaworthy_core::price::cost;
 use seaworthy_core::resilience;
 use seaworthy_core::resilience::routing::{self, Known, Strategy};
 use seaworthy_core::usage::Usage;
+use seaworthy_llm::embed::Embedding;
 
 use crate::exchange::Exchange;
 use crate::provider::Backend;
@@ -67,6 +68,11 @@ pub(crate) enum Way {
     Direct,
     /// The provider speaks another dialect.
     Translated(Translation),
+    /// The provider has vectors in another form.
+    Embedded {
+        caller: Embedding,
+        provider: Embedding,
+    },
     /// The provider does not count tokens, so they are estimated here and nothing leaves.
     Estimated,
 }
@@ -137,7 +143,7 @@ fn way(operation: Operation, provider: Option<Dialect>) -> Option<Way> {
     match (operation, provider) {
         (Operation::Chat(_) | Operation::CountTokens(_), None) => Some(Way::BuiltIn),
         (Operation::Moderations, None) => Some(Way::BuiltIn),
-        (Operation::Embeddings, None) => None,
+        (Operation::Embeddings(_), None) => None,
         (Operation::Chat(_) | Operation::CountTokens(_), Some(dialect)) if dialect == caller => {
             Some(Way::Direct)
         }
@@ -145,7 +151,14 @@ fn way(operation: Operation, provider: Option<Dialect>) -> Option<Way> {
             Some(Way::Translated(Translation { provider, caller }))
         }
         (Operation::CountTokens(_), Some(_)) => Some(Way::Estimated),
-        (Operation::Embeddings | Operation::Moderations, Some(dialect)) => {
+        (Operation::Embeddings(caller), Some(dialect)) => {
+            let provider = Embedding::of(dialect)?;
+            Some(match provider.dialect() == caller.dialect() {
+                true => Way::Direct,
+                false => Way::Embedded { caller, provider },
+            })
+        }
+        (Operation::Moderations, Some(dialect)) => {
             (dialect.family() == Family::OpenAi).then_some(Way::Direct)
         }
     }
@@ -219,11 +232,19 @@ mod tests {
         assert_eq!(count(Some(anthropic)), Some(Way::Direct));
         assert_eq!(count(Some(openai)), Some(Way::Estimated));
         assert_eq!(count(None), Some(Way::BuiltIn));
-        for operation in [Operation::Embeddings, Operation::Moderations] {
+        let embeddings = |form| Operation::Embeddings(form);
+        for operation in [embeddings(Embedding::OpenAi), Operation::Moderations] {
             assert_eq!(way(operation, Some(openai)), Some(Way::Direct));
             assert_eq!(way(operation, Some(anthropic)), None);
         }
-        assert_eq!(way(Operation::Embeddings, None), None);
+        assert_eq!(way(embeddings(Embedding::OpenAi), None), None);
+        for caller in [Embedding::Gemini, Embedding::GeminiBatch] {
+            let found = |provider| way(embeddings(caller), Some(provider));
+            assert_eq!(found(Dialect::Gemini), Some(Way::Direct));
+            let provider = Embedding::Cohere;
+            let expected = Way::Embedded { caller, provider };
+            assert_eq!(found(Dialect::CohereChat), Some(expected));
+        }
         assert_eq!(way(Operation::Moderations, None), Some(Way::BuiltIn));
     }
 }

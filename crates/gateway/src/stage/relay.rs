@@ -11,7 +11,7 @@ use seaworthy_core::dialect::Dialect;
 use seaworthy_core::resilience::advice;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
-use seaworthy_llm::{Framing, usage};
+use seaworthy_llm::{Framing, embed, usage};
 
 use crate::echo::{self, EchoReply};
 use crate::exchange::Exchange;
@@ -23,6 +23,7 @@ use crate::routes::Operation;
 use crate::stage::dispatch::{Back, Reply, too_late};
 use crate::translate::Translation;
 
+mod embedded;
 mod translated;
 
 /// On answers whose token counts are an estimate, where a caller can be told.
@@ -53,9 +54,9 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                 }
                 status if status.is_client_error() || status.is_server_error() => {
                     note_refused(exchange);
-                    match back {
-                        Back::Direct { .. } => relay_error(exchange, response).await,
-                        Back::Translated { translation, .. } => {
+                    match back.translation() {
+                        None => relay_error(exchange, response).await,
+                        Some(translation) => {
                             Box::pin(translated::error(exchange, response, translation)).await
                         }
                     }
@@ -77,6 +78,9 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                             };
                             translated::stream(exchange, response, translation, wanted)?
                         }
+                        Back::Embedded { .. } => {
+                            return Err(unexpected(exchange, StatusCode::OK, response.headers()));
+                        }
                     };
                     // As long as the caller has seen nothing, another target can be asked.
                     if let Content::Stream(stream) = &mut answer.content {
@@ -88,6 +92,14 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                     Back::Direct { .. } => relay_whole(exchange, response).await,
                     Back::Translated { translation, .. } => {
                         Box::pin(translated::whole(exchange, response, translation)).await
+                    }
+                    Back::Embedded {
+                        caller,
+                        provider,
+                        as_base64,
+                    } => {
+                        let forms = (caller, provider);
+                        Box::pin(embedded::whole(exchange, response, forms, as_base64)).await
                     }
                 },
                 status => Err(unexpected(exchange, status, response.headers())),
@@ -196,7 +208,7 @@ async fn relay_whole(
     }
     let used = match exchange.operation() {
         Some(Operation::Chat(dialect)) => Some(usage::from_reply(dialect, &text)),
-        Some(Operation::Embeddings) => Some(seaworthy_llm::plain_usage(&text)),
+        Some(Operation::Embeddings(form)) => Some(embed::embed_usage(form, &text)),
         Some(Operation::CountTokens(_) | Operation::Moderations) | None => None,
     };
     if let Some(used) = used {

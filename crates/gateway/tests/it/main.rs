@@ -15,6 +15,7 @@ mod cache_semantic;
 mod confidential;
 mod crowd;
 mod degradation;
+mod embeddings;
 mod faces;
 mod faithful;
 mod guards;

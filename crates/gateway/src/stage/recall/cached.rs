@@ -141,7 +141,7 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
         return Ok(Looked::Off);
     };
     let model = exchange.snapshot.model(&errand.request.head.model);
-    let (Operation::Chat(_) | Operation::Embeddings, Some(model)) = (operation, model.cloned())
+    let (Operation::Chat(_) | Operation::Embeddings(_), Some(model)) = (operation, model.cloned())
     else {
         return Ok(Looked::Off);
     };

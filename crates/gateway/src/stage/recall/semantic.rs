@@ -13,6 +13,7 @@ use seaworthy_core::call::{Block, Call, Role};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::fingerprint::{Fingerprint, Fingerprinter};
 use seaworthy_core::principal::Principal;
+use seaworthy_llm::embed::Embedding;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -229,7 +230,7 @@ async fn embed(
     let asking = internal_call::call(
         &exchange.gateway,
         caller.clone(),
-        Operation::Embeddings,
+        Operation::Embeddings(Embedding::OpenAi),
         body.to_string().into(),
     );
     let (status, body) = Box::pin(asking).await;

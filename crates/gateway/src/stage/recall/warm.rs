@@ -63,7 +63,7 @@ impl Gateway {
         let line: Line<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let operation = match routes::find(&Method::POST, &line.path) {
             Lookup::Found(route, _) => match route.action {
-                Action::Model(operation @ (Operation::Chat(_) | Operation::Embeddings)) => {
+                Action::Model(operation @ (Operation::Chat(_) | Operation::Embeddings(_))) => {
                     operation
                 }
                 _ => return Err(format!("answers of `{}` are not remembered", line.path)),

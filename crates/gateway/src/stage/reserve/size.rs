@@ -88,7 +88,7 @@ impl Size {
         let (operation, body) = (request.operation, &request.body);
         let key = known.key(target, operation, body);
         let reported = known.tokens.get(&key);
-        let is_charged = matches!(operation, Operation::Chat(_) | Operation::Embeddings);
+        let is_charged = matches!(operation, Operation::Chat(_) | Operation::Embeddings(_));
         let (measured, input) = match reported {
             Some(tokens) if is_charged => (Measured::Reported, tokens),
             _ if is_charged => (Measured::Bytes, tokens::most_by_size(body)),

@@ -22,6 +22,9 @@ fn body(path: &str) -> String {
         "input": "Hello",
         "message": "Hello",
         "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
+        "content": {"parts": [{"text": "Hello"}]},
+        "requests": [{"content": {"parts": [{"text": "Hello"}]}}],
+        "texts": ["Hello"],
     })
     .to_string()
 }

@@ -1,6 +1,8 @@
 //! The page of losses, `docs/reference/dialects.md`: written from the code, cell by cell, so that it
 //! cannot claim what does not hold. What each cell claims is held against the code by `cross.rs`.
 
+mod embeddings;
+
 use super::{
     calls,
     cases::natives::{self, Native},
@@ -286,6 +288,7 @@ fn the_page_of_losses_says_what_the_code_does() {
     native_fields(&mut page, &mut seen);
     answers(&mut page, &mut seen);
     usage(&mut page);
+    embeddings::write(&mut page);
     reasons(&mut page, &seen);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/dialects.md");
     golden::matches_file(&file, &page);
