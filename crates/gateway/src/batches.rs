@@ -167,7 +167,9 @@ pub(crate) fn operation(endpoint: &str) -> Option<Operation> {
     match endpoint {
         "/v1/chat/completions" => Some(Operation::Chat(Dialect::OpenAiChat)),
         "/v1/responses" => Some(Operation::Chat(Dialect::OpenAiResponses)),
-        "/v1/embeddings" => Some(Operation::Embeddings),
+        "/v1/embeddings" => Some(Operation::Embeddings(
+            seaworthy_llm::embed::Embedding::OpenAi,
+        )),
         _ => None,
     }
 }
