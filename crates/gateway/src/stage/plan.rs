@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(count(Some(anthropic)), Some(Way::Direct));
         assert_eq!(count(Some(openai)), Some(Way::Estimated));
         assert_eq!(count(None), Some(Way::BuiltIn));
-        let embeddings = |form| Operation::Embeddings(form);
+        let embeddings = Operation::Embeddings;
         for operation in [embeddings(Embedding::OpenAi), Operation::Moderations] {
             assert_eq!(way(operation, Some(openai)), Some(Way::Direct));
             assert_eq!(way(operation, Some(anthropic)), None);
