@@ -3,6 +3,7 @@
 //! Every suite prints its figures with their limits and on which machine they were measured, and is
 //! false when a limit is not kept. Ratios within one run, CPU time or counts; never bare seconds.
 
+mod guards;
 mod machine;
 mod money;
 mod proxy;
@@ -25,6 +26,8 @@ enum Suite {
     Proxy(proxy::Args),
     /// Budgets and the ledger under load, kills and outages
     Money(money::Args),
+    /// Guards and sandbox: what they find and miss, what they cost, what gets out
+    Guards(guards::Args),
 }
 
 /// Measures, prints the tables; true when every limit is kept.
@@ -33,5 +36,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         None => proxy::run(&args.proxy),
         Some(Suite::Proxy(args)) => proxy::run(args),
         Some(Suite::Money(args)) => money::run(args),
+        Some(Suite::Guards(args)) => guards::run(args),
     }
 }

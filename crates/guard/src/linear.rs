@@ -1,4 +1,4 @@
-//! A linear model over hashed character and word n-grams, scored over windows of a text.
+//! A linear model over hashed words and pieces of words, scored over windows of a text.
 //!
 //! A text is cut into blocks of about 150 bytes; a window is two neighbouring blocks, and the score of
 //! a text is that of its worst window, so an instruction cannot hide in a long document.
@@ -160,6 +160,7 @@ mod tests {
             lambda: 1e-4,
             rate: 0.5,
             seed: 1,
+            by_rarity: false,
         };
         let model = train::train(&examples, &plan).unwrap();
         let calm = "numbers and letters of many kinds, ".repeat(30);

@@ -139,7 +139,7 @@ struct Count<'l> {
 }
 
 impl Notes for Count<'_> {
-    const CHARACTERS: bool = false;
+    const CLOSELY: bool = false;
 
     fn word(&mut self, hash: u32, _: bool) -> Option<u32> {
         let hit = self.lexicon.holds(hash);

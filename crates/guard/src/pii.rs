@@ -155,20 +155,17 @@ impl Pii {
     /// A run of letters and digits that begins with a letter: identifiers are told by their digits.
     fn scan_word(&self, window: &Window<'_>, at: usize, scan: &mut Scan) -> usize {
         let text = window.text;
-        let mut end = at;
+        let mut length = 0;
         let mut has_digit = false;
-        while let Some(&byte) = text.get(end) {
+        for &byte in &text[at..] {
             match CLASSES[usize::from(byte)] {
                 Class::Letter | Class::Underscore => {}
                 Class::Digit => has_digit = true,
                 Class::Opener | Class::Other => break,
             }
-            end += 1;
+            length += 1;
         }
-        let length = end - at;
-        if length > token::MAX_LEN || window.cursor(at).after_word(at) {
-            return end;
-        }
+        let end = at + length;
         let unfinished = end == text.len() && !window.complete;
         let may_be_address = length <= 4 && text.get(end) == Some(&b':');
         let may_be_insurance = length == 2
@@ -177,7 +174,8 @@ impl Pii {
             && text
                 .get(end + 1)
                 .map_or(!window.complete, u8::is_ascii_digit);
-        if unfinished || has_digit || may_be_address || may_be_insurance {
+        let is_candidate = unfinished || has_digit || may_be_address || may_be_insurance;
+        if is_candidate && length <= token::MAX_LEN && !window.cursor(at).after_word(at) {
             let after = self.try_at(window, at, scan, token::read);
             return after.unwrap_or(end).max(end);
         }

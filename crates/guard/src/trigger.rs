@@ -1,21 +1,31 @@
 //! Finds many literals in one pass and knows how much of one the text may be in the middle of.
 
-use aho_corasick::automaton::Automaton;
+use aho_corasick::automaton::Automaton as _;
 use aho_corasick::automaton::StateID;
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 
 use crate::detector::Window;
 
+/// Marks an entry of the table that leads to a state with a match.
+const MATCHES: u32 = 1 << 31;
+
 /// A set of literals, matched in any ASCII case; overlapping occurrences are all reported.
+///
+/// The automaton is built by a library and then written down as one flat table, because each byte of each
+/// text goes through it: a class, an addition and a load.
 #[derive(Debug)]
 pub struct Triggers {
-    automaton: DFA,
-    start: StateID,
+    /// For each byte, its column.
+    classes: [u8; 256],
+    columns: usize,
+    /// For each state and column, where the row of the next state begins.
+    table: Vec<u32>,
+    /// For each state, the literals that end in it.
+    ends: Vec<Vec<usize>>,
     lengths: Vec<usize>,
     /// For each state, how many bytes of a literal have been read.
     depths: Vec<u8>,
-    stride_shift: u32,
 }
 
 /// Why a set of literals could not be compiled.
@@ -46,50 +56,97 @@ impl Triggers {
             .prefilter(false)
             .build(&literals)?;
         let start = automaton.start_state(Anchored::No)?;
-        let mut depths: Vec<(usize, u8)> = Vec::new();
-        for literal in &literals {
-            let mut state = start;
-            for (index, byte) in literal.bytes().enumerate() {
-                state = automaton.next_state(Anchored::No, state, byte);
-                depths.push((state.as_usize(), u8::try_from(index + 1).unwrap_or(u8::MAX)));
+        let (classes, columns) = classes(&literals);
+        // For each state of the library's automaton, its row in the table.
+        let mut rows: Vec<Option<u32>> = Vec::new();
+        let mut states = Vec::new();
+        let mut row_of = |states: &mut Vec<StateID>, state: StateID| {
+            let index = state.as_usize();
+            if rows.len() <= index {
+                rows.resize(index + 1, None);
+            }
+            *rows[index].get_or_insert_with(|| {
+                states.push(state);
+                ((states.len() - 1) * columns.len()) as u32
+            })
+        };
+        row_of(&mut states, start);
+        let mut table = Vec::new();
+        while let Some(&state) = states.get(table.len() / columns.len()) {
+            for byte in &columns {
+                let next = automaton.next_state(Anchored::No, state, *byte);
+                let row = row_of(&mut states, next);
+                let is_match = automaton.is_match(next);
+                table.push(row | if is_match { MATCHES } else { 0 });
             }
         }
-        let all_bits = depths
-            .iter()
-            .fold(start.as_usize(), |bits, (id, _)| bits | id);
-        let stride_shift = all_bits.trailing_zeros().min(8);
-        let largest = depths.iter().map(|(id, _)| *id).max().unwrap_or(0);
-        let mut table = vec![0; (largest >> stride_shift) + 1];
-        for (id, depth) in depths {
-            table[id >> stride_shift] = depth;
-        }
-        Ok(Self {
+        let ends = states.iter().map(|&state| {
+            let count = match automaton.is_match(state) {
+                true => automaton.match_len(state),
+                false => 0,
+            };
+            let ends = (0..count).map(|index| automaton.match_pattern(state, index).as_usize());
+            ends.collect()
+        });
+        let mut triggers = Self {
+            ends: ends.collect(),
+            depths: vec![0; states.len()],
             lengths: literals.iter().map(|literal| literal.len()).collect(),
-            automaton,
-            start,
-            depths: table,
-            stride_shift,
-        })
+            columns: columns.len(),
+            classes,
+            table,
+        };
+        for literal in &literals {
+            let mut row = 0;
+            for (index, byte) in literal.bytes().enumerate() {
+                row = triggers.next(row, byte) & !MATCHES;
+                let state = row as usize / triggers.columns;
+                triggers.depths[state] = u8::try_from(index + 1).unwrap_or(u8::MAX);
+            }
+        }
+        Ok(triggers)
+    }
+
+    fn next(&self, row: u32, byte: u8) -> u32 {
+        self.table[row as usize + usize::from(self.classes[usize::from(byte)])]
     }
 
     /// Calls `visit(index, start)` for every occurrence from `window.from` on, and returns where the
     /// text may be in the middle of one (its length when it is not).
     pub fn scan(&self, window: &Window<'_>, mut visit: impl FnMut(usize, usize)) -> usize {
-        let mut state = self.start;
+        let mut row = 0;
         let tail = window.text.get(window.from..).unwrap_or_default();
         for (offset, &byte) in tail.iter().enumerate() {
-            state = self.automaton.next_state(Anchored::No, state, byte);
-            if self.automaton.is_special(state) && self.automaton.is_match(state) {
+            row = self.next(row, byte);
+            if row & MATCHES != 0 {
+                row &= !MATCHES;
                 let end = window.from + offset + 1;
-                for index in 0..self.automaton.match_len(state) {
-                    let literal = self.automaton.match_pattern(state, index).as_usize();
+                for &literal in &self.ends[row as usize / self.columns] {
                     visit(literal, end - self.lengths[literal]);
                 }
             }
         }
-        let depth = self.depths.get(state.as_usize() >> self.stride_shift);
+        let depth = self.depths.get(row as usize / self.columns);
         window.text.len() - usize::from(depth.copied().unwrap_or(0))
     }
+}
+
+/// The column of each byte, and one byte of each column: bytes that no literal has share the first.
+fn classes(literals: &[&str]) -> ([u8; 256], Vec<u8>) {
+    let mut classes = [0; 256];
+    let mut is_used = [false; 256];
+    for byte in literals.iter().flat_map(|literal| literal.bytes()) {
+        is_used[usize::from(byte.to_ascii_lowercase())] = true;
+    }
+    let is_free = |byte: &u8| !is_used[usize::from(byte.to_ascii_lowercase())];
+    let mut columns = vec![(0..=u8::MAX).find(is_free).unwrap_or(0)];
+    for byte in (0..=u8::MAX).filter(|byte| is_used[usize::from(*byte)]) {
+        let column = u8::try_from(columns.len()).unwrap_or(0);
+        classes[usize::from(byte)] = column;
+        classes[usize::from(byte.to_ascii_uppercase())] = column;
+        columns.push(byte);
+    }
+    (classes, columns)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod faces;
 mod faithful;
 mod guards;
 mod guards_control;
+mod guards_flood;
 mod guards_opinions;
 mod health;
 mod hedges;

@@ -105,6 +105,7 @@ fn main() -> Result<()> {
         lambda: 2e-6,
         rate: 1.0,
         seed: SEED,
+        by_rarity: false,
     };
     let flag_logit = flagging_point(&examples, &plan)?;
     let model = train(&examples, &plan)?;

@@ -1,4 +1,5 @@
-//! Hashes the character 3- to 5-grams and the word 1- to 3-grams of a text.
+//! Hashes a text: words, words in a row and with a gap, the beginnings of sentences, and the pieces of
+//! four characters that words are made of.
 
 /// A block ends at the first word that begins this many bytes after it.
 const BLOCK_BYTES: usize = 150;
@@ -62,17 +63,35 @@ fn finish(hash: u32) -> u32 {
 pub(crate) fn word_hash(word: &str) -> u32 {
     word.bytes()
         .take(MAX_WORD_BYTES)
-        .fold(0x811c_9dc5, |hash, byte| mix(hash, u32::from(byte)))
+        .fold(EMPTY, |hash, byte| mix(hash, u32::from(byte)))
 }
 
-fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'\''
-}
+/// The hash of a word without letters.
+const EMPTY: u32 = 0x811c_9dc5;
+
+const IN_WORD: u8 = 1;
+const ENDS_SENTENCE: u8 = 2;
+
+/// What each byte is: part of a word, the end of a sentence, or neither.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'\'' | 0x80.. => IN_WORD,
+            b'.' | b'!' | b'?' | b'\n' | b';' => ENDS_SENTENCE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// What [`extract`] adds to the hashed text.
 pub trait Notes {
-    /// Whether the characters of words are hashed too, or only the words.
-    const CHARACTERS: bool = true;
+    /// Whether more is hashed than words and words in a row: pieces of words, pairs of words with a gap,
+    /// beginnings of sentences.
+    const CLOSELY: bool = true;
 
     /// Called for each word; `new_sentence` says that the word begins one. A name that is returned
     /// becomes a feature of the block.
@@ -99,50 +118,86 @@ impl Notes for NoNotes {
 /// A named feature weighs as much as this many hashed ones.
 const NAMED_COPIES: usize = 6;
 
+/// The pairs of words that a block has had. Some are taken for others, which costs a word's features.
+#[derive(Debug, Default)]
+struct Seen([u64; 32]);
+
+impl Seen {
+    fn clear(&mut self) {
+        self.0 = [0; 32];
+    }
+
+    /// Whether a pair was here before; it is now.
+    fn has(&mut self, pair: u32) -> bool {
+        let place = finish(pair) >> 21;
+        let (word, bit) = ((place >> 6) as usize, 1 << (place & 63));
+        let is_known = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        is_known
+    }
+}
+
+/// Stands before the first word of a sentence, so that words in a row begin with it.
+const SENTENCE: u32 = 77;
+
 /// Hashes a text, which should be in lower case.
 pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
     features
         .hashes
-        .reserve(text.len() * if N::CHARACTERS { 3 } else { 1 });
+        .reserve(text.len() * if N::CLOSELY { 2 } else { 1 });
     let bytes = text.as_bytes();
     let mut at = 0;
     let (mut last, mut before_last) = (0_u32, 0_u32);
     let mut new_sentence = true;
+    let mut seen = Seen::default();
     while at < bytes.len() {
-        if !is_word_byte(bytes[at]) {
-            new_sentence |= matches!(bytes[at], b'.' | b'!' | b'?' | b'\n' | b';');
+        let kind = KINDS[usize::from(bytes[at])];
+        if kind != IN_WORD {
+            new_sentence |= kind == ENDS_SENTENCE;
             at += 1;
             continue;
         }
-        let length = bytes[at..]
-            .iter()
-            .take(MAX_WORD_BYTES)
-            .take_while(|&&byte| is_word_byte(byte))
-            .count();
-        let word = &bytes[at..at + length];
+        let begin = at;
+        let mut hash = EMPTY;
+        for &byte in bytes[begin..].iter().take(MAX_WORD_BYTES) {
+            if KINDS[usize::from(byte)] != IN_WORD {
+                break;
+            }
+            hash = mix(hash, u32::from(byte));
+            at += 1;
+        }
+        let word = &bytes[begin..at];
         if features
             .starts
             .last()
-            .is_none_or(|(begin, _)| at >= begin + BLOCK_BYTES)
+            .is_none_or(|(block, _)| begin >= block + BLOCK_BYTES)
         {
-            features.starts.push((at, features.hashes.len()));
+            features.starts.push((begin, features.hashes.len()));
+            seen.clear();
         }
-        let hash = word
-            .iter()
-            .fold(0x811c_9dc5, |hash, &byte| mix(hash, u32::from(byte)));
-        while let Some(name) = notes.mark_before(at) {
+        while let Some(name) = notes.mark_before(begin) {
             features.add_named(name);
         }
         if let Some(name) = notes.word(hash, new_sentence) {
             features.add_named(name);
         }
+        if N::CLOSELY && seen.has(mix(last, hash)) {
+            // What is said over and over counts once, or nonsense would weigh more than words.
+            new_sentence = false;
+            (before_last, last) = (last, hash);
+            continue;
+        }
+        if N::CLOSELY {
+            features.hashes.push(finish(mix(mix(before_last, hash), 7)));
+            if new_sentence {
+                features.hashes.push(finish(mix(hash, 8)));
+                (before_last, last) = (SENTENCE, SENTENCE);
+            }
+            add_pieces(word, &mut features.hashes);
+        }
         new_sentence = false;
         add_words(hash, last, before_last, &mut features.hashes);
-        if N::CHARACTERS {
-            add_characters(word, &mut features.hashes);
-        }
         (before_last, last) = (last, hash);
-        at += length;
     }
     while let Some(name) = notes.mark_before(usize::MAX) {
         features.add_named(name);
@@ -150,25 +205,22 @@ pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
 }
 
 fn add_words(hash: u32, last: u32, before_last: u32, hashes: &mut Vec<u32>) {
-    hashes.push(finish(mix(hash, 1)));
-    hashes.push(finish(mix(mix(last, hash), 2)));
-    hashes.push(finish(mix(mix(mix(before_last, last), hash), 3)));
+    hashes.extend([
+        finish(mix(hash, 1)),
+        finish(mix(mix(last, hash), 2)),
+        finish(mix(mix(mix(before_last, last), hash), 3)),
+    ]);
 }
 
-/// The 3- to 5-grams of ` word `.
-fn add_characters(word: &[u8], hashes: &mut Vec<u32>) {
+/// The pieces of four bytes of ` word `: enough to know a word by its parts.
+fn add_pieces(word: &[u8], hashes: &mut Vec<u32>) {
     let mut padded = [b' '; MAX_WORD_BYTES + 2];
-    let length = word.len() + 2;
     padded[1..=word.len()].copy_from_slice(word);
-    for (begin, three) in padded[..length].windows(3).enumerate() {
-        let [a, b, c] = [three[0], three[1], three[2]].map(u32::from);
-        let mut hash = (a | b << 8 | c << 16).wrapping_mul(0xC2B2_AE35);
-        hashes.push(finish(hash));
-        for &byte in &padded[begin + 3..length.min(begin + 5)] {
-            hash = mix(hash, u32::from(byte));
-            hashes.push(finish(hash));
-        }
-    }
+    let pieces = padded[..word.len() + 2].windows(4);
+    hashes.extend(pieces.map(|piece| {
+        let piece = u32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]]);
+        finish(piece.wrapping_mul(0xC2B2_AE35))
+    }));
 }
 
 #[cfg(test)]
@@ -198,6 +250,17 @@ mod tests {
         assert_eq!(words.0.len(), 90);
         assert_eq!(begins, [0, 152, 304, 456]);
         assert!(features.blocks().all(|(_, hashes)| !hashes.is_empty()));
+    }
+
+    #[test]
+    fn what_is_said_over_and_over_counts_once() {
+        let count = |text: &str| {
+            let mut features = Features::default();
+            extract(text, &mut Sentences::default(), &mut features);
+            features.hashes.len()
+        };
+        assert_eq!(count(&"ha ".repeat(40)), count(&"ha ".repeat(4)));
+        assert!(count("one two three four") > count("one two one two"));
     }
 
     #[test]

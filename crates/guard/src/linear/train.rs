@@ -28,11 +28,15 @@ pub struct Plan {
     pub rate: f32,
     /// Decides the order of the examples.
     pub seed: u64,
+    /// Whether rare features count more than frequent ones.
+    pub by_rarity: bool,
 }
 
 /// Weights that are kept as `factor × raw`, so that the penalty costs nothing per step.
 struct Weights {
     raw: Vec<f32>,
+    /// How much each feature counts.
+    scales: Vec<f32>,
     factor: f32,
     bias: f32,
     shift: u32,
@@ -44,7 +48,10 @@ impl Weights {
         let sum: f32 = blocks
             .iter()
             .flat_map(|block| block.iter())
-            .map(|hash| self.raw[(hash >> self.shift) as usize])
+            .map(|hash| {
+                let at = (hash >> self.shift) as usize;
+                self.raw[at] * self.scales[at]
+            })
             .sum();
         sum * self.factor / (count.max(1) as f32).sqrt() + self.bias
     }
@@ -53,7 +60,8 @@ impl Weights {
         let count: usize = blocks.iter().map(|block| block.len()).sum();
         let each = push / (count.max(1) as f32).sqrt() / self.factor;
         for hash in blocks.iter().flat_map(|block| block.iter()) {
-            self.raw[(hash >> self.shift) as usize] += each;
+            let at = (hash >> self.shift) as usize;
+            self.raw[at] += each * self.scales[at];
         }
         self.bias += push * 0.05;
     }
@@ -76,6 +84,7 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
         factor: 1.0,
         bias: 0.0,
         shift: 32 - plan.bits,
+        scales: scales(examples, plan),
     };
     let mut order: Vec<usize> = (0..examples.len()).collect();
     let mut dice = Dice::new(plan.seed);
@@ -129,7 +138,45 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
             average_bias += weights.bias / kept as f32;
         }
     }
+    for (mean, scale) in average.iter_mut().zip(&weights.scales) {
+        *mean *= scale;
+    }
     quantise(&average, average_bias)
+}
+
+/// How much each feature counts while the model learns: by the logarithm of how rare it is, or alike.
+/// The weights hold it afterwards, so that judging costs nothing more.
+fn scales(examples: &[Example], plan: &Plan) -> Vec<f32> {
+    let (size, shift) = (1 << plan.bits, 32 - plan.bits);
+    if !plan.by_rarity {
+        return vec![1.0; size];
+    }
+    let (mut counts, mut total) = (vec![0.0_f32; size], 1.0);
+    let mut seen_in = vec![usize::MAX; size];
+    for (index, example) in examples.iter().enumerate() {
+        total += example.weight;
+        for hash in example.features.blocks().flat_map(|(_, block)| block) {
+            let at = (hash >> shift) as usize;
+            if seen_in[at] != index {
+                seen_in[at] = index;
+                counts[at] += example.weight;
+            }
+        }
+    }
+    let mut scales: Vec<f32> = counts
+        .iter()
+        .map(|count| (total / (1.0 + count)).ln())
+        .collect();
+    let used = scales
+        .iter()
+        .zip(&counts)
+        .filter(|(_, count)| **count > 0.0);
+    let (sum, many) = used.fold((0.0_f32, 0.0_f32), |(sum, many), (scale, _)| {
+        (sum + scale * scale, many + 1.0)
+    });
+    let mean = (sum / many.max(1.0)).sqrt().max(f32::MIN_POSITIVE);
+    scales.iter_mut().for_each(|scale| *scale /= mean);
+    scales
 }
 
 /// Eight bits a weight; the largest one in ten thousand is clipped.

@@ -37,6 +37,17 @@ pub fn hidden_texts(text: &str) -> Vec<String> {
     found
 }
 
+/// What runs of base64 and hexadecimal are made of.
+const INNER: [bool; 256] = {
+    let mut inner = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        inner[byte] = matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'/' | b'-' | b'_' | b'=');
+        byte += 1;
+    }
+    inner
+};
+
 fn decode_layer(text: &str, budget: &mut usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut keep = |decoded: Option<String>, source: &str| {
@@ -47,12 +58,7 @@ fn decode_layer(text: &str, budget: &mut usize) -> Vec<String> {
             found.push(decoded);
         }
     };
-    let is_inner = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
-    };
-    let runs = text.as_bytes().split(|byte| !is_inner(byte));
-    for run in runs.filter(|run| run.len() >= MIN_RUN) {
-        let run = std::str::from_utf8(run).unwrap_or_default();
+    for run in runs(text) {
         keep(hexadecimal(run).or_else(|| base_64(run)), run);
     }
     if text.contains('%') {
@@ -62,6 +68,35 @@ fn decode_layer(text: &str, budget: &mut usize) -> Vec<String> {
         keep(html_entities(text), text);
     }
     found
+}
+
+/// The runs of base64 or hexadecimal that are long enough. Such a run covers one of the places looked at,
+/// so that most bytes of ordinary text are not.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let is_inner = |at: usize| bytes.get(at).is_some_and(|byte| INNER[usize::from(*byte)]);
+    let (mut at, mut after) = (MIN_RUN - 1, 0);
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            if !is_inner(at) {
+                at += MIN_RUN;
+                continue;
+            }
+            let (mut begin, mut end) = (at, at + 1);
+            while begin > after && is_inner(begin - 1) {
+                begin -= 1;
+            }
+            while is_inner(end) {
+                end += 1;
+            }
+            after = end;
+            at = end + MIN_RUN;
+            if end - begin >= MIN_RUN {
+                return text.get(begin..end);
+            }
+        }
+        None
+    })
 }
 
 /// Text, as opposed to bytes that happen to decode.
@@ -232,6 +267,24 @@ mod tests {
         assert!(
             hidden_texts(&format!("internationalisation {binary} 100% sure & more")).is_empty()
         );
+    }
+
+    #[test]
+    fn runs_are_found_wherever_they_stand() {
+        let run = "QUJDREVGR0hJSktMTU5PUFE=";
+        for before in 0..50 {
+            for after in [0, 1, 19, 20, 41] {
+                let text = format!(
+                    "{}.{run} {}",
+                    "x ".repeat(before / 2),
+                    "y".repeat(after.min(18))
+                );
+                assert_eq!(runs(&text).collect::<Vec<_>>(), [run], "{text}");
+            }
+        }
+        let two = format!("{run}.{run}");
+        assert_eq!(runs(&two).collect::<Vec<_>>(), [run, run]);
+        assert_eq!(runs("short words only, none of them is long").count(), 0);
     }
 
     #[test]

@@ -96,12 +96,33 @@ pub fn fold_leetspeak(text: &str) -> String {
     out
 }
 
+/// A digit or sign that stands for a letter.
+const SIGN: u8 = 1;
+/// An exclamation mark, which also ends sentences: it counts only before a letter.
+const MARK: u8 = 2;
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'0'..=b'9' | b'@' | b'$' => SIGN,
+            b'!' => MARK,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
 /// Whether a text has a digit or sign beside a letter, as leetspeak must.
 pub fn may_be_leetspeak(text: &str) -> bool {
-    let sign = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'@' | b'$');
-    text.as_bytes().windows(2).any(|pair| {
-        (pair[0].is_ascii_alphabetic() && sign(pair[1]))
-            || ((sign(pair[0]) || pair[0] == b'!') && pair[1].is_ascii_alphabetic())
+    let bytes = text.as_bytes();
+    let is_letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+    // Most bytes are neither, and that is all that is asked of them.
+    bytes.iter().enumerate().any(|(at, &byte)| {
+        let kind = KINDS[usize::from(byte)];
+        kind != 0 && (is_letter(at + 1) || (kind == SIGN && at > 0 && is_letter(at - 1)))
     })
 }
 

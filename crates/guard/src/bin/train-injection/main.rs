@@ -23,6 +23,8 @@ const SEED: u64 = 20_260_701;
 
 /// The share of plain instructions that may be flagged, in cross-validation.
 const FLAG_FALSE_ALARMS: f32 = 0.003;
+/// The share of instructions of chats that may be flagged: they are closer to attacks.
+const CHAT_FALSE_ALARMS: f32 = 0.01;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.0005;
 
@@ -42,10 +44,11 @@ struct Arguments {
 fn plan() -> Plan {
     Plan {
         bits: 18,
-        epochs: 8,
+        epochs: 12,
         lambda: 2e-6,
         rate: 3.0,
         seed: SEED,
+        by_rarity: true,
     }
 }
 
@@ -69,7 +72,13 @@ fn main() -> Result<()> {
     );
     let logits = cross_validate(&texts, &examples)?;
     let is_plain = |text: &Text| recipe::PLAIN.contains(&text.group.as_str());
-    let flag_logit = threshold(&texts, &logits, is_plain, FLAG_FALSE_ALARMS);
+    let is_chat = |text: &Text| recipe::CHAT.contains(&text.group.as_str());
+    let flag_logit = threshold(&texts, &logits, is_plain, FLAG_FALSE_ALARMS).max(threshold(
+        &texts,
+        &logits,
+        is_chat,
+        CHAT_FALSE_ALARMS,
+    ));
     let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS).max(flag_logit);
     report(&texts, &logits, flag_logit, block_logit);
     if arguments.leave_one_out {

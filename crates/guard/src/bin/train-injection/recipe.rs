@@ -85,7 +85,7 @@ pub(crate) const SETS: [Set; 26] = [
     set("bipia_ctx_code_train", "MIT", Harmless, 100, 1.0),
     set("bipia_ctx_email_train", "MIT", Harmless, 100, 1.0),
     set("cse_frr_benign", "MIT", Harmless, 400, 1.0),
-    set("wildguard_benign", "MIT and ODC-BY", Harmless, 500, 1.5),
+    set("wildguard_benign", "MIT and ODC-BY", Harmless, 500, 2.5),
     set("actas_prompts_zh", "MIT", Harmless, 200, 0.3),
     set("actas_prompts_zhtw", "MIT", Harmless, 200, 0.3),
     set("gpteacher_codegen", "MIT", Harmless, 1500, 0.5),
@@ -114,4 +114,13 @@ pub(crate) const PLAIN: [&str; 8] = [
     "selfinstruct_user_oriented_instructions",
     "pif_benign",
     "spikee_benign_fp",
+];
+
+/// The sets of instructions as chats have them, which set it beside those.
+pub(crate) const CHAT: [&str; 5] = [
+    "wildguard_benign",
+    "selfinstruct_seed_tasks",
+    "selfinstruct_user_oriented_instructions",
+    "gpteacher_roleplay",
+    "deepset_train",
 ];

@@ -19,11 +19,17 @@ struct Sentences {
     requests: Vec<String>,
     carriers: Vec<String>,
     errands: Vec<String>,
+    openings: Vec<String>,
+    personas: Vec<String>,
+    tasks: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// How many texts of each kind are made.
 const MENTIONS: usize = 2500;
 const FOLLOWUPS: usize = 1000;
+const ROLES: usize = 1500;
+const NOTES: usize = 500;
 const ATTACKS: usize = 1600;
 const JOINED: usize = 800;
 const CARRIED: usize = 600;
@@ -65,6 +71,14 @@ pub(crate) fn make(texts: &[Text], seed: u64) -> Result<Vec<Text>> {
             let topic = choose(&sentences.topics, &mut dice);
             let text = choose(&sentences.followups, &mut dice).replace("{t}", topic);
             add("own_followups", false, 0.5, text);
+        }
+        for _ in 0..ROLES / FOLDS {
+            add("own_roles", false, 0.2, role(&sentences, &mut dice));
+        }
+        for _ in 0..NOTES / FOLDS {
+            let (bad, good) = parts.noted(&mut dice);
+            add("own_notes", true, 0.6, bad);
+            add("own_notes", false, 0.5, good);
         }
         for plain in sentences.plain_mentions.iter().skip(fold).step_by(FOLDS) {
             add("own_mentions", false, 2.0, plain.clone());
@@ -119,6 +133,21 @@ impl Parts<'_> {
         }
     }
 
+    /// A task with its text, into which a note tries to reach, and the same without it.
+    fn noted(&self, dice: &mut Dice) -> (String, String) {
+        let topic = choose(&self.sentences.topics, dice);
+        let task = choose(&self.sentences.tasks, dice).replace("{t}", topic);
+        let request = choose(&self.sentences.requests, dice);
+        let note = choose(&self.sentences.notes, dice).replace("{q}", request);
+        let text = dice.pick(&self.harmless);
+        let bad = match dice.below(3) {
+            0 => format!("{task}\n\n{text} {note}"),
+            1 => format!("{task} '{note} {text}'"),
+            _ => format!("{text}\n{note}"),
+        };
+        (bad, format!("{task}\n\n{text}"))
+    }
+
     fn hijacked(&self, dice: &mut Dice) -> String {
         let (calm, bad) = (dice.pick(&self.harmless), dice.pick(&self.hostile));
         let joint = dice.pick(&[" ", ". ", "\n", "\n\n"]);
@@ -132,6 +161,16 @@ impl Parts<'_> {
 
 fn choose<'s>(list: &'s [String], dice: &mut Dice) -> &'s str {
     &list[dice.below(list.len())]
+}
+
+/// An honest request to play somebody, or to see a thing with the eyes of somebody.
+fn role(sentences: &Sentences, dice: &mut Dice) -> String {
+    let task = choose(&sentences.tasks, dice);
+    let topic = choose(&sentences.topics, dice);
+    choose(&sentences.openings, dice)
+        .replace("{p}", choose(&sentences.personas, dice))
+        .replace("{k}", task)
+        .replace("{t}", topic)
 }
 
 fn mention(sentences: &Sentences, dice: &mut Dice) -> String {
