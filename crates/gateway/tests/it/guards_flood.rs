@@ -170,11 +170,17 @@ fn pieces(dice: &mut Dice, text: &str) -> Vec<String> {
 
 /// How many bytes of a plant stand in what was read: the longest part of it, if it is not by chance.
 fn leaked(words: &str, plant: &str) -> usize {
-    let least = 10.min(plant.len());
-    let longest = (least..=plant.len()).rev().find(|length| {
+    let stands = |length: usize| {
         (0..=plant.len() - length).any(|begin| words.contains(&plant[begin..begin + length]))
-    });
-    longest.unwrap_or(0)
+    };
+    let least = 10.min(plant.len());
+    match stands(least) {
+        false => 0,
+        true => (least..=plant.len())
+            .rev()
+            .find(|length| stands(*length))
+            .unwrap_or(least),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +190,7 @@ async fn plants_leak_no_byte_in_any_dialect_however_they_are_cut() {
     let detector = Secrets::built_in().unwrap();
     let mut dice = Dice::new(23);
     let (mut count, mut leaks, mut rounds) = (0, 0, 0);
-    while count < cases(600) {
+    while count < cases(400) {
         let secrets = detector.examples(|most| dice.below(most));
         let secrets: Vec<String> = secrets.into_iter().map(|example| example.text).collect();
         let face = &FACES[rounds % FACES.len()];

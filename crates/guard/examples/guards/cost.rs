@@ -39,8 +39,9 @@ const HOSTILE: [&str; 9] = [
 
 /// The time of the processor that this thread has used, in nanoseconds.
 fn spent() -> f64 {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map_or(0.0, |spent| spent.tv_sec() as f64 * 1e9 + spent.tv_nsec() as f64)
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0.0, |spent| {
+        spent.tv_sec() as f64 * 1e9 + spent.tv_nsec() as f64
+    })
 }
 
 /// The time of one run in nanoseconds: the least of nine rounds, so that other work on the machine
