@@ -9,6 +9,7 @@ use crate::outcome::Probed;
 use crate::session::Session;
 
 mod auth;
+mod declared;
 mod dialect;
 mod drills;
 mod errors;

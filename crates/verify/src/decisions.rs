@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::check::Severity;
 use crate::requirement::Requirements;
 
+mod seals;
+
+pub use seals::{Seal, Signer};
+
 /// Where decisions are kept in a repository.
 pub const FILE: &str = ".seaworthy/readiness.toml";
 
@@ -25,6 +29,12 @@ pub struct Decisions {
     /// Somebody signs for a role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signature: Vec<Signature>,
+    /// Whose decisions count only when a key signed them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signer: Vec<Signer>,
+    /// What keys signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seal: Vec<Seal>,
 }
 
 /// Somebody says that something holds.
@@ -103,6 +113,15 @@ pub enum DecisionError {
         /// The last day given.
         until: Date,
     },
+    /// The key is no Ed25519 key in PEM.
+    #[error(
+        "expected an Ed25519 key in PEM, found something else ({0}); make one with \
+         `openssl genpkey -algorithm ed25519 -out key.pem`"
+    )]
+    Key(String),
+    /// This person decides with another key.
+    #[error("{0} has another key in this file; whoever changes it edits `signer`, for all to see")]
+    OtherKey(String),
     /// It would hold too long.
     #[error("{until} is more than {days} days away, the longest for {what}; decide again then")]
     TooLong {
@@ -183,7 +202,10 @@ impl Decisions {
     /// The waiver that counts today.
     pub(crate) fn waiver_of(&self, item: &str, severity: Severity, today: Date) -> Option<&Waiver> {
         self.waiver.iter().find(|w| {
-            w.item == item && today <= w.until && days(w.made, w.until) <= longest_waiver(severity)
+            w.item == item
+                && today <= w.until
+                && days(w.made, w.until) <= longest_waiver(severity)
+                && self.is_genuine(&w.by, &w.statement())
         })
     }
 
@@ -196,11 +218,22 @@ impl Decisions {
         let signed = self
             .signature
             .iter()
-            .filter(|s| item.strip_prefix("signoff.") == Some(&s.role));
+            .filter(|s| item.strip_prefix("signoff.") == Some(&s.role))
+            .filter(|s| self.is_genuine(&s.name, &s.statement()));
         let signed = signed.map(|s| (s.name.clone(), s.until, None));
-        let attested = self.attestation.iter().filter(|a| a.item == item);
+        let attested = self
+            .attestation
+            .iter()
+            .filter(|a| a.item == item && self.is_genuine(&a.by, &a.statement()));
         let attested = attested.map(|a| (a.by.clone(), a.until, a.evidence.clone()));
         signed.chain(attested).find(|(_, until, _)| today <= *until)
+    }
+
+    /// The signatures that count, whenever they end.
+    #[must_use]
+    pub fn genuine_signatures(&self) -> Vec<Signature> {
+        let genuine = |s: &&Signature| self.is_genuine(&s.name, &s.statement());
+        self.signature.iter().filter(genuine).cloned().collect()
     }
 
     /// Every decision that does nothing today, and why: lists like this only grow otherwise.
@@ -228,7 +261,8 @@ impl Decisions {
         });
         let signed = self.signature.iter().filter(|s| s.until < today);
         let signed = signed.map(|s| format!("the signature of {} ended on {}", s.role, s.until));
-        items.chain(long).chain(signed).collect()
+        let forged = self.forged();
+        items.chain(long).chain(signed).chain(forged).collect()
     }
 }
 
@@ -252,7 +286,10 @@ fn severity_of(item: &str, known: &Requirements) -> Result<Severity, DecisionErr
 }
 
 /// The role's name in full: `security` signs as `security-lead`.
-fn role(asked: &str, known: &Requirements) -> Result<String, DecisionError> {
+///
+/// # Errors
+/// When nobody can sign for such a role.
+pub fn role(asked: &str, known: &Requirements) -> Result<String, DecisionError> {
     let roles = || {
         known
             .iter()

@@ -247,7 +247,7 @@ fn once(arguments: &Arguments) -> Result<Result<Report, RunError>, Failure> {
     Ok(match outcome {
         Ok(mut report) => {
             checklists::judge(lists, &mut report, &decisions)?;
-            report.signatures.clone_from(&decisions.signature);
+            report.signatures = decisions.genuine_signatures();
             Ok(report)
         }
         Err(error) => Err(error),

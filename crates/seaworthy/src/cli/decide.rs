@@ -19,6 +19,10 @@ pub(super) struct Place {
     /// The file of decisions, to be reviewed and committed like code.
     #[arg(long, value_name = "FILE", default_value = decisions::FILE)]
     decisions: PathBuf,
+    /// Sign the decision with this Ed25519 key (PEM). From then on, decisions of that name count only
+    /// when it signed them.
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,7 +78,7 @@ pub(super) struct Sign {
 
 pub(super) fn attest(arguments: Attest) -> Result<(), Failure> {
     let item = arguments.item.clone();
-    change(&arguments.place.decisions, |decisions, known, today| {
+    change(&arguments.place, |decisions, known, today| {
         let new = Attestation {
             item: arguments.item,
             by: arguments.by,
@@ -82,14 +86,15 @@ pub(super) fn attest(arguments: Attest) -> Result<(), Failure> {
             until: arguments.until,
             evidence: arguments.evidence,
         };
-        decisions.attest(new, known)
+        let said = (new.by.clone(), new.statement());
+        decisions.attest(new, known).map(|()| said)
     })?;
     said(&format!("attested {item}"), &arguments.place.decisions)
 }
 
 pub(super) fn waive(arguments: Waive) -> Result<(), Failure> {
     let item = arguments.item.clone();
-    change(&arguments.place.decisions, |decisions, known, today| {
+    change(&arguments.place, |decisions, known, today| {
         let new = Waiver {
             item: arguments.item,
             reason: arguments.reason,
@@ -97,22 +102,25 @@ pub(super) fn waive(arguments: Waive) -> Result<(), Failure> {
             made: today,
             until: arguments.until,
         };
-        decisions.waive(new, known)
+        let said = (new.by.clone(), new.statement());
+        decisions.waive(new, known).map(|()| said)
     })?;
     said(&format!("waived {item}"), &arguments.place.decisions)
 }
 
 pub(super) fn sign(arguments: Sign) -> Result<(), Failure> {
     let role = arguments.role.clone();
-    change(&arguments.place.decisions, |decisions, known, today| {
+    change(&arguments.place, |decisions, known, today| {
         let later = || today.saturating_add(jiff::Span::new().days(SIGNATURE_DAYS));
         let new = Signature {
-            role: arguments.role,
+            // As the file will have it, because that is what is signed.
+            role: decisions::role(&arguments.role, known)?,
             name: arguments.name,
             made: today,
             until: arguments.until.unwrap_or_else(later),
         };
-        decisions.sign(new, known)
+        let said = (new.name.clone(), new.statement());
+        decisions.sign(new, known).map(|()| said)
     })?;
     said(&format!("signed as {role}"), &arguments.place.decisions)
 }
@@ -136,12 +144,20 @@ pub(super) fn today() -> Date {
     now.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
+/// Edits the decisions; `edit` says who said what, so that it can be signed.
 fn change(
-    path: &Path,
-    edit: impl FnOnce(&mut Decisions, &Requirements, Date) -> Result<(), DecisionError>,
+    place: &Place,
+    edit: impl FnOnce(&mut Decisions, &Requirements, Date) -> Result<(String, String), DecisionError>,
 ) -> Result<(), Failure> {
+    let path = place.decisions.as_path();
     let mut decisions = read(path)?;
-    edit(&mut decisions, &requirements()?, today()).map_err(|error| refused(path, &error))?;
+    let (name, statement) =
+        edit(&mut decisions, &requirements()?, today()).map_err(|error| refused(path, &error))?;
+    if let Some(file) = &place.sign_key {
+        let key = std::fs::read(file).map_err(|error| cannot("read", file, &error))?;
+        let sealed = decisions.seal(&name, &statement, &key);
+        sealed.map_err(|error| refused(path, &error))?;
+    }
     let text = decisions.render().map_err(|error| refused(path, &error))?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| cannot("create", folder, &error))?;

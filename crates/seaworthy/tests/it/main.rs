@@ -25,3 +25,4 @@ mod spend;
 mod support;
 mod terminal;
 mod tls;
+mod watch;

@@ -19,6 +19,8 @@ mod configured;
 mod delivered;
 mod dockerfile;
 mod documents;
+mod endpoints;
+mod firing;
 mod pipeline;
 mod pods;
 mod policies;
@@ -26,6 +28,7 @@ mod results;
 mod rules;
 mod served;
 mod shapes;
+mod unread;
 mod written;
 
 pub(in crate::check) use served::plain_query;
@@ -40,6 +43,9 @@ pub(super) fn checks() -> impl Iterator<Item = &'static Check> {
         dockerfile::CHECKS,
         pipeline::CHECKS,
         documents::CHECKS,
+        firing::CHECKS,
+        endpoints::CHECKS,
+        unread::CHECKS,
     ]
     .into_iter()
     .flatten()

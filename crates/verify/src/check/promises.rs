@@ -286,8 +286,22 @@ fn echo<'a>(s: &Session<'a>) -> Result<&'a str, Stop> {
     }
 }
 
+/// A model that says something of its own proves nothing by not repeating.
+async fn repeats(s: &Session<'_>) -> Result<(), Stop> {
+    let word = canary("harmless");
+    let answer = s
+        .send(call(s, &format!("Say {word} again."), false)?)
+        .await?;
+    ensure_admitted(&answer)?;
+    if answer.status() == 200 && !content(&answer).contains(&word) {
+        return not_verified("a model that repeats what it is told, and this one does not");
+    }
+    Ok(())
+}
+
 async fn comes_back(s: &Session<'_>, prompt: &str, parts: &[&str], what: &str) -> Probed {
     echo(s)?;
+    repeats(s).await?;
     let answer = s.send(call(s, prompt, false)?).await?;
     ensure_admitted(&answer)?;
     if matches!(answer.status(), 400 | 403 | 422) {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Area, Check, Kind, Need, Probe, drills, prometheus, promises, series, tls};
+use super::{Area, Check, Kind, Need, Probe, declared, drills, prometheus, promises, series, tls};
 use crate::requirement::{Requirements, builtin};
 
 /// A check that answers the requirement with the same ID.
@@ -22,6 +22,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         promises::ROWS,
         series::ROWS,
         drills::ROWS,
+        declared::ROWS,
     ]
     .into_iter()
     .flatten()

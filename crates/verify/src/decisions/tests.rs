@@ -136,3 +136,56 @@ fn a_malformed_file_is_an_error_and_no_pass() {
         );
     }
 }
+
+/// The key of Ada, for these tests alone.
+const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIM0vlnPBn3gVgsov7AAHnwCwXdM7M6bx6WbzHgwr0IBO
+-----END PRIVATE KEY-----
+";
+/// Another one.
+const OTHER_KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIOdCPksFejOQH2leS+u7cfms//9dOKU+rVGRgcfCdjgg
+-----END PRIVATE KEY-----
+";
+
+#[test]
+fn whoever_has_a_key_decides_with_it_or_not_at_all() {
+    let known = known();
+    let mut decisions = Decisions::default();
+    let made = attestation("team.trained", date(2030, 6, 1));
+    decisions.attest(made.clone(), &known).expect("accepted");
+    decisions
+        .seal("Ada", &made.statement(), KEY)
+        .expect("signed");
+    let text = decisions.render().expect("text");
+    let read = Decisions::parse(&text).expect("the same");
+    assert_eq!(read, decisions);
+    assert!(read.word_for("team.trained", TODAY).is_some());
+    assert_eq!(read.idle(&known, TODAY), Vec::<String>::new());
+    // A day more by hand, and the word does not count.
+    let changed = text.replace("until = \"2030-06-01\"", "until = \"2030-12-01\"");
+    assert_ne!(changed, text);
+    let changed = Decisions::parse(&changed).expect("readable");
+    assert!(changed.word_for("team.trained", TODAY).is_none());
+    assert!(changed.idle(&known, TODAY)[0].contains("not signed with the key of Ada"));
+    // Nor does what somebody else writes in her name, without her key or with another one.
+    let forged = waiver("tls.hsts", date(2030, 4, 1));
+    decisions.waive(forged.clone(), &known).expect("accepted");
+    assert!(
+        decisions
+            .waiver_of("tls.hsts", Severity::Medium, TODAY)
+            .is_none()
+    );
+    let refused = decisions.seal("Ada", &forged.statement(), OTHER_KEY);
+    assert_eq!(refused, Err(DecisionError::OtherKey("Ada".to_owned())));
+    decisions
+        .seal("Ada", &forged.statement(), KEY)
+        .expect("signed");
+    assert!(
+        decisions
+            .waiver_of("tls.hsts", Severity::Medium, TODAY)
+            .is_some()
+    );
+    let sealed = decisions.seal("Ada", "x", b"no key");
+    assert!(matches!(sealed, Err(DecisionError::Key(_))), "{sealed:?}");
+}

@@ -155,10 +155,14 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
     }
     let suspicious = shapes.filter(|shapes| !is_test(name) && shapes.suspects(&text));
     if is_source || suspicious.is_some() {
+        let shipped = shipped_lines(name, &text);
         for (index, line) in text.lines().enumerate() {
             let problem = |found: String| Problem::new(name, index + 1, found);
             if let Some(found) = suspicious.and_then(|shapes| shapes.find(line)) {
                 reading.secrets.push(problem(found));
+            }
+            if index >= shipped {
+                continue;
             }
             if is_source && let Some(marker) = todo(line) {
                 reading.todos.push(problem(marker.to_owned()));
@@ -170,6 +174,16 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
     }
     reading.kept = is_kept(name).then_some(text);
     reading
+}
+
+/// Lines before the tests that Rust keeps at the end of a file.
+fn shipped_lines(path: &str, text: &str) -> usize {
+    let marks = |lines: &[&str]| lines == ["#[cfg(test)]", "mod tests {"];
+    let lines: Vec<&str> = text.lines().collect();
+    let tests = lines.windows(2).position(marks);
+    tests
+        .filter(|_| path.ends_with(".rs"))
+        .unwrap_or(lines.len())
 }
 
 /// The extension of a source file that we know.
@@ -192,6 +206,8 @@ fn ships(path: &str) -> bool {
         "vendor/",
         "third_party/",
         "xtask/",
+        "tools/",
+        "/train",
     ];
     language(path).is_some() && !is_test(path) && !aside.iter().any(|part| path.contains(part))
 }
@@ -280,7 +296,7 @@ fn is_result(file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_test, print, ships, todo};
+    use super::{is_test, print, shipped_lines, ships, todo};
 
     #[test]
     fn knows_what_ships() {
@@ -290,11 +306,15 @@ mod tests {
             "src/test_app.py",
             "src/a.spec.ts",
             "examples/a.py",
+            "src/bin/train-model/main.rs",
             "a.md",
         ] {
             assert!(!ships(path), "{path}");
         }
         assert!(is_test("src/checklist/document/tests.rs"));
+        let text = "a\nb\n#[cfg(test)]\nmod tests {\n// XXX\n}\n";
+        assert_eq!(shipped_lines("src/a.rs", text), 2);
+        assert_eq!(shipped_lines("src/a.py", text), 6);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Source {
                     .swallowed
                     .push(problem("an empty catch swallows every error".to_owned()));
             }
-            if let Some(host) = address(code) {
+            if let Some(host) = address(code).filter(|host| !is_default(path, host)) {
                 source
                     .addresses
                     .push(problem(format!("{host} is written into the code")));
@@ -207,6 +207,16 @@ fn variable(code: &str) -> Option<String> {
         .unwrap_or(rest.len());
     let name = rest.get(..end)?;
     (name.len() > 2).then(|| name.to_owned())
+}
+
+/// The default of a setting, where settings are defined, or a name that readers fill in.
+fn is_default(path: &str, host: &str) -> bool {
+    let defines = |part: &str| {
+        let name = part.split('.').next().unwrap_or(part);
+        matches!(name, "config" | "configuration" | "settings" | "defaults")
+    };
+    let placeholder = host.starts_with(|c: char| c.is_ascii_uppercase() || c == '{' || c == '<');
+    placeholder || path.split('/').any(defines)
 }
 
 #[cfg(test)]

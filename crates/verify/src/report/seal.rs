@@ -131,7 +131,7 @@ fn canonical(document: &Map<String, Value>) -> Vec<u8> {
     serde_json::to_vec(&sorted(&Value::Object(document.clone()))).unwrap_or_default()
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         // Writing to a string cannot fail.
@@ -140,7 +140,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     out
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = (0..text.len()).step_by(2).map(|at| text.get(at..at + 2));
     pairs
         .map(|pair| u8::from_str_radix(pair?, 16).ok())

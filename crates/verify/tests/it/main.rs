@@ -10,6 +10,7 @@
 mod checklists;
 mod drills;
 mod files;
+mod imitations;
 mod network;
 mod reports;
 mod sabotage;

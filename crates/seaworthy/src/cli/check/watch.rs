@@ -44,11 +44,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let watch = &arguments.watch;
     let pause = Duration::from_secs(watch.watch.unwrap_or(60));
     let mut known = arguments.baseline.as_deref().map(read).transpose()?;
-    let (mut round, mut drifts) = (0, 0);
+    let (mut round, mut drifts, mut was_gone) = (0, 0, false);
     loop {
         round += 1;
         let outcome = once(arguments)?;
-        let worse = drift(&outcome, known.as_deref())?;
+        let mut worse = drift(&outcome, known.as_deref())?;
+        let is_gone = outcome.is_err();
+        if is_gone && was_gone {
+            worse.clear();
+        }
+        was_gone = is_gone;
         for w in &worse {
             output::note(format_args!(
                 "drift: {}: {} → {}  {}",

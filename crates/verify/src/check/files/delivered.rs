@@ -263,7 +263,15 @@ fn recorded(r: &Repository) -> Looked {
             let versions = text.lines().filter(|line| {
                 line.starts_with('#') && line.contains(|c: char| c.is_ascii_digit())
             });
+            let waits = text.lines().any(|line| {
+                line.starts_with('#') && line.to_ascii_lowercase().contains("unreleased")
+            });
             let problems = match versions.count() {
+                0 if waits => {
+                    return Looked::Unknown(format!(
+                        "a release: {path} holds changes that wait for the first one"
+                    ));
+                }
                 0 => vec![Problem::new(path, 1, "names no version")],
                 _ => Vec::new(),
             };

@@ -49,6 +49,12 @@ const INCIDENTS: &str = "repo/docs/incidents.md";
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(
+        "config.keys-read",
+        "repo/config/agent.yaml",
+        "greeting: hello",
+        "greeting: hello\nshield_level: 9",
+    ),
+    fault(
         "k8s.liveness-probe",
         SERVICE,
         "livenessProbe:",
