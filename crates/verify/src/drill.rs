@@ -118,8 +118,6 @@ pub(crate) type Run = for<'a> fn(&'a Stage<'a>) -> Pin<Box<dyn Future<Output = P
 pub(crate) enum Need {
     Redis,
     Postgres,
-    /// What makes and reads backups of one of the stores.
-    BackupTool,
     Key,
     AdminKey,
     /// Commands that begin and end the fault.

@@ -76,6 +76,11 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// The file that commands and the instance are configured by.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// The folder, which is gone with the bench.
     pub(crate) fn folder(&self) -> &Path {
         self.dir.path()

@@ -54,8 +54,9 @@ pub(super) struct Arguments {
     /// The program to rehearse with, instead of this one: a release before it is deployed.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     program: Option<PathBuf>,
-    /// A backup to restore, instead of one that the drill makes: a SQLite file, or what `pg_dump -Fc` wrote.
-    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    /// A backup to restore, instead of one that the drill makes: a folder of `seaworthy backup`, a SQLite
+    /// file, or what `pg_dump -Fc` wrote.
+    #[arg(long, value_name = "PATH", conflicts_with = "url")]
     backup: Option<PathBuf>,
     /// The stated peak in calls a second; the load test goes to twice that.
     #[arg(long, value_name = "CALLS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]

@@ -184,27 +184,25 @@ fn a_backup_is_restored_unless_there_is_nothing_in_it() {
         measured.contains("RTO") && measured.contains("RPO"),
         "{measured}"
     );
-    // A tool that says it made a backup and did not.
-    std::fs::create_dir(ship.path("tools")).unwrap();
-    ship.write(
-        "tools/sqlite3",
-        "#!/bin/sh\n: > \"$(echo \"$2\" | cut -d\"'\" -f2)\"\n",
-    );
-    let tool = ship.path("tools/sqlite3");
-    std::fs::set_permissions(tool, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!(
-        "{}:{}",
-        ship.path("tools").display(),
-        std::env::var("PATH").unwrap()
-    );
-    let Drilled { ran, report } = drill(&ship, &["restore"], |command| {
-        command.env("PATH", path);
-    });
-    assert_eq!(ran.code, Some(1), "{report:#}");
+    let nothing = "if [ \"$1\" = restore ]; then\nexit 0\nfi";
+    breaks("restore", &[], nothing, "key of before the backup");
+    let empty =
+        "if [ \"$1\" = backup ]; then\n\"$real\" \"$@\" && : > \"$3/seaworthy.db\"\nexit\nfi";
+    breaks("restore", &[], empty, "`restore` that ends well");
+    // A backup that was made before, by the program itself.
+    ship.write("c.toml", &config(None, ""));
+    let key = ship.create_key("captain", "user");
+    let server = ship.serve_config();
+    for _ in 0..3 {
+        assert_eq!(server.ask(&key, "echo", false).status(), 200);
+    }
+    server.stop();
+    let made = ship.run(&["backup", "--config", "c.toml", "--output", "copy"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let Drilled { ran, report } = drill(&ship, &["restore", "--backup", "copy"], |_| {});
+    assert_eq!(ran.code, Some(0), "{report:#} {}", ran.stderr);
     assert!(
-        report["expected"]
-            .to_string()
-            .contains("key of before the backup"),
+        report["found"].to_string().contains("3 calls was restored"),
         "{report:#}"
     );
 }

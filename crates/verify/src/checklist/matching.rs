@@ -6,7 +6,7 @@ use super::words::Words;
 use crate::requirement::{Requirement, Requirements};
 
 /// Below this score nothing is matched; chosen so that fewer than 2 % of foreign items match wrongly.
-const THRESHOLD: f64 = 0.24;
+const THRESHOLD: f64 = 0.26;
 /// The best must lead the second by this share of its score.
 const LEAD: f64 = 0.1;
 
@@ -126,6 +126,7 @@ impl Matcher {
     }
 
     fn query(&self, text: &str, context: &[&str]) -> Query {
+        let text = without_label(text);
         let mut own = Features::new();
         let (title, explanation) = split_title(text);
         self.add(&mut own, title, OWN_WORDS);
@@ -285,6 +286,21 @@ struct Query {
     around: BTreeSet<String>,
 }
 
+/// The text without the number that its list gave it, such as `REL-4:` or `LLM03`.
+fn without_label(text: &str) -> &str {
+    let Some((label, rest)) = text.split_once(' ') else {
+        return text;
+    };
+    let label = label.trim_end_matches([':', '.', ')']);
+    let letters = label.chars().take_while(char::is_ascii_uppercase).count();
+    let number = label.get(letters..).unwrap_or_default();
+    let number = number.trim_start_matches(['-', '.', '_']);
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let is_label =
+        (2..=8).contains(&letters) && !number.is_empty() && number.chars().all(is_number);
+    if is_label { rest.trim_start() } else { text }
+}
+
 /// `**Title** - explanation` and `Title — explanation`: the title says what is asked.
 fn split_title(text: &str) -> (&str, &str) {
     if let Some((title, rest)) = text
@@ -305,4 +321,19 @@ fn split_title(text: &str) -> (&str, &str) {
         }
     }
     (text, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_label;
+
+    #[test]
+    fn numbers_of_lists_are_no_words() {
+        for text in ["REL-4: Are", "LLM03 Are", "OPS-1.2) Are"] {
+            assert_eq!(without_label(text), "Are", "{text}");
+        }
+        for text in ["TLS 1.2 or newer", "S3 buckets", "Are"] {
+            assert_eq!(without_label(text), text);
+        }
+    }
 }

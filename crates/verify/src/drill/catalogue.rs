@@ -195,7 +195,7 @@ pub static DRILLS: &[Drill] = &[
         why: "A backup that nobody restored is a hope.",
         scratch: Way {
             answers: &["backup.restore-tested"],
-            needs: &[Need::BackupTool],
+            needs: &[],
             steps: restore::STEPS,
             seconds: 150,
             phases: 0,

@@ -95,8 +95,6 @@ impl Need {
         match self {
             Self::Redis => program(&["redis-server"], "Redis"),
             Self::Postgres => program(&["initdb", "postgres", "pg_isready"], "PostgreSQL"),
-            Self::BackupTool => program(&["sqlite3"], "what backs SQLite up")
-                .or_else(|_| program(&["pg_dump", "pg_restore"], "what backs PostgreSQL up")),
             Self::Key => given(options.key.as_ref(), "an API key (--key)"),
             Self::AdminKey => given(
                 options.admin_key.as_ref(),

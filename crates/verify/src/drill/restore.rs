@@ -4,19 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
-use tokio::process::Command;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::Stage;
 use super::deployment::{Ledger, Provider, Setup, callers, ensure_call, launch, ledger};
 use super::servers::{Server, find};
-use crate::evidence::{Action, Observed};
 use crate::outcome::{Probed, Stop, ensure, not_verified};
 use crate::scratch::Bench;
-use crate::session::Started;
 
 pub(super) const STEPS: &[&str] = &[
-    "start a scripted provider and an instance, with SQLite and then with PostgreSQL, whichever has its tools here",
+    "start a scripted provider and an instance, with SQLite and then, if its tools are here, with PostgreSQL",
     "make calls, and a backup while more calls are made",
     "kill -9 the instance and delete its database and journal",
     "restore the backup into an empty place and start an instance on it",
@@ -43,9 +40,10 @@ impl Store {
         }
     }
 
+    /// The program backs SQLite up itself; PostgreSQL's own tools do it for that.
     fn tools_are_here(self) -> bool {
         let tools: &[&str] = match self {
-            Self::Sqlite => &["sqlite3"],
+            Self::Sqlite => &[],
             Self::Postgres => &["initdb", "postgres", "pg_dump", "pg_restore"],
         };
         tools.iter().all(|tool| find(tool).is_some())
@@ -62,9 +60,6 @@ pub(super) async fn restore(stage: &Stage<'_>) -> Probed {
         .filter(|store| store.tools_are_here())
     {
         words.push(own(stage, store, words.is_empty()).await?);
-    }
-    if words.is_empty() {
-        return not_verified("sqlite3, or PostgreSQL with pg_dump and pg_restore, on this machine");
     }
     Ok(words.join("; "))
 }
@@ -99,7 +94,8 @@ async fn own(stage: &Stage<'_>, store: Store, tells: bool) -> Probed {
     let traffic = callers(&bench.session, &running.key);
     sleep(Duration::from_millis(300)).await;
     let saved = Instant::now();
-    let backup = save(stage, &bench, server.as_ref()).await?;
+    let place = tempfile::tempdir().map_err(|e| missing(format!("a temporary folder: {e}")))?;
+    let backup = save(&bench, server.as_ref(), place.path()).await?;
     sleep(Duration::from_secs(1)).await;
     let _samples = traffic.finish().await;
     let after = ledger(&bench.session, &running.admin_key).await?;
@@ -184,18 +180,13 @@ fn judge(before: Ledger, has: Ledger, after: Ledger) -> Result<(), Stop> {
 }
 
 /// Backs the store up while it is in use.
-async fn save(
-    stage: &Stage<'_>,
-    bench: &Bench<'_>,
-    server: Option<&Server>,
-) -> Result<PathBuf, Stop> {
+async fn save(bench: &Bench<'_>, server: Option<&Server>, place: &Path) -> Result<PathBuf, Stop> {
     match server {
         None => {
-            let file = bench.folder().join("backup.db");
-            let order = format!(".backup '{}'", file.display());
-            let database = bench.folder().join("drill.db").display().to_string();
-            run(stage, "sqlite3", &[&database, &order]).await?;
-            Ok(file)
+            let folder = place.join("backup");
+            let said = folder.display().to_string();
+            ours(bench, &["backup", "--output", &said, "--format", "json"]).await?;
+            Ok(folder)
         }
         Some(server) => {
             let made = server.folder().join("backup.dump");
@@ -204,7 +195,7 @@ async fn save(
             let path = made.display().to_string();
             words.extend(["-Fc", "-f", &path, "postgres"]);
             server.run("pg_dump", &words).await?;
-            let kept = bench.folder().join("backup.dump");
+            let kept = place.join("backup.dump");
             std::fs::copy(&made, &kept)
                 .map_err(|e| missing(format!("a copy of the backup: {e}")))?;
             Ok(kept)
@@ -233,6 +224,11 @@ async fn bring_back(
 ) -> Result<Option<Server>, Stop> {
     let copied = |e: std::io::Error| missing(format!("a copy of the backup: {e}"));
     match store {
+        Store::Sqlite if backup.is_dir() => {
+            let said = backup.display().to_string();
+            ours(bench, &["restore", "--from", &said]).await?;
+            Ok(None)
+        }
         Store::Sqlite => {
             std::fs::copy(backup, bench.folder().join("drill.db")).map_err(copied)?;
             Ok(None)
@@ -261,21 +257,29 @@ async fn given(stage: &Stage<'_>, backup: &Path) -> Probed {
         .and_then(|file| file.modified())
         .map_err(unreadable)?;
     let head = first_bytes(backup).map_err(unreadable)?;
-    let store = if head.starts_with(b"SQLite format 3") {
+    let is_ours = backup.join("backup.json").is_file();
+    let store = if is_ours || head.starts_with(b"SQLite format 3") {
         Store::Sqlite
     } else if head.starts_with(b"PGDMP") {
         Store::Postgres
     } else {
-        return not_verified("a SQLite file or an archive of `pg_dump -Fc` as backup");
+        return not_verified(
+            "a folder of `seaworthy backup`, a SQLite file or an archive of `pg_dump -Fc` as backup",
+        );
     };
     let began = Instant::now();
     let bench = Bench::empty(&stage.session).await?;
     let provider = Provider::start(&bench, "").await?;
-    let server = bring_back(stage, &bench, store, backup).await?;
     let setup = Setup {
-        storage: server.as_ref().map(Server::url),
         providers: vec![("first", provider.port)],
         ..Setup::default()
+    };
+    setup.write(&bench)?;
+    let backup = std::path::absolute(backup).map_err(unreadable)?;
+    let server = bring_back(stage, &bench, store, &backup).await?;
+    let setup = Setup {
+        storage: server.as_ref().map(Server::url),
+        ..setup
     };
     setup.write(&bench)?;
     let running = launch(stage, &bench).await?;
@@ -307,38 +311,26 @@ fn started(written: SystemTime) -> Duration {
 fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut head = Vec::new();
+    if path.is_dir() {
+        return Ok(head);
+    }
     std::fs::File::open(path)?.take(16).read_to_end(&mut head)?;
     Ok(head)
 }
 
-async fn run(stage: &Stage<'_>, program: &str, words: &[&str]) -> Result<(), Stop> {
-    let Some(path) = find(program) else {
-        return not_verified(format!("{program} on this machine"));
-    };
-    let began = Started::now();
-    let output = timeout(
-        Duration::from_secs(20),
-        Command::new(path).args(words).output(),
+/// Runs a command of the program on the configuration in the folder.
+async fn ours(bench: &Bench<'_>, words: &[&str]) -> Result<(), Stop> {
+    let config = bench.config().display().to_string();
+    let mut all = words.to_vec();
+    all.extend(["--config", &config]);
+    let (status, _, said) = bench.run(bench.command(&all), &all).await?;
+    let what = words.first().copied().unwrap_or_default();
+    let found = status.map_or_else(|| "no end".to_owned(), |status| status.to_string());
+    ensure(
+        status.is_some_and(|status| status.success()),
+        format!("`{what}` that ends well"),
+        format!("{found}: {}", bench.session.excerpt(said.as_bytes())),
     )
-    .await;
-    let argv = std::iter::once(program).chain(words.iter().copied());
-    let argv = argv.map(ToOwned::to_owned).collect();
-    let ended = output.ok().and_then(Result::ok);
-    let observed = Observed {
-        status: ended.as_ref().and_then(|output| output.status.code()),
-        ..Observed::default()
-    };
-    stage
-        .session
-        .record(&began, Action::Command { argv }, observed);
-    match ended {
-        Some(output) if output.status.success() => Ok(()),
-        Some(output) => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            not_verified(format!("{program}, which said: {said}"))
-        }
-        None => not_verified(format!("{program}, which did not end")),
-    }
 }
 
 fn missing(what: String) -> Stop {

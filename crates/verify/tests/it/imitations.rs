@@ -24,12 +24,13 @@ async fn serve(answers: Answers) -> SocketAddr {
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = service_fn(async move |request: Request<Incoming>| {
+            let service = service_fn(move |request: Request<Incoming>| {
                 let (status, body) = answers(&request);
-                Response::builder()
+                let answer = Response::builder()
                     .status(status)
                     .header("content-type", "application/json")
-                    .body(Full::new(Bytes::from(body.to_string())))
+                    .body(Full::new(Bytes::from(body.to_string())));
+                std::future::ready(answer)
             });
             let serving = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service);

@@ -338,6 +338,9 @@ mod tests {
             "targets",
             "fast",
             "clever",
+            "headers",
+            "xone",
+            "xtwo",
         ];
         assert_eq!(unread(&keys, &all), None, "a file of something else");
     }

@@ -5,7 +5,7 @@ pub(crate) fn latency(broken: Option<&str>, count: u32) -> String {
     let mut text = "# TYPE seaworthy_request_latency_seconds histogram\n".to_owned();
     let bounds: &[&str] = match broken {
         Some("metrics.latency") => &["0.1"],
-        _ => &["0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10"],
+        _ => &["0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "30"],
     };
     let below = if broken == Some("perf.latency-p95") {
         2
