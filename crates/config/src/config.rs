@@ -9,6 +9,7 @@ mod guards;
 mod health;
 mod kept;
 mod limits;
+mod managers;
 mod practices;
 mod provider;
 mod resilience;
@@ -39,6 +40,7 @@ pub use self::health::{
 };
 pub use self::kept::{Batches, Files, ResponseStore, Responses};
 pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
+pub use self::managers::{AwsSecrets, AzureSecrets, GcpSecrets, SecretManagers, VaultSecrets};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
 pub use self::resilience::{
@@ -64,6 +66,8 @@ pub struct Config {
     /// How API keys are to be handled. What is broken shows as a warning, in
     /// `seaworthy_key_practice_violations` and in `/admin/v1/status`.
     pub api_key_practices: ApiKeyPractices,
+    /// Secret managers that references such as `secret://vault/PATH#KEY` lead to.
+    pub secret_managers: SecretManagers,
     /// Where durable state is kept: keys, ledger, audit, sessions, tasks.
     pub storage: Storage,
     /// Where the state is kept that replicas share: limits, budgets in flight, breakers.

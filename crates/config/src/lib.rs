@@ -43,6 +43,7 @@ pub use config::{
 };
 pub use config::{ApiKeyPractices, Jwt, JwtAlgorithm, JwtIssuer, KeyRotation, KeyScope};
 pub use config::{Batches, Files, ResponseStore, Responses};
+pub use config::{AwsSecrets, AzureSecrets, GcpSecrets, SecretManagers, VaultSecrets};
 pub use config::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use config::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
@@ -55,8 +56,10 @@ pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};
 pub use problem::{Problem, Problems, Severity};
 pub use schema::{reference, schema};
-pub use secret::{LocalSecrets, Secret, SecretError, SecretRef, SecretSource};
-pub use show::{Change, diff, show};
+pub use secret::{
+    LocalSecrets, ManagedSecret, Manager, Secret, SecretError, SecretRef, SecretSource,
+};
+pub use show::{Change, diff, secret_refs, show};
 pub use starting::{load_default, starting_config};
 pub use value::{
     Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name, Pem,

@@ -1,5 +1,7 @@
 //! Secrets: references to them in the configuration, and the few ways to their value.
 
+mod managed;
+
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::mask::REDACTED;
 use crate::value::{Refusal, Text, text_value};
+
+pub use self::managed::{ManagedSecret, Manager};
 
 /// How large a secret may be.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -41,6 +45,8 @@ pub enum SecretRef {
     Env(String),
     /// `secret://file/PATH`: a file, relative to the working directory unless PATH begins with `/`.
     File(PathBuf),
+    /// `secret://aws/…`, `secret://vault/…`, `secret://azure/…`, `secret://gcp/…`: a manager has it.
+    Managed(ManagedSecret),
     /// The value itself, which does not belong in a configuration file.
     Literal(Secret),
 }
@@ -50,6 +56,7 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "secret://env/{name}"),
             Self::File(path) => write!(f, "secret://file/{}", path.display()),
+            Self::Managed(managed) => managed.fmt(f),
             Self::Literal(_) => f.write_str(REDACTED),
         }
     }
@@ -80,13 +87,19 @@ impl Text for SecretRef {
         let variable = |name: &str| {
             !name.is_empty() && !name.contains(|c: char| c == '=' || c == '/' || c.is_whitespace())
         };
+        let manager = |name: &str| Manager::ALL.into_iter().find(|one| one.as_str() == name);
         match reference.split_once('/') {
             Some(("env", name)) if variable(name) => Ok(Self::Env(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
-            Some((manager @ ("aws" | "vault" | "azure" | "gcp"), _)) => Refusal::because(format!(
-                "secret://{manager}/ is not supported by this version yet: use \
-                     \"secret://env/NAME\" or \"secret://file/PATH\""
-            )),
+            Some((name, rest)) if manager(name).is_some() => {
+                let Some(manager) = manager(name) else {
+                    return Err(Refusal::Unlike);
+                };
+                let parsed = ManagedSecret::parse(manager, rest).map(Self::Managed);
+                parsed.or_else(|expected| {
+                    Refusal::because(format!("expected {expected}, found another form"))
+                })
+            }
             _ => Refusal::because(format!(
                 "expected {}, found another kind of reference",
                 Self::EXPECTED
@@ -105,6 +118,12 @@ pub trait SecretSource: Send + Sync {
     ///
     /// When there is none, or it cannot be read.
     fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError>;
+
+    /// What keeps values from being fetched again, if anything does. What was fetched before goes on
+    /// to be used.
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Secrets in environment variables and files. The environment is passed in as a function.
@@ -121,6 +140,9 @@ impl<E: Fn(&str) -> Option<String> + Send + Sync> SecretSource for LocalSecrets<
                 path: path.clone(),
                 source,
             })?,
+            SecretRef::Managed(managed) => {
+                return Err(SecretError::NotFetched(managed.to_string()));
+            }
             SecretRef::Literal(secret) => return Ok(secret.clone()),
         };
         if value.is_empty() {
@@ -164,6 +186,9 @@ pub enum SecretError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A manager has it, and it was not fetched.
+    #[error("{0} was not fetched from its manager")]
+    NotFetched(String),
     /// There is a value, but it is empty.
     #[error("the secret at {0} is empty")]
     Empty(String),
@@ -203,13 +228,31 @@ mod tests {
     }
 
     #[test]
-    fn managers_of_later_versions_are_refused_and_say_what_works() {
-        for manager in ["aws", "vault", "azure", "gcp"] {
-            let refusal = SecretRef::parse(&format!("secret://{manager}/NAME")).unwrap_err();
+    fn references_to_managers_are_read_and_shown_as_written() {
+        for text in [
+            "secret://aws/prod/openai",
+            "secret://aws/prod/openai#key",
+            "secret://vault/apps/gateway#openai",
+            "secret://azure/my-vault/openai-key",
+            "secret://gcp/openai-key",
+            "secret://gcp/my-project/openai-key",
+        ] {
+            assert_eq!(SecretRef::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "secret://aws/",
+            "secret://aws/a?b",
+            "secret://vault/apps/gateway",
+            "secret://vault/../sys/x#y",
+            "secret://azure/name",
+            "secret://gcp/a/b/c",
+            "secret://aws/a#",
+        ] {
+            let refusal = SecretRef::parse(text).unwrap_err();
             let Refusal::Because(reason) = refusal else {
                 panic!("expected a reason")
             };
-            assert!(reason.contains("not supported") && reason.contains("secret://env/NAME"));
+            assert!(reason.starts_with("expected \"secret://"), "{reason}");
         }
     }
 }

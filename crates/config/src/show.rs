@@ -10,6 +10,7 @@ use crate::decode::join;
 use crate::document::Format;
 use crate::mask::REDACTED;
 use crate::secret::SecretRef;
+use crate::value::Text as _;
 
 /// The effective configuration with every default, as a file that can be loaded again.
 pub fn show(config: &Config, format: Format) -> String {
@@ -59,6 +60,26 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     }
     changes.sort_by(|a, b| a.key.cmp(&b.key));
     changes
+}
+
+/// Every reference to a secret in a configuration, each once. Values that are written out are none.
+pub fn secret_refs(config: &Config) -> Vec<SecretRef> {
+    let mut found = Vec::new();
+    collect_refs(&tree(config), &mut found);
+    found.sort_by_key(ToString::to_string);
+    found.dedup();
+    found
+}
+
+fn collect_refs(value: &Value, found: &mut Vec<SecretRef>) {
+    match value {
+        Value::Object(entries) => entries.values().for_each(|one| collect_refs(one, found)),
+        Value::Array(items) => items.iter().for_each(|one| collect_refs(one, found)),
+        Value::String(text) if text.starts_with("secret://") => {
+            found.extend(SecretRef::parse(text).ok());
+        }
+        _ => {}
+    }
 }
 
 /// SHA-256 of the effective configuration.

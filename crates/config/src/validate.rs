@@ -41,6 +41,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.server();
     check.exposure();
     check.transport();
+    check.secret_managers();
     check.auth();
     for (name, provider) in &config.providers {
         check.name("provider", name, &["providers", name]);
@@ -263,7 +264,11 @@ impl Check<'_> {
         if storage.use_secret_manager && matches!(value, SecretRef::Env(_)) {
             let message = "`api_key_practices` asks for a secret manager, and this secret comes \
                            from an environment variable";
-            self.warn(path, message, "let a secret manager write a file");
+            self.warn(
+                path,
+                message,
+                "use \"secret://vault/PATH#KEY\" or another manager's",
+            );
         }
         if matches!(value, SecretRef::Literal(_)) && in_file {
             let message = "a secret is written into the configuration";

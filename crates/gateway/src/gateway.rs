@@ -224,17 +224,7 @@ impl Gateway {
     /// When a provider cannot be used as configured.
     pub fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
         let now = self.clock.now();
-        let tools = Tools {
-            deployment: &self.deployment,
-            secrets: &*self.secrets,
-            dial: &self.dial,
-            metrics: &self.metrics,
-            gates: &self.gates,
-            workers: self.workers,
-            clock: &self.clock,
-            now,
-        };
-        let compiled = Snapshot::compile(loaded, &tools, Some(&self.snapshot()));
+        let compiled = Snapshot::compile(loaded, &self.tools(now), Some(&self.snapshot()));
         match compiled {
             Ok(snapshot) => {
                 snapshot.warn_of_stale_prices(now);
@@ -247,6 +237,40 @@ impl Gateway {
                 Err(error)
             }
         }
+    }
+
+    fn tools(&self, now: UnixMillis) -> Tools<'_> {
+        Tools {
+            deployment: &self.deployment,
+            secrets: &*self.secrets,
+            dial: &self.dial,
+            metrics: &self.metrics,
+            gates: &self.gates,
+            workers: self.workers,
+            clock: &self.clock,
+            now,
+        }
+    }
+
+    /// Reads the values of secrets anew for the requests that come from now on. When one cannot be
+    /// used, nothing changes.
+    ///
+    /// # Errors
+    /// When a value cannot be read or used.
+    pub fn renew_secrets(&self) -> Result<(), CompileError> {
+        let current = self.snapshot();
+        let snapshot = Snapshot::compile(
+            current.loaded.clone(),
+            &self.tools(self.clock.now()),
+            Some(&current),
+        )?;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// What keeps secrets from being fetched again.
+    pub(crate) fn secret_troubles(&self) -> Vec<String> {
+        self.secrets.troubles()
     }
 
     pub(crate) fn dial(&self) -> &Arc<dyn Dial> {

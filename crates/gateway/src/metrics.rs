@@ -9,6 +9,7 @@ mod health;
 mod keys;
 mod labels;
 mod runs;
+mod secrets;
 mod stores;
 mod tls;
 
@@ -32,6 +33,7 @@ use self::labels::{
     TierLabels, TokenLabels,
 };
 use self::runs::RunLabels;
+pub use self::secrets::SecretMetrics;
 use self::stores::CallLabels;
 pub use self::stores::StoreMetrics;
 pub use self::tls::TlsMetrics;
@@ -83,6 +85,7 @@ pub struct Metrics {
     store_latency: Family<CallLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CallLabels, Counter>,
     tls: TlsMetrics,
+    secrets: SecretMetrics,
     retries: Family<TargetLabels, Counter>,
     fallbacks: Family<TargetLabels, Counter>,
     hedges: Family<TargetLabels, Counter>,
@@ -222,6 +225,7 @@ impl Metrics {
             store_latency: histograms!("store_call", "Calls to stores over a network"),
             store_errors: family!("store_errors", "Calls to stores that had no answer"),
             tls: TlsMetrics::register(&mut registry),
+            secrets: SecretMetrics::register(&mut registry),
             retries: family!(
                 "retries",
                 "Calls that were sent to the same target again, by target"

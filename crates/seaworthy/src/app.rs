@@ -22,6 +22,7 @@ use seaworthy_edge::server;
 use seaworthy_edge::tls::Acceptor;
 use seaworthy_gateway::{Dependencies, Gateway, Metrics, RequestLog, Style, render_refusal};
 use seaworthy_sandbox::Launcher;
+use seaworthy_secrets::Secrets;
 use seaworthy_store::observe::Observer;
 use seaworthy_store::{FileJournal, PostgresOptions, Recovery, redis};
 
@@ -67,7 +68,7 @@ pub(crate) fn open_observed_stores(loaded: &Loaded, observer: Observer) -> Resul
         password: storage
             .password
             .as_ref()
-            .map(secret)
+            .map(|reference| secret(loaded, reference))
             .transpose()?
             .map(|secret| secret.expose().to_owned()),
         ca_file: storage.ca_file.clone(),
@@ -159,14 +160,35 @@ pub(crate) fn launcher() -> Launcher {
     Launcher::new("/proc/self/exe", &[SANDBOX_WORKER])
 }
 
-/// The ways to the values of secrets.
-pub(crate) fn secrets() -> Arc<dyn SecretSource> {
-    Arc::new(LocalSecrets(variable))
+/// The ways to the values of secrets, with what managers have of this configuration.
+pub(crate) fn secrets(loaded: &Loaded) -> Result<Arc<Secrets>, Failure> {
+    let secrets = Secrets::new(variable, Arc::new(Network::default()), clock());
+    // Asked for inside and outside of a runtime, which must not be blocked from within.
+    let fetched = std::thread::scope(|scope| {
+        let fetching = scope
+            .spawn(|| crate::cli::block_on(async { Ok(secrets.prepare(&loaded.config).await) }));
+        fetching.join()
+    });
+    match fetched {
+        Ok(Ok(Ok(()))) => Ok(Arc::new(secrets)),
+        Ok(Ok(Err(error))) => {
+            let code = match error.is_passing() {
+                true => exit::UNAVAILABLE,
+                false => exit::CONFIG,
+            };
+            Err(Failure::of(code, &error))
+        }
+        Ok(Err(failure)) => Err(failure),
+        Err(_panic) => Err(Failure::new(exit::FAILED, "secrets could not be fetched")),
+    }
 }
 
 /// The value of a secret of the configuration.
-pub(crate) fn secret(reference: &SecretRef) -> Result<Secret, Failure> {
-    let resolved = LocalSecrets(variable).resolve(reference);
+pub(crate) fn secret(loaded: &Loaded, reference: &SecretRef) -> Result<Secret, Failure> {
+    let resolved = match reference {
+        SecretRef::Managed(_) => secrets(loaded)?.resolve(reference),
+        _ => LocalSecrets(variable).resolve(reference),
+    };
     resolved.map_err(|error| Failure::of(exit::CONFIG, &error))
 }
 
@@ -188,7 +210,11 @@ fn shared_link(loaded: &Loaded) -> Result<Option<Arc<redis::Link>>, Failure> {
     let SharedStateUrl::Redis(url) = &config.url else {
         return Ok(None);
     };
-    let password = config.password.as_ref().map(secret).transpose()?;
+    let password = config
+        .password
+        .as_ref()
+        .map(|reference| secret(loaded, reference))
+        .transpose()?;
     let password = password.as_ref().map(|secret| secret.expose());
     let link = redis::Link::new(url.expose(), password, config.ca_file.as_deref())
         .map_err(|error| Failure::of(exit::CONFIG, &error))?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use seaworthy_config::{Fingerprint, Listen, Loaded, Overrides};
 use seaworthy_edge::server::Server;
 use seaworthy_gateway::{Gateway, Lifecycle};
+use seaworthy_secrets::Secrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app;
@@ -14,6 +15,7 @@ use crate::cli::keys;
 use crate::exit::{self, Failure};
 use crate::output;
 use crate::ports::Ports;
+use crate::secrets;
 use crate::telemetry::Telemetry;
 use crate::tls;
 
@@ -104,12 +106,22 @@ struct Source {
     loaded: Fingerprint,
 }
 
+/// Ends a task with what began it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A started server.
 struct Running {
     gateway: Arc<Gateway>,
     stores: seaworthy_core::store::Stores,
     servers: Vec<Server>,
     tls: tls::Listeners,
+    secrets: Arc<Secrets>,
     drain_timeout: Duration,
     drain_delay: Duration,
 }
@@ -118,8 +130,8 @@ impl Running {
     async fn start(loaded: Loaded, is_dev: bool, telemetry: &Telemetry) -> Result<Self, Failure> {
         let workers = app::workers(&loaded);
         let metrics = seaworthy_gateway::Metrics::new();
-        let secrets = app::secrets();
-        let mut tls = tls::Listeners::new(Arc::clone(&secrets), metrics.tls());
+        let secrets = app::secrets(&loaded)?;
+        let mut tls = tls::Listeners::new(Arc::<Secrets>::clone(&secrets), metrics.tls());
         // Ports first: what cannot be bound is known before anything else is touched.
         let ports = Ports::bind(&loaded, workers, &mut tls)?;
         let stores = app::open_observed_stores(&loaded, app::observer(&metrics))?;
@@ -131,7 +143,7 @@ impl Running {
             loaded,
             (stores.clone(), journal),
             (telemetry.sink.clone(), metrics),
-            secrets,
+            Arc::<Secrets>::clone(&secrets),
             workers,
         )?;
         let restored = gateway.restore_budgets().await;
@@ -151,6 +163,7 @@ impl Running {
             stores,
             servers: served.servers,
             tls,
+            secrets,
             drain_timeout,
             drain_delay,
         })
@@ -165,6 +178,9 @@ impl Running {
         let gateway = Arc::clone(&self.gateway);
         let background = gateway.run_background();
         tokio::pin!(background);
+        let fetching = secrets::keep_fetching(Arc::clone(&self.secrets), Arc::clone(&gateway));
+        let _fetching = AbortOnDrop(tokio::spawn(fetching));
+        let mut keeper = secrets::Keeper::default();
         let mut watch = tokio::time::interval(WATCH_INTERVAL);
         // What was loaded, not what lies there now: a change in between counts.
         let mut known = source.path.as_ref().map(|_| source.loaded.clone());
@@ -175,7 +191,7 @@ impl Running {
                 _ = interrupt.recv() => break true,
                 _ = hang_up.recv() => {
                     known = source.path.as_deref().and_then(|path| Fingerprint::of(path).ok());
-                    reload(&gateway, source, telemetry).await;
+                    reload(&gateway, &self.secrets, source, telemetry).await;
                     self.tls.look(&gateway.config(), true);
                 }
                 _ = watch.tick() => {
@@ -187,8 +203,9 @@ impl Running {
                     // A file that is gone for a moment is being replaced.
                     if now.is_some() && now != known {
                         known = now;
-                        reload(&gateway, source, telemetry).await;
+                        reload(&gateway, &self.secrets, source, telemetry).await;
                     }
+                    keeper.look(&gateway, &self.secrets);
                     self.tls.look(&gateway.config(), false);
                 }
             }
@@ -215,6 +232,7 @@ impl Running {
             stores,
             servers,
             tls: _tls,
+            secrets: _secrets,
             drain_timeout,
             drain_delay,
         } = self;
@@ -278,12 +296,19 @@ async fn warm_up(gateway: &Gateway) {
 }
 
 /// Puts the configuration on disk in force, or keeps the old one and says why.
-async fn reload(gateway: &Gateway, source: &Source, telemetry: &Telemetry) {
+async fn reload(gateway: &Gateway, secrets: &Secrets, source: &Source, telemetry: &Telemetry) {
     let Some(path) = source.path.as_deref() else {
         tracing::warn!("there is no configuration file to reload");
         return;
     };
-    match load_for_reload(path, source) {
+    let loaded = match load_for_reload(path, source) {
+        Ok(loaded) => match secrets.prepare(&loaded.config).await {
+            Ok(()) => Ok(loaded),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(problems) => Err(problems),
+    };
+    match loaded {
         Ok(loaded) => {
             let logging = loaded.config.logging.clone();
             let style = app::request_style(&loaded);

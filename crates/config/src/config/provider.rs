@@ -31,7 +31,8 @@ pub struct Provider {
     /// it, those of its API v1.
     #[serde(default)]
     pub api_version: Option<String>,
-    /// The key to use, as a reference: `secret://env/NAME` or `secret://file/PATH`.
+    /// The key to use, as a reference: `secret://env/NAME`, `secret://file/PATH` or a
+    /// secret manager's.
     #[serde(default)]
     pub api_key: Option<SecretRef>,
     /// The region of Bedrock, `eu-central-1` for example: requests are signed for it.
@@ -207,7 +208,7 @@ impl Headers {
             SecretRef::Literal(secret) => {
                 mask::is_secret_name(name) || mask::looks_secret(secret.expose())
             }
-            SecretRef::Env(_) | SecretRef::File(_) => false,
+            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Managed(_) => false,
         }
     }
 

@@ -29,7 +29,7 @@ every default and without secrets, `seaworthy config schema` prints the JSON Sch
 |---|---|
 | duration | number and unit: `500ms`, `5s`, `10 minutes`, `1h 30m`; units `ns`, `us`, `ms`, `s`, `m`, `h`, `d` and their English names |
 | size | number and unit, or a number of bytes: `10MB`; `KB`, `MB` and `GB` are powers of 1000, `KiB`, `MiB` and `GiB` of 1024 |
-| secret | `secret://env/NAME`, an environment variable; `secret://file/PATH`, a file, without its last line ending (`secret://file//run/secrets/key` for `/run/secrets/key`). A value written out works too, with a warning, and is never shown. |
+| secret | `secret://env/NAME`, an environment variable; `secret://file/PATH`, a file, without its last line ending (`secret://file//run/secrets/key` for `/run/secrets/key`); or one that [a manager](secrets.md) has: `secret://aws/NAME`, `secret://vault/PATH#KEY`, `secret://azure/VAULT/NAME`, `secret://gcp/NAME`. A value written out works too, with a warning, and is never shown. |
 | target | `provider/model`: the name of a provider in this file, and its own name of the model |
 | whole number | `1000000` or `1_000_000` |
 | dollars | an amount of money, exact to a millionth: `5000`, `0.25` |

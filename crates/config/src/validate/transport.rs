@@ -2,6 +2,8 @@
 
 use super::Check;
 use crate::config::{ClientAuth, Tls};
+use crate::secret::{Manager, SecretRef};
+use crate::show::secret_refs;
 
 impl Check<'_> {
     pub(super) fn transport(&mut self) {
@@ -29,6 +31,56 @@ impl Check<'_> {
                 let message = format!("`{}` is the address of another listener", redirect.listen);
                 let path = ["server", "http_redirect", "listen"];
                 self.error(&path, message, "choose another port, such as 80");
+            }
+        }
+    }
+
+    /// What leads to a manager needs one, and what opens a manager cannot come from one.
+    pub(super) fn secret_managers(&mut self) {
+        let config = self.config;
+        let managers = &config.secret_managers;
+        let section = ["secret_managers", "refresh_interval"];
+        if managers.refresh_interval.as_std() < std::time::Duration::from_secs(1) {
+            let message = format!("expected at least 1s, found {}", managers.refresh_interval);
+            self.error(&section, message, "the usual time is 60s");
+        }
+        let own = [
+            ("aws", "access_key_id", &managers.aws.access_key_id),
+            ("aws", "secret_access_key", &managers.aws.secret_access_key),
+            ("aws", "session_token", &managers.aws.session_token),
+            ("vault", "token", &managers.vault.token),
+            ("vault", "role_id", &managers.vault.role_id),
+            ("vault", "secret_id", &managers.vault.secret_id),
+            ("azure", "client_secret", &managers.azure.client_secret),
+            ("gcp", "credentials", &managers.gcp.credentials),
+        ];
+        for (manager, key, reference) in own {
+            let path = ["secret_managers", manager, key];
+            match reference {
+                Some(SecretRef::Managed(_)) => {
+                    let message = "what opens a secret manager cannot come from one";
+                    self.error(&path, message, "use an environment variable or a file");
+                }
+                Some(reference) => self.literal(&path, reference),
+                None => {}
+            }
+        }
+        let is_used = |manager: Manager| {
+            let mut references = secret_refs(config).into_iter();
+            references
+                .any(|one| matches!(one, SecretRef::Managed(managed) if managed.manager == manager))
+        };
+        if is_used(Manager::Vault) {
+            let vault = &managers.vault;
+            let has_role = vault.role_id.is_some() && vault.secret_id.is_some();
+            if vault.address.is_none() {
+                let message = "there is a secret of Vault, and no address of it".to_owned();
+                let help = "set `secret_managers.vault.address`";
+                self.error(&["secret_managers", "vault"], message, help);
+            } else if vault.token.is_none() && !has_role && vault.kubernetes_role.is_none() {
+                let message = "there is no way to authenticate to Vault".to_owned();
+                let help = "set `token`, or `role_id` and `secret_id`, or `kubernetes_role`";
+                self.error(&["secret_managers", "vault"], message, help);
             }
         }
     }

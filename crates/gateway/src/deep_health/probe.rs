@@ -63,6 +63,14 @@ pub(super) async fn ask(
 
 fn secrets(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
     let unreadable = gateway.unreadable_secrets(&snapshot.loaded.config);
+    let troubles = gateway.secret_troubles();
+    if unreadable.is_empty() && !troubles.is_empty() {
+        let shown = format!(
+            "{} cannot be fetched again; the last values are used",
+            troubles.len()
+        );
+        return Err(Trouble::new(shown, troubles.join(", ")));
+    }
     match unreadable.is_empty() {
         true => Ok(None),
         false => Err(Trouble::new(

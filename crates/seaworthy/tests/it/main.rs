@@ -20,6 +20,7 @@ mod reload;
 mod replicas;
 mod rolling;
 mod sandbox;
+mod secrets;
 mod shutdown;
 mod spend;
 mod support;

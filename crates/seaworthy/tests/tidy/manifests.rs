@@ -3,7 +3,7 @@
 use crate::{tree, verdict};
 
 /// The arrows between our crates, tests included. `ARCHITECTURE.md` draws them.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("core", &[]),
     ("mapped-file", &[]),
     ("config", &["core"]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("bench", &[]),
     ("llm", &["core"]),
     ("edge", &["core"]),
+    ("secrets", &["core", "config", "edge"]),
     ("test-servers", &[]),
     ("store", &["core", "mapped-file", "test-servers"]),
     (
@@ -39,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "edge",
             "store",
             "gateway",
+            "secrets",
             "sandbox",
             "verify",
             "fake-provider",
