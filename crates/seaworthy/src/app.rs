@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seaworthy_config::{
-    CacheStore, Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef, SecretSource,
-    SharedStateUrl, StorageUrl,
+    CacheStore, Config, Loaded, LocalSecrets, LogLevel, OnLoss, Overrides, Secret, SecretRef,
+    SecretSource, SharedStateUrl, StorageUrl,
 };
 use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::cache::memory::MemoryAnswers;
@@ -68,7 +68,7 @@ pub(crate) fn open_observed_stores(loaded: &Loaded, observer: Observer) -> Resul
         password: storage
             .password
             .as_ref()
-            .map(|reference| secret(loaded, reference))
+            .map(|reference| secret(&loaded.config, reference))
             .transpose()?
             .map(|secret| secret.expose().to_owned()),
         ca_file: storage.ca_file.clone(),
@@ -161,12 +161,12 @@ pub(crate) fn launcher() -> Launcher {
 }
 
 /// The ways to the values of secrets, with what managers have of this configuration.
-pub(crate) fn secrets(loaded: &Loaded) -> Result<Arc<Secrets>, Failure> {
+pub(crate) fn secrets(config: &Config) -> Result<Arc<Secrets>, Failure> {
     let secrets = Secrets::new(variable, Arc::new(Network::default()), clock());
     // Asked for inside and outside of a runtime, which must not be blocked from within.
     let fetched = std::thread::scope(|scope| {
-        let fetching = scope
-            .spawn(|| crate::cli::block_on(async { Ok(secrets.prepare(&loaded.config).await) }));
+        let fetching =
+            scope.spawn(|| crate::cli::block_on(async { Ok(secrets.prepare(config).await) }));
         fetching.join()
     });
     match fetched {
@@ -184,9 +184,9 @@ pub(crate) fn secrets(loaded: &Loaded) -> Result<Arc<Secrets>, Failure> {
 }
 
 /// The value of a secret of the configuration.
-pub(crate) fn secret(loaded: &Loaded, reference: &SecretRef) -> Result<Secret, Failure> {
+pub(crate) fn secret(config: &Config, reference: &SecretRef) -> Result<Secret, Failure> {
     let resolved = match reference {
-        SecretRef::Managed(_) => secrets(loaded)?.resolve(reference),
+        SecretRef::Managed(_) => secrets(config)?.resolve(reference),
         _ => LocalSecrets(variable).resolve(reference),
     };
     resolved.map_err(|error| Failure::of(exit::CONFIG, &error))
@@ -213,7 +213,7 @@ fn shared_link(loaded: &Loaded) -> Result<Option<Arc<redis::Link>>, Failure> {
     let password = config
         .password
         .as_ref()
-        .map(|reference| secret(loaded, reference))
+        .map(|reference| secret(&loaded.config, reference))
         .transpose()?;
     let password = password.as_ref().map(|secret| secret.expose());
     let link = redis::Link::new(url.expose(), password, config.ca_file.as_deref())

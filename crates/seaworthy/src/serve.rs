@@ -130,7 +130,7 @@ impl Running {
     async fn start(loaded: Loaded, is_dev: bool, telemetry: &Telemetry) -> Result<Self, Failure> {
         let workers = app::workers(&loaded);
         let metrics = seaworthy_gateway::Metrics::new();
-        let secrets = app::secrets(&loaded)?;
+        let secrets = app::secrets(&loaded.config)?;
         let mut tls = tls::Listeners::new(Arc::<Secrets>::clone(&secrets), metrics.tls());
         // Ports first: what cannot be bound is known before anything else is touched.
         let ports = Ports::bind(&loaded, workers, &mut tls)?;

@@ -254,7 +254,7 @@ fn show_aws(key: &KeyRecord, config: &Config, format: Format) -> Result<(), Fail
                        reference to a secret of at least 32 characters";
         return Err(Failure::new(exit::CONFIG, message));
     };
-    let secret = app::secret(&loaded, reference)?;
+    let secret = app::secret(config, reference)?;
     let secret = sigv4::derived_secret(secret.expose(), &key.id);
     match format {
         Format::Json => output::json(&serde_json::json!({
