@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seaworthy_config::{Secret, SecretRef, SecretSource as _, secret_refs};
-use seaworthy_core::clock::Clock as _;
 use seaworthy_gateway::Gateway;
 use seaworthy_secrets::Secrets;
 
