@@ -1,10 +1,12 @@
-//! Request bodies: read whole, within a size and a pace.
+//! Request bodies: read whole, within a size and a pace, and unpacked.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+
+use crate::coding::{self, Coding, Unpackable};
 
 /// How much may be read and how slowly it may come.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,12 @@ pub enum Error {
     /// Nothing came for too long.
     #[error("no part of the body came for {0:?}")]
     TooSlow(Duration),
+    /// The body is packed in a way that is not understood.
+    #[error("the body has a content coding that is not understood")]
+    UnknownCoding,
+    /// The body is not what its coding says.
+    #[error("the body is not what its content coding says")]
+    BrokenCoding,
     /// The connection broke or the framing was wrong.
     #[error("the body ended early")]
     Broken(#[source] hyper::Error),
@@ -41,6 +49,8 @@ pub struct RequestBody {
     /// What was read already.
     whole: Bytes,
     limits: Limits,
+    /// How it is packed.
+    codings: Result<Vec<Coding>, Unpackable>,
 }
 
 impl RequestBody {
@@ -51,6 +61,7 @@ impl RequestBody {
             incoming: None,
             whole: bytes,
             limits,
+            codings: Ok(Vec::new()),
         }
     }
 
@@ -61,10 +72,19 @@ impl RequestBody {
             incoming: Some(incoming),
             whole: Bytes::new(),
             limits,
+            codings: Ok(Vec::new()),
         }
     }
 
-    /// Reads the whole body. A body that announces too much is refused before any of it is read.
+    /// The same body, packed as the headers of its request say. What is taken out of it is within the
+    /// limits as well.
+    #[must_use]
+    pub fn packed_as(mut self, headers: &http::HeaderMap) -> Self {
+        self.codings = coding::codings_of(headers);
+        self
+    }
+
+    /// Reads the whole body and unpacks it. A body that announces too much is refused before any of it is read.
     ///
     /// # Errors
     /// When the body is too large, too slow, or breaks off.
@@ -72,11 +92,23 @@ impl RequestBody {
         let Some(incoming) = &mut self.incoming else {
             return Ok(std::mem::take(&mut self.whole));
         };
+        let codings = std::mem::replace(&mut self.codings, Ok(Vec::new()));
+        let codings = codings.map_err(|_| Error::UnknownCoding)?;
         let result = read_whole(incoming, self.limits).await;
         if !matches!(result, Err(Error::TooLarge { .. })) {
             self.incoming = None;
         }
-        result
+        let body = result?;
+        if codings.is_empty() {
+            return Ok(body);
+        }
+        let max_bytes = self.limits.max_bytes;
+        let unpacked = coding::unpack(body, &codings, max_bytes).await;
+        unpacked.map_err(|why| match why {
+            Unpackable::Unknown => Error::UnknownCoding,
+            Unpackable::TooLarge => Error::TooLarge { max_bytes },
+            Unpackable::Broken => Error::BrokenCoding,
+        })
     }
 }
 

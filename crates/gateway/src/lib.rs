@@ -32,6 +32,7 @@ mod models;
 mod objects;
 mod once;
 mod open_call;
+mod packing;
 mod pieces;
 mod pipeline;
 mod provider;

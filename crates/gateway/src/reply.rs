@@ -210,6 +210,8 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
 pub struct ReplyBody {
     content: Sending,
     exchange: Option<Box<Exchange>>,
+    /// Whether only its length is of interest.
+    is_head: bool,
 }
 
 #[derive(Debug)]
@@ -243,12 +245,28 @@ impl ReplyBody {
         Self {
             content,
             exchange: Some(exchange),
+            is_head,
         }
     }
 
     /// The exchange that ends with it.
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         self.exchange.as_deref_mut()
+    }
+
+    /// What is going to be sent, where that is known and nothing of it was sent yet.
+    pub(crate) fn whole(&self) -> Option<&[Bytes]> {
+        match &self.content {
+            Sending::Frames { rest, .. } if !self.is_head => Some(rest.as_slice()),
+            _ => None,
+        }
+    }
+
+    /// Sends this instead.
+    pub(crate) fn replace_whole(&mut self, bytes: Bytes) {
+        let left = bytes.len() as u64;
+        let rest = vec![bytes].into_iter();
+        self.content = Sending::Frames { rest, left };
     }
 
     /// A body that belongs to no exchange.
@@ -258,6 +276,7 @@ impl ReplyBody {
         Self {
             content: Sending::Frames { rest, left },
             exchange: None,
+            is_head: false,
         }
     }
 }
@@ -289,7 +308,9 @@ impl Body for ReplyBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { content, exchange } = self.get_mut();
+        let Self {
+            content, exchange, ..
+        } = self.get_mut();
         let next = match (content, exchange.as_deref_mut()) {
             (Sending::Frames { rest, left }, exchange) => {
                 let next = rest.next();

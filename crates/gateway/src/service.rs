@@ -11,12 +11,14 @@ use hyper::body::Incoming;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_edge::body::RequestBody;
+use seaworthy_edge::coding;
 use seaworthy_edge::server;
 use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::once::Once;
+use crate::packing::packed;
 use crate::pipeline::{self, Caller};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, ReplyBody, respond};
@@ -75,6 +77,8 @@ impl DataPlane {
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
+        let body = RequestBody::new(body, exchange.snapshot.body_limits).packed_as(&head.headers);
+        head.headers.remove(http::header::CONTENT_ENCODING);
         let found = self.find(&head.method, head.uri.path());
         let mut limits = exchange.snapshot.body_limits;
         if matches!(&found, Ok((route, _)) if route.action == Action::UploadFile) {
@@ -289,6 +293,7 @@ impl server::Service for DataPlane {
 
     async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ReplyBody> {
         let is_head = request.method() == Method::HEAD;
+        let coding = coding::wanted(request.headers());
         let gateway = Arc::clone(&self.gateway);
         let mut exchange = Box::new(Exchange::begin(
             gateway,
@@ -303,7 +308,8 @@ impl server::Service for DataPlane {
             Err(panicked())
         });
         let snapshot = Arc::clone(&exchange.snapshot);
-        let mut response = respond(exchange, result, is_head);
+        let response = respond(exchange, result, is_head);
+        let mut response = packed(response, coding).await;
         if self.is_encrypted
             && let Some(hsts) = snapshot.hsts(self.plane)
         {

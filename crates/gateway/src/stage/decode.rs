@@ -113,6 +113,23 @@ pub(crate) fn unread(error: &Error) -> Refusal {
                 pause.as_secs()
             ),
         ),
+        Error::UnknownCoding => {
+            let mut refusal = Refusal::new(
+                Code::InvalidRequest,
+                "The `content-encoding` of the request is not understood. Send gzip, deflate, br or \
+                 zstd, or nothing packed.",
+            );
+            refusal.status = Some(415);
+            refusal.headers.insert(
+                http::header::ACCEPT_ENCODING,
+                http::HeaderValue::from_static("gzip, deflate, br, zstd"),
+            );
+            refusal
+        }
+        Error::BrokenCoding => Refusal::new(
+            Code::InvalidRequest,
+            "The request body is not what its `content-encoding` says.",
+        ),
         Error::Broken(source) => Refusal::new(
             Code::InvalidRequest,
             "The request body broke off before its announced end or is not framed correctly.",

@@ -33,6 +33,7 @@ mod matrix;
 mod metering;
 mod money;
 mod once;
+mod packing;
 mod provider_errors;
 mod requests;
 mod responses;

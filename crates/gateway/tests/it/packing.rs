@@ -1,0 +1,125 @@
+//! Bodies that are packed: what callers send, and what they get.
+
+use bytes::Bytes;
+use seaworthy_core::dialect::Dialect;
+use seaworthy_edge::coding::{Coding, pack, unpack};
+use serde_json::json;
+
+use crate::support::app::TestApp;
+use crate::support::wire::{
+    DIALECTS, ask, chunk, events, last_chunk, ok, path, request, stream_head,
+};
+
+const ALL: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
+
+#[tokio::test(start_paused = true)]
+async fn packed_requests_reach_the_provider_as_they_were() {
+    let app = TestApp::start().await;
+    for dialect in DIALECTS {
+        for coding in ALL {
+            let body = ask(dialect, false);
+            let packed = pack(&[body], coding).await.unwrap();
+            app.upstream.will_send(ok(dialect));
+            let call = app.post(path(dialect), packed);
+            let answer = call
+                .header("content-encoding", coding.as_str())
+                .send()
+                .await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let received = app.upstream.received().pop().unwrap();
+            assert_eq!(received.header("content-encoding"), "");
+            assert!(received.text().contains("messages"), "{}", received.text());
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_unpacked_is_refused_in_the_callers_words() {
+    let app = TestApp::start().await;
+    for dialect in DIALECTS {
+        let send = |body: Bytes, coding: &'static str| {
+            app.post(path(dialect), body)
+                .header("content-encoding", coding)
+                .send()
+        };
+        let body = ask(dialect, false);
+        let answer = send(body.clone(), "compress").await;
+        answer.assert_error(dialect.family(), 415, "invalid_request");
+        assert_eq!(answer.header("accept-encoding"), "gzip, deflate, br, zstd");
+        let answer = send(body, "gzip").await;
+        answer.assert_error(dialect.family(), 400, "invalid_request");
+        // A gigabyte of nothing.
+        let zeros = vec![Bytes::from(vec![b' '; 1 << 20]); 64];
+        for coding in ALL {
+            let bomb = pack(&zeros, coding).await.unwrap();
+            let answer = send(bomb, coding.as_str()).await;
+            answer.assert_error(dialect.family(), 413, "request_too_large");
+        }
+    }
+    assert_eq!(app.upstream.requests(), 0);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_answers_are_packed_where_the_caller_asks_for_it() {
+    let app = TestApp::start().await;
+    let text = "ahoy there ".repeat(1000);
+    let more = json!({"model": "echo", "messages": [{"role": "user", "content": text}]});
+    let long = || request(Dialect::OpenAiChat, false, &more);
+    let plain = app.post("/v1/chat/completions", long()).send().await;
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(plain.header("vary"), "accept-encoding");
+    for coding in ALL {
+        let call = app.post("/v1/chat/completions", long());
+        let answer = call.header("accept-encoding", coding.as_str()).send().await;
+        assert_eq!(answer.header("content-encoding"), coding.as_str());
+        assert!(answer.whole && answer.body.len() < plain.body.len() / 4);
+        let body = unpack(answer.body, &[coding], 1 << 20).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["choices"], plain.json()["choices"]);
+    }
+    for accepted in ["identity", "gzip;q=0", "compress"] {
+        let call = app.post("/v1/chat/completions", long());
+        let answer = call.header("accept-encoding", accepted).send().await;
+        assert_eq!(answer.header("content-encoding"), "");
+    }
+    let short = app
+        .get("/health/live")
+        .header("accept-encoding", "gzip")
+        .send()
+        .await;
+    assert_eq!(
+        (short.header("content-encoding"), short.header("vary")),
+        ("", "")
+    );
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_event_of_a_stream_comes_at_once_and_as_it_is() {
+    let app = TestApp::start().await;
+    for dialect in DIALECTS {
+        let events = events(dialect, false);
+        let pause = std::time::Duration::from_secs(5);
+        let mut script = vec![stream_head()];
+        for event in &events {
+            script.push(chunk(event));
+            script.push(crate::support::upstream::Step::Pause(pause));
+        }
+        script.push(last_chunk());
+        app.upstream.will(script);
+        let call = app.post(path(dialect), ask(dialect, true));
+        let mut open = call
+            .header("accept-encoding", "zstd, br, gzip")
+            .open()
+            .await;
+        assert!(!open.response.headers().contains_key("content-encoding"));
+        let started = tokio::time::Instant::now();
+        open.next().await.unwrap();
+        assert!(started.elapsed() < pause, "{:?}", started.elapsed());
+        let rest = open.rest().await;
+        assert!(rest.whole);
+    }
+    app.finish().await;
+}
