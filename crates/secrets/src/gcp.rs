@@ -1,6 +1,6 @@
 //! Google Cloud Secret Manager, opened by a service account's key or by the identity of the machine.
 
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rand as chance;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -153,7 +153,8 @@ impl Account {
         let head = URL_SAFE_NO_PAD.encode(head);
         let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let mut signature = vec![0; self.key.public_modulus_len()];
-        let random = SystemRandom::new();
+        // Asked for, and not used by this kind of signature.
+        let random = chance::SystemRandom::new();
         let outcome = self.key.sign(
             &RSA_PKCS1_SHA256,
             &random,

@@ -62,8 +62,8 @@ fn configure(ship: &Ship, vault: SocketAddr, provider: SocketAddr) {
 #[test]
 fn a_key_that_is_rotated_at_its_manager_reaches_requests_without_a_reload() {
     let ship = Ship::new();
-    let vault = Vault::start("old-canary");
-    let provider = ship.provider(&["--key", "old-canary", "--key", "new-canary"]);
+    let vault = Vault::start("old-pearl");
+    let provider = ship.provider(&["--key", "old-pearl", "--key", "new-pearl"]);
     configure(&ship, vault.address, provider.address);
     let key = ship.create_key("captain", "admin");
     let server = ship.serve_config();
@@ -75,7 +75,7 @@ fn a_key_that_is_rotated_at_its_manager_reaches_requests_without_a_reload() {
     };
     assert_eq!(ask(), 200);
     assert_eq!(distinct_keys(), 1);
-    vault.says(Some("new-canary"));
+    vault.says(Some("new-pearl"));
     eventually("requests use the new key", || {
         assert_eq!(ask(), 200);
         (distinct_keys() == 2).then_some(())
@@ -87,26 +87,26 @@ fn a_key_that_is_rotated_at_its_manager_reaches_requests_without_a_reload() {
     assert_eq!(ask(), 200);
     let metrics = || server.get("/metrics").send().text();
     assert!(metrics().contains("seaworthy_secret_manager_up{manager=\"vault\"} 0"));
-    vault.says(Some("new-canary"));
+    vault.says(Some("new-pearl"));
     server.logged("secrets can be fetched again");
     let shown = ship.run(&["config", "show", "--config", "c.toml"]).stdout;
     assert!(shown.contains("secret://vault/gateway#key"), "{shown}");
     let said = server.said() + &shown + &metrics();
-    assert!(!said.contains("canary") && !said.contains("own-token"));
+    assert!(!said.contains("pearl") && !said.contains("own-token"));
     server.stop();
 }
 
 #[test]
 fn a_start_without_its_manager_says_so_and_ends() {
     let ship = Ship::new();
-    let vault = Vault::start("old-canary");
+    let vault = Vault::start("old-pearl");
     configure(&ship, vault.address, vault.address);
     vault.says(None);
     let ran = ship.run(&["serve", "--config", "c.toml"]);
     assert_eq!(ran.code, Some(69), "{ran:?}");
     let words = "secret://vault/gateway#key cannot be fetched: Vault answered 503";
     assert!(ran.stderr.contains(words), "{ran:?}");
-    vault.says(Some("old-canary"));
+    vault.says(Some("old-pearl"));
     ship.write("token", "another\n");
     let ran = ship.run(&["serve", "--config", "c.toml"]);
     assert_eq!(ran.code, Some(78), "{ran:?}");
