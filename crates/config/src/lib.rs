@@ -42,8 +42,8 @@ pub use config::{
     HealthEndpoint, HealthEndpoints, Probe, Tier,
 };
 pub use config::{ApiKeyPractices, Jwt, JwtAlgorithm, JwtIssuer, KeyRotation, KeyScope};
-pub use config::{Batches, Files, ResponseStore, Responses};
 pub use config::{AwsSecrets, AzureSecrets, GcpSecrets, SecretManagers, VaultSecrets};
+pub use config::{Batches, Files, ResponseStore, Responses};
 pub use config::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use config::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,

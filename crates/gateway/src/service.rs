@@ -77,14 +77,13 @@ impl DataPlane {
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
-        let body = RequestBody::new(body, exchange.snapshot.body_limits).packed_as(&head.headers);
-        head.headers.remove(http::header::CONTENT_ENCODING);
         let found = self.find(&head.method, head.uri.path());
         let mut limits = exchange.snapshot.body_limits;
         if matches!(&found, Ok((route, _)) if route.action == Action::UploadFile) {
             limits.max_bytes = files::most_bytes(exchange);
         }
-        let body = RequestBody::new(body, limits);
+        let body = RequestBody::new(body, limits).packed_as(&head.headers);
+        head.headers.remove(http::header::CONTENT_ENCODING);
         exchange.family = match &found {
             Ok((route, _)) => routes::family(Some(route), head.uri.path(), &head.headers),
             Err(_) => routes::family(None, head.uri.path(), &head.headers),
