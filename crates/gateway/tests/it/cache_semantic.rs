@@ -1,6 +1,8 @@
 //! Remembered answers to other words, answers from a file, and forgetting all of them.
 
 use seaworthy_core::dialect::{Dialect, Family};
+use seaworthy_core::key::NewKey;
+use seaworthy_core::principal::{Role, Scopes};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -180,4 +182,45 @@ async fn a_file_fills_the_memory_and_the_operator_empties_it() {
     let answer = ask(&app, &key, said("Is the hull tight?", &json!({}))).await;
     assert_eq!(answer.header("x-seaworthy-cache"), "miss");
     app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_of_a_key_that_is_not_for_the_embeddings_model_do_not_go_there() {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let sections = "[cache]\nenabled = true\n[cache.semantic]\nmodel = \"meanings\"\n\
+        [models.meanings]\ntargets = [\"openai/meanings\"]\n";
+    let scoped = [
+        (Scopes::default(), 2),
+        (
+            Scopes {
+                models: names(&["gpt"]),
+                ..Scopes::default()
+            },
+            1,
+        ),
+        (
+            Scopes {
+                operations: names(&["chat"]),
+                ..Scopes::default()
+            },
+            1,
+        ),
+    ];
+    for (scopes, calls) in scoped {
+        let app = TestApp::builder().sections(sections).start().await;
+        let wanted = NewKey {
+            scopes,
+            ..NewKey::of("scoped", "ada", Role::User)
+        };
+        let (key, _) = app.issue(wanted).await;
+        app.keys_noticed().await;
+        if calls == 2 {
+            app.upstream.will_send(vector([1.0, 0.0]));
+        }
+        app.upstream.will_send(answer("tight"));
+        let asked = ask(&app, &key, said("Is the hull tight?", &json!({}))).await;
+        assert_eq!(asked.status, 200, "{}", asked.text());
+        assert_eq!(app.upstream.requests(), calls);
+        app.finish().await;
+    }
 }

@@ -12,6 +12,7 @@ mod batches;
 mod broken_answers;
 mod cache;
 mod cache_semantic;
+mod cache_tenants;
 mod confidential;
 mod crowd;
 mod degradation;

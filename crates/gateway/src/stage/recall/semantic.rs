@@ -12,7 +12,7 @@ use seaworthy_core::cache::Entry;
 use seaworthy_core::call::{Block, Call, Role};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::fingerprint::{Fingerprint, Fingerprinter};
-use seaworthy_core::principal::Principal;
+use seaworthy_core::principal::{Principal, scope};
 use seaworthy_llm::embed::Embedding;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -140,6 +140,9 @@ pub(crate) async fn look(
     asked: Asked<'_>,
     semantic: &Semantic,
 ) -> (Option<Entry>, Option<Probe>) {
+    if !may_embed(exchange, caller, semantic) {
+        return (None, None);
+    }
     let Some((bucket, text)) = apart(asked, semantic) else {
         return (None, None);
     };
@@ -160,6 +163,14 @@ pub(crate) async fn look(
         }
     }
     (None, Some(probe))
+}
+
+/// Whether the caller's credential is for embeddings by this model: its words go nowhere else.
+fn may_embed(exchange: &Exchange, caller: &Principal, semantic: &Semantic) -> bool {
+    let operations = &caller.scopes.operations;
+    let model = exchange.snapshot.model(&semantic.model);
+    scope::allows(operations, Operation::Embeddings.as_str())
+        && model.is_none_or(|model| exchange.may_call(model))
 }
 
 /// Everything but the words, and the words. `None` where there is more than words.
