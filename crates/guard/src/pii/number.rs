@@ -181,7 +181,13 @@ fn is_ip_v4(run: &Run, before: &[u8]) -> bool {
         }
         rest = tail;
     }
-    let near = &before[before.len().saturating_sub(12)..];
+    // From a whole word on: the last letter of a longer one is no `v`.
+    let cut = before.len().saturating_sub(12);
+    let is_inside = cut > 0 && before[cut - 1].is_ascii_alphanumeric();
+    let rest = before[cut..]
+        .iter()
+        .take_while(|byte| is_inside && byte.is_ascii_alphanumeric());
+    let near = &before[cut + rest.count()..];
     let is_nobody = matches!(octets, [0 | 127, ..] | [255, 255, 255, 255]);
     !is_nobody && !contains_word(near, &["version", "v", "ver", "release"])
 }
