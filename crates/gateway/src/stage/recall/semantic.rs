@@ -169,8 +169,10 @@ pub(crate) async fn look(
 fn may_embed(exchange: &Exchange, caller: &Principal, semantic: &Semantic) -> bool {
     let operations = &caller.scopes.operations;
     let model = exchange.snapshot.model(&semantic.model);
-    scope::allows(operations, Operation::Embeddings.as_str())
-        && model.is_none_or(|model| exchange.may_call(model))
+    scope::allows(
+        operations,
+        Operation::Embeddings(Embedding::OpenAi).as_str(),
+    ) && model.is_none_or(|model| exchange.may_call(model))
 }
 
 /// Everything but the words, and the words. `None` where there is more than words.
