@@ -98,7 +98,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
 /// The configuration: each fault has a provider of its own of each kind, and two models.
 fn config(table: &Table, provider: SocketAddr, deaf: SocketAddr) -> String {
     let mut text = "[storage]\nurl = \"memory:\"\n[auth]\nenabled = false\n\
-        [server]\nmax_response_size = \"8KB\"\n\
+        [server]\nmax_response_size = \"8KB\"\n[responses]\nstore = \"off\"\n\
         [resilience.retries]\nbase_delay = \"1ms\"\nbudget = \"100%\"\n\
         [resilience.circuit_breaker]\nenabled = false\n"
         .to_owned();

@@ -20,7 +20,7 @@ fn health_exits_with_0_when_well_1_when_not_and_2_when_asked_wrongly() {
     let gone = ship.run(&["health", "--url", &url]);
     assert_eq!(gone.code, Some(1), "{gone:?}");
     assert!(gone.stderr.contains("does not answer"), "{gone:?}");
-    let wrong = ship.run(&["health", "--url", "https://127.0.0.1"]);
+    let wrong = ship.run(&["health", "--url", "ftp://127.0.0.1"]);
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
 }
 
