@@ -13,8 +13,8 @@ import pytest
 
 from conftest import BINARY, ENVIRONMENT, answers, free_port, running, until
 
-# xtask installs it there.
-SERVER = pathlib.Path(os.environ.get("SEAWORTHY_OIDC", pathlib.Path(__file__).parents[2] / ".cache/oidc/server.js"))
+# xtask installs the folder there.
+SERVER = pathlib.Path(os.environ.get("SEAWORTHY_OIDC", pathlib.Path(__file__).parents[2] / ".cache/oidc")) / "server.js"
 
 CONFIG = """
 [server]
