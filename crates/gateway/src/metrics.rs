@@ -2,6 +2,21 @@
 //!
 //! Labels are bounded: configured names, statuses and codes, never what a caller sent.
 
+// A family of metrics by its labels, registered under a name. Counters and gauges differ in their
+// type alone; the names of the macros are for the test that compares the reference with the code.
+macro_rules! family {
+    ($registry:ident, $name:literal, $help:literal) => {{
+        let family = prometheus_client::metrics::family::Family::default();
+        $registry.register($name, $help, family.clone());
+        family
+    }};
+}
+macro_rules! gauges {
+    ($registry:ident, $name:literal, $help:literal) => {
+        family!($registry, $name, $help)
+    };
+}
+
 mod attempts;
 mod batches;
 mod call;
@@ -140,20 +155,6 @@ impl Metrics {
     )]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("seaworthy");
-        macro_rules! family {
-            ($name:literal, $help:literal) => {{
-                let family = Family::default();
-                registry.register($name, $help, family.clone());
-                family
-            }};
-        }
-        macro_rules! gauges {
-            ($name:literal, $help:literal) => {{
-                let family = Family::default();
-                registry.register($name, $help, family.clone());
-                family
-            }};
-        }
         macro_rules! histograms {
             ($name:literal, $help:literal) => {{
                 let family = Family::new_with_constructor(seconds as fn() -> Histogram);
@@ -170,10 +171,11 @@ impl Metrics {
         }
         Self {
             requests: family!(
+                registry,
                 "requests",
                 "Requests that ended, by what they asked for and how they ended"
             ),
-            errors: family!("errors", "Requests that ended with an error code"),
+            errors: family!(registry, "errors", "Requests that ended with an error code"),
             request_latency: histograms!(
                 "request_latency",
                 "From the request's head to the end of its answer"
@@ -187,28 +189,34 @@ impl Metrics {
                 "From sending a call to the head of the provider's answer"
             ),
             provider_responses: family!(
+                registry,
                 "provider_responses",
                 "Answers of providers by status; \"error\" where none came"
             ),
-            tokens: family!("tokens_used", "Tokens by price class"),
+            tokens: family!(registry, "tokens_used", "Tokens by price class"),
             estimated_usage: family!(
+                registry,
                 "usage_estimated",
                 "Calls whose usage the provider did not report"
             ),
-            cost_usd: family!("cost_usd", "What calls cost, in US dollars"),
+            cost_usd: family!(registry, "cost_usd", "What calls cost, in US dollars"),
             limits: family!(
+                registry,
                 "rate_limit_exceeded",
                 "Requests refused by a limit or a budget, by its name in the configuration"
             ),
             over_reserved: family!(
+                registry,
                 "reservations_exceeded",
                 "Calls that used more than was reserved for them"
             ),
             guard_verdicts: family!(
+                registry,
                 "guard_verdicts",
                 "What guards decided, by guard, place and action"
             ),
             cache_hits: family!(
+                registry,
                 "cache_hits",
                 "Requests answered without a call of their own, by kind: exact, semantic, coalesced"
             ),
@@ -223,27 +231,40 @@ impl Metrics {
                 "Requests that got the answer of an earlier one under their idempotency key"
             ),
             store_latency: histograms!("store_call", "Calls to stores over a network"),
-            store_errors: family!("store_errors", "Calls to stores that had no answer"),
+            store_errors: family!(
+                registry,
+                "store_errors",
+                "Calls to stores that had no answer"
+            ),
             tls: TlsMetrics::register(&mut registry),
             secrets: SecretMetrics::register(&mut registry),
             retries: family!(
+                registry,
                 "retries",
                 "Calls that were sent to the same target again, by target"
             ),
             fallbacks: family!(
+                registry,
                 "fallbacks",
                 "Calls that went on to another target, by the one that failed"
             ),
             hedges: family!(
+                registry,
                 "hedges",
                 "Calls for which another target was asked as well, by the one that was slow"
             ),
-            shed: family!("shed", "Requests refused because there was too much to do"),
+            shed: family!(
+                registry,
+                "shed",
+                "Requests refused because there was too much to do"
+            ),
             breaker_state: gauges!(
+                registry,
                 "circuit_breaker_state",
                 "0 while a target is asked, 1 while it is tried, 2 while it is left alone"
             ),
             breaker_openings: family!(
+                registry,
                 "circuit_breaker_openings",
                 "Openings of circuit breakers, by who found the target failing"
             ),
@@ -252,27 +273,43 @@ impl Metrics {
                 "1 while replicas hear of each other's circuit breakers"
             ),
             concurrency_limit: gauges!(
+                registry,
                 "concurrency_limit",
                 "Calls that a target may have before their first token"
             ),
-            queue_depth: gauges!("queue_depth", "Calls that wait for a target"),
+            queue_depth: gauges!(registry, "queue_depth", "Calls that wait for a target"),
             tier: gauges!(
+                registry,
                 "degradation_tier",
                 "1 for the degradation tier that is in force"
             ),
             tier_changes: family!(
+                registry,
                 "degradation_tier_changes",
                 "Changes of the degradation tier, by the tier that came"
             ),
             dependency_up: gauges!(
+                registry,
                 "dependency_up",
                 "1 while a dependency is well, by its name in the configuration"
             ),
-            reloads: family!("config_reloads", "Attempts to reload the configuration"),
-            auth_failures: family!("auth_failures", "Credentials that were not accepted"),
-            batch_requests: family!("batch_requests", "Requests of batches that ended"),
-            key_ages: gauges!("key_age_seconds", "Age of the oldest live keys"),
-            broken_practices: gauges!("key_practice_violations", "Live keys that break a practice"),
+            reloads: family!(
+                registry,
+                "config_reloads",
+                "Attempts to reload the configuration"
+            ),
+            auth_failures: family!(
+                registry,
+                "auth_failures",
+                "Credentials that were not accepted"
+            ),
+            batch_requests: family!(registry, "batch_requests", "Requests of batches that ended"),
+            key_ages: gauges!(registry, "key_age_seconds", "Age of the oldest live keys"),
+            broken_practices: gauges!(
+                registry,
+                "key_practice_violations",
+                "Live keys that break a practice"
+            ),
             oldest_key: single!("oldest_key_age_seconds", "Age of the oldest live key"),
             in_flight: single!(
                 "requests_in_flight",
@@ -283,6 +320,7 @@ impl Metrics {
                 "1 when the configuration in force is the one on disk"
             ),
             sandbox_runs: family!(
+                registry,
                 "sandbox_runs",
                 "Runs of code in the sandbox by how they ended"
             ),

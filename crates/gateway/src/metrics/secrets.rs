@@ -36,30 +36,14 @@ impl Metrics {
 
 impl SecretMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        // Counters and gauges differ in their type alone.
-        macro_rules! register {
-            ($name:literal, $help:literal) => {{
-                let family = Family::default();
-                registry.register($name, $help, family.clone());
-                family
-            }};
-        }
-        macro_rules! family {
-            ($name:literal, $help:literal) => {
-                register!($name, $help)
-            };
-        }
-        macro_rules! gauges {
-            ($name:literal, $help:literal) => {
-                register!($name, $help)
-            };
-        }
         Self {
             fetches: family!(
+                registry,
                 "secret_fetches",
                 "Secrets fetched again, by manager and result"
             ),
             up: gauges!(
+                registry,
                 "secret_manager_up",
                 "1 while everything that a secret manager has can be fetched"
             ),

@@ -40,35 +40,24 @@ impl Metrics {
 
 impl TlsMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        macro_rules! register {
-            ($name:literal, $help:literal) => {{
-                let family = Family::default();
-                registry.register($name, $help, family.clone());
-                family
-            }};
-        }
-        // Counters and gauges differ in their type alone.
-        macro_rules! family {
-            ($name:literal, $help:literal) => {
-                register!($name, $help)
-            };
-        }
-        macro_rules! gauges {
-            ($name:literal, $help:literal) => {
-                register!($name, $help)
-            };
-        }
         Self {
-            handshakes: family!("tls_handshakes", "TLS handshakes by listener and result"),
+            handshakes: family!(
+                registry,
+                "tls_handshakes",
+                "TLS handshakes by listener and result"
+            ),
             certificate_ends: gauges!(
+                registry,
                 "tls_certificate_not_after_timestamp_seconds",
                 "When the certificate in force ends, in seconds since 1970"
             ),
             certificate_current: gauges!(
+                registry,
                 "tls_certificate_current",
                 "1 while the certificate in force is the one that is configured"
             ),
             reloads: family!(
+                registry,
                 "tls_certificate_reloads",
                 "Attempts to change a certificate"
             ),
