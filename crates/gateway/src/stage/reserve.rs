@@ -25,7 +25,7 @@ mod flat;
 mod refused;
 mod size;
 
-pub(crate) use claim::{CLAIM_LIFETIME, show};
+pub(crate) use claim::{CLAIM_LIFETIME, show, take};
 use claim::{LEAST_OUTPUT, Wanted, claim};
 pub(crate) use flat::{Flat, reserve_flat};
 pub(crate) use refused::{cannot_record, refused};

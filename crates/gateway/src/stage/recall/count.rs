@@ -13,7 +13,7 @@ use crate::limits::demand;
 use crate::pipeline::Errand;
 use crate::refusal::Refusal;
 use crate::snapshot::Model;
-use crate::stage::reserve::{CLAIM_LIFETIME, cannot_record, refused, show};
+use crate::stage::reserve::{CLAIM_LIFETIME, refused, show, take};
 
 /// A place under the limits of requests. It returns when the exchange ends.
 #[derive(Debug)]
@@ -64,13 +64,7 @@ pub(crate) async fn count(
         return Ok(());
     }
     let counters = Arc::clone(&exchange.gateway.counters);
-    let outcome = match counters.local() {
-        Some(local) => local.take_now(claim),
-        None => counters
-            .take(claim)
-            .await
-            .map_err(|error| cannot_record("the shared counters do not answer").because(&error))?,
-    };
+    let outcome = take(&exchange.gateway, claim).await?;
     match outcome {
         Outcome::Taken(standings) => {
             show(exchange, &bound, &standings, now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::counters::{Close, Outcome, Reason};
+use seaworthy_core::counters::{Claim, Close, Outcome, Reason};
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::attempts;
 use seaworthy_core::limit::policy::{Bound, Demand};
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::refused::{cannot_record, refused};
 use super::size::Size;
 use crate::exchange::Exchange;
+use crate::gateway::Gateway;
 use crate::limits::{Charge, demand};
 use crate::open_call::Claimed;
 use crate::refusal::Refusal;
@@ -75,12 +76,7 @@ pub(super) async fn claim(
         }
         let windows: Vec<_> = claim.budgets.iter().map(|budget| budget.window).collect();
         let counters = Arc::clone(&exchange.gateway.counters);
-        let outcome = match counters.local() {
-            Some(local) => local.take_now(claim),
-            None => counters.take(claim).await.map_err(|error| {
-                cannot_record("the shared counters do not answer").because(&error)
-            })?,
-        };
+        let outcome = take(&exchange.gateway, claim).await?;
         let (refusal, standings) = match outcome {
             Outcome::Taken(standings) => {
                 if is_first {
@@ -173,6 +169,15 @@ fn in_unit(wanted: &Wanted<'_>, index: usize, size: &Size) -> u64 {
     let needed = needed(wanted, size);
     let rule = wanted.bound.budgets().nth(index);
     rule.map_or(0, |(rule, _)| needed.amount.in_unit(rule.unit))
+}
+
+/// Takes all of a claim, or nothing of it.
+pub(crate) async fn take(gateway: &Gateway, claim: Claim) -> Result<Outcome, Refusal> {
+    if let Some(local) = gateway.counters.local() {
+        return Ok(local.take_now(claim));
+    }
+    let taken = gateway.counters.take(claim).await;
+    taken.map_err(|error| cannot_record("the shared counters do not answer").because(&error))
 }
 
 /// Tells the caller how it stands, in the words of its dialect and of the IETF draft.

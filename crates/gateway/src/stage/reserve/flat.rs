@@ -12,7 +12,7 @@ use seaworthy_core::principal::{ANONYMOUS, Principal};
 use seaworthy_core::trace::RequestId;
 use seaworthy_core::usage::Usage;
 
-use super::claim::{CLAIM_LIFETIME, show};
+use super::claim::{CLAIM_LIFETIME, show, take};
 use super::refused::{cannot_record, nobody, refused};
 use super::{recorded, share};
 use crate::exchange::Exchange;
@@ -104,13 +104,7 @@ async fn claim(
     }
     let windows: Vec<_> = claim.budgets.iter().map(|budget| budget.window).collect();
     let counters = Arc::clone(&exchange.gateway.counters);
-    let outcome = match counters.local() {
-        Some(local) => local.take_now(claim),
-        None => counters
-            .take(claim)
-            .await
-            .map_err(|error| cannot_record("the shared counters do not answer").because(&error))?,
-    };
+    let outcome = take(&exchange.gateway, claim).await?;
     match outcome {
         Outcome::Taken(standings) => {
             show(exchange, bound, &standings, now);
