@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::Stage;
 use super::deployment::{Provider, Setup, callers, launch, until};
-use super::outage::{ensure_answered, phase};
+use super::outage::{calm, ensure_answered, phase};
 use super::proxy::Path;
 use super::traffic::Tally;
 use crate::outcome::{Probed, Stop};
@@ -36,11 +36,7 @@ pub(super) async fn partition(stage: &Stage<'_>) -> Probed {
     let running = launch(stage, &bench).await?;
     let traffic = callers(&bench.session, &running.key);
 
-    stage.next_step();
-    let calm = Instant::now();
-    sleep(Duration::from_secs(2)).await;
-    let before = phase(stage, &traffic, calm, "calls before the cut");
-    ensure_answered(options, &before, "without a fault")?;
+    calm(stage, &traffic, "calls before the cut").await?;
 
     stage.next_step();
     path.cut();

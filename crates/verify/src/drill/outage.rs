@@ -58,6 +58,15 @@ pub(super) fn phase(
     samples
 }
 
+/// Looks at callers for a while in which nothing is wrong yet.
+pub(super) async fn calm(stage: &Stage<'_>, traffic: &Traffic, what: &str) -> Result<(), Stop> {
+    stage.next_step();
+    let since = Instant::now();
+    sleep(Duration::from_secs(2)).await;
+    let before = phase(stage, traffic, since, what);
+    ensure_answered(stage.options, &before, "without a fault")
+}
+
 pub(super) async fn provider_outage(stage: &Stage<'_>) -> Probed {
     let options = stage.options;
     stage.next_step();
@@ -72,14 +81,7 @@ pub(super) async fn provider_outage(stage: &Stage<'_>) -> Probed {
     let running = launch(stage, &bench).await?;
     let traffic = callers(&bench.session, &running.key);
 
-    stage.next_step();
-    let calm = Instant::now();
-    sleep(Duration::from_secs(2)).await;
-    ensure_answered(
-        options,
-        &phase(stage, &traffic, calm, "calls before the outage"),
-        "without a fault",
-    )?;
+    calm(stage, &traffic, "calls before the outage").await?;
 
     stage.next_step();
     let killed = Instant::now();

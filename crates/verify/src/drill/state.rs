@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::Stage;
 use super::deployment::{Provider, Setup, callers, launch, ledger, quiet, until};
-use super::outage::{ensure_answered, phase};
+use super::outage::{calm, ensure_answered, phase};
 use super::servers::Server;
 use super::traffic::{Sample, Tally};
 use crate::http::Request;
@@ -47,11 +47,7 @@ pub(super) async fn redis_loss(stage: &Stage<'_>) -> Probed {
     let running = launch(stage, &bench).await?;
     let traffic = callers(&bench.session, &running.key);
 
-    stage.next_step();
-    let calm = Instant::now();
-    sleep(Duration::from_secs(2)).await;
-    let before = phase(stage, &traffic, calm, "calls before the loss");
-    ensure_answered(options, &before, "without a fault")?;
+    calm(stage, &traffic, "calls before the loss").await?;
 
     stage.next_step();
     redis.crash(&stage.session).await;
@@ -115,11 +111,7 @@ pub(super) async fn database_loss(stage: &Stage<'_>) -> Probed {
     let running = launch(stage, &bench).await?;
     let traffic = callers(&bench.session, &running.key);
 
-    stage.next_step();
-    let calm = Instant::now();
-    sleep(Duration::from_secs(2)).await;
-    let before = phase(stage, &traffic, calm, "calls before the loss");
-    ensure_answered(options, &before, "without a fault")?;
+    calm(stage, &traffic, "calls before the loss").await?;
 
     stage.next_step();
     postgres.crash(&stage.session).await;
