@@ -39,7 +39,9 @@ pub use self::health::{
     DependencyCheck, DependencyChecks, HealthCheck, HealthEndpoint, HealthEndpoints, Probe,
 };
 pub use self::kept::{Batches, Files, ResponseStore, Responses};
-pub use self::limits::{Agent, AgentRateLimit, AgentSecurity, LimitTable, Limits, RateLimits};
+pub use self::limits::{
+    Agent, AgentRateLimit, AgentRedis, AgentSecurity, LimitTable, Limits, RateLimits,
+};
 pub use self::managers::{AwsSecrets, AzureSecrets, GcpSecrets, SecretManagers, VaultSecrets};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};

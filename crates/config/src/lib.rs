@@ -4,6 +4,7 @@
 //! over it ([`Overrides`]), the tree is decoded into [`Config`], and what the options must be
 //! together is checked. [`load`] does all of it and reports everything that is wrong at once.
 
+mod adopt;
 mod compile;
 mod config;
 mod decode;
@@ -26,11 +27,11 @@ mod watch;
 pub use compile::tiers::{CompiledTier, MAINTENANCE, NORMAL, Tiers, tiers};
 pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
-    Admin, Agent, AgentRateLimit, AgentSecurity, Auth, Budget, BudgetScope, BudgetWindow, Config,
-    CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable, Limits, LogFormat,
-    LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider, ProviderApi, ProviderKind,
-    ProviderTimeouts, RateLimits, RequestCaps, Sandbox, Server, SharedState, Sigv4, SpendLimits,
-    Storage, UnknownPricePolicy,
+    Admin, Agent, AgentRateLimit, AgentRedis, AgentSecurity, Auth, Budget, BudgetScope,
+    BudgetWindow, Config, CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable,
+    Limits, LogFormat, LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider,
+    ProviderApi, ProviderKind, ProviderTimeouts, RateLimits, RequestCaps, Sandbox, Server,
+    SharedState, Sigv4, SpendLimits, Storage, UnknownPricePolicy,
 };
 pub use config::{
     AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::adopt::{self, adopt};
 use crate::config::Config;
 use crate::decode::decode;
 use crate::document::{Format, MAX_BYTES, Node, Value, parse};
@@ -12,7 +13,7 @@ use crate::overrides::Overrides;
 use crate::problem::{Problems, Severity};
 use crate::show::hash;
 use crate::source::{Sources, Span};
-use crate::validate::validate;
+use crate::validate::{mistake, validate};
 use crate::watch::Fingerprint;
 
 /// A configuration that can be used.
@@ -72,8 +73,17 @@ pub fn load_str(
         Err(findings) => return Err(Problems::locate(findings, &sources, &[])),
     };
     let mut findings = overrides.apply(&mut root, &mut sources);
-    let decoded = decode::<Config>(&root);
+    let mut decoded = decode::<Config>(&root);
     findings.extend(decoded.findings);
+    if let Some(Err(clash)) = decoded.value.as_mut().map(adopt) {
+        let path = adopt::PATH.into_iter().chain(clash.key);
+        findings.push(mistake(
+            &root,
+            &path.collect::<Vec<_>>(),
+            clash.message,
+            clash.help,
+        ));
+    }
     if let Some(config) = &decoded.value {
         let broken: Vec<String> = findings
             .iter()

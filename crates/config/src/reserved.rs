@@ -2,7 +2,7 @@
 //! errors: a control that is configured and not enforced is worse than none.
 
 /// Sections and keys, with what is going to read them.
-const SECTIONS: [(&str, &str); 29] = [
+const SECTIONS: [(&str, &str); 28] = [
     ("cost_dashboard", "the dashboard"),
     ("alerts", "alerting"),
     ("audit_log", "the audit log"),
@@ -31,7 +31,6 @@ const SECTIONS: [(&str, &str); 29] = [
     ("agent.tools", "the agent runtime"),
     ("agent.workflows", "the agent runtime"),
     ("agent.security.auth", "authentication"),
-    ("agent.security.rate_limit.redis", "shared state"),
 ];
 
 /// What is going to read the key at `path`, if it is a word of the language.

@@ -57,6 +57,19 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.findings
 }
 
+/// An error about the value at `path`, or about the section that lacks it.
+pub(crate) fn mistake(root: &Node, path: &[&str], message: String, help: &str) -> Finding {
+    find(root, path, message).with_help(help)
+}
+
+fn find(root: &Node, path: &[&str], message: String) -> Finding {
+    let found = root.nearest(path);
+    let on_key = !found.exact || matches!(found.node.value, Value::Map(_));
+    let value = found.node.span;
+    let span = found.key.map(|key| if on_key { key.span } else { value });
+    Finding::error(span, &path_of(path), message)
+}
+
 struct Check<'a> {
     config: &'a Config,
     root: &'a Node,
@@ -67,11 +80,7 @@ struct Check<'a> {
 impl Check<'_> {
     /// A finding about the value at `path`, or about the section that lacks it.
     fn find(&self, path: &[&str], message: String) -> Finding {
-        let found = self.root.nearest(path);
-        let on_key = !found.exact || matches!(found.node.value, Value::Map(_));
-        let value = found.node.span;
-        let span = found.key.map(|key| if on_key { key.span } else { value });
-        Finding::error(span, &path_of(path), message)
+        find(self.root, path, message)
     }
 
     fn error(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {

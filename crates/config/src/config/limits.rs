@@ -10,7 +10,8 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::guards::{AgentValidation, OutputHandling};
-use crate::value::{Count, Factor};
+use crate::secret::SecretRef;
+use crate::value::{Count, Factor, SharedStateUrl};
 
 /// How many requests and tokens may pass in a time. Each of the parts is a section, or a text such
 /// as `10/second;100/minute`.
@@ -157,6 +158,23 @@ pub struct AgentRateLimit {
     pub fallback_to_session: bool,
     /// How many times the requests of a minute may come at once.
     pub burst_multiplier: Option<Factor>,
+    /// The Redis server that counts these limits, and with them all others, for several replicas:
+    /// `shared_state` in the agent's own words.
+    pub redis: Option<AgentRedis>,
+}
+
+/// `shared_state` in the agent's own words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentRedis {
+    /// The server, as `shared_state.url`. It is that one if left out.
+    pub url: Option<SharedStateUrl>,
+    /// Its password, as `shared_state.password`.
+    pub password: Option<SecretRef>,
+    /// The number of the database, where the URL names none.
+    pub db: Option<u16>,
+    /// What names there begin with, such as `ratelimit:`. It is `shared_state.deployment`.
+    pub prefix: Option<String>,
 }
 
 impl Default for AgentRateLimit {
@@ -172,6 +190,7 @@ impl Default for AgentRateLimit {
             require_user_id: false,
             fallback_to_session: true,
             burst_multiplier: None,
+            redis: None,
         }
     }
 }

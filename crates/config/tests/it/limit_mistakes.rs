@@ -39,6 +39,18 @@ const MISTAKES: &[(&str, &str)] = &[
         "cannot be the name of an operation class",
     ),
     (
+        "[agent.security.rate_limit.redis]\ndb = 1",
+        "no server is named",
+    ),
+    (
+        "[shared_state]\nurl = \"redis://a\"\n[agent.security.rate_limit.redis]\nurl = \"redis://b\"",
+        "another server than that of `shared_state.url`",
+    ),
+    (
+        "[shared_state]\nurl = \"redis://a\"\n[agent.security.rate_limit.redis]\nprefix = \"A b\"",
+        "expected a name of at most 64",
+    ),
+    (
         "[cost_controls]\ntime_zone = \"Mars/Olympus\"",
         "expected a time zone such as",
     ),

@@ -314,6 +314,22 @@ fn without_margin(text: &str) -> String {
         .collect()
 }
 
+/// `agent.security.rate_limit.redis` is the shared state, and comes back the same when it is shown.
+#[test]
+fn the_agents_own_words_for_redis_are_the_shared_state() {
+    let loaded = toml(
+        "[agent.security.rate_limit]\nrequests_per_minute = 60\n\
+         [agent.security.rate_limit.redis]\nurl = \"redis://redis.internal:6379\"\ndb = 1\n\
+         password = \"secret://env/REDIS_PASSWORD\"\nprefix = \"ratelimit:\"\n",
+    );
+    let shared = &loaded.config.shared_state;
+    assert_eq!(shared.url.to_string(), "redis://redis.internal:6379/1");
+    assert_eq!(shared.deployment.as_str(), "ratelimit");
+    assert!(shared.password.is_some());
+    let again = toml(&show(&loaded.config, Format::Toml));
+    assert_eq!(again.config, loaded.config);
+}
+
 /// Runs where the checklists are: `SEAWORTHY_SEEDS` names their folder.
 #[test]
 fn the_blocks_of_the_checklists_themselves_take_effect() {

@@ -64,12 +64,23 @@ impl Fleet {
         directives: &str,
         money: &str,
     ) -> Self {
+        Self::launch_with(storage, (redis, "local"), size, directives, money)
+    }
+
+    /// [`Self::launch`], with what a replica does that has lost Redis.
+    pub(crate) fn launch_with(
+        storage: &str,
+        (redis, on_loss): (Option<&Redis>, &str),
+        size: usize,
+        directives: &str,
+        money: &str,
+    ) -> Self {
         let ship = Ship::new();
         let provider = ship.provider(&["--defaults", directives]);
         let at = provider.address;
         let shared_state = redis.map_or_else(String::new, |redis| {
             format!(
-                "[shared_state]\nurl = \"{}\"\nreplicas = {size}\n",
+                "[shared_state]\nurl = \"{}\"\nreplicas = {size}\non_loss = \"{on_loss}\"\n",
                 redis.url()
             )
         });
