@@ -76,7 +76,7 @@ async fn token(ask: &Ask<'_>, config: &VaultSecrets) -> Result<(Secret, bool), F
         }
         (_, _, Some(role)) => {
             // Kubernetes renews this file.
-            let jwt = ask.own(&SecretRef::File(config.kubernetes_token.clone()))?;
+            let jwt = ask.own(&SecretRef::File(config.kubernetes_token_file.clone()))?;
             let body = json!({ "role": role, "jwt": jwt.expose() });
             ("/v1/auth/kubernetes/login", body)
         }

@@ -74,8 +74,8 @@ pub struct VaultSecrets {
     pub secret_id: Option<SecretRef>,
     /// The role of Kubernetes' authentication, which a token is got for.
     pub kubernetes_role: Option<String>,
-    /// Where Kubernetes puts the token of our service account.
-    pub kubernetes_token: PathBuf,
+    /// The file in which Kubernetes puts the token of our service account.
+    pub kubernetes_token_file: PathBuf,
 }
 
 impl Default for VaultSecrets {
@@ -88,7 +88,7 @@ impl Default for VaultSecrets {
             role_id: None,
             secret_id: None,
             kubernetes_role: None,
-            kubernetes_token: "/var/run/secrets/kubernetes.io/serviceaccount/token".into(),
+            kubernetes_token_file: "/var/run/secrets/kubernetes.io/serviceaccount/token".into(),
         }
     }
 }

@@ -51,6 +51,17 @@ fn without_a_configuration_it_prints_a_curl_line_that_works_when_pasted() {
 }
 
 #[test]
+fn a_fresh_instance_is_found_ready() {
+    let ship = Ship::new();
+    let server = ship.serve(&["--listen", "127.0.0.1:0"]);
+    let ran = ship.run(&["check", "--url", &format!("http://{}", server.address)]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("Ready for production"), "{ran:?}");
+    assert!(!ran.stdout.contains("failed"), "{ran:?}");
+    server.stop();
+}
+
+#[test]
 fn the_key_of_an_earlier_start_works_no_longer() {
     let ship = Ship::new();
     let first = ship.serve(&["--listen", "127.0.0.1:0"]);

@@ -97,7 +97,7 @@ async fn vault_tokens_that_were_revoked_are_got_anew() {
     .await;
     let more = format!(
         "[secret_managers.vault]\naddress = \"http://{}\"\nkubernetes_role = \"gateway\"\n\
-         kubernetes_token = \"{}\"\n",
+         kubernetes_token_file = \"{}\"\n",
         fake.address,
         concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")
     );
