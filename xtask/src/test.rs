@@ -1,14 +1,21 @@
 //! `cargo xtask test`: one command that needs nothing but Rust and a C compiler, and runs all.
+//!
+//! What the tests need from elsewhere is fetched while the first parts compile.
 
 mod node;
+mod peers;
 mod python;
 mod tally;
 
+use std::cell::LazyCell;
 use std::io::Write as _;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use self::peers::Peers;
+pub(crate) use self::peers::servers;
 use self::tally::{Tally, tally};
 use crate::command::{self, Ran, cargo, say, shown};
 
@@ -45,7 +52,17 @@ impl Part {
         }
     }
 
-    fn run(self, args: &Args) -> anyhow::Result<Tally> {
+    /// Whether it needs servers, interpreters or packages.
+    fn needs_peers(self) -> bool {
+        matches!(self, Self::Rust | Self::Sdk)
+    }
+
+    /// Runs it; `peers` waits until what it needs is there.
+    fn run(
+        self,
+        args: &Args,
+        peers: impl FnOnce() -> anyhow::Result<Peers>,
+    ) -> anyhow::Result<Tally> {
         match self {
             Self::Fmt => {
                 component("rustfmt", "fmt")?;
@@ -64,10 +81,10 @@ impl Part {
                 Ok(verdict(&shown(&mut cargo(&lint))?))
             }
             Self::Rust => {
-                servers()?;
+                peers()?;
                 rust(args.filter.as_deref())
             }
-            Self::Sdk => python::sdk(args.filter.as_deref()),
+            Self::Sdk => python::sdk(&peers()?, args.filter.as_deref()),
         }
     }
 }
@@ -80,24 +97,37 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .copied()
         .filter(chosen)
         .collect();
-    let mut results = Vec::new();
-    for (at, part) in parts.iter().enumerate() {
-        say(&format!(
-            "\n── {} of {}: {}",
-            at + 1,
-            parts.len(),
-            part.title()
-        ));
-        let began = Instant::now();
-        let tally = part.run(args).unwrap_or_else(|error| {
-            say(&format!("error: {error:#}"));
-            Tally {
-                passed: 0,
-                failed: 1,
-            }
-        });
-        results.push((part.title(), tally, began.elapsed()));
-    }
+    // Fetching is mostly waiting, so it goes on beside the first parts, which compile.
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let fetching = parts
+            .iter()
+            .any(|part| part.needs_peers())
+            .then(|| scope.spawn(peers::fetch));
+        let fetched = LazyCell::new(|| fetching.map(ScopedJoinHandle::join));
+        let peers = || match &*fetched {
+            Some(Ok(Ok(peers))) => Ok(peers.clone()),
+            Some(Ok(Err(error))) => Err(anyhow::anyhow!("{error:#}")),
+            Some(Err(_)) | None => Err(anyhow::anyhow!("what the tests need was not fetched")),
+        };
+        let run = |(at, part): (usize, &Part)| {
+            say(&format!(
+                "\n── {} of {}: {}",
+                at + 1,
+                parts.len(),
+                part.title()
+            ));
+            let began = Instant::now();
+            let tally = part.run(args, peers).unwrap_or_else(|error| {
+                say(&format!("error: {error:#}"));
+                Tally {
+                    passed: 0,
+                    failed: 1,
+                }
+            });
+            (part.title(), tally, began.elapsed())
+        };
+        parts.iter().enumerate().map(run).collect()
+    });
     let total = results
         .iter()
         .fold(Tally::default(), |sum, (_, tally, _)| sum.plus(*tally));
@@ -133,24 +163,6 @@ fn component(name: &str, subcommand: &str) -> anyhow::Result<()> {
     if command::quiet(&mut cargo(&[subcommand, "--version"])).is_err() {
         say(&format!("   installing {name}"));
         command::quiet(&mut command::command("rustup", &["component", "add", name]))?;
-    }
-    Ok(())
-}
-
-/// Installs the servers and clients that tests start, on Debian.
-pub(crate) fn servers() -> anyhow::Result<()> {
-    for client in ["curl", "openssl"] {
-        if !command::is_there(client, &["--help"]) {
-            command::install(client)?;
-        }
-    }
-    if !command::is_there("redis-server", &["--version"]) {
-        command::install("redis-server")?;
-    }
-    if !std::path::Path::new("/usr/lib/postgresql").is_dir()
-        && !command::is_there("initdb", &["--version"])
-    {
-        command::install("postgresql")?;
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! The official SDKs as judges: what they need from PyPI and npm, and pytest against the binary.
+//! The official SDKs as judges: what they need from PyPI, and pytest against the binary.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::node;
+use super::peers::Peers;
 use super::tally::{Tally, tally};
 use crate::command::{self, cargo, command, install, quiet, root, say, shown};
 
@@ -12,8 +12,7 @@ use crate::command::{self, cargo, command, install, quiet, root, say, shown};
 const REQUIREMENTS: &str = "tests/sdk/requirements.txt";
 
 /// Builds the binary and lets the SDKs judge it.
-pub(crate) fn sdk(filter: Option<&str>) -> anyhow::Result<Tally> {
-    let (python, judge, oidc) = installed()?;
+pub(super) fn sdk(peers: &Peers, filter: Option<&str>) -> anyhow::Result<Tally> {
     let built = shown(&mut cargo(&[
         "build",
         "--package",
@@ -25,11 +24,11 @@ pub(crate) fn sdk(filter: Option<&str>) -> anyhow::Result<Tally> {
         return Ok(tally(&built));
     }
     let binary = command::target_dir()?.join("debug/seaworthy");
-    let mut pytest = command(python, &["-m", "pytest", "tests/sdk", "--color=no"]);
+    let mut pytest = command(&peers.python, &["-m", "pytest", "tests/sdk", "--color=no"]);
     pytest
         .env("SEAWORTHY_BIN", binary)
-        .env("SEAWORTHY_NODE", judge)
-        .env("SEAWORTHY_OIDC", oidc)
+        .env("SEAWORTHY_NODE", &peers.node)
+        .env("SEAWORTHY_OIDC", &peers.oidc)
         .env("PYTHONPYCACHEPREFIX", root().join(".cache/pycache"));
     if let Some(filter) = filter {
         pytest.args(["-k", filter]);
@@ -37,27 +36,9 @@ pub(crate) fn sdk(filter: Option<&str>) -> anyhow::Result<Tally> {
     Ok(tally(&shown(&mut pytest)?))
 }
 
-/// Where Python, the judge for Node and the OpenID provider are. Most of the time is waiting for the
-/// registries, so both are asked at the same time.
-fn installed() -> anyhow::Result<(PathBuf, PathBuf, PathBuf)> {
-    // Debian's installer runs once at a time.
-    interpreter()?;
-    node::runtime()?;
-    std::thread::scope(|scope| {
-        let node = scope.spawn(|| -> anyhow::Result<_> {
-            Ok((node::install_folder("node")?, node::install_folder("oidc")?))
-        });
-        let python = environment()?;
-        let node = node.join();
-        let (judge, oidc) =
-            node.map_err(|_| anyhow::anyhow!("the installation for Node panicked"))??;
-        Ok((python, judge, oidc))
-    })
-}
-
 /// Makes sure that there is Python with the module for virtual environments, which Debian packages
 /// apart.
-fn interpreter() -> anyhow::Result<()> {
+pub(super) fn interpreter() -> anyhow::Result<()> {
     if !command::is_there("python3", &["--version"]) {
         install("python3")?;
     }
@@ -68,7 +49,7 @@ fn interpreter() -> anyhow::Result<()> {
 }
 
 /// The Python of a virtual environment that has exactly the pinned requirements.
-fn environment() -> anyhow::Result<PathBuf> {
+pub(super) fn environment() -> anyhow::Result<PathBuf> {
     let venv = root().join(".cache/venv");
     let python = venv.join("bin/python");
     let stamp = venv.join("requirements.installed");
