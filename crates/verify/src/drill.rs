@@ -24,9 +24,12 @@ use crate::profile::Profile;
 use crate::secrets::Secrets;
 use crate::session::{Context, Session, Started, millis};
 
+mod alert;
+mod authority;
 mod away;
 mod budget;
 mod catalogue;
+mod certificate;
 mod deployment;
 mod drain;
 pub mod evidence;
@@ -37,6 +40,7 @@ mod load;
 mod network;
 mod outage;
 mod plan;
+mod prometheus;
 mod proxy;
 pub mod report;
 mod restore;
@@ -122,6 +126,10 @@ pub(crate) enum Need {
     AdminKey,
     /// Commands that begin and end the fault.
     Commands,
+    /// The program, on this machine.
+    Prometheus,
+    /// The server that watches the deployment.
+    PrometheusUrl,
 }
 
 /// What the caller decides about a drill.
@@ -147,6 +155,10 @@ pub struct DrillOptions {
     pub break_command: Option<String>,
     /// Ends it.
     pub mend_command: Option<String>,
+    /// The Prometheus that watches the deployment.
+    pub prometheus: Option<String>,
+    /// Rules to judge a scratch deployment by, instead of our own.
+    pub rules: Option<PathBuf>,
     /// A backup to restore, instead of one that the drill makes.
     pub backup: Option<PathBuf>,
     /// The stated peak, in calls a second; the load test goes to twice that.
@@ -176,6 +188,8 @@ impl DrillOptions {
             environment: None,
             break_command: None,
             mend_command: None,
+            prometheus: None,
+            rules: None,
             backup: None,
             peak: 50.0,
             phase: Duration::from_secs(5),

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::evidence::{Action, Observed};
-use crate::http::{Base, Request};
+use crate::http::{Base, Dialer, Request};
 use crate::outcome::{Stop, fail, not_verified};
 use crate::session::{Session, Started, millis};
 
@@ -74,6 +74,13 @@ impl<'a> Bench<'a> {
             config,
             session,
         })
+    }
+
+    /// The instance will speak TLS, and is reached by a dialer that trusts it.
+    pub(crate) fn speak_tls(&mut self, dialer: Dialer) {
+        let base = self.session.base().over_tls();
+        let subject = format!("scratch instance at {}", base.url());
+        self.session = self.session.of_instance(base, subject).with_dialer(dialer);
     }
 
     /// The file that commands and the instance are configured by.
@@ -293,7 +300,7 @@ impl Session<'_> {
         let limit = self.options().request_timeout;
         let request = Request::get(path);
         let protocol = crate::http::Protocol::Http1;
-        crate::http::exchange(&self.context.dialer, self.base(), &request, protocol, limit)
+        crate::http::exchange(self.dialer(), self.base(), &request, protocol, limit)
             .await
             .ok()
             .map(|answer| answer.status())

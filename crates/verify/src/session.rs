@@ -34,6 +34,7 @@ pub(crate) struct Context {
 /// One check's view of the server.
 pub(crate) struct Session<'a> {
     pub(crate) context: &'a Context,
+    dialer: Dialer,
     base: Base,
     subject: String,
     secrets: Arc<Mutex<Secrets>>,
@@ -67,6 +68,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(context: &'a Context) -> Self {
         Self {
             context,
+            dialer: context.dialer.clone(),
             base: context.base.clone(),
             subject: context.base.url(),
             secrets: Arc::new(Mutex::new(context.secrets.clone())),
@@ -78,11 +80,22 @@ impl<'a> Session<'a> {
     pub(crate) fn of_instance(&self, base: Base, subject: String) -> Session<'a> {
         Session {
             context: self.context,
+            dialer: self.dialer.clone(),
             base,
             subject,
             secrets: Arc::clone(&self.secrets),
             evidence: Arc::clone(&self.evidence),
         }
+    }
+
+    /// The same view, over connections that trust somebody else.
+    pub(crate) fn with_dialer(self, dialer: Dialer) -> Self {
+        Self { dialer, ..self }
+    }
+
+    /// Opens its connections.
+    pub(crate) fn dialer(&self) -> &Dialer {
+        &self.dialer
     }
 
     /// Keeps one more key out of everything that this check says.
@@ -183,7 +196,7 @@ impl<'a> Session<'a> {
     ) -> Result<Answer, HttpError> {
         let started = Started::now();
         let limit = self.options().request_timeout;
-        let answer = exchange(&self.context.dialer, &self.base, &request, protocol, limit).await;
+        let answer = exchange(&self.dialer, &self.base, &request, protocol, limit).await;
         let observed = match &answer {
             Ok(answer) => self.observed(answer.status(), &answer.head.headers, &answer.body),
             Err(e) => Observed {
@@ -199,7 +212,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn open(&self, request: Request) -> Result<OpenStream, HttpError> {
         let started = Started::now();
         let limit = self.options().request_timeout;
-        let stream = open(&self.context.dialer, &self.base, &request, limit).await;
+        let stream = open(&self.dialer, &self.base, &request, limit).await;
         let observed = match &stream {
             Ok(stream) => self.observed(stream.head.status, &stream.head.headers, b""),
             Err(e) => Observed {
@@ -218,7 +231,7 @@ impl<'a> Session<'a> {
         exchange: &RawExchange,
     ) -> Result<RawAnswer, HttpError> {
         let started = Started::now();
-        let answer = send_raw(&self.context.dialer, &self.base, exchange).await;
+        let answer = send_raw(&self.dialer, &self.base, exchange).await;
         let observed = match &answer {
             Ok(answer) => {
                 let mut observed = match answer.answers.first() {

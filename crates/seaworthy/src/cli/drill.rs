@@ -54,6 +54,12 @@ pub(super) struct Arguments {
     /// The program to rehearse with, instead of this one: a release before it is deployed.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     program: Option<PathBuf>,
+    /// The Prometheus that watches the deployment, for the drill of alerts.
+    #[arg(long, value_name = "URL", requires = "url")]
+    prometheus: Option<String>,
+    /// Rules of alerts to judge a scratch deployment by, instead of our own.
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    rules: Option<PathBuf>,
     /// A backup to restore, instead of one that the drill makes: a folder of `seaworthy backup`, a SQLite
     /// file, or what `pg_dump -Fc` wrote.
     #[arg(long, value_name = "PATH", conflicts_with = "url")]
@@ -160,6 +166,8 @@ fn options(arguments: &Arguments) -> Result<DrillOptions, Failure> {
     options.production_agreed = arguments.yes_production;
     options.break_command.clone_from(&arguments.break_command);
     options.mend_command.clone_from(&arguments.mend_command);
+    options.prometheus.clone_from(&arguments.prometheus);
+    options.rules.clone_from(&arguments.rules);
     options.backup.clone_from(&arguments.backup);
     options.peak = f64::from(arguments.peak);
     options.phase = Duration::from_secs(arguments.phase);

@@ -286,6 +286,56 @@ fn a_key_is_changed_under_load_unless_the_old_one_ends_at_once() {
 }
 
 #[test]
+fn a_certificate_is_renewed_under_load_unless_nobody_looks_or_the_server_starts_again_for_it() {
+    let report = holds(&["certificate"]);
+    let measured = report["measures"].to_string();
+    assert!(measured.contains("failed calls"), "{measured}");
+    let deaf = "cd \"$(dirname \"$config\")\"\ncp tls.crt old.crt\ncp tls.key old.key\n\
+                sed -i 's/tls\\.crt/old.crt/; s/tls\\.key/old.key/' \"$config\"";
+    breaks(
+        "certificate",
+        &[],
+        &on_serve(deaf),
+        "new connections with the new certificate",
+    );
+    // A server that takes a certificate by ending and starting again.
+    let again = "cd \"$(dirname \"$config\")\"\nself=$$\n\
+        while kill -0 $self; do\n\
+        \"$real\" \"$@\" & child=$!\nseen=$(cksum tls.crt)\n\
+        ( while kill -0 $self; do sleep 0.1; done; kill -9 $child ) &\n\
+        while [ \"$seen\" = \"$(cksum tls.crt)\" ] && kill -0 $child; do sleep 0.1; done\n\
+        sleep 0.5; kill -9 $child\ndone";
+    breaks("certificate", &[], &on_serve(again), "connection");
+}
+
+#[test]
+fn an_alert_fires_arrives_and_ends_unless_no_rule_notices() {
+    let report = holds(&["alert"]);
+    let found = report["found"].to_string();
+    assert!(found.contains("SeaworthyDown"), "{found}");
+    let ship = Ship::new();
+    let rule = |name: &str, expression: &str| {
+        format!(
+            "groups:\n- name: a\n  rules:\n  - alert: {name}\n    expr: {expression}\n    for: 5m\n    \
+             labels: {{severity: critical}}\n"
+        )
+    };
+    for (rules, reason) in [
+        (rule("Down", "up == 0"), "an alert on failing calls"),
+        (rule("Always", "vector(1)"), "Always fires"),
+    ] {
+        ship.write("rules.yaml", &rules);
+        let Drilled { ran, report } = drill(&ship, &["alert", "--rules", "rules.yaml"], |_| {});
+        let words = format!("{}; {}", report["expected"], report["found"]);
+        assert_eq!(ran.code, Some(1), "{report:#} {}", ran.stderr);
+        assert!(words.contains(reason), "{words}");
+    }
+    ship.write("rules.yaml", "groups: []");
+    let nothing = drill(&ship, &["alert", "--rules", "rules.yaml"], |_| {});
+    assert_eq!(nothing.ran.code, Some(2), "rules that cannot be read prove nothing");
+}
+
+#[test]
 fn a_deployment_is_broken_and_mended_by_its_owners_commands() {
     let ship = Ship::new();
     ship.write("c.toml", &config(None, ""));

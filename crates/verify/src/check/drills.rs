@@ -41,6 +41,8 @@ pub(super) static ROWS: &[Row] = &[
     rehearsed!("rollback.tested"),
     rehearsed!("backup.restore-tested"),
     rehearsed!("secrets.zero-downtime-rotation"),
+    rehearsed!("tls.certificate-reload"),
+    rehearsed!("alert.tested"),
     rehearsed!("budget.enforcement-tested"),
     rehearsed!("load.test-performed"),
     rehearsed!("perf.throughput-measured"),

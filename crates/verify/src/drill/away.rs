@@ -1,5 +1,6 @@
 //! Faults of a deployment that is there, begun and ended by commands of its owner.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
@@ -11,7 +12,7 @@ use super::outage::{ensure_answered, phase};
 use super::traffic::{Sample, Tally, Target, Traffic};
 use crate::evidence::{Action, Observed};
 use crate::outcome::{Probed, Stop, ensure, not_verified};
-use crate::session::Started;
+use crate::session::{Session, Started};
 
 pub(super) const ANSWERED_STEPS: &[&str] = &[
     "make 20 calls a second to the deployment for 2 s: all are answered",
@@ -40,13 +41,8 @@ async fn endure(stage: &Stage<'_>, unnoticed: bool) -> Probed {
     let (Some(begin), Some(end)) = (&options.break_command, &options.mend_command) else {
         return not_verified("the commands of --break and --mend");
     };
-    let key = s.key()?.to_owned();
-    let model = options.model.clone().unwrap_or_else(|| "echo".to_owned());
-    let target = Target {
-        dialer: s.context.dialer.clone(),
-        base: s.base().clone(),
-        request: std::sync::Arc::new(move |n| call(&model, &format!("call {n}"), &key, n % 4 == 3)),
-    };
+    let model = options.model.as_deref().unwrap_or("echo");
+    let target = target(s, model, s.key()?);
     stage.next_step();
     let traffic = Traffic::start(&target, CALLERS);
     let calm = Instant::now();
@@ -98,7 +94,18 @@ async fn endure(stage: &Stage<'_>, unnoticed: bool) -> Probed {
     ))
 }
 
-async fn shell(stage: &Stage<'_>, command: &str) -> Result<(), Stop> {
+/// Where the calls of a key to a deployment go.
+pub(super) fn target(s: &Session<'_>, model: &str, key: &str) -> Target {
+    let (model, key) = (model.to_owned(), key.to_owned());
+    Target {
+        dialer: s.dialer().clone(),
+        base: s.base().clone(),
+        request: Arc::new(move |n| call(&model, &format!("call {n}"), &key, n % 4 == 3)),
+    }
+}
+
+/// Runs a command of the owner, which must end well.
+pub(super) async fn shell(stage: &Stage<'_>, command: &str) -> Result<(), Stop> {
     const LIMIT: Duration = Duration::from_secs(60);
     let began = Started::now();
     let running = Command::new("sh")

@@ -36,7 +36,7 @@ pub(super) async fn enforcement(stage: &Stage<'_>) -> Probed {
             .header("x-seaworthy-session-id", "drill");
         // A call may wait until others give back what they hold.
         let limit = std::time::Duration::from_secs(15);
-        let mut caller = Caller::new(s.context.dialer.clone(), s.base().clone(), limit);
+        let mut caller = Caller::new(s.dialer().clone(), s.base().clone(), limit);
         caller
             .call(&request)
             .await

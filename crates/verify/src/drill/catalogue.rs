@@ -1,7 +1,7 @@
 //! Every drill, as data.
 
-use super::{Drill, Need, Way, away, budget, drain, injection, kill, load, network, outage};
-use super::{restore, rollback, rotation, state};
+use super::{Drill, Need, Way, alert, away, budget, certificate, drain, injection, kill, load, network};
+use super::{outage, restore, rollback, rotation, state};
 
 /// Every drill, in the order of `drill all`.
 pub static DRILLS: &[Drill] = &[
@@ -225,6 +225,52 @@ pub static DRILLS: &[Drill] = &[
             phases: 0,
             to_peak: false,
             run: |stage| Box::pin(rotation::away(stage)),
+        }),
+    },
+    Drill {
+        name: "certificate",
+        title: "A certificate is renewed under load, and a broken one is never put in force",
+        why: "A renewal that needs a restart is forgotten until the certificate has ended.",
+        scratch: Way {
+            answers: &["tls.certificate-reload"],
+            needs: &[],
+            steps: certificate::STEPS,
+            seconds: 75,
+            phases: 0,
+            to_peak: false,
+            run: |stage| Box::pin(certificate::scratch(stage)),
+        },
+        away: Some(Way {
+            answers: &["tls.certificate-reload"],
+            needs: &[Need::Key, Need::Commands],
+            steps: certificate::AWAY_STEPS,
+            seconds: 240,
+            phases: 1,
+            to_peak: false,
+            run: |stage| Box::pin(certificate::away(stage)),
+        }),
+    },
+    Drill {
+        name: "alert",
+        title: "Something breaks, an alert fires, arrives and ends",
+        why: "The way from a rule to a person is long and breaks quietly.",
+        scratch: Way {
+            answers: &["alert.tested"],
+            needs: &[Need::Prometheus],
+            steps: alert::STEPS,
+            seconds: 240,
+            phases: 0,
+            to_peak: false,
+            run: |stage| Box::pin(alert::scratch(stage)),
+        },
+        away: Some(Way {
+            answers: &["alert.tested"],
+            needs: &[Need::Key, Need::Commands, Need::PrometheusUrl],
+            steps: alert::AWAY_STEPS,
+            seconds: 2_000,
+            phases: 0,
+            to_peak: false,
+            run: |stage| Box::pin(alert::away(stage)),
         }),
     },
     Drill {

@@ -217,7 +217,7 @@ pub(super) async fn ensure_call(s: &Session<'_>, key: &str, when: &str) -> Resul
 pub(super) fn target(session: &Session<'_>, key: &str) -> Target {
     let key = key.to_owned();
     Target {
-        dialer: session.context.dialer.clone(),
+        dialer: session.dialer().clone(),
         base: session.base().clone(),
         // Every call is another one, so that no cache answers for the provider.
         request: Arc::new(move |n| call(MODEL, &format!("call {n}"), &key, n % 4 == 3)),
@@ -240,8 +240,7 @@ pub(super) fn callers(session: &Session<'_>, key: &str) -> Traffic {
 /// An exchange that is not evidence of its own: for polling.
 pub(super) async fn quiet(session: &Session<'_>, request: Request) -> Result<Answer, Stop> {
     let limit = Duration::from_secs(5);
-    let dialer = &session.context.dialer;
-    Ok(exchange(dialer, session.base(), &request, Protocol::Http1, limit).await?)
+    Ok(exchange(session.dialer(), session.base(), &request, Protocol::Http1, limit).await?)
 }
 
 /// Asks again and again until the answer is there; the time that took.

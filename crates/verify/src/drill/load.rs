@@ -81,7 +81,7 @@ async fn push(stage: &Stage<'_>, s: &Session<'_>, key: &str, model: &str) -> Pro
     let options = stage.options;
     let (key, model) = (key.to_owned(), model.to_owned());
     let target = Target {
-        dialer: s.context.dialer.clone(),
+        dialer: s.dialer().clone(),
         base: s.base().clone(),
         request: Arc::new(move |n| call(&model, &format!("load {n}"), &key, n % 10 == 9)),
     };

@@ -95,6 +95,11 @@ impl Need {
         match self {
             Self::Redis => program(&["redis-server"], "Redis"),
             Self::Postgres => program(&["initdb", "postgres", "pg_isready"], "PostgreSQL"),
+            Self::Prometheus => program(&["prometheus"], "Prometheus"),
+            Self::PrometheusUrl => given(
+                options.prometheus.as_ref(),
+                "a Prometheus that watches the deployment (--prometheus)",
+            ),
             Self::Key => given(options.key.as_ref(), "an API key (--key)"),
             Self::AdminKey => given(
                 options.admin_key.as_ref(),

@@ -130,7 +130,7 @@ async fn rotate(stage: &Stage<'_>, s: &Session<'_>, admin_key: &str, model: &str
 fn with_current(s: &Session<'_>, model: &str, current: &Arc<Mutex<String>>) -> Target {
     let (current, model) = (Arc::clone(current), model.to_owned());
     Target {
-        dialer: s.context.dialer.clone(),
+        dialer: s.dialer().clone(),
         base: s.base().clone(),
         request: Arc::new(move |n| {
             let key = current.lock().unwrap_or_else(PoisonError::into_inner);

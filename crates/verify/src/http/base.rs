@@ -38,6 +38,14 @@ impl Base {
         })
     }
 
+    /// The same place, over TLS.
+    pub(crate) fn over_tls(&self) -> Self {
+        Self {
+            https: true,
+            ..self.clone()
+        }
+    }
+
     /// Whether it is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();

@@ -18,6 +18,7 @@ pub(crate) struct Caller {
     base: Base,
     limit: Duration,
     kept: Option<Kept>,
+    connections: u32,
 }
 
 struct Kept {
@@ -32,6 +33,7 @@ impl Caller {
             base,
             limit,
             kept: None,
+            connections: 0,
         }
     }
 
@@ -41,12 +43,18 @@ impl Caller {
         // A call that fails or runs out of time takes its connection with it.
         let kept = self.kept.take();
         let talk = talk(&self.dialer, &self.base, kept, request);
-        let (answer, kept) = timeout(self.limit, talk)
+        let (answer, kept, is_new) = timeout(self.limit, talk)
             .await
             .unwrap_or(Err(HttpError::Timeout(self.limit)))?;
+        self.connections += u32::from(is_new);
         let closes = answer.header("connection") == Some("close");
         self.kept = (!closes).then_some(kept);
         Ok(answer)
+    }
+
+    /// How many connections its answers came over.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections
     }
 }
 
@@ -55,7 +63,7 @@ async fn talk(
     base: &Base,
     kept: Option<Kept>,
     request: &Request,
-) -> Result<(Answer, Kept), HttpError> {
+) -> Result<(Answer, Kept, bool), HttpError> {
     let started = Instant::now();
     let mut built = build(base, request, Protocol::Http1)?;
     if let Some(mut kept) = kept
@@ -73,6 +81,7 @@ async fn talk(
                         elapsed,
                     },
                     kept,
+                    false,
                 ));
             }
             Err(mut error) => match error.take_message() {
@@ -98,5 +107,6 @@ async fn talk(
             elapsed,
         },
         kept,
+        true,
     ))
 }

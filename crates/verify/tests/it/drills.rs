@@ -58,7 +58,7 @@ async fn of_files(folder: &Path) -> Report {
 }
 
 /// One report for every requirement that drills answer.
-const KEPT: [(&str, &[&str]); 11] = [
+const KEPT: [(&str, &[&str]); 13] = [
     (
         "provider-outage",
         &["dr.failover-tested", "chaos.recovery-validated"],
@@ -76,6 +76,8 @@ const KEPT: [(&str, &[&str]); 11] = [
     ("config-rollback", &["rollback.tested"]),
     ("restore", &["backup.restore-tested"]),
     ("key-rotation", &["secrets.zero-downtime-rotation"]),
+    ("certificate", &["tls.certificate-reload"]),
+    ("alert", &["alert.tested"]),
     ("budget", &["budget.enforcement-tested"]),
     (
         "load",
