@@ -41,8 +41,10 @@ pub(crate) fn servers() -> anyhow::Result<()> {
             command::install(client)?;
         }
     }
-    if !command::is_there("redis-server", &["--version"]) {
-        command::install("redis-server")?;
+    for server in ["redis-server", "prometheus"] {
+        if !command::is_there(server, &["--version"]) {
+            command::install(server)?;
+        }
     }
     if !std::path::Path::new("/usr/lib/postgresql").is_dir()
         && !command::is_there("initdb", &["--version"])
