@@ -332,7 +332,11 @@ fn an_alert_fires_arrives_and_ends_unless_no_rule_notices() {
     }
     ship.write("rules.yaml", "groups: []");
     let nothing = drill(&ship, &["alert", "--rules", "rules.yaml"], |_| {});
-    assert_eq!(nothing.ran.code, Some(2), "rules that cannot be read prove nothing");
+    assert_eq!(
+        nothing.ran.code,
+        Some(2),
+        "rules that cannot be read prove nothing"
+    );
 }
 
 #[test]

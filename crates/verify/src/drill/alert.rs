@@ -89,8 +89,18 @@ pub(super) async fn scratch(stage: &Stage<'_>) -> Probed {
     drop(traffic);
     let _again = bench.serve().await?;
     told.ends(&before, &gone.alert).await?;
-    stage.measure("failing calls, until it fires", errors.after, "s", Some(QUICK.as_secs_f64()));
-    stage.measure("no instance, until it fires", gone.after, "s", Some(QUICK.as_secs_f64()));
+    stage.measure(
+        "failing calls, until it fires",
+        errors.after,
+        "s",
+        Some(QUICK.as_secs_f64()),
+    );
+    stage.measure(
+        "no instance, until it fires",
+        gone.after,
+        "s",
+        Some(QUICK.as_secs_f64()),
+    );
     stage.measure("rules that alert", rules.alerts as f64, "rules", None);
     Ok(format!(
         "{} fired {:.0} s after {MODEL} began to fail and {} {:.0} s after the instance was gone; both \
@@ -109,7 +119,9 @@ pub(super) async fn away(stage: &Stage<'_>) -> Probed {
         return not_verified("a Prometheus server (--prometheus URL)");
     };
     let base = Base::parse(url).or_else(not_verified)?;
-    let prometheus = stage.session.of_instance(base, format!("Prometheus at {url}"));
+    let prometheus = stage
+        .session
+        .of_instance(base, format!("Prometheus at {url}"));
     let told = Told {
         prometheus: &prometheus,
         within: SLOW,
@@ -147,7 +159,11 @@ async fn managers(prometheus: &Session<'_>) -> Result<String, Stop> {
         .flatten()
         .filter_map(|manager| manager["url"].as_str())
         .collect();
-    ensure(!urls.is_empty(), "an Alertmanager that is told of alerts", "none")?;
+    ensure(
+        !urls.is_empty(),
+        "an Alertmanager that is told of alerts",
+        "none",
+    )?;
     Ok(urls.join(", "))
 }
 
@@ -176,7 +192,9 @@ impl Told<'_, '_> {
         let mut waiting = BTreeSet::new();
         while clock.elapsed() < self.within {
             let all = alerts(self.prometheus).await?;
-            let new = all.iter().filter(|alert| alert.is_firing && !before.contains(alert));
+            let new = all
+                .iter()
+                .filter(|alert| alert.is_firing && !before.contains(alert));
             if let Some(alert) = new.min_by_key(|alert| alert.severity != "critical") {
                 let after = clock.elapsed().as_secs_f64();
                 // The exchange that shows it is kept.

@@ -1,6 +1,8 @@
 //! Every drill, as data.
 
-use super::{Drill, Need, Way, alert, away, budget, certificate, drain, injection, kill, load, network};
+use super::{
+    Drill, Need, Way, alert, away, budget, certificate, drain, injection, kill, load, network,
+};
 use super::{outage, restore, rollback, rotation, state};
 
 /// Every drill, in the order of `drill all`.

@@ -85,14 +85,23 @@ pub(super) async fn scratch(stage: &Stage<'_>) -> Probed {
     let half = &third.certificate[..third.certificate.len() / 2];
     let broken = [
         ("half a certificate", half, third.key.as_str()),
-        ("a certificate with another's key", &third.certificate, &second.key),
+        (
+            "a certificate with another's key",
+            &third.certificate,
+            &second.key,
+        ),
         ("no certificate", "", &third.key),
     ];
     for (what, certificate, key) in broken {
         place.write(certificate, key)?;
         ensure_kept(s, &second, what).await?;
     }
-    nobody_noticed(stage, &traffic, began, "while broken certificates were there")?;
+    nobody_noticed(
+        stage,
+        &traffic,
+        began,
+        "while broken certificates were there",
+    )?;
 
     stage.next_step();
     place.write(&third.certificate, &third.key)?;
@@ -128,7 +137,12 @@ pub(super) async fn away(stage: &Stage<'_>) -> Probed {
     stage.next_step();
     shell(stage, renew).await?;
     let what = "new connections with another certificate";
-    let seen = until(what, options.recovery, async || Ok(leaf(s).await? != before)).await?;
+    let seen = until(
+        what,
+        options.recovery,
+        async || Ok(leaf(s).await? != before),
+    )
+    .await?;
     stage.measure_recovery(seen);
 
     stage.next_step();
@@ -221,7 +235,9 @@ async fn ensure_kept(s: &Session<'_>, in_force: &Pair, what: &str) -> Result<(),
         // A server that shows nothing, or something else, has taken it.
         let shown = s.dialer().inspect(s.base()).await;
         ensure(
-            shown.as_ref().is_ok_and(|shown| shown.leaf == in_force.leaf),
+            shown
+                .as_ref()
+                .is_ok_and(|shown| shown.leaf == in_force.leaf),
             format!("the certificate in force, with {what} in its place"),
             shown.map_or_else(|e| e.to_string(), |_| "another one".to_owned()),
         )?;

@@ -240,7 +240,14 @@ pub(super) fn callers(session: &Session<'_>, key: &str) -> Traffic {
 /// An exchange that is not evidence of its own: for polling.
 pub(super) async fn quiet(session: &Session<'_>, request: Request) -> Result<Answer, Stop> {
     let limit = Duration::from_secs(5);
-    Ok(exchange(session.dialer(), session.base(), &request, Protocol::Http1, limit).await?)
+    Ok(exchange(
+        session.dialer(),
+        session.base(),
+        &request,
+        Protocol::Http1,
+        limit,
+    )
+    .await?)
 }
 
 /// Asks again and again until the answer is there; the time that took.

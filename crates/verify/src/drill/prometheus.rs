@@ -56,7 +56,10 @@ impl Rules {
 
     fn shorten(text: &str) -> Result<Self, String> {
         let documents = yaml::parse(text).map_err(|broken| {
-            format!("rules in YAML, and line {} is none: {}", broken.line, broken.why)
+            format!(
+                "rules in YAML, and line {} is none: {}",
+                broken.line, broken.why
+            )
         })?;
         // As Prometheus reads them, or inside of the object of its operator.
         let groups: Vec<&Node> = documents
@@ -231,8 +234,14 @@ fn command(program: &PathBuf, folder: &TempDir, port: u16) -> Command {
     let folder = folder.path();
     let mut command = Command::new(program);
     command
-        .arg(format!("--config.file={}", folder.join("prometheus.yaml").display()))
-        .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+        .arg(format!(
+            "--config.file={}",
+            folder.join("prometheus.yaml").display()
+        ))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.join("data").display()
+        ))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
         .arg("--log.level=error")
         .current_dir(folder)
@@ -293,7 +302,9 @@ async fn receive(
     /// More than a thousand alerts have.
     const MAX_BYTES: usize = 4 * 1024 * 1024;
     let body = Limited::new(request.into_body(), MAX_BYTES).collect().await;
-    let bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let bytes = body
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     let alerts: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let names = alerts.as_array().into_iter().flatten();
     let names = names.filter_map(|alert| alert["labels"]["alertname"].as_str());
@@ -317,7 +328,9 @@ mod tests {
         assert_eq!(own.job, "seaworthy");
         assert!(own.alerts > 20, "{}", own.alerts);
         assert_eq!(
-            short_windows("rate(a[5m]) > 2 * max_over_time(b[1h30m:1m] offset 1d) and c{x=\"[5]\"}"),
+            short_windows(
+                "rate(a[5m]) > 2 * max_over_time(b[1h30m:1m] offset 1d) and c{x=\"[5]\"}"
+            ),
             "rate(a[10s]) > 2 * max_over_time(b[10s:1s] offset 1d) and c{x=\"[5]\"}"
         );
         let of_operator = "kind: PrometheusRule\nspec:\n  groups:\n  - name: a\n    rules:\n    \
