@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub struct Options {
     pub models: Vec<String>,
     /// How much of the log of calls is kept.
     pub retention: Retention,
+    /// How many calls it works on at a time, as long as their `latency_ms`; others wait in line.
+    /// `None`: all of them.
+    pub slots: Option<NonZeroUsize>,
 }
 
 impl Default for Options {
@@ -57,6 +61,7 @@ impl Default for Options {
                 calls: 10_000,
                 bytes: 64 << 20,
             },
+            slots: None,
         }
     }
 }
@@ -149,6 +154,14 @@ async fn accept(
     ledger: Arc<Ledger>,
     shutdown: impl Future<Output = ()>,
 ) {
+    let slots = options
+        .slots
+        .map_or(Semaphore::MAX_PERMITS, NonZeroUsize::get);
+    let desk = Desk {
+        slots: Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS))),
+        options,
+        ledger,
+    };
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Dropping the set ends the connections that are left.
     let mut connections = JoinSet::new();
@@ -163,8 +176,8 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             (permit, accepted) = next => match accepted {
                 Ok((stream, _)) => {
-                    ledger.connection_accepted();
-                    let work = connection(stream, Arc::clone(&options), Arc::clone(&ledger));
+                    desk.ledger.connection_accepted();
+                    let work = connection(stream, desk.clone());
                     connections.spawn(async move {
                         work.await;
                         drop(permit);
@@ -177,14 +190,22 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, options: Arc<Options>, ledger: Arc<Ledger>) {
+/// What all connections share.
+#[derive(Clone)]
+struct Desk {
+    options: Arc<Options>,
+    ledger: Arc<Ledger>,
+    slots: Arc<Semaphore>,
+}
+
+async fn connection(stream: TcpStream, desk: Desk) {
     // Without it the last bytes of a chunk may wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let switch = ResetSwitch::default();
     let socket = Socket::new(stream, switch.clone());
     let service = service_fn(move |request| {
-        let (options, ledger, switch) = (Arc::clone(&options), Arc::clone(&ledger), switch.clone());
-        async move { respond(&options, &ledger, switch, request).await }
+        let (desk, switch) = (desk.clone(), switch.clone());
+        async move { respond(&desk, switch, request).await }
     });
     // A connection ends in an error whenever a fault or a caller breaks it: the ledger knows.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -199,11 +220,13 @@ async fn connection(stream: TcpStream, options: Arc<Options>, ledger: Arc<Ledger
 struct Disconnect;
 
 async fn respond(
-    options: &Options,
-    ledger: &Arc<Ledger>,
+    desk: &Desk,
     switch: ResetSwitch,
     request: Request<Incoming>,
 ) -> Result<Response<Either<Playback, Full<Bytes>>>, Disconnect> {
+    let Desk {
+        options, ledger, ..
+    } = desk;
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_REQUEST_BYTES).collect().await else {
         ledger.request_incomplete();
@@ -248,7 +271,7 @@ async fn respond(
         now: Ledger::now(),
     };
     let plan = plan::plan(options, &arrival, asked, fault.as_deref(), &moment);
-    before_headers(&plan, &mut call, &switch).await?;
+    before_headers(&plan, &mut call, (&desk.slots, &switch)).await?;
     call.answered(plan.status, plan.is_stream, plan.usage);
     Ok(response(plan, call, switch))
 }
@@ -257,11 +280,14 @@ async fn respond(
 async fn before_headers(
     plan: &Plan,
     call: &mut CallGuard,
-    switch: &ResetSwitch,
+    (slots, switch): (&Semaphore, &ResetSwitch),
 ) -> Result<(), Disconnect> {
+    // Never closed, so that there is always one in the end.
+    let slot = slots.acquire().await;
     if plan.directives.latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(plan.directives.latency_ms)).await;
     }
+    drop(slot);
     if plan.directives.hang {
         tokio::time::sleep(LONGEST_HANG).await;
     }

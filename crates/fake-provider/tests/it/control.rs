@@ -1,5 +1,7 @@
 //! The control API: counts, the log of calls, the queue of faults.
 
+use std::num::NonZeroUsize;
+
 use seaworthy_fake_provider::ledger::Retention;
 use seaworthy_fake_provider::{Options, serve};
 use serde_json::{Value, json};
@@ -170,4 +172,23 @@ async fn stopping_ends_calls_that_hang() {
     until("the call has arrived", || fake.stats().in_flight == 1).await;
     fake.stop().await;
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn it_works_on_as_many_calls_at_a_time_as_it_has_slots() {
+    let fake = serve(Options {
+        slots: NonZeroUsize::new(1),
+        defaults: "latency_ms=60".parse().unwrap(),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let began = std::time::Instant::now();
+    tokio::join!(
+        complete(&fake, ""),
+        complete(&fake, ""),
+        complete(&fake, "")
+    );
+    let took = began.elapsed();
+    assert!(took.as_millis() >= 180, "one after the other: {took:?}");
 }

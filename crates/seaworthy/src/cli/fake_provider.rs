@@ -1,6 +1,7 @@
 //! `seaworthy fake-provider`: a scriptable stand-in for the providers.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use seaworthy_fake_provider::{Directives, Options, serve};
@@ -25,6 +26,9 @@ pub(super) struct Arguments {
     /// A model that it lists; may be repeated. It answers for any model.
     #[arg(long = "model", value_name = "NAME")]
     models: Vec<String>,
+    /// Work on so many calls at a time, each for its `latency_ms`; others wait in line.
+    #[arg(long, value_name = "COUNT")]
+    slots: Option<NonZeroUsize>,
     /// Write the line that names the address to this file as well, once it listens.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -39,6 +43,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         listen: arguments.listen,
         defaults,
         keys: arguments.keys,
+        slots: arguments.slots,
         ..Options::default()
     };
     if !arguments.models.is_empty() {
