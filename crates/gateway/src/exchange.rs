@@ -15,8 +15,8 @@ use seaworthy_core::principal::{Principal, scope};
 use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
-use seaworthy_llm::Loss;
 use seaworthy_llm::usage::{Piece, pieces_of_reply};
+use seaworthy_llm::{Framing, Loss};
 
 use crate::gateway::Gateway;
 use crate::guards::guarding::Guarding;
@@ -27,6 +27,7 @@ use crate::snapshot::{Model, Snapshot, Target};
 use crate::stage;
 use crate::stage::admit::Permit;
 use crate::stage::recall::count::Counted;
+use crate::waiting::Herald;
 
 /// One request and everything that is learned about it on the way.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ pub(crate) struct Exchange {
     pub(crate) session: Option<Arc<str>>,
     pub(crate) model: Option<Arc<Model>>,
     pub(crate) stream: bool,
+    /// How the caller wants to have a stream.
+    pub(crate) framing: Framing,
+    /// Tells whoever waits for a stream that it has to wait.
+    pub(crate) herald: Herald,
     /// How much it matters.
     pub(crate) priority: Priority,
     /// When the caller stops waiting.
@@ -127,6 +132,8 @@ impl Exchange {
             session: None,
             model: None,
             stream: false,
+            framing: Framing::ServerSentEvents,
+            herald: Herald::default(),
             priority: Priority::default(),
             deadline: None,
             attempts: 0,
@@ -175,6 +182,7 @@ impl Exchange {
             agent: self.agent.clone(),
             session: self.session.clone(),
             model: self.model.clone(),
+            herald: self.herald.clone(),
             first_byte: None,
             outcome: Outcome::Cancelled,
             code: None,

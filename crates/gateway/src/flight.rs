@@ -36,6 +36,8 @@ pub(crate) struct Flight {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Whether the answer has to wait for its turn.
+    is_waiting: bool,
     head: Option<Head>,
     chunks: Vec<Bytes>,
     size: usize,
@@ -117,6 +119,11 @@ impl Flight {
         (Producer { flight, listed }, reader)
     }
 
+    /// Tells those who read that the answer has to wait for its turn.
+    pub(crate) fn note_waiting(&self) {
+        self.change(|state| state.is_waiting = true);
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         let waiting = {
             let mut state = self.state.lock();
@@ -137,6 +144,11 @@ pub(crate) struct Producer {
 impl Producer {
     pub(crate) fn begin(&self, head: Head) {
         self.flight.change(|state| state.head = Some(head));
+    }
+
+    /// The flight that it makes the answer of.
+    pub(crate) fn flight(&self) -> Arc<Flight> {
+        Arc::clone(&self.flight)
     }
 
     /// Adds a piece, and says how large the answer is now.
@@ -230,6 +242,19 @@ impl Reader {
             Poll::Pending
         })
         .await
+    }
+
+    /// Waits until the answer has to wait for its turn.
+    pub(crate) async fn waits(&self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.flight.state.lock();
+            if state.is_waiting {
+                return Poll::Ready(());
+            }
+            state.waiting.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// The next piece, or how it ended.

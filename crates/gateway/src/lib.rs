@@ -50,6 +50,7 @@ mod snapshot;
 mod spend;
 mod stage;
 mod translate;
+mod waiting;
 
 pub use gateway::{Dependencies, Gateway, Reload};
 pub use guards::{GuardError, check as check_guards};

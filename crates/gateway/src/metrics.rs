@@ -105,6 +105,8 @@ pub struct Metrics {
     fallbacks: Family<TargetLabels, Counter>,
     hedges: Family<TargetLabels, Counter>,
     shed: Family<ShedLabels, Counter>,
+    /// Streams whose callers were told that they wait.
+    pub(crate) told_to_wait: Counter,
     sandbox_runs: Family<RunLabels, Counter>,
     sandbox_cpu: Counter<f64, AtomicU64>,
     breaker_state: Family<TargetLabels, Gauge>,
@@ -257,6 +259,10 @@ impl Metrics {
                 registry,
                 "shed",
                 "Requests refused because there was too much to do"
+            ),
+            told_to_wait: single!(
+                "told_to_wait",
+                "Streams whose callers were told that they wait"
             ),
             breaker_state: gauges!(
                 registry,

@@ -19,8 +19,12 @@ use crate::refusal::Refusal;
 use crate::translate::losses;
 
 pub(crate) mod stream;
+pub(crate) mod waiting;
 
 use stream::StreamRelay;
+use waiting::{Happened, Waiting};
+
+use crate::waiting::Notice;
 
 /// An answer without the headers that every answer has.
 #[derive(Debug)]
@@ -88,7 +92,8 @@ pub(crate) fn respond(
     };
     exchange.status = answer.status;
     let mut headers = answer.headers;
-    add_common_headers(&exchange, &mut headers, &answer.content);
+    let is_stream = matches!(answer.content, Content::Stream(_) | Content::Echo(_));
+    common_headers(&exchange, &mut headers, is_stream);
     let body = ReplyBody::new(exchange, answer.content, is_head);
     let mut response = Response::new(body);
     *response.status_mut() =
@@ -142,7 +147,8 @@ const FOR_BROWSERS: [(&str, &str); 4] = [
     ("referrer-policy", "no-referrer"),
 ];
 
-fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Content) {
+/// Adds the headers that every answer has.
+pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_stream: bool) {
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         match exchange.family {
             Family::Anthropic => drop(headers.insert("request-id", id.clone())),
@@ -167,7 +173,7 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     }
     if let Some(call) = &exchange.call {
         headers.insert("x-seaworthy-target", call.target.header.clone());
-        if !matches!(content, Content::Stream(_) | Content::Echo(_))
+        if !is_stream
             && let Some(cost) = call.cost_so_far()
             && let Ok(cost) = HeaderValue::from_str(&cost.to_string())
         {
@@ -193,7 +199,7 @@ fn add_common_headers(exchange: &Exchange, headers: &mut HeaderMap, content: &Co
     for (name, value) in FOR_BROWSERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if matches!(content, Content::Stream(_) | Content::Echo(_)) {
+    if is_stream {
         headers.insert(
             http::header::CACHE_CONTROL,
             HeaderValue::from_static("no-cache"),
@@ -223,22 +229,45 @@ enum Sending {
     Stream(Box<StreamRelay>),
     Echo(Box<EchoStream>),
     Shared(Box<Reader>),
+    /// The exchange is with the call until that is answered.
+    Waiting(Box<Waiting>),
 }
 
-impl ReplyBody {
-    fn new(mut exchange: Box<Exchange>, content: Content, is_head: bool) -> Self {
-        let content = match content {
+impl From<Content> for Sending {
+    fn from(content: Content) -> Self {
+        match content {
             Content::Frames(frames) => {
                 let left = frames.iter().map(|frame| frame.len() as u64).sum();
-                Sending::Frames {
+                Self::Frames {
                     rest: frames.into_iter(),
                     left,
                 }
             }
-            Content::Stream(stream) => Sending::Stream(stream),
-            Content::Echo(stream) => Sending::Echo(stream),
-            Content::Shared(reader) => Sending::Shared(reader),
-        };
+            Content::Stream(stream) => Self::Stream(stream),
+            Content::Echo(stream) => Self::Echo(stream),
+            Content::Shared(reader) => Self::Shared(reader),
+        }
+    }
+}
+
+/// Renders the beginning of an answer for a caller that waits for the rest.
+pub(crate) fn respond_waiting(
+    answering: waiting::Answering,
+    mut notice: Notice,
+) -> Response<ReplyBody> {
+    let headers = std::mem::take(&mut notice.headers);
+    let mut response = Response::new(ReplyBody {
+        content: Sending::Waiting(Box::new(Waiting::new(answering, notice))),
+        exchange: None,
+        is_head: false,
+    });
+    *response.headers_mut() = headers;
+    response
+}
+
+impl ReplyBody {
+    fn new(mut exchange: Box<Exchange>, content: Content, is_head: bool) -> Self {
+        let content = Sending::from(content);
         if is_head || matches!(content, Sending::Frames { left: 0, .. }) {
             succeed(&mut exchange);
         }
@@ -311,6 +340,18 @@ impl Body for ReplyBody {
         let Self {
             content, exchange, ..
         } = self.get_mut();
+        if let Sending::Waiting(waiting) = content {
+            match ready!(waiting.poll(cx)) {
+                Happened::Sign(sign) => {
+                    let sign = Frame::data(Bytes::from_static(sign));
+                    return Poll::Ready(Some(Ok(sign)));
+                }
+                Happened::Answered(answered, begun) => {
+                    *exchange = Some(answered);
+                    *content = begun.into();
+                }
+            }
+        }
         let next = match (content, exchange.as_deref_mut()) {
             (Sending::Frames { rest, left }, exchange) => {
                 let next = rest.next();
@@ -329,7 +370,7 @@ impl Body for ReplyBody {
                     Poll::Ready(None)
                 }
             },
-            (_, None) => Poll::Ready(None),
+            (_, None) | (Sending::Waiting(_), _) => Poll::Ready(None),
         };
         next.map(|data| data.map(|data| Ok(Frame::data(data))))
     }

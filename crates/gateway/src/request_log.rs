@@ -182,6 +182,9 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     if !exchange.waited.is_zero() {
         line.millis("waited_ms", exchange.waited);
     }
+    if exchange.herald.has_told() {
+        line.flag("told_to_wait", true);
+    }
     if let Some(usage) = exchange.usage() {
         line.number("token_count", usage.total());
         line.number("input_tokens", usage.total_input());

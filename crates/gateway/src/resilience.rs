@@ -27,6 +27,9 @@ pub(crate) struct Resilience {
 pub(crate) struct Queue {
     pub(crate) max_length: usize,
     pub(crate) max_wait: Duration,
+    /// How long a caller waits before it is told so; `None`: for ever.
+    pub(crate) tell_after: Option<Duration>,
+    pub(crate) tell_every: Duration,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,9 @@ impl Resilience {
             queue: Queue {
                 max_length: usize::try_from(section.queue.max_length.get()).unwrap_or(usize::MAX),
                 max_wait: section.queue.max_wait.into(),
+                tell_after: (section.queue.tell_after < section.queue.max_wait)
+                    .then(|| section.queue.tell_after.into()),
+                tell_every: section.queue.tell_every.into(),
             },
             priorities: Priorities {
                 keys: all(&priorities.keys),

@@ -21,10 +21,12 @@ use crate::once::Once;
 use crate::packing::packed;
 use crate::pipeline::{self, Caller};
 use crate::refusal::Refusal;
-use crate::reply::{Answer, ReplyBody, respond};
+use crate::reply::waiting::{Answering, until_told};
+use crate::reply::{Answer, ReplyBody, respond, respond_waiting};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
+use crate::waiting::Herald;
 use crate::{
     admin, auth_token, batches, deep_health, features, files, headers, health, models, once,
     reports, responses, sandbox,
@@ -300,15 +302,24 @@ impl server::Service for DataPlane {
             peer.ip(),
             request.headers(),
         ));
-        let answering = AssertUnwindSafe(self.answer(&mut exchange, request)).catch_unwind();
-        // The panic hook has logged where it happened.
-        let result = answering.await.unwrap_or_else(|_panic| {
-            self.gateway.metrics.panics.inc();
-            Err(panicked())
-        });
         let snapshot = Arc::clone(&exchange.snapshot);
-        let response = respond(exchange, result, is_head);
-        let mut response = packed(response, coding).await;
+        let notice = Arc::default();
+        exchange.herald = Herald::Caller(Arc::clone(&notice));
+        let plane = self.clone();
+        let mut answering: Answering = Box::pin(async move {
+            let answering = AssertUnwindSafe(plane.answer(&mut exchange, request)).catch_unwind();
+            // The panic hook has logged where it happened.
+            let result = answering.await.unwrap_or_else(|_panic| {
+                plane.gateway.metrics.panics.inc();
+                Err(panicked())
+            });
+            (exchange, result)
+        });
+        let mut response = match until_told(&mut answering, &notice).await {
+            Ok((exchange, result)) => packed(respond(exchange, result, is_head), coding).await,
+            // From here on the answer's body drives the call.
+            Err(notice) => respond_waiting(answering, notice),
+        };
         if self.is_encrypted
             && let Some(hsts) = snapshot.hsts(self.plane)
         {

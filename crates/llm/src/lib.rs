@@ -28,6 +28,7 @@ pub mod sse;
 mod stream;
 pub mod tokens;
 pub mod usage;
+mod waiting;
 mod wire;
 
 pub use endpoint::{count_endpoint, endpoint, path_segment};
@@ -42,6 +43,7 @@ pub use head::{Head, InPath, bound_output, count_tokens_head, head, head_in_path
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
 pub use plain::moderation_head;
 pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};
+pub use waiting::waiting_sign;
 
 use loss::Losses;
 use seaworthy_core::{

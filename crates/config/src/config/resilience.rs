@@ -134,6 +134,12 @@ pub struct Queue {
     pub max_length: Count,
     /// How long a call may wait in all, unless its caller leaves earlier or says so.
     pub max_wait: Duration,
+    /// How long the caller of a stream waits before it is told so: by the head of the answer and a
+    /// comment, or an event that says nothing, where its dialect has room for one. As long as
+    /// `max_wait`, nobody is told.
+    pub tell_after: Duration,
+    /// How often it is told again.
+    pub tell_every: Duration,
 }
 
 impl Default for Queue {
@@ -141,6 +147,8 @@ impl Default for Queue {
         Self {
             max_length: Count::from(2_000),
             max_wait: Duration::from_secs(30),
+            tell_after: Duration::from_secs(2),
+            tell_every: Duration::from_secs(5),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::stage::relay::relay;
 use crate::stage::reserve::reserve;
 use crate::stage::screen::Screened;
 use crate::stage::settle::settle_attempt;
+use crate::waiting;
 
 /// Asks the plan's targets for an answer.
 pub(crate) async fn attempt(
@@ -98,8 +99,9 @@ pub(crate) async fn attempt(
             // The gate of the target knows, and calls one of those who wait first.
             Next::Again(_) if failure == Failure::Status(429) => {}
             Next::Again(pause) => {
+                let waits = tokio::time::sleep(pause);
+                waiting::told(exchange, exchange.waited, waits).await;
                 exchange.waited += pause;
-                tokio::time::sleep(pause).await;
             }
         }
         told = Some(result);
@@ -227,7 +229,7 @@ impl Course<'_> {
         let began = Instant::now();
         let until = began + remaining;
         let waited = target.gate.wait(&self.settings, exchange.priority, until);
-        let waited = waited.await;
+        let waited = waiting::told(exchange, exchange.waited, waited).await;
         let result = match waited {
             Waited::Turn(permit) => Ok(Some(permit)),
             Waited::Closed => Ok(None),

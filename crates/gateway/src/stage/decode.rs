@@ -74,6 +74,7 @@ pub(crate) async fn decode(
 ) -> Result<Request, Refusal> {
     let request = Request::understand(asked, read(body).await?)?;
     exchange.stream = request.head.stream;
+    exchange.framing = request.framing;
     Ok(request)
 }
 

@@ -42,3 +42,4 @@ mod sandbox;
 mod support;
 mod timeouts;
 mod translate;
+mod waiting;

@@ -205,7 +205,8 @@ pub(crate) async fn follow(
     errand: &Errand,
     reader: Reader,
 ) -> Result<Option<Answer>, Refusal> {
-    let is_success = reader.head().await.is_some_and(|head| head.status == 200);
+    let head = shared::head(exchange, &reader).await;
+    let is_success = head.is_some_and(|head| head.status == 200);
     let model = exchange.snapshot.model(&errand.request.head.model).cloned();
     let Some(model) = model.filter(|_| is_success) else {
         return Ok(None);

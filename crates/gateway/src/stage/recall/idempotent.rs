@@ -310,7 +310,7 @@ async fn follow(
     errand: &Errand,
     reader: Reader,
 ) -> Option<Result<Answer, Refusal>> {
-    reader.head().await?;
+    shared::head(exchange, &reader).await?;
     if let Err(refusal) = counted(exchange, errand).await {
         return Some(Err(refusal));
     }

@@ -27,6 +27,7 @@ use crate::service::panicked;
 use crate::stage::recall::cached::{self, Ticket};
 use crate::stage::recall::idempotent::Held;
 use crate::stage::recall::kept;
+use crate::waiting::{self, Herald};
 
 /// A call that is going to be made for everyone who reads along.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl Shared {
             queued = Some(open(exchange, keeping, &mut held).await?);
         }
         let mut call = exchange.hand_over();
+        call.herald = Herald::Readers(producer.flight());
         if queued.is_some() {
             // Nobody waits for it.
             call.deadline = None;
@@ -151,7 +153,7 @@ struct Making {
 /// The answer that a reader reads: streams as they come, others when they are whole. `None` if
 /// whoever made it is gone.
 pub(crate) async fn serve(exchange: &mut Exchange, mut reader: Reader) -> Option<Answer> {
-    let head = reader.head().await?;
+    let head = head(exchange, &reader).await?;
     let content = if exchange.stream && head.status == 200 {
         Content::Shared(Box::new(reader))
     } else {
@@ -171,6 +173,20 @@ pub(crate) async fn serve(exchange: &mut Exchange, mut reader: Reader) -> Option
         headers: head.headers,
         content,
     })
+}
+
+/// The head of an answer that is being made, once it is known. Meanwhile the caller is told that it
+/// waits, if the one who makes it is.
+pub(crate) async fn head(exchange: &Exchange, reader: &Reader) -> Option<Head> {
+    if !waiting::can_be_told(exchange) {
+        return reader.head().await;
+    }
+    tokio::select! {
+        biased;
+        head = reader.head() => return head,
+        () = reader.waits() => exchange.herald.tell(exchange),
+    }
+    reader.head().await
 }
 
 /// Waits until the answer is not wanted any more.
