@@ -12,6 +12,7 @@ mod limits;
 mod managers;
 mod practices;
 mod provider;
+mod replay;
 mod resilience;
 mod sandbox;
 mod server;
@@ -45,6 +46,7 @@ pub use self::limits::{
 pub use self::managers::{AwsSecrets, AzureSecrets, GcpSecrets, SecretManagers, VaultSecrets};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};
 pub use self::provider::{Headers, Provider, ProviderApi, ProviderKind, ProviderTimeouts};
+pub use self::replay::ReplayProtection;
 pub use self::resilience::{
     CircuitBreaker, Concurrency, Priorities, Priority, Queue, Resilience, Retries, RoutingStrategy,
     TargetOptions, TargetTimeouts,
@@ -65,6 +67,9 @@ pub struct Config {
     pub admin: Admin,
     /// Who may use the gateway.
     pub auth: Auth,
+    /// Requests that may not be repeated. At the routes that are named here a request says when it
+    /// was made, in `x-seaworthy-timestamp`, and bears a nonce, in `x-seaworthy-nonce`.
+    pub replay_protection: ReplayProtection,
     /// How API keys are to be handled. What is broken shows as a warning, in
     /// `seaworthy_key_practice_violations` and in `/admin/v1/status`.
     pub api_key_practices: ApiKeyPractices,

@@ -51,7 +51,7 @@ pub use config::{
     TargetOptions, TargetTimeouts,
 };
 pub use config::{ClientAuth, HttpAction, HttpRedirect, Tls, TlsVersion};
-pub use config::{KeyStorage, User};
+pub use config::{KeyStorage, ReplayProtection, User};
 pub use document::Format;
 pub use load::{Loaded, load, load_str};
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};

@@ -4,6 +4,7 @@ mod auth;
 mod guards;
 mod kinds;
 mod operations;
+mod replay;
 mod sandbox;
 mod transport;
 
@@ -43,6 +44,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     check.transport();
     check.secret_managers();
     check.auth();
+    check.replay_protection();
     for (name, provider) in &config.providers {
         check.name("provider", name, &["providers", name]);
         check.provider(name, provider);

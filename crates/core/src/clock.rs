@@ -25,6 +25,17 @@ impl UnixMillis {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// A moment as people and programs write it: Unix time in seconds, or RFC 3339.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let seconds: i64 = text.parse().ok()?;
+            return seconds.checked_mul(1000).map(Self);
+        }
+        let moment: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(moment.as_millisecond()))
+    }
+
     /// Whole seconds since the epoch.
     #[must_use]
     pub fn seconds(self) -> i64 {
@@ -107,6 +118,25 @@ mod tests {
             UnixMillis(1_700_000_000_125).to_string(),
             "2023-11-14T22:13:20.125Z"
         );
+    }
+
+    #[test]
+    fn moments_are_read_as_seconds_and_as_rfc_3339() {
+        for (text, millis) in [
+            ("1700000000", Some(1_700_000_000_000)),
+            ("2023-11-14T22:13:20.125Z", Some(1_700_000_000_125)),
+            ("2023-11-15T00:13:20+02:00", Some(1_700_000_000_000)),
+            ("20231114T221320Z", Some(1_700_000_000_000)),
+            ("99999999999999999999", None),
+            ("9999999999999999999", None),
+            ("2023-11-14T22:13:20", None),
+            ("-5", None),
+            ("1700000000.5", None),
+            ("tomorrow", None),
+            ("", None),
+        ] {
+            assert_eq!(UnixMillis::parse(text), millis.map(UnixMillis), "{text:?}");
+        }
     }
 
     #[test]

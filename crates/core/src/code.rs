@@ -77,6 +77,12 @@ codes! {
     IdempotencyInProgress = "idempotency_in_progress", 409, Caller;
     /// The gateway stopped while it worked on a request with this `Idempotency-Key`; nobody knows its outcome.
     IdempotencyUnknown = "idempotency_unknown", 409, Gateway;
+    /// The route takes fresh requests only, and the request does not say when it was made or bears no nonce.
+    FreshnessRequired = "freshness_required", 400, Caller;
+    /// The request was made too long ago, or is dated in the future.
+    StaleRequest = "stale_request", 400, Caller;
+    /// A request with this nonce came before.
+    ReplayedRequest = "replayed_request", 409, Caller;
     /// The request body arrived too slowly.
     RequestTimeout = "request_timeout", 408, Caller;
     /// The request body is larger than `server.max_request_size`.

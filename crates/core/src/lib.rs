@@ -21,6 +21,7 @@ pub mod key;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod nonces;
 pub mod objects;
 pub mod price;
 pub mod principal;

@@ -45,6 +45,8 @@ pub(crate) struct Exchange {
     pub(crate) trace: TraceContext,
     pub(crate) family: Family,
     pub(crate) action: Option<Action>,
+    /// The path of the route, as in the table; empty for what is not asked over HTTP.
+    pub(crate) route: &'static str,
     pub(crate) started: Instant,
     /// Who signed the request, if its signature was checked.
     pub(crate) signed_by: Option<Principal>,
@@ -125,6 +127,7 @@ impl Exchange {
             ),
             family: Family::OpenAi,
             action: None,
+            route: "",
             started: Instant::now(),
             signed_by: None,
             principal: None,

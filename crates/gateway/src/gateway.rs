@@ -11,6 +11,7 @@ use seaworthy_core::cache::AnswerStore;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::Counters;
 use seaworthy_core::ledger::Settlement;
+use seaworthy_core::nonces::Nonces;
 use seaworthy_core::resilience::openings::Openings;
 use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
@@ -47,6 +48,8 @@ pub struct Dependencies {
     pub counters: Arc<dyn Counters>,
     /// Remembered answers.
     pub answers: Arc<dyn AnswerStore>,
+    /// What requests at protected routes bear once.
+    pub nonces: Arc<dyn Nonces>,
     /// Where replicas tell each other of targets that fail; `None` where there is only one.
     pub openings: Option<Arc<dyn Openings>>,
     /// Where calls are recorded before they leave.
@@ -78,6 +81,7 @@ pub struct Gateway {
     pub(crate) ledger: LedgerQueue,
     pub(crate) counters: Arc<dyn Counters>,
     pub(crate) answers: Arc<dyn AnswerStore>,
+    pub(crate) nonces: Arc<dyn Nonces>,
     pub(crate) openings: Option<Arc<dyn Openings>>,
     /// Answers that several callers read while they are made.
     pub(crate) flights: Arc<Flights>,
@@ -146,6 +150,7 @@ impl Gateway {
             stores,
             counters,
             answers,
+            nonces,
             openings,
             journal,
             secrets,
@@ -182,6 +187,7 @@ impl Gateway {
             intents: Arc::default(),
             counters,
             answers,
+            nonces,
             openings,
             flights: Arc::default(),
             held_keys: Arc::default(),

@@ -9,6 +9,8 @@ pub(crate) mod password;
 pub(crate) mod strict_json;
 pub(crate) mod token;
 
+use std::time::Duration;
+
 use seaworthy_core::principal::Principal;
 
 /// What is wrong with a credential: the reason in metrics and the log, never in an answer.
@@ -71,6 +73,25 @@ impl Flaw {
 pub(crate) enum Verdict {
     Live(Principal),
     Refused(Flaw),
-    /// What is needed to tell cannot be had now; the text is for the log.
-    CannotSay(String),
+    /// What is needed to tell cannot be had now.
+    CannotSay(Doubt),
+}
+
+/// Why nothing can be said about a credential now.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    /// For the log.
+    pub(crate) cause: String,
+    /// When more may be known.
+    pub(crate) again_in: Duration,
+}
+
+/// After how long it is worth to ask again, where nobody knows better.
+const AGAIN_IN: Duration = Duration::from_secs(2);
+
+impl From<String> for Doubt {
+    fn from(cause: String) -> Self {
+        let again_in = AGAIN_IN;
+        Self { cause, again_in }
+    }
 }

@@ -235,5 +235,5 @@ impl KeyRing {
 }
 
 fn cannot_say(error: &store::Error) -> Verdict {
-    Verdict::CannotSay(crate::refusal::chain(error))
+    Verdict::CannotSay(crate::refusal::chain(error).into())
 }

@@ -41,7 +41,7 @@ use seaworthy_core::ledger::Outcome;
 use self::attempts::OpeningLabels;
 use self::batches::BatchRequestLabels;
 pub(crate) use self::call::CallMetrics;
-use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels};
+use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels, ReplayLabels};
 use self::labels::{
     CacheLabels, DependencyLabels, ErrorLabels, GuardLabels, LatencyLabels, LimitLabels,
     ModelTargetLabels, ProviderStatusLabels, ReloadLabels, RequestLabels, ShedLabels, TargetLabels,
@@ -80,6 +80,7 @@ pub struct Metrics {
     cost_usd: Family<ModelTargetLabels, Counter<f64, AtomicU64>>,
     reloads: Family<ReloadLabels, Counter>,
     auth_failures: Family<AuthFailureLabels, Counter>,
+    replays: Family<ReplayLabels, Counter>,
     batch_requests: Family<BatchRequestLabels, Counter>,
     key_ages: Family<KeyLabels, Gauge>,
     broken_practices: Family<PracticeLabels, Gauge>,
@@ -303,6 +304,11 @@ impl Metrics {
                 registry,
                 "config_reloads",
                 "Attempts to reload the configuration"
+            ),
+            replays: family!(
+                registry,
+                "replay_refusals",
+                "Requests that were not known to be fresh at a route that takes no others"
             ),
             auth_failures: family!(
                 registry,

@@ -78,6 +78,14 @@ impl Operation {
         }
     }
 
+    /// The form of its requests and answers: what one form means, another may not.
+    pub(crate) fn form(self) -> &'static str {
+        match self {
+            Self::Embeddings(Embedding::GeminiBatch) => "gemini_batch",
+            operation => operation.dialect().as_str(),
+        }
+    }
+
     /// The class of work in the ledger and in metrics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -92,6 +92,7 @@ impl DataPlane {
         };
         let (route, parameter) = found?;
         exchange.action = Some(route.action);
+        exchange.route = route.path;
         headers::take_key_from_query(route.family, head.uri.query(), &mut head.headers);
         refuse_header_flood(exchange, &head.headers)?;
         if let Action::Model(operation) = route.action {

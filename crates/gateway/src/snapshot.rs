@@ -29,6 +29,7 @@ use crate::resilience::{Resilience, strategy_of};
 use crate::routes::Operation;
 use crate::sandbox::Sandbox;
 use crate::service::Plane;
+use crate::stage::freshness::Freshness;
 use crate::stage::recall::cached::Memory;
 use crate::stage::signature::{Signing, SigningError};
 
@@ -132,6 +133,8 @@ pub struct Snapshot {
     pub(crate) users: Users,
     /// How callers sign, if they may.
     pub(crate) signing: Option<Signing>,
+    /// `None` while requests may be repeated everywhere.
+    pub(crate) freshness: Option<Freshness>,
     /// What the roles of the configuration allow.
     roles: HashMap<Arc<str>, Permissions>,
     pub(crate) limits: Arc<Limits>,
@@ -167,6 +170,12 @@ pub enum CompileError {
     /// The secret that callers' signatures depend on.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// A route that is to be protected is none.
+    #[error(
+        "`replay_protection.routes`: no route with a credential has the path `{0}`: write it as in \
+         docs/reference/http.md, such as `/v1/chat/completions` or `/admin/v1/*`"
+    )]
+    Replay(String),
     /// The limits and budgets contradict each other.
     #[error("{0}")]
     Policy(String),
@@ -250,6 +259,7 @@ impl Snapshot {
             users: accounts::users(&config, tools.secrets)?,
             roles: accounts::roles(&config),
             signing: Signing::build(&config, tools.secrets)?,
+            freshness: Freshness::build(&config)?,
             limits: Arc::new(limits),
             cache: Memory::new(&config, guards.rule_texts()),
             guards,

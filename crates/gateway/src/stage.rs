@@ -9,6 +9,7 @@ pub(crate) mod authorize;
 pub(crate) mod consult;
 pub(crate) mod decode;
 pub(crate) mod dispatch;
+pub(crate) mod freshness;
 pub(crate) mod hedge;
 pub(crate) mod plan;
 pub(crate) mod recall;

@@ -12,6 +12,8 @@ use seaworthy_core::cache::memory::MemoryAnswers;
 use seaworthy_core::clock::{SharedClock, SystemClock};
 use seaworthy_core::counters::Counters;
 use seaworthy_core::counters::memory::MemoryCounters;
+use seaworthy_core::nonces::Nonces;
+use seaworthy_core::nonces::memory::MemoryNonces;
 use seaworthy_core::resilience::openings::Openings;
 use seaworthy_core::store::memory::NoJournal;
 use seaworthy_core::store::{Journal, Stores};
@@ -136,12 +138,14 @@ pub(crate) fn build_gateway(
     let log = RequestLog::new(sink, request_style(&loaded));
     let link = shared_link(&loaded)?;
     let answers = answers(&loaded, link.as_ref());
+    let nonces = nonces(&loaded, link.as_ref());
     let openings = openings(&loaded, link.as_ref());
     let deps = Dependencies {
         clock: clock(),
         stores,
         counters: counters(&loaded, &metrics, link),
         answers,
+        nonces,
         openings,
         journal,
         secrets,
@@ -232,6 +236,15 @@ fn answers(loaded: &Loaded, link: Option<&Arc<redis::Link>>) -> Arc<dyn AnswerSt
             Arc::new(redis::RedisAnswers::new(link, deployment, max_bytes))
         }
         _ => Arc::new(MemoryAnswers::new(max_bytes)),
+    }
+}
+
+/// Where it is remembered which nonces were used.
+fn nonces(loaded: &Loaded, link: Option<&Arc<redis::Link>>) -> Arc<dyn Nonces> {
+    let deployment = loaded.config.shared_state.deployment.as_str();
+    match link {
+        Some(link) => Arc::new(redis::RedisNonces::new(Arc::clone(link), deployment)),
+        None => Arc::new(MemoryNonces::default()),
     }
 }
 

@@ -83,6 +83,15 @@ impl Presented {
         })
     }
 
+    /// The signature in an `authorization` header. Only one text of it is accepted, so that it tells
+    /// requests apart.
+    #[must_use]
+    pub fn signature_in(authorization: &str) -> Option<&str> {
+        let (_, rest) = authorization.split_once("Signature=")?;
+        let end = rest.find(',').unwrap_or(rest.len());
+        Some(rest[..end].trim())
+    }
+
     /// What can be said before the body has come: the date, the service and what was signed.
     ///
     /// # Errors

@@ -16,15 +16,16 @@ use super::guarding::{Guarding, Heard};
 use super::links::RealLinks;
 use super::moderate::moderate;
 use super::policy::{INBOUND, Who, restrict};
-use super::said::{Said, Speaker, offered_tools, who_says};
+use super::said::{Said, Speaker, offered_tools, to_embed, who_says};
 use super::texts::{BrokenEscape, Kind, Outline, replace};
 use super::verdicts::Verdicts;
 use super::{Rules, outbound};
 
 /// Members that hold what is said.
-const SAID: [&str; 8] = [
+const SAID: [&str; 9] = [
     "content",
     "text",
+    "texts",
     "system",
     "instructions",
     "input",
@@ -45,13 +46,22 @@ fn end_of(text: &str) -> &str {
         .unwrap_or_default()
 }
 
+/// What texts are sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be answered, or to be counted as if.
+    Conversation,
+    /// To become vectors: nothing of them comes back, and what is found by them may.
+    Embeddings,
+    /// To be judged, so that nothing is harmful in them.
+    Moderations,
+}
+
 /// A request that is screened.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) body: &'a str,
-    /// False where texts are only data, as in embeddings: nobody acts on them, and nothing of them
-    /// comes back.
-    pub(crate) is_conversation: bool,
+    pub(crate) purpose: Purpose,
     pub(crate) who: Who<'a>,
     /// Tools that the caller confirmed.
     pub(crate) confirmed: Vec<String>,
@@ -107,7 +117,7 @@ struct Screening<'r> {
     engine: Option<Arc<Engine>>,
     vault: Option<Vault>,
     owner: &'r str,
-    is_conversation: bool,
+    purpose: Purpose,
     heard: Vec<Heard>,
     is_suspicious: bool,
     verdicts: &'r mut Verdicts,
@@ -135,7 +145,10 @@ impl Rules {
         let said: Vec<Said<'_, '_>> = outline
             .texts
             .iter()
-            .filter_map(|text| who_says(&outline, text))
+            .filter_map(|text| match asked.purpose {
+                Purpose::Embeddings => to_embed(&outline, text),
+                _ => who_says(&outline, text),
+            })
             .collect();
         let mut screening = Screening {
             rules: self,
@@ -143,13 +156,14 @@ impl Rules {
             vault: self.vault(&policy, &asked),
             policy,
             owner: asked.who.user,
-            is_conversation: asked.is_conversation,
+            purpose: asked.purpose,
             heard: Vec::new(),
             is_suspicious: false,
             verdicts,
         };
         screening.check_lengths(&said)?;
-        if asked.is_conversation {
+        let is_conversation = asked.purpose == Purpose::Conversation;
+        if is_conversation {
             screening.check_scope(&outline, &said)?;
         }
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
@@ -169,7 +183,7 @@ impl Rules {
         let canary = self
             .plant_canary
             .then(|| self.vault_key.word(asked.who.user, "canary"));
-        let planted = canary.filter(|_| asked.is_conversation && operator().next().is_some());
+        let planted = canary.filter(|_| is_conversation && operator().next().is_some());
         if let (Some(canary), Some(first)) = (&planted, operator().next()) {
             plant(canary, first, &mut edits);
         }
@@ -203,7 +217,7 @@ impl Rules {
 
     fn vault(&self, policy: &Policy, asked: &Asked<'_>) -> Option<Vault> {
         let keeps = |line: &seaworthy_guard::policy::PolicyLine| line.action == Action::Tokenize;
-        let is_kept = asked.is_conversation && policy.lines.iter().any(keeps);
+        let is_kept = asked.purpose == Purpose::Conversation && policy.lines.iter().any(keeps);
         is_kept.then(|| Vault::new(&self.vault_key, asked.who.user))
     }
 }
@@ -223,7 +237,7 @@ fn plant(canary: &str, first: &Said<'_, '_>, edits: &mut Vec<(Range<usize>, Stri
 
 impl Screening<'_> {
     fn screen_text(&mut self, said: &Said<'_, '_>) -> Result<Option<String>, Refused> {
-        let judged = self.is_conversation && said.is_untrusted();
+        let judged = self.is_judged(said);
         let mut value = std::borrow::Cow::Borrowed(said.text.value.as_ref());
         let mut changed = false;
         if judged {
@@ -267,6 +281,11 @@ impl Screening<'_> {
             changed = true;
         }
         Ok(changed.then(|| value.into_owned()))
+    }
+
+    /// Whether a text is judged as a whole, beyond what is searched for in it.
+    fn is_judged(&self, said: &Said<'_, '_>) -> bool {
+        self.purpose != Purpose::Moderations && said.is_untrusted()
     }
 
     /// Judges what a user or a tool says as a whole; the label that takes its place, if one does.
@@ -320,7 +339,7 @@ impl Screening<'_> {
     /// Keeps what others are asked about: at most [`MAX_HEARD`] bytes of each place, the last ones.
     fn hear(&mut self, said: &Said<'_, '_>, new: Option<&str>) {
         let is_suspicious = std::mem::take(&mut self.is_suspicious);
-        if !self.rules.asks_others || !self.is_conversation || !said.is_untrusted() {
+        if !self.rules.asks_others || !self.is_judged(said) {
             return;
         }
         let text = new.unwrap_or(&said.text.value);
@@ -371,7 +390,8 @@ impl Screening<'_> {
         if *lengths == Lengths::default() {
             return Ok(());
         }
-        let checked = measure(lengths, said);
+        let has_question = self.purpose == Purpose::Conversation;
+        let checked = measure(lengths, said, has_question);
         checked.map_err(|(place, too_long)| {
             self.verdicts.add("length", place, "block");
             Refused::TooLong(too_long)
@@ -412,7 +432,11 @@ impl Screening<'_> {
     }
 }
 
-fn measure(lengths: &Lengths, said: &[Said<'_, '_>]) -> Result<(), (Place, TooLong)> {
+fn measure(
+    lengths: &Lengths,
+    said: &[Said<'_, '_>],
+    has_question: bool,
+) -> Result<(), (Place, TooLong)> {
     let (mut input, mut question) = (0, 0);
     let mut message = None;
     for said in said {
@@ -432,7 +456,7 @@ fn measure(lengths: &Lengths, said: &[Said<'_, '_>]) -> Result<(), (Place, TooLo
         }
         let length = said.text.value.chars().count();
         input += length;
-        if said.is_untrusted() && said.place == Place::Input {
+        if has_question && said.is_untrusted() && said.place == Place::Input {
             if message != Some(said.message) {
                 (message, question) = (Some(said.message), 0);
             }

@@ -43,6 +43,9 @@ const CONVERSATION: [&str; 8] = [
     "tool_results",
 ];
 
+/// Members that hold texts to become vectors.
+const EMBEDDED: [&str; 5] = ["input", "texts", "inputs", "content", "requests"];
+
 /// Members that hold what the operator says.
 const OPERATOR: [&str; 5] = [
     "system",
@@ -137,6 +140,20 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
         speaker,
         is_argument,
     })
+}
+
+/// Sorts out a text of a request for vectors: whatever is to become one comes from nobody in
+/// particular.
+pub(super) fn to_embed<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Option<Said<'t, 'a>> {
+    let mut said = who_says(outline, text)?;
+    let is_embedded = EMBEDDED.contains(&&*text.key)
+        || outline
+            .ancestors(text.object)
+            .any(|object| EMBEDDED.contains(&&*object.key));
+    if is_embedded {
+        said.speaker = Speaker::Untrusted;
+    }
+    Some(said)
 }
 
 /// Whether an object of this type is what a tool or a retrieval returned.

@@ -13,7 +13,7 @@ use seaworthy_llm::usage::UsageMeter;
 use seaworthy_llm::{Framer, Framing, StreamDecoder, StreamEncoder, StreamSettings};
 
 use super::guarding::Guarding;
-use super::input::Asked;
+use super::input::{Asked, Purpose};
 use super::output::{OutputGuard, guard_reply};
 use super::verdicts::Verdicts;
 use super::*;
@@ -42,7 +42,7 @@ fn guarding(config: &Config) -> Arc<Guarding> {
     };
     let asked = Asked {
         body: "{}",
-        is_conversation: true,
+        purpose: Purpose::Conversation,
         who,
         confirmed: Vec::new(),
     };

@@ -18,12 +18,14 @@ use tokio::sync::{Notify, watch};
 
 use super::jwks::{self, Key};
 use super::jws::{Algorithm, Unverified};
-use super::{Flaw, Verdict, claims};
+use super::{Doubt, Flaw, Verdict, claims};
 
 /// Most verified tokens that are remembered of one issuer.
 const CAPACITY: usize = 4_096;
 /// Sets of keys are a few kilobytes.
 const MAX_JWKS_BYTES: usize = 512 * 1024;
+/// After how long it is worth to come back with a token whose key is not known yet.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// How long a request waits for keys that are being fetched.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TIMEOUTS: Timeouts = Timeouts {
@@ -50,6 +52,9 @@ pub(crate) struct Issuer {
     /// Changes whenever the keys do: what was verified with others counts no more.
     key_set: AtomicU64,
     verified: Cache<KeyDigest, Arc<Verified>>,
+    /// Names of keys that the issuer was not known to have, with how many attempts to fetch had
+    /// begun when each was seen first.
+    strangers: Cache<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +66,31 @@ struct State {
     /// When an unknown name of a key last made us ask.
     asked_at: Option<UnixMillis>,
     is_wanted: bool,
+    /// How many attempts to fetch have begun.
+    begun: u64,
+    /// Which of them was the last to succeed.
+    confirmed: u64,
     /// What went wrong the last time; `None` when it went well.
     error: Option<String>,
+}
+
+impl State {
+    /// Whether the issuer is known not to have published the key of a token: it was asked after
+    /// the key was named here first, or after it says that it signed with it.
+    fn has_no_key_for(&self, token: &Unverified<'_>, first_seen: Option<u64>) -> bool {
+        if first_seen.is_some_and(|begun| self.confirmed > begun) {
+            return true;
+        }
+        let issued_at = token.claims.get("iat").and_then(serde_json::Value::as_f64);
+        // Times in tokens are in whole seconds.
+        let asked_at = self.fetched_at.map(UnixMillis::seconds);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds of this age are exact in floating point"
+        )]
+        let is_older = |(issued, asked): (f64, i64)| issued <= asked as f64;
+        issued_at.zip(asked_at).is_some_and(is_older)
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +120,7 @@ impl Issuer {
             is_fetching: AtomicBool::new(false),
             key_set: AtomicU64::new(0),
             verified: Cache::new(CAPACITY),
+            strangers: Cache::new(CAPACITY),
         })
     }
 
@@ -163,9 +192,10 @@ impl Issuer {
                 Some(Flaw::UnknownSigningKey) | None => {}
                 Some(flaw) => return Err(Verdict::Refused(flaw)),
             }
+            self.note_stranger(token);
             // The first attempt to end may have begun before the key was there.
             if asked == 2 || !self.may_ask(now, flaw.is_some()) {
-                return Err(self.cannot_find(flaw));
+                return Err(self.cannot_find(flaw, token, now));
             }
             asked += 1;
             wake.notify_one();
@@ -198,15 +228,38 @@ impl Issuer {
         true
     }
 
-    fn cannot_find(&self, flaw: Option<Flaw>) -> Verdict {
+    /// Remembers when a key was asked for first that the issuer is not known to have.
+    fn note_stranger(&self, token: &Unverified<'_>) {
+        let kid = token.kid.clone().unwrap_or_default();
+        if self.strangers.get(&kid).is_none() {
+            self.strangers.insert(kid, self.state.lock().begun);
+        }
+    }
+
+    fn cannot_find(&self, flaw: Option<Flaw>, token: &Unverified<'_>, now: UnixMillis) -> Verdict {
+        let kid = token.kid.as_deref().unwrap_or_default();
+        let first_seen = self.strangers.get(kid);
         let state = self.state.lock();
+        let doubt = |cause: &str| {
+            format!(
+                "the keys of the issuer `{}` cannot be fetched: {cause}",
+                self.name
+            )
+        };
         match (flaw, &state.error) {
-            (Some(flaw), None) => Verdict::Refused(flaw),
-            (_, error) => Verdict::CannotSay(format!(
-                "the keys of the issuer `{}` cannot be fetched: {}",
-                self.name,
-                error.as_deref().unwrap_or("no answer yet")
-            )),
+            (Some(flaw), None) if state.has_no_key_for(token, first_seen) => Verdict::Refused(flaw),
+            (Some(_), None) => {
+                let asked = state.asked_at.map(|at| now.since(at)).unwrap_or_default();
+                let left = self.config.jwks_min_interval.as_std().saturating_sub(asked);
+                Verdict::CannotSay(Doubt {
+                    cause: doubt("it was asked a moment ago"),
+                    again_in: left.max(LEAST_WAIT),
+                })
+            }
+            (_, error) => {
+                let cause = error.as_deref().unwrap_or("no answer yet");
+                Verdict::CannotSay(doubt(cause).into())
+            }
         }
     }
 
@@ -233,6 +286,7 @@ impl Issuer {
             let mut state = self.state.lock();
             state.is_wanted = false;
             state.attempted_at = Some(now);
+            state.begun += 1;
         }
         let fetched = self.fetched().await;
         let mut state = self.state.lock();
@@ -244,6 +298,7 @@ impl Issuer {
                     tracing::info!(issuer = self.name, "the keys of the issuer changed");
                 }
                 state.fetched_at = Some(now);
+                state.confirmed = state.begun;
                 state.error = None;
             }
             Err(error) => {

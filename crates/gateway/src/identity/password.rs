@@ -118,7 +118,7 @@ impl Users {
         let user = self.users.get(&name).cloned();
         let hash = user.as_ref().map_or(NOBODY, |user| &user.hash).to_owned();
         let Some(is_right) = verified(hash, password).await else {
-            return Verdict::CannotSay("too many passwords wait to be verified".to_owned());
+            return Verdict::CannotSay("too many passwords wait to be verified".to_owned().into());
         };
         match user.filter(|_| is_right) {
             Some(user) => {

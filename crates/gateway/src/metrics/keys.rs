@@ -1,4 +1,4 @@
-//! Credentials that were refused, and the ages of keys.
+//! Credentials and repeated requests that were refused, and the ages of keys.
 
 use std::time::Duration;
 
@@ -10,6 +10,11 @@ use crate::key_survey::{Finding, PRACTICES};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AuthFailureLabels {
     credential: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReplayLabels {
     reason: &'static str,
 }
 
@@ -28,6 +33,11 @@ impl Metrics {
     pub(crate) fn count_auth_failure(&self, credential: &'static str, reason: &'static str) {
         let labels = AuthFailureLabels { credential, reason };
         self.auth_failures.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that was not known to be fresh.
+    pub(crate) fn count_replay(&self, reason: &'static str) {
+        self.replays.get_or_create(&ReplayLabels { reason }).inc();
     }
 
     /// Shows the ages of the oldest live keys, and which practices how many of all break.

@@ -1,7 +1,6 @@
 //! Who is calling? Presented credentials become a [`Principal`] that may do what it wants to do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
 use seaworthy_core::code::Code;
@@ -10,16 +9,18 @@ use seaworthy_core::principal::{Credential, Permission, Principal, is_name, scop
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::headers::{self, Presented};
-use crate::identity::{Flaw, Verdict, jws, token};
+use crate::identity::{Doubt, Flaw, Verdict, jws, token};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
+use crate::stage::freshness::require_fresh;
 
 /// The agent that a caller calls as.
 const AGENT: &str = "x-seaworthy-agent";
 /// The session that a call belongs to.
 const SESSION: &str = "x-seaworthy-session-id";
 
-/// Verifies the caller's credentials and that its roles allow what it wants. What cannot be verified
+/// Verifies the caller's credentials, that its roles allow what it wants, and that the request is
+/// fresh where only those are taken. What cannot be verified
 /// because the store is away is 503, never 401: clients throw credentials away on 401.
 pub(crate) async fn authenticate(
     exchange: &mut Exchange,
@@ -35,6 +36,7 @@ pub(crate) async fn authenticate(
     require(exchange, &principal, needs)?;
     exchange.agent = agent(headers, &principal)?;
     exchange.session = session(headers, &principal)?;
+    require_fresh(exchange, headers, &principal).await?;
     Ok(principal)
 }
 
@@ -53,9 +55,9 @@ async fn verify(exchange: &Exchange, headers: &HeaderMap) -> Result<Principal, R
             metrics.count_auth_failure(credential.as_str(), flaw.as_str());
             Err(refused(credential, flaw))
         }
-        Verdict::CannotSay(cause) => {
+        Verdict::CannotSay(doubt) => {
             metrics.count_auth_failure(credential.as_str(), "cannot_verify");
-            Err(cannot_say(credential, cause))
+            Err(cannot_say(credential, doubt))
         }
     }
 }
@@ -155,12 +157,12 @@ fn refused(credential: Credential, flaw: Flaw) -> Refusal {
     refusal
 }
 
-pub(crate) fn cannot_say(credential: Credential, cause: String) -> Refusal {
+pub(crate) fn cannot_say(credential: Credential, doubt: Doubt) -> Refusal {
     let (code, message) = match credential {
         Credential::Jwt => (
             Code::IdentityUnavailable,
-            "The token cannot be verified now because the identity provider does not answer. The \
-             token may well be valid: try again.",
+            "The token cannot be verified now because the identity provider does not answer, or was \
+             asked for its keys a moment ago. The token may well be valid: try again.",
         ),
         Credential::Password => (
             Code::IdentityUnavailable,
@@ -173,8 +175,8 @@ pub(crate) fn cannot_say(credential: Credential, cause: String) -> Refusal {
              well be valid: try again.",
         ),
     };
-    let mut refusal = Refusal::new(code, message).retry_after(Duration::from_secs(2));
-    refusal.detail = Some(cause);
+    let mut refusal = Refusal::new(code, message).retry_after(doubt.again_in);
+    refusal.detail = Some(doubt.cause);
     refusal
 }
 

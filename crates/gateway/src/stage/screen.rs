@@ -8,7 +8,7 @@ use seaworthy_guard::input::path::PathError;
 
 use crate::exchange::Exchange;
 use crate::guards::Who;
-use crate::guards::input::{Asked, Refused};
+use crate::guards::input::{Asked, Purpose, Refused};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::admit::Admission;
@@ -56,10 +56,11 @@ pub(crate) fn screen(
     let principal = exchange.principal.clone();
     let asked = Asked {
         body,
-        is_conversation: matches!(
-            request.operation,
-            Operation::Chat(_) | Operation::CountTokens(_)
-        ),
+        purpose: match request.operation {
+            Operation::Chat(_) | Operation::CountTokens(_) => Purpose::Conversation,
+            Operation::Embeddings(_) => Purpose::Embeddings,
+            Operation::Moderations => Purpose::Moderations,
+        },
         who: Who {
             model: &request.head.model,
             user: principal.as_ref().map_or("", |caller| &caller.user_id),

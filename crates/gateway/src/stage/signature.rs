@@ -106,7 +106,7 @@ pub(crate) async fn verify(exchange: &mut Exchange, caller: &mut Caller) -> Resu
     let principal = match exchange.gateway.keys.authenticate_id(id).await {
         Verdict::Live(principal) => principal,
         Verdict::Refused(_) => return Err(unknown()),
-        Verdict::CannotSay(cause) => return Err(cannot_say(Credential::Key, cause)),
+        Verdict::CannotSay(doubt) => return Err(cannot_say(Credential::Key, doubt)),
     };
     let limits = exchange.snapshot.body_limits;
     let unread = RequestBody::whole(Bytes::new(), limits);

@@ -10,9 +10,9 @@ use crate::support::app::TestApp;
 use crate::support::client::Answer;
 
 /// A face: its path, its request for these texts, and its vectors in an answer.
-struct Face {
-    path: &'static str,
-    request: fn(&str, &[&str]) -> Value,
+pub(crate) struct Face {
+    pub(crate) path: &'static str,
+    pub(crate) request: fn(&str, &[&str]) -> Value,
     vectors: fn(&Value) -> Vec<Value>,
     takes_several: bool,
 }
@@ -26,7 +26,7 @@ fn content(text: &str) -> Value {
     json!({"parts": [{"text": text}]})
 }
 
-const FACES: [Face; 5] = [
+pub(crate) const FACES: [Face; 5] = [
     Face {
         path: "/v1/embeddings",
         request: |model, texts| json!({"model": model, "input": texts, "dimensions": 3}),
@@ -80,7 +80,7 @@ const KINDS: [(&str, &str, &[&str]); 4] = [
     ("cohere", "kind = \"cohere\"\nbase_url = \"{fake}\"\napi_key = \"k\"", &["/v2/embed"]),
 ];
 
-fn config(fake: &str) -> String {
+pub(crate) fn config(fake: &str) -> String {
     let section = |(name, options, _): &(&str, &str, &[&str])| {
         let options = options.replace("{fake}", fake);
         format!(
@@ -91,7 +91,7 @@ fn config(fake: &str) -> String {
     KINDS.iter().map(section).chain([none.to_owned()]).collect()
 }
 
-async fn ask(app: &TestApp, face: &Face, model: &str, texts: &[&str]) -> Answer {
+pub(crate) async fn ask(app: &TestApp, face: &Face, model: &str, texts: &[&str]) -> Answer {
     let body = (face.request)(model, texts).to_string();
     let call = app.call(Method::POST, &face.path.replace("{model}", model));
     call.key(&app.user_key).body(body).send().await

@@ -3,10 +3,52 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use seaworthy_core::clock::{Clock as _, SystemClock};
 use seaworthy_test_servers::{Postgres, Redis};
 
 use crate::fleet::{Fleet, TWENTY_CALLS};
 use crate::support::{Request, eventually};
+
+/// Asks at a protected route, with a nonce.
+fn with_nonce(fleet: &Fleet, replica: usize, nonce: &str) -> Request {
+    let now = SystemClock.now().seconds();
+    let request = fleet.replicas[replica].ask(&fleet.key, "gpt", false);
+    let request = request.header(&format!("x-seaworthy-timestamp: {now}"));
+    request.header(&format!("x-seaworthy-nonce: {nonce}"))
+}
+
+#[test]
+fn a_nonce_counts_once_at_all_replicas_and_nothing_passes_while_nobody_knows() {
+    let (postgres, mut redis) = (Postgres::start(), Redis::start());
+    let storage = postgres.create_database();
+    let protected = "[replay_protection]\nroutes = [\"/v1/chat/completions\"]\n";
+    let fleet = Fleet::launch(&storage, Some(&redis), 2, "output_tokens=7", protected);
+    assert_eq!(with_nonce(&fleet, 0, "first").status(), 200);
+    for replica in [0, 1] {
+        assert_eq!(with_nonce(&fleet, replica, "first").status(), 409);
+    }
+    // The same request at both at the same time, again and again.
+    for round in 0..10 {
+        let calls: Vec<_> = (0..8)
+            .map(|call| {
+                let request = with_nonce(&fleet, call % 2, &format!("round-{round}"));
+                std::thread::spawn(move || request.status())
+            })
+            .collect();
+        let statuses: Vec<u16> = calls.into_iter().map(|call| call.join().unwrap()).collect();
+        let passed = statuses.iter().filter(|status| **status == 200).count();
+        let refused = statuses.iter().filter(|status| **status == 409).count();
+        assert_eq!((passed, refused), (1, 7), "{statuses:?}");
+    }
+    redis.kill();
+    for replica in [0, 1] {
+        let answer = with_nonce(&fleet, replica, "lost").send();
+        assert_eq!(answer.status, 503);
+        assert!(answer.text().contains("store_unavailable"));
+    }
+    let models = fleet.replicas[0].get("/v1/models").key(&fleet.key);
+    assert_eq!(models.status(), 200, "what is not protected goes on");
+}
 
 #[test]
 fn what_a_killed_replica_held_is_back_within_a_minute_and_its_calls_are_settled() {

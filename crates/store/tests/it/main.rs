@@ -12,6 +12,7 @@ mod backends;
 mod counters;
 mod fixtures;
 mod model;
+mod nonces;
 mod openings;
 mod postgres;
 mod pressure;

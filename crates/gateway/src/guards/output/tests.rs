@@ -5,7 +5,7 @@ use seaworthy_guard::secrets::{Example, Secrets};
 use seaworthy_guard::testing::Dice;
 
 use super::*;
-use crate::guards::input::Asked;
+use crate::guards::input::{Asked, Purpose};
 use crate::guards::{Guards, Who};
 
 /// What guards answers with this configuration, for somebody who asked with this body.
@@ -13,7 +13,7 @@ fn guarding(config: &Config, body: &str) -> Arc<Guarding> {
     let guards = Guards::build(config, None).unwrap();
     let asked = Asked {
         body,
-        is_conversation: true,
+        purpose: Purpose::Conversation,
         who: Who {
             model: "m",
             user: "u",

@@ -37,10 +37,11 @@ pub(crate) struct Memory {
 }
 
 /// Sections that cannot change what is answered, only whether.
-const WITHOUT_INFLUENCE: [&str; 14] = [
+const WITHOUT_INFLUENCE: [&str; 15] = [
     "server",
     "admin",
     "auth",
+    "replay_protection",
     "storage",
     "shared_state",
     "rate_limits",

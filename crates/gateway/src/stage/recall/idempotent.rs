@@ -265,7 +265,7 @@ fn asked_for(errand: &Errand) -> Fingerprint {
     // What some dialects say in the path is as much of the request as its body.
     let action = [
         request.operation.as_str(),
-        request.operation.dialect().as_str(),
+        request.operation.form(),
         if request.head.stream {
             "stream"
         } else {

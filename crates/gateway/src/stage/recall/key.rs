@@ -64,7 +64,7 @@ impl Asked<'_> {
             kind,
             tenant,
             self.operation.as_str(),
-            self.operation.dialect().as_str(),
+            self.operation.form(),
             self.model,
             if self.stream { "stream" } else { "whole" },
             self.framing.content_type(),
@@ -78,12 +78,14 @@ impl Asked<'_> {
     }
 }
 
-/// Headers of ours that are for accounts and the order of work.
-const WITHOUT_INFLUENCE: [&str; 4] = [
+/// Headers of ours that are for accounts, the order of work and the way here.
+const WITHOUT_INFLUENCE: [&str; 6] = [
     "x-seaworthy-agent",
     "x-seaworthy-session-id",
     "x-seaworthy-priority",
     "x-seaworthy-timeout-ms",
+    "x-seaworthy-timestamp",
+    "x-seaworthy-nonce",
 ];
 
 /// The headers that can change an answer.

@@ -14,7 +14,7 @@ use crate::support::client::Call;
 use crate::support::wire::json_response;
 
 /// Equal to the gateway's own credentials for OpenAI, which are as good a secret as any other here.
-const SIGV4: &str = "
+pub(crate) const SIGV4: &str = "
 [auth.sigv4]
 secret = \"the secret that signing is derived from\"
 ";
@@ -53,6 +53,12 @@ fn signed(app: &TestApp, (id, secret): (&str, &str), service: &str, sent: &str) 
         .header("x-amz-date", &signature.date)
         .header("authorization", &signature.authorization)
         .body(sent.to_owned())
+}
+
+/// A request that is signed for the key with this ID.
+pub(crate) fn signed_call(app: &TestApp, id: &str) -> Call {
+    let secret = derived_secret(DEPLOYMENT, id);
+    signed(app, (id, &secret), "bedrock", &body())
 }
 
 #[tokio::test(start_paused = true)]

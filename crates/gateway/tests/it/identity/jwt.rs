@@ -159,6 +159,44 @@ async fn made_up_names_of_keys_make_the_gateway_ask_once_in_an_interval() {
     app.finish().await;
 }
 
+/// Somebody who makes up names has the only look in an interval wasted, and an honest token of a new
+/// key comes right after it.
+#[tokio::test(start_paused = true)]
+async fn a_new_key_is_not_refused_because_somebody_else_made_up_names() {
+    let (old, new, upstream) = (Signer::ed(1), Signer::ed(2), Upstream::default());
+    publish(&upstream, &[old.jwk("old")]);
+    let app = app_of(&upstream).await;
+    assert_eq!(models(&app, &old.token("old", &claims())).await.status, 200);
+    let answer = models(&app, &new.token("made-up", &claims())).await;
+    answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
+    let looks = upstream.asked("/keys");
+
+    publish(&upstream, &[old.jwk("old"), new.jwk("new")]);
+    app.clock.advance(Duration::from_secs(3));
+    let honest = new.token("new", &claims_with(&json!({"iat": NOW + 3})));
+    let without = new.token("none", &claims_with(&json!({"iat": null})));
+    let made_up = new.token("made-up-too", &claims_with(&json!({"iat": NOW + 3})));
+    let made_before = new.token("made-up-three", &claims_with(&json!({"iat": NOW})));
+    for token in [&honest, &without, &made_up] {
+        let answer = models(&app, token).await;
+        answer.assert_error(Family::OpenAi, 503, "identity_unavailable");
+        assert_eq!(answer.header("retry-after"), "7");
+    }
+    // The keys were fetched after this one was made.
+    assert_eq!(models(&app, &made_before).await.status, 401);
+    assert_eq!(upstream.asked("/keys"), looks);
+
+    app.clock.advance(Duration::from_secs(7));
+    assert_eq!(models(&app, &honest).await.status, 200);
+    // Now it is known that there are no such keys, and nobody is asked again.
+    for token in [&without, &made_up, &without, &made_up] {
+        let answer = models(&app, token).await;
+        answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
+    }
+    assert_eq!(upstream.asked("/keys"), looks + 1);
+    app.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_is_away_is_survived_and_then_nobody_is_blamed() {
     let (signer, upstream) = (Signer::ed(1), Upstream::default());

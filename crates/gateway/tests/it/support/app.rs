@@ -16,6 +16,7 @@ use seaworthy_core::clock::{Clock as _, ManualClock, UnixMillis};
 use seaworthy_core::counters::memory::MemoryCounters;
 use seaworthy_core::key::NewKey;
 use seaworthy_core::ledger::Settlement;
+use seaworthy_core::nonces::memory::MemoryNonces;
 use seaworthy_core::principal::Role;
 use seaworthy_core::store::{Stores, memory};
 use seaworthy_edge::log::{LogSink, LogWriter};
@@ -173,6 +174,7 @@ impl Builder {
             stores: stores.clone(),
             counters: Arc::new(MemoryCounters::default()),
             answers: Arc::new(MemoryAnswers::new(1 << 20)),
+            nonces: Arc::new(MemoryNonces::default()),
             openings: None,
             journal: Arc::new(journal.clone()),
             secrets: Arc::new(LocalSecrets(secret)),
