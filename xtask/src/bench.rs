@@ -6,6 +6,7 @@
 mod guards;
 mod machine;
 mod money;
+mod overload;
 mod proxy;
 
 /// Options of `cargo xtask bench`
@@ -26,6 +27,8 @@ enum Suite {
     Proxy(proxy::Args),
     /// Budgets and the ledger under load, kills and outages
     Money(money::Args),
+    /// Failing and silent providers, three times too much work, slow clients, remembered answers
+    Overload(overload::Args),
     /// Guards and sandbox: what they find and miss, what they cost, what gets out
     Guards(guards::Args),
 }
@@ -36,6 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         None => proxy::run(&args.proxy),
         Some(Suite::Proxy(args)) => proxy::run(args),
         Some(Suite::Money(args)) => money::run(args),
+        Some(Suite::Overload(args)) => overload::run(args),
         Some(Suite::Guards(args)) => guards::run(args),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
 
 use crate::coding::{self, Coding, Unpackable};
 
@@ -13,7 +14,7 @@ use crate::coding::{self, Coding, Unpackable};
 pub struct Limits {
     /// Largest accepted body in bytes.
     pub max_bytes: usize,
-    /// Longest accepted pause between two pieces of the body.
+    /// Longest accepted pause between two pieces of the body, and how long it may come slowly.
     pub idle_timeout: Duration,
 }
 
@@ -26,8 +27,8 @@ pub enum Error {
         /// The limit.
         max_bytes: usize,
     },
-    /// Nothing came for too long.
-    #[error("no part of the body came for {0:?}")]
+    /// Nothing came for too long, or too little after that time.
+    #[error("the body came with longer pauses than {0:?}, or more slowly than people send")]
     TooSlow(Duration),
     /// The body is packed in a way that is not understood.
     #[error("the body has a content coding that is not understood")]
@@ -128,7 +129,7 @@ async fn discard(mut body: Incoming, limits: Limits) {
     let mut seen = 0;
     let rest = async {
         while seen <= limits.max_bytes.saturating_mul(4) {
-            match next_data(&mut body, limits).await {
+            match next_data(&mut body, limits.idle_timeout).await {
                 Ok(Some(data)) => seen += data.len(),
                 Ok(None) | Err(_) => break,
             }
@@ -141,11 +142,12 @@ async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error>
     let too_large = || Error::TooLarge {
         max_bytes: limits.max_bytes,
     };
+    let mut pace = Pace::new(limits.idle_timeout);
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limits.max_bytes {
         return Err(too_large());
     }
-    let Some(first) = next_data(body, limits).await? else {
+    let Some(first) = pace.next(body).await? else {
         return Ok(Bytes::new());
     };
     if first.len() > limits.max_bytes {
@@ -156,7 +158,9 @@ async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error>
     }
     // Grows with what really arrives: an announced length alone reserves no memory.
     let mut whole = BytesMut::from(first);
-    while let Some(data) = next_data(body, limits).await? {
+    pace.note(whole.len());
+    while let Some(data) = pace.next(body).await? {
+        pace.note(data.len());
         if whole.len() + data.len() > limits.max_bytes {
             return Err(too_large());
         }
@@ -165,11 +169,53 @@ async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error>
     Ok(whole.freeze())
 }
 
-async fn next_data(body: &mut Incoming, limits: Limits) -> Result<Option<Bytes>, Error> {
+/// How long the next piece of a body may take. A client that sends a byte now and then keeps to every
+/// limit of pauses, and holds its connection for ever: what has taken as long as one pause may last
+/// comes at a pace, or not at all.
+struct Pace {
+    began: Instant,
+    pause: Duration,
+    received: usize,
+}
+
+/// The slowest pace, far below that of any network that people work with.
+const LEAST_BYTES_A_SECOND: u32 = 1024;
+
+impl Pace {
+    fn new(pause: Duration) -> Self {
+        Self {
+            began: Instant::now(),
+            pause,
+            received: 0,
+        }
+    }
+
+    fn note(&mut self, bytes: usize) {
+        self.received += bytes;
+    }
+
+    /// The next piece, if it comes in time.
+    async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
+        let next = next_data(body, self.left()).await;
+        next.map_err(|error| match error {
+            Error::TooSlow(_) => Error::TooSlow(self.pause),
+            error => error,
+        })
+    }
+
+    fn left(&self) -> Duration {
+        let received = u32::try_from(self.received).unwrap_or(u32::MAX);
+        let earned = Duration::from_secs(1) * received / LEAST_BYTES_A_SECOND;
+        let until_too_slow = (self.pause + earned).saturating_sub(self.began.elapsed());
+        until_too_slow.min(self.pause)
+    }
+}
+
+async fn next_data(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, Error> {
     loop {
-        let frame = tokio::time::timeout(limits.idle_timeout, body.frame())
+        let frame = tokio::time::timeout(patience, body.frame())
             .await
-            .map_err(|_| Error::TooSlow(limits.idle_timeout))?;
+            .map_err(|_| Error::TooSlow(patience))?;
         match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(Error::Broken(error)),

@@ -22,7 +22,8 @@ use crate::files::multipart::Field;
 use crate::objects::{failed, find, listed, new_name, not_found, owner, page, parameter};
 use crate::once::{self, Once};
 use crate::refusal::Refusal;
-use crate::reply::Answer;
+use crate::reply::paged::Paged;
+use crate::reply::{Answer, Content};
 use crate::routes::Action;
 use crate::stage::decode::unread;
 
@@ -275,24 +276,9 @@ async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Answer, Refusa
 
 async fn content(exchange: &Exchange, id: &str) -> Result<Answer, Refusal> {
     let file = found(exchange, id).await?;
-    let parts = exchange.gateway.stores.objects.parts(&file.id, 0, u64::MAX);
-    let mut parts = parts.await.map_err(|error| failed(&error))?;
-    while let Some((last, _)) = parts.last() {
-        // A store gives a bounded number of them at a time.
-        let more = exchange
-            .gateway
-            .stores
-            .objects
-            .parts(&file.id, last + 1, u64::MAX);
-        let more = more.await.map_err(|error| failed(&error))?;
-        if more.is_empty() {
-            break;
-        }
-        parts.extend(more);
-    }
-    let content: Vec<Bytes> = parts.into_iter().map(|(_, part)| part).collect();
+    let paged = Paged::new(&exchange.gateway.stores.objects, &file);
     let mut answer = Answer::text(200, "application/octet-stream", Bytes::new());
-    answer.content = crate::reply::Content::Frames(content);
+    answer.content = Content::Paged(Box::new(paged));
     let no_store = HeaderValue::from_static("no-store");
     answer.headers.insert(http::header::CACHE_CONTROL, no_store);
     Ok(answer)

@@ -18,9 +18,11 @@ use crate::flight::{End, Reader};
 use crate::refusal::Refusal;
 use crate::translate::losses;
 
+pub(crate) mod paged;
 pub(crate) mod stream;
 pub(crate) mod waiting;
 
+use paged::Paged;
 use stream::StreamRelay;
 use waiting::{Happened, Waiting};
 
@@ -45,6 +47,8 @@ pub(crate) enum Content {
     Echo(Box<EchoStream>),
     /// A stream that others read as well; its headers are complete.
     Shared(Box<Reader>),
+    /// Content that is kept in parts.
+    Paged(Box<Paged>),
 }
 
 impl Answer {
@@ -229,6 +233,7 @@ enum Sending {
     Stream(Box<StreamRelay>),
     Echo(Box<EchoStream>),
     Shared(Box<Reader>),
+    Paged(Box<Paged>),
     /// The exchange is with the call until that is answered.
     Waiting(Box<Waiting>),
 }
@@ -246,6 +251,7 @@ impl From<Content> for Sending {
             Content::Stream(stream) => Self::Stream(stream),
             Content::Echo(stream) => Self::Echo(stream),
             Content::Shared(reader) => Self::Shared(reader),
+            Content::Paged(paged) => Self::Paged(paged),
         }
     }
 }
@@ -268,7 +274,12 @@ pub(crate) fn respond_waiting(
 impl ReplyBody {
     fn new(mut exchange: Box<Exchange>, content: Content, is_head: bool) -> Self {
         let content = Sending::from(content);
-        if is_head || matches!(content, Sending::Frames { left: 0, .. }) {
+        let is_empty = match &content {
+            Sending::Frames { left, .. } => *left == 0,
+            Sending::Paged(paged) => paged.left() == 0,
+            _ => false,
+        };
+        if is_head || is_empty {
             succeed(&mut exchange);
         }
         Self {
@@ -370,6 +381,19 @@ impl Body for ReplyBody {
                     Poll::Ready(None)
                 }
             },
+            (Sending::Paged(paged), Some(exchange)) => match ready!(paged.poll_next(cx)) {
+                Some(Ok(piece)) => {
+                    if paged.left() == 0 {
+                        succeed(exchange);
+                    }
+                    Poll::Ready(Some(piece))
+                }
+                Some(Err(cut)) => {
+                    exchange.fail(Code::StoreUnavailable);
+                    return Poll::Ready(Some(Err(cut.into())));
+                }
+                None => Poll::Ready(None),
+            },
             (_, None) | (Sending::Waiting(_), _) => Poll::Ready(None),
         };
         next.map(|data| data.map(|data| Ok(Frame::data(data))))
@@ -382,6 +406,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Sending::Frames { left, .. } => SizeHint::with_exact(*left),
+            Sending::Paged(paged) => SizeHint::with_exact(paged.left()),
             _ => SizeHint::default(),
         }
     }

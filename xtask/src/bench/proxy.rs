@@ -4,7 +4,7 @@
 //! visits every contender once, so that a slow drift of the machine hits all of them alike; figures
 //! are medians over the rounds.
 
-mod contender;
+pub(super) mod contender;
 mod measure;
 mod report;
 

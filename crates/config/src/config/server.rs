@@ -31,7 +31,8 @@ pub struct Server {
     pub max_headers: NonZeroUsize,
     /// How long a client may take to send the headers of a request.
     pub header_timeout: Duration,
-    /// How long a client may pause while it sends the body of a request.
+    /// How long a client may pause while it sends the body of a request. What has taken so long has to
+    /// come with at least 1 KiB a second.
     pub body_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub keep_alive_timeout: Duration,

@@ -110,7 +110,8 @@ pub(crate) fn unread(error: &Error) -> Refusal {
         Error::TooSlow(pause) => Refusal::new(
             Code::RequestTimeout,
             format!(
-                "No part of the request body came for {} seconds. Send it without pauses.",
+                "The request body came too slowly. Send it without pauses of {} s, and from then on at \
+                 least 1 KiB a second.",
                 pause.as_secs()
             ),
         ),

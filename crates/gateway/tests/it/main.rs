@@ -19,6 +19,7 @@ mod degradation;
 mod embeddings;
 mod faces;
 mod faithful;
+mod files;
 mod guards;
 mod guards_control;
 mod guards_embeddings;

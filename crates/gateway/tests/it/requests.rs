@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::app::TestApp;
-use crate::support::wire::{DIALECTS, FAMILIES, ask, path, request};
+use crate::support::wire::{DIALECTS, FAMILIES, ask, ok, path, request};
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_does_not_exist_is_404_with_the_names_that_do() {
@@ -112,6 +112,51 @@ async fn a_body_that_stalls_is_408() {
     assert!(answer.contains("\"timeout_error\""), "{answer}");
     assert!(started.elapsed() < Duration::from_secs(4));
     app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_408_and_one_that_is_only_slow_is_read() {
+    // A byte each second keeps to every limit of pauses. Two pieces a second of a KiB are slow, and fine.
+    for (piece, gap_ms, status) in [(1, 1_000, "408"), (1_024, 500, "200")] {
+        let app = TestApp::builder()
+            .server("body_timeout = \"3s\"")
+            .start()
+            .await;
+        let body = request(
+            Dialect::OpenAiChat,
+            false,
+            &json!({"user": "x".repeat(20_000)}),
+        );
+        let (length, key) = (body.len(), &app.user_key);
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        if status == "200" {
+            app.upstream.will_send(ok(Dialect::OpenAiChat));
+        }
+        let (mut reader, mut writer) = tokio::io::split(app.connect());
+        writer.write_all(head.as_bytes()).await.unwrap();
+        let started = tokio::time::Instant::now();
+        let drips = tokio::spawn(async move {
+            for few in body.chunks(piece) {
+                if writer.write_all(few).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(gap_ms)).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        let mut answer = [0; 12];
+        reader.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer[9..], status.as_bytes());
+        if status == "408" {
+            assert!(started.elapsed() < Duration::from_secs(4));
+        }
+        drips.abort();
+        drop(reader);
+        let _aborted = drips.await;
+        app.finish().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ mod dev_mode;
 mod drills;
 mod fault_matrix;
 mod fleet;
+mod ill_providers;
 mod keys;
 mod kills;
 mod outages;

@@ -22,6 +22,10 @@ pub(crate) const LOAD_CORE: &str = "1";
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -289,6 +293,6 @@ fn seaworthy(setup: &Setup) -> anyhow::Result<Started> {
 }
 
 /// An address on which nobody listens just now.
-fn free_addr() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_addr() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
