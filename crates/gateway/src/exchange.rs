@@ -11,6 +11,7 @@ use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::ledger::{Attribution, Outcome};
+use seaworthy_core::money::Micros;
 use seaworthy_core::principal::{Principal, scope};
 use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::{RequestId, TraceContext};
@@ -235,6 +236,11 @@ impl Exchange {
     /// What the call has used so far, if one was dispatched.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.call.as_ref().and_then(OpenCall::usage)
+    }
+
+    /// What that costs.
+    pub(crate) fn cost(&self) -> Option<Micros> {
+        self.call.as_ref().and_then(OpenCall::cost_so_far)
     }
 
     /// What guards the answer, if anything of it may change.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Fault;
 use seaworthy_core::ledger::Outcome;
+use seaworthy_core::money::Micros;
 use seaworthy_edge::log::LogSink;
 
 use crate::exchange::Exchange;
@@ -85,6 +86,11 @@ fn level(exchange: &Exchange) -> &'static str {
     }
 }
 
+/// Writing to memory cannot fail; `write!` says it could.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _infallible = write!($out, $($arg)*); };
+}
+
 /// A line under construction. Every request writes one, so that nothing is formatted twice.
 struct Line<'a>(&'a mut Vec<u8>);
 
@@ -118,6 +124,11 @@ impl Line<'_> {
         }
     }
 
+    fn dollars(&mut self, name: &str, value: Micros) {
+        self.name(name);
+        put!(self.0, "{value}");
+    }
+
     fn flag(&mut self, name: &str, value: bool) {
         self.name(name);
         self.0
@@ -132,8 +143,7 @@ impl Line<'_> {
 }
 
 fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
-    // Writing to memory cannot fail.
-    let _infallible = write!(out, "{{\"timestamp\":\"{finished_at}\"");
+    put!(out, "{{\"timestamp\":\"{finished_at}\"");
     let mut line = Line(out);
     line.plain("level", level(exchange));
     line.plain("message", "request finished");
@@ -192,6 +202,9 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
         line.number("output_tokens", usage.output_tokens);
         line.flag("usage_estimated", usage.estimated);
     }
+    if let Some(cost) = exchange.cost() {
+        line.dollars("cost_usd", cost);
+    }
     if let Some(cache) = exchange.cache {
         line.plain("cache", cache);
     }
@@ -211,11 +224,6 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
         line.text("error", detail);
     }
     out.extend_from_slice(b"}\n");
-}
-
-/// Writing to memory cannot fail; `write!` says it could.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => { let _infallible = write!($out, $($arg)*); };
 }
 
 fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
@@ -246,6 +254,9 @@ fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) 
             usage.total_input(),
             usage.output_tokens
         );
+    }
+    if let Some(cost) = exchange.cost() {
+        put!(out, " cost_usd={cost}");
     }
     if let Some(code) = exchange.code {
         put!(out, " error_code={}", code.as_str());

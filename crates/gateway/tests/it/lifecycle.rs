@@ -244,6 +244,7 @@ async fn every_request_is_one_line_of_the_log_and_one_count() {
         "action",
         "duration_ms",
         "token_count",
+        "cost_usd",
         "status",
         "trace_id",
         "correlation_id",

@@ -155,7 +155,8 @@ async fn money_is_charged_by_the_configured_price_and_shown() {
     // 10 tokens at 1000 and 10 at 2000 dollars a million.
     assert_eq!(answer.header("x-seaworthy-cost-usd"), "0.030000");
     assert_eq!(app.only_settlement().await.cost.0, 30_000);
-    app.finish().await;
+    let log = app.finish().await;
+    assert!(log.contains("\"cost_usd\":0.030000"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
