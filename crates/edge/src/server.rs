@@ -3,13 +3,14 @@
 //! A request stays on the thread that accepted its connection: its upstream connection, its timers
 //! and its metrics are never handed between cores.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -114,6 +115,7 @@ impl Listener {
                 service: service(number),
                 stage: stage.subscribe(),
                 connections: Arc::clone(&connections),
+                refused: Refused::default(),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{number}"))
@@ -194,6 +196,30 @@ struct Worker<S> {
     service: S,
     stage: watch::Receiver<Stage>,
     connections: Arc<AtomicUsize>,
+    refused: Refused,
+}
+
+/// Connections that were refused since the last line of the log that says so.
+#[derive(Default)]
+struct Refused {
+    count: Cell<u64>,
+    told_at: Cell<Option<Instant>>,
+}
+
+/// A line for each of them would be more work than refusing them.
+const TOLD_EACH: Duration = Duration::from_secs(1);
+
+impl Refused {
+    fn note(&self, limit: usize) {
+        let refused = self.count.get() + 1;
+        self.count.set(refused);
+        let told_at = self.told_at.get();
+        if told_at.is_none_or(|at| at.elapsed() >= TOLD_EACH) {
+            tracing::warn!(limit, refused, "too many connections");
+            self.count.set(0);
+            self.told_at.set(Some(Instant::now()));
+        }
+    }
 }
 
 impl<S: Service> Worker<S> {
@@ -242,7 +268,7 @@ impl<S: Service> Worker<S> {
             let refusal = (self.options.render_refusal)(503);
             // Best effort and without waiting: the socket buffer of a new connection is empty.
             let _written = stream.try_write(&refusal);
-            tracing::warn!(limit = self.options.max_connections, "too many connections");
+            self.refused.note(self.options.max_connections);
             return;
         }
         if let Err(error) = stream.set_nodelay(true) {

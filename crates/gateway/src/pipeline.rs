@@ -11,7 +11,7 @@ use crate::reply::Answer;
 use crate::responses::keeping::Keeping;
 use crate::responses::recollect::recollect;
 use crate::routes::Asked;
-use crate::stage::admit::{admit, note_wishes};
+use crate::stage::admit::{admit, look_for_room, note_wishes};
 use crate::stage::attempt::attempt;
 use crate::stage::authenticate::authenticate;
 use crate::stage::authorize::authorize;
@@ -34,6 +34,7 @@ pub(crate) async fn run(
     signature::verify(exchange, &mut caller).await?;
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
     note_wishes(exchange, &principal, asked.operation, &caller.headers);
+    look_for_room(exchange)?;
     let mut request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
     let keeping = recollect(exchange, &principal, &mut request).await?;

@@ -41,6 +41,8 @@ pub(crate) struct Answer {
 pub(crate) enum Content {
     /// Known in whole.
     Frames(Vec<Bytes>),
+    /// The events of a stream that is known in whole, sent as a stream.
+    Events(Vec<Bytes>),
     /// A provider's stream.
     Stream(Box<StreamRelay>),
     /// The built-in model's stream.
@@ -96,7 +98,10 @@ pub(crate) fn respond(
     };
     exchange.status = answer.status;
     let mut headers = answer.headers;
-    let is_stream = matches!(answer.content, Content::Stream(_) | Content::Echo(_));
+    let is_stream = matches!(
+        answer.content,
+        Content::Stream(_) | Content::Echo(_) | Content::Events(_)
+    );
     common_headers(&exchange, &mut headers, is_stream);
     let body = ReplyBody::new(exchange, answer.content, is_head);
     let mut response = Response::new(body);
@@ -229,6 +234,8 @@ enum Sending {
     Frames {
         rest: std::vec::IntoIter<Bytes>,
         left: u64,
+        /// Whether the length is not told, because streams have none.
+        is_stream: bool,
     },
     Stream(Box<StreamRelay>),
     Echo(Box<EchoStream>),
@@ -238,16 +245,22 @@ enum Sending {
     Waiting(Box<Waiting>),
 }
 
+impl Sending {
+    fn known(frames: Vec<Bytes>, is_stream: bool) -> Self {
+        let left = frames.iter().map(|frame| frame.len() as u64).sum();
+        Self::Frames {
+            rest: frames.into_iter(),
+            left,
+            is_stream,
+        }
+    }
+}
+
 impl From<Content> for Sending {
     fn from(content: Content) -> Self {
         match content {
-            Content::Frames(frames) => {
-                let left = frames.iter().map(|frame| frame.len() as u64).sum();
-                Self::Frames {
-                    rest: frames.into_iter(),
-                    left,
-                }
-            }
+            Content::Frames(frames) => Self::known(frames, false),
+            Content::Events(events) => Self::known(events, true),
             Content::Stream(stream) => Self::Stream(stream),
             Content::Echo(stream) => Self::Echo(stream),
             Content::Shared(reader) => Self::Shared(reader),
@@ -297,24 +310,24 @@ impl ReplyBody {
     /// What is going to be sent, where that is known and nothing of it was sent yet.
     pub(crate) fn whole(&self) -> Option<&[Bytes]> {
         match &self.content {
-            Sending::Frames { rest, .. } if !self.is_head => Some(rest.as_slice()),
+            Sending::Frames {
+                rest,
+                is_stream: false,
+                ..
+            } if !self.is_head => Some(rest.as_slice()),
             _ => None,
         }
     }
 
     /// Sends this instead.
     pub(crate) fn replace_whole(&mut self, bytes: Bytes) {
-        let left = bytes.len() as u64;
-        let rest = vec![bytes].into_iter();
-        self.content = Sending::Frames { rest, left };
+        self.content = Sending::known(vec![bytes], false);
     }
 
     /// A body that belongs to no exchange.
     pub(crate) fn detached(bytes: Vec<u8>) -> Self {
-        let left = bytes.len() as u64;
-        let rest = vec![Bytes::from(bytes)].into_iter();
         Self {
-            content: Sending::Frames { rest, left },
+            content: Sending::known(vec![Bytes::from(bytes)], false),
             exchange: None,
             is_head: false,
         }
@@ -364,7 +377,7 @@ impl Body for ReplyBody {
             }
         }
         let next = match (content, exchange.as_deref_mut()) {
-            (Sending::Frames { rest, left }, exchange) => {
+            (Sending::Frames { rest, left, .. }, exchange) => {
                 let next = rest.next();
                 *left -= next.as_ref().map_or(0, |frame| frame.len() as u64);
                 if let (0, Some(exchange)) = (*left, exchange) {
@@ -405,7 +418,11 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Sending::Frames { left, .. } => SizeHint::with_exact(*left),
+            Sending::Frames {
+                left,
+                is_stream: false,
+                ..
+            } => SizeHint::with_exact(*left),
             Sending::Paged(paged) => SizeHint::with_exact(paged.left()),
             _ => SizeHint::default(),
         }

@@ -40,7 +40,7 @@ pub struct Server {
     pub write_timeout: Duration,
     /// How many connections may be open.
     pub max_connections: NonZeroUsize,
-    /// How many requests may be handled at the same time.
+    /// How many requests may be handled at the same time; `critical` ones find an eighth more room.
     pub max_concurrent_requests: NonZeroUsize,
     /// How long the program goes on as before when it is told to stop, not ready any more, so that
     /// load balancers stop sending requests here.

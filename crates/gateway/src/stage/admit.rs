@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_core::principal::Principal;
+use seaworthy_core::resilience::line::Priority;
 
 use crate::exchange::Exchange;
 use crate::features;
@@ -79,15 +80,38 @@ pub(crate) fn enter(exchange: &mut Exchange) -> Result<Admission, Refusal> {
         )
         .retry_after(Duration::from_secs(1)));
     }
-    let limit = exchange.snapshot.max_concurrent_requests;
     let running = exchange.gateway.concurrent.fetch_add(1, Ordering::Relaxed);
     exchange.permit = Some(Permit(Arc::clone(&exchange.gateway.concurrent)));
-    if running >= limit {
-        return Err(Refusal::new(
-            Code::Overloaded,
-            format!("The gateway works on {limit} requests already, as many as it may. Try again shortly."),
-        )
-        .retry_after(Duration::from_secs(1)));
-    }
+    require_room(exchange, running)?;
     Ok(Admission(()))
+}
+
+/// Turns a request away before its body is read, while there is no room: what is refused should cost
+/// much less than what is carried out. The place itself is taken by [`enter`].
+pub(crate) fn look_for_room(exchange: &Exchange) -> Result<(), Refusal> {
+    require_room(exchange, exchange.gateway.running_calls())
+}
+
+fn require_room(exchange: &Exchange, running: usize) -> Result<(), Refusal> {
+    let limit = exchange.snapshot.max_concurrent_requests;
+    if running < most_at_once(limit, exchange.priority) {
+        return Ok(());
+    }
+    let metrics = &exchange.gateway.metrics;
+    metrics.count_shed("too_many", exchange.priority);
+    Err(Refusal::new(
+        Code::Overloaded,
+        format!(
+            "The gateway works on {limit} requests already, as many as it may. Try again shortly."
+        ),
+    )
+    .retry_after(Duration::from_secs(1)))
+}
+
+/// What is critical finds room where everything else has taken what there is.
+fn most_at_once(limit: usize, priority: Priority) -> usize {
+    match priority {
+        Priority::Critical => limit.saturating_add(limit / 8 + 1),
+        Priority::Low | Priority::Normal | Priority::High => limit,
+    }
 }

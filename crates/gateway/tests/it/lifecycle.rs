@@ -121,6 +121,41 @@ async fn more_calls_than_may_run_are_refused_with_503_until_one_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_for_want_of_room_costs_no_body_and_what_is_critical_finds_some() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let app = TestApp::builder()
+        .server("max_concurrent_requests = 2")
+        .sections("[resilience.priorities]\nmay_raise = true\n")
+        .start()
+        .await;
+    let running = [begin_stream(&app).await, begin_stream(&app).await];
+    // Its body never comes, and nobody waits for it.
+    let mut io = app.connect();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 500000\r\n\r\n",
+        app.user_key
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut answer = [0; 12];
+    io.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    assert!(began.elapsed() < std::time::Duration::from_secs(1));
+    drop(io);
+    app.upstream.will_send(ok(CHAT));
+    let critical = app.post(path(CHAT), ask(CHAT, false));
+    let critical = critical.header("x-seaworthy-priority", "critical");
+    assert_eq!(critical.send().await.status, 200);
+    let metrics = app.metrics().await;
+    let shed = "seaworthy_shed_total{reason=\"too_many\",priority=\"normal\"} 1\n";
+    assert!(metrics.contains(shed), "{metrics}");
+    let [first, second] = running;
+    assert_completes(first.0, &first.1).await;
+    assert_completes(second.0, &second.1).await;
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_costs_one_request_and_says_so() {
     let app = TestApp::start().await;
     let (open, go_on) = begin_stream(&app).await;

@@ -27,8 +27,7 @@ async fn a_model_that_does_not_exist_is_404_with_the_names_that_do() {
 #[tokio::test(start_paused = true)]
 async fn an_alias_is_a_name() {
     let app = TestApp::start().await;
-    app.upstream
-        .will_send(crate::support::wire::ok(Dialect::OpenAiChat));
+    app.upstream.will_send(ok(Dialect::OpenAiChat));
     let body = request(Dialect::OpenAiChat, false, &json!({"model": "gpt-alias"}));
     let answer = app.post("/v1/chat/completions", body).send().await;
     assert_eq!(answer.status, 200);

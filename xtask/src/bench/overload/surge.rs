@@ -40,9 +40,13 @@ pub(super) fn run(programs: &Programs, seconds: f64, figures: &mut Figures) -> a
             rate(&surge)
         ),
     );
-    figures.note(
-        "requests left late by, p99",
-        &format!("{:.1} ms", ms(&surge, "/late_us/p99")),
+    // Clients without a processor offer less, and then nothing was measured.
+    let offered = number(&surge, "/all/offered") / number(&surge, "/seconds");
+    figures.at_least(
+        "offered, of what the provider can",
+        2.7,
+        "",
+        offered / capacity,
     );
     figures.at_least(
         "goodput of the peak's",

@@ -50,6 +50,8 @@ pub(crate) struct Args {
 
 /// How often health is asked for, and memory is looked at.
 const PROBE_EACH: Duration = Duration::from_millis(50);
+/// Requests that could not leave for so long are missed.
+const MOST_LATE: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 struct Counts {
@@ -73,6 +75,8 @@ struct Seen {
     late: Histogram<u64>,
     probes: [Histogram<u64>; 2],
     failed_probes: u64,
+    /// Requests that were due and not sent.
+    missed: f64,
     memory_kib: Vec<u64>,
     idle: Vec<Connection>,
 }
@@ -99,6 +103,7 @@ impl Seen {
             late: empty.clone(),
             probes: [empty.clone(), empty],
             failed_probes: 0,
+            missed: 0.0,
             memory_kib: Vec::new(),
             idle: Vec::new(),
         })
@@ -191,14 +196,19 @@ async fn offer(args: &Args, plan: &Rc<Plan>, seen: &Rc<RefCell<Seen>>) -> anyhow
     let began = Instant::now();
     let probing = tokio::task::spawn_local(probe(args.addr, args.pid, Rc::clone(seen)));
     let mut asking = JoinSet::new();
-    let mut sent = 0_u64;
+    let (mut sent, mut due) = (0_u64, Duration::ZERO);
+    let period = Duration::from_secs_f64(1.0 / args.rate);
     while began.elapsed().as_secs_f64() < args.seconds {
-        let due = Duration::from_secs_f64(to_f64(sent) / args.rate);
         let now = began.elapsed();
         if due > now {
             // Timers of the runtime are a millisecond coarse, which is fine for rates like these.
             tokio::time::sleep(due - now).await;
             continue;
+        }
+        // A crowd that has no processor for a while does not make up for it: that would be another load.
+        if now - due > MOST_LATE {
+            seen.borrow_mut().missed += ((now - due).as_secs_f64() * args.rate).round();
+            due = now;
         }
         let model = usize::try_from(sent).unwrap_or(0) % plan.requests.len();
         let is_critical = args.critical_each > 0 && sent.is_multiple_of(args.critical_each);
@@ -212,6 +222,7 @@ async fn offer(args: &Args, plan: &Rc<Plan>, seen: &Rc<RefCell<Seen>>) -> anyhow
             seen.borrow_mut().note(which, done - due, second(done), end);
         });
         sent += 1;
+        due += period;
         while asking.try_join_next().is_some() {}
         if sent.is_multiple_of(16) {
             tokio::task::yield_now().await;
@@ -295,6 +306,7 @@ fn report(seen: &mut Seen, seconds: f64) -> Value {
         "ready_us": quantiles(&seen.probes[0]),
         "live_us": quantiles(&seen.probes[1]),
         "failed_probes": seen.failed_probes,
+        "missed": seen.missed,
         "memory_kib": seen.memory_kib,
         "connections": seen.idle.len(),
     })
@@ -318,8 +330,4 @@ fn second(at: Duration) -> usize {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn to_f64(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }

@@ -102,7 +102,7 @@ impl Held {
 
     /// Keeps an answer that was known already.
     pub(crate) async fn answer_with(self, exchange: &Exchange, answer: Answer) -> Answer {
-        let Content::Frames(frames) = &answer.content else {
+        let (Content::Frames(frames) | Content::Events(frames)) = &answer.content else {
             self.release().await;
             return answer;
         };

@@ -1,6 +1,7 @@
 //! Answers as they are kept, and as they come back.
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::reply::{Answer, Content};
@@ -60,11 +61,35 @@ pub(crate) fn answer(status: u16, kept: &[(String, String)], body: Bytes) -> Ans
             headers.append(name, value);
         }
     }
+    let content = content(&headers, body);
     Answer {
         status,
         headers,
-        content: Content::Frames(vec![body]),
+        content,
     }
+}
+
+/// What was known in one piece, in the form in which it is sent.
+pub(crate) fn content(headers: &HeaderMap, body: Bytes) -> Content {
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match content_type.is_some_and(|value| value.starts_with(EVENTS.as_bytes())) {
+        true => Content::Events(events(body)),
+        false => Content::Frames(vec![body]),
+    }
+}
+
+const EVENTS: &str = "text/event-stream";
+
+/// A stream cut where its events end, so that it is read as it was the first time.
+fn events(mut body: Bytes) -> Vec<Bytes> {
+    let mut events = Vec::new();
+    while let Some(at) = memchr::memmem::find(&body, b"\n\n") {
+        events.push(body.split_to(at + 2));
+    }
+    if !body.is_empty() {
+        events.push(body);
+    }
+    events
 }
 
 /// The pieces in one.
@@ -72,5 +97,26 @@ pub(crate) fn joined(chunks: &[Bytes]) -> Bytes {
     match chunks {
         [only] => only.clone(),
         several => several.concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_cut_where_their_events_end_and_nothing_is_lost() {
+        for text in [
+            "",
+            "data: 1\n\n",
+            "data: 1\n\n: c\n\ndata: 2\n\n",
+            "data: 1\r\n\r\ndata: 2\n",
+        ] {
+            let events = events(Bytes::from_static(text.as_bytes()));
+            assert_eq!(events.concat(), text.as_bytes());
+            let ends = text.matches("\n\n").count();
+            let rest = usize::from(!text.is_empty() && !text.ends_with("\n\n"));
+            assert_eq!(events.len(), ends + rest, "{text:?}");
+        }
     }
 }

@@ -111,13 +111,15 @@ pub(crate) async fn keep_known(
     held: Option<Held>,
     mut answer: Answer,
 ) -> Answer {
-    if let (200, Content::Frames(frames)) = (answer.status, &answer.content) {
+    if let (200, Content::Frames(frames) | Content::Events(frames)) =
+        (answer.status, &answer.content)
+    {
         let mut rewriter = Rewriter::new(keeping, exchange.stream);
         let mut bytes = rewriter.pass(kept::joined(frames)).to_vec();
         let mut ending = rewriter.finish();
         store(&exchange.gateway, keeping, &mut ending, None).await;
         bytes.extend_from_slice(&ending.bytes());
-        answer.content = Content::Frames(vec![bytes.into()]);
+        answer.content = kept::content(&answer.headers, bytes.into());
     }
     match held {
         Some(held) => held.answer_with(exchange, answer).await,
