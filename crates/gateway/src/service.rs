@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
@@ -104,15 +104,28 @@ impl DataPlane {
             };
             return pipeline::run(exchange, asked, caller).await;
         }
+        // Rare and large: apart, so that the future of a model call stays small.
+        Box::pin(self.other(exchange, (route, parameter), &head.uri, &head.headers, body)).await
+    }
+
+    /// Requests that are no model calls.
+    async fn other(
+        &self,
+        exchange: &mut Exchange,
+        (route, parameter): (&'static routes::Route, &str),
+        target: &Uri,
+        headers: &HeaderMap,
+        body: RequestBody,
+    ) -> Result<Answer, Refusal> {
         if route.action == Action::RunCode {
-            return sandbox::execute(exchange, &head.headers, body).await;
+            return sandbox::execute(exchange, headers, body).await;
         }
         match route.access {
             Access::Public => {}
-            Access::Needs(needs) => drop(authenticate(exchange, &head.headers, needs).await?),
+            Access::Needs(needs) => drop(authenticate(exchange, headers, needs).await?),
         }
         if route.action == Action::UploadFile {
-            return files::create(exchange, &head.headers, body).await;
+            return files::create(exchange, headers, body).await;
         }
         let body = match route.method {
             Method::POST => read(body).await?,
@@ -120,8 +133,8 @@ impl DataPlane {
         };
         let once = match route.method {
             Method::POST => {
-                let request = once::of_request(head.uri.path(), head.uri.query(), &body);
-                once::begin(exchange, &head.headers, request).await?
+                let request = once::of_request(target.path(), target.query(), &body);
+                once::begin(exchange, headers, request).await?
             }
             _ => Once::Pass,
         };
@@ -136,11 +149,11 @@ impl DataPlane {
         if let Some(held) = &mut held {
             held.set_off();
         }
-        let query = head.uri.query();
+        let query = target.query();
         let result = self
             .dispatch(exchange, route, (parameter, query), &body)
             .await;
-        once::end(held, route.action, &head.headers, result).await
+        once::end(held, route.action, headers, result).await
     }
 
     /// Requests that need no model, and no part of the request but its target and its body.
