@@ -6,7 +6,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::linear::{self, Features, LinearModel, Notes};
+use crate::linear::{self, Features, LinearModel, Notes, Windows};
 use crate::normalise::{self, decode};
 use structure::{Mark, Structure};
 use words::{Phrase, Words};
@@ -145,6 +145,10 @@ impl Notes for Reading<'_> {
             })
     }
 
+    fn add_kinds(&mut self, hash: u32, new_sentence: bool, add: impl FnMut(u32)) {
+        self.reader.add_kinds(hash, new_sentence, add);
+    }
+
     fn mark_before(&mut self, offset: usize) -> Option<u32> {
         self.marks
             .next_if(|(at, _)| *at < offset)
@@ -153,6 +157,8 @@ impl Notes for Reading<'_> {
                 Mark::Role => 6,
                 Mark::Delimiter => 7,
                 Mark::ExfilImage => 8,
+                Mark::Shout => 9,
+                Mark::Spaced => 10,
             })
     }
 }
@@ -169,7 +175,11 @@ impl Featuriser {
     /// Reads a text that has been normalised.
     pub fn read(&self, text: &str) -> Featurised {
         let lower = linear::lower_case(text);
-        let marks = self.structure.read(&lower);
+        let mut marks = self.structure.read(&lower);
+        let shouts = structure::shouts(text).into_iter();
+        marks.extend(shouts.map(|at| (at, Mark::Shout)));
+        marks.extend(structure::spaced(text).map(|at| (at, Mark::Spaced)));
+        marks.sort_by_key(|(at, _)| *at);
         let mut reading = Reading {
             reader: self.words.reader(),
             marks: marks.iter().peekable(),
@@ -211,7 +221,12 @@ impl InjectionJudge {
     pub fn new(weights: &[u8], manifest: Manifest) -> Result<Self, InjectionError> {
         Ok(Self {
             featuriser: Featuriser::built_in()?,
-            model: LinearModel::from_bytes(weights, manifest.scale, manifest.bias)?,
+            model: LinearModel::from_bytes(
+                weights,
+                manifest.scale,
+                manifest.bias,
+                Windows::OF_SENTENCES,
+            )?,
             manifest,
         })
     }

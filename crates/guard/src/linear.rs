@@ -1,7 +1,7 @@
 //! A linear model over hashed words and pieces of words, scored over windows of a text.
 //!
-//! A text is cut into blocks of about 150 bytes; a window is two neighbouring blocks, and the score of
-//! a text is that of its worst window, so an instruction cannot hide in a long document.
+//! A text is cut into blocks; a window is some neighbouring blocks, and the score of a text is that of its
+//! worst window, so an instruction cannot hide in a long document.
 
 mod features;
 mod filter;
@@ -19,6 +19,41 @@ pub struct LinearModel {
     pub scale: f32,
     /// Added to every window's sum.
     pub bias: f32,
+    windows: Windows,
+}
+
+/// Which windows of a text are scored, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Windows {
+    /// How many neighbouring blocks the longest one has.
+    pub most_blocks: usize,
+    /// So many features are added to each window's length, so that a few words alone weigh less.
+    pub smoothing: f32,
+}
+
+impl Windows {
+    /// For blocks of about the same length.
+    pub const OF_BLOCKS: Self = Self {
+        most_blocks: 2,
+        smoothing: 0.0,
+    };
+    /// For blocks that end with sentences.
+    pub const OF_SENTENCES: Self = Self {
+        most_blocks: 4,
+        smoothing: 40.0,
+    };
+
+    /// The windows of a text of `blocks` blocks, as first and last block.
+    pub(crate) fn of(self, blocks: usize) -> impl Iterator<Item = (usize, usize)> {
+        let lengths = 1..=self.most_blocks.min(blocks);
+        lengths
+            .flat_map(move |length| (length - 1..blocks).map(move |last| (last + 1 - length, last)))
+    }
+
+    /// What the sum of a window of so many features is divided by.
+    pub(crate) fn length(self, features: usize) -> f32 {
+        (features as f32 + self.smoothing).max(1.0).sqrt()
+    }
 }
 
 /// Why a model was refused.
@@ -39,7 +74,12 @@ pub struct Score {
 
 impl LinearModel {
     /// A model of `weights`, one for each bucket.
-    pub fn new(weights: Vec<i8>, scale: f32, bias: f32) -> Result<Self, ModelError> {
+    pub fn new(
+        weights: Vec<i8>,
+        scale: f32,
+        bias: f32,
+        windows: Windows,
+    ) -> Result<Self, ModelError> {
         let count = weights.len();
         if !count.is_power_of_two() || !(1 << 10..=1 << 20).contains(&count) {
             return Err(ModelError(count));
@@ -48,15 +88,22 @@ impl LinearModel {
             weights,
             scale,
             bias,
+            windows,
         })
     }
 
     /// Reads weights as they lie in a data file.
-    pub fn from_bytes(bytes: &[u8], scale: f32, bias: f32) -> Result<Self, ModelError> {
+    pub fn from_bytes(
+        bytes: &[u8],
+        scale: f32,
+        bias: f32,
+        windows: Windows,
+    ) -> Result<Self, ModelError> {
         Self::new(
             bytes.iter().map(|byte| byte.cast_signed()).collect(),
             scale,
             bias,
+            windows,
         )
     }
 
@@ -76,22 +123,19 @@ impl LinearModel {
     /// The score of the worst window.
     pub fn score(&self, features: &Features) -> Score {
         let shift = 32 - self.bits();
-        let sums: Vec<(i32, u32)> = features
-            .blocks()
-            .map(|(_, block)| {
-                let weight = |hash: &u32| i32::from(self.weights[(hash >> shift) as usize]);
-                (block.iter().map(weight).sum(), block.len() as u32)
-            })
-            .collect();
-        let windows = windows(sums.len()).map(|(first, last)| {
-            let (sum, count) = sums[first..=last]
-                .iter()
-                .fold((0, 0), |(sum, count), (more, others)| {
-                    (sum + more, count + others)
-                });
-            let value = sum as f32 * self.scale / (count.max(1) as f32).sqrt() + self.bias;
+        // The sums and the numbers of features up to each block.
+        let mut totals = vec![(0_i32, 0_usize)];
+        totals.extend(features.blocks().scan((0, 0), |(sum, count), (_, block)| {
+            let weight = |hash: &u32| i32::from(self.weights[(hash >> shift) as usize]);
+            *sum += block.iter().map(weight).sum::<i32>();
+            *count += block.len();
+            Some((*sum, *count))
+        }));
+        let windows = self.windows.of(totals.len() - 1).map(|(first, last)| {
+            let ((before, start), (sum, end)) = (totals[first], totals[last + 1]);
+            let length = self.windows.length(end - start);
             Score {
-                logit: value,
+                logit: (sum - before) as f32 * self.scale / length + self.bias,
                 begin: features.block_begin(first),
             }
         });
@@ -107,13 +151,6 @@ impl LinearModel {
             }
         })
     }
-}
-
-/// The windows of a text of `blocks` blocks, as first and last block: each block, and each pair of
-/// neighbours.
-pub(crate) fn windows(blocks: usize) -> impl Iterator<Item = (usize, usize)> {
-    let singles = (0..blocks).map(|block| (block, block));
-    singles.chain((1..blocks).map(|block| (block - 1, block)))
 }
 
 /// A text in lower case.
@@ -161,6 +198,7 @@ mod tests {
             rate: 0.5,
             seed: 1,
             by_rarity: false,
+            windows: Windows::OF_BLOCKS,
         };
         let model = train::train(&examples, &plan).unwrap();
         let calm = "numbers and letters of many kinds, ".repeat(30);
@@ -174,8 +212,8 @@ mod tests {
 
     #[test]
     fn no_text_is_scored_by_the_bias_alone() {
-        let model = LinearModel::new(vec![1; 1024], 1.0, -3.0).unwrap();
+        let model = LinearModel::new(vec![1; 1024], 1.0, -3.0, Windows::OF_BLOCKS).unwrap();
         assert_eq!(model.score(&features("")).logit, -3.0);
-        assert!(LinearModel::new(vec![1; 1000], 1.0, 0.0).is_err());
+        assert!(LinearModel::new(vec![1; 1000], 1.0, 0.0, Windows::OF_BLOCKS).is_err());
     }
 }

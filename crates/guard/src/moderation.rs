@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::detector::Window;
 use crate::finding::Severity;
 use crate::injection::Source;
-use crate::linear::{self, Features, LinearModel, Notes, WordFilter};
+use crate::linear::{self, Features, LinearModel, Notes, Windows, WordFilter};
 use crate::normalise;
 use crate::trigger::{TriggerError, Triggers};
 
@@ -193,7 +193,12 @@ impl ModerationJudge {
                 .map(|c| (c.id.clone(), c.severity))
                 .collect(),
             lexicon: Lexicon::from_bytes(LEXICON),
-            model: LinearModel::from_bytes(WEIGHTS, manifest.scale, manifest.bias)?,
+            model: LinearModel::from_bytes(
+                WEIGHTS,
+                manifest.scale,
+                manifest.bias,
+                Windows::OF_BLOCKS,
+            )?,
             manifest,
         })
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Parser;
 use seaworthy_guard::injection::Source;
+use seaworthy_guard::linear::Windows;
 use seaworthy_guard::linear::train::{Example, Plan, train};
 use seaworthy_guard::moderation::{Lexicon, Manifest, featurise};
 use serde::Deserialize;
@@ -106,6 +107,7 @@ fn main() -> Result<()> {
         rate: 1.0,
         seed: SEED,
         by_rarity: false,
+        windows: Windows::OF_BLOCKS,
     };
     let flag_logit = flagging_point(&examples, &plan)?;
     let model = train(&examples, &plan)?;

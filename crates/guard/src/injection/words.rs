@@ -1,6 +1,6 @@
 //! Follows the words of a sentence and notes when they add up to an attempt to take control.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -22,6 +22,8 @@ struct WordFile {
     show: Vec<String>,
     yours: Vec<String>,
     fresh: Vec<String>,
+    /// In the order of their names, which the weights rely on.
+    kinds: BTreeMap<String, Vec<String>>,
 }
 
 const SET_ASIDE: u8 = 1;
@@ -31,13 +33,34 @@ const ORDERS: u8 = 1 << 3;
 const SHOW: u8 = 1 << 4;
 const YOURS: u8 = 1 << 5;
 const FRESH: u8 = 1 << 6;
+/// How many roles there are.
+const ROLES: usize = 7;
 
-/// The roles of words, by hash: in the low byte as written, in the high byte when turned by rot13.
+/// What is known of a word.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    /// Its hash. A word that hashes to 0 is not known.
+    hash: u32,
+    /// The kinds that it is of, a bit each: those of the roles first.
+    kinds: u32,
+    /// Its roles as written.
+    plain: u8,
+    /// Its roles when turned by rot13.
+    turned: u8,
+}
+
+/// What is known of words, by hash: each stands at the first free place from the one that its hash names.
 #[derive(Debug)]
 pub(super) struct Words {
-    roles: HashMap<u32, u16>,
+    places: Vec<Known>,
     filter: WordFilter,
 }
+
+/// Places for words, several times as many as there are words, so that the first one is mostly right.
+const PLACES: usize = 1 << 13;
+
+/// More words than these without a kind end a row of kinds.
+const GAP: u32 = 4;
 
 /// The phrases that a text holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,20 +98,48 @@ impl Words {
             (YOURS, file.yours),
             (FRESH, file.fresh),
         ];
-        let mut words: HashMap<u32, u16> = HashMap::new();
+        let mut words = Self {
+            places: vec![Known::default(); PLACES],
+            filter: WordFilter::new([]),
+        };
+        for (index, list) in file.kinds.values().enumerate() {
+            for word in list {
+                words.entry(linear::word_hash(word)).kinds |= 1 << (index + ROLES);
+            }
+        }
         for (role, list) in roles {
             for word in list {
-                *words.entry(linear::word_hash(&word)).or_default() |= u16::from(role);
+                let known = words.entry(linear::word_hash(&word));
+                known.plain |= role;
+                known.kinds |= u32::from(role);
                 if word.is_ascii() && word.len() >= 3 {
-                    let turned = linear::word_hash(&rot13(&word));
-                    *words.entry(turned).or_default() |= u16::from(role) << 8;
+                    words.entry(linear::word_hash(&rot13(&word))).turned |= role;
                 }
             }
         }
-        Ok(Self {
-            filter: WordFilter::new(words.keys().copied()),
-            roles: words,
-        })
+        words.filter = WordFilter::new(words.places.iter().map(|known| known.hash));
+        Ok(words)
+    }
+
+    fn place(&self, hash: u32) -> usize {
+        let mut place = hash as usize % PLACES;
+        while self.places[place].hash != hash && self.places[place].hash != 0 {
+            place = (place + 1) % PLACES;
+        }
+        place
+    }
+
+    fn entry(&mut self, hash: u32) -> &mut Known {
+        let place = self.place(hash);
+        self.places[place].hash = hash;
+        &mut self.places[place]
+    }
+
+    fn known(&self, hash: u32) -> Known {
+        match self.filter.may_hold(hash) {
+            true => self.places[self.place(hash)],
+            false => Known::default(),
+        }
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
@@ -97,6 +148,8 @@ impl Words {
             plain: Track::default(),
             turned: Track::default(),
             phrases: Phrases::default(),
+            last: [0; 2],
+            since: 0,
         }
     }
 }
@@ -143,9 +196,41 @@ pub(super) struct Reader<'w> {
     plain: Track,
     turned: Track,
     pub(super) phrases: Phrases,
+    /// The kinds of the last words that had one, the latest first.
+    last: [u32; 2],
+    /// How many words without a kind came since.
+    since: u32,
 }
 
 impl Reader<'_> {
+    /// The kinds of words in a row that end with this word, as names of features.
+    pub(super) fn add_kinds(&mut self, hash: u32, new_sentence: bool, mut add: impl FnMut(u32)) {
+        if new_sentence {
+            self.last = [0; 2];
+            self.since = 0;
+        }
+        let kinds = self.words.known(hash).kinds;
+        if kinds == 0 {
+            self.since += 1;
+            if self.since > GAP {
+                self.last = [0; 2];
+            }
+            return;
+        }
+        self.since = 0;
+        let [last, before] = self.last;
+        add(kinds.wrapping_mul(3) ^ (u32::from(new_sentence) << 30));
+        if last != 0 {
+            let row = last.wrapping_mul(0x1003f);
+            add(kinds.wrapping_mul(5).wrapping_add(row));
+            if before != 0 {
+                let earlier = row.wrapping_add(before.wrapping_mul(0x9e37_79b1));
+                add(kinds.wrapping_mul(7).wrapping_add(earlier));
+            }
+        }
+        self.last = [kinds, last];
+    }
+
     /// Takes the next word, and says which phrase it completes.
     pub(super) fn word(&mut self, hash: u32, new_sentence: bool) -> Option<Phrase> {
         if new_sentence {
@@ -154,10 +239,10 @@ impl Reader<'_> {
         }
         self.plain.index += 1;
         self.turned.index += 1;
-        if !self.words.filter.may_hold(hash) {
+        let Known { plain, turned, .. } = self.words.known(hash);
+        if plain == 0 && turned == 0 {
             return None;
         }
-        let [plain, turned] = self.words.roles.get(&hash)?.to_le_bytes();
         if turned != 0 && self.turned.word(turned) == Some(Phrase::Override) {
             self.phrases.turned += 1;
         }

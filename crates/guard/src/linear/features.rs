@@ -4,6 +4,10 @@
 /// A block ends at the first word that begins this many bytes after it.
 const BLOCK_BYTES: usize = 150;
 
+/// Where a text is read closely, a block ends at the first sentence that begins this many bytes after it,
+/// so that an order in the midst of other sentences has a window of its own.
+const SENTENCE_BYTES: usize = 30;
+
 /// Words longer than this are cut: nothing natural is.
 const MAX_WORD_BYTES: usize = 64;
 
@@ -97,6 +101,10 @@ pub trait Notes {
     /// becomes a feature of the block.
     fn word(&mut self, hash: u32, new_sentence: bool) -> Option<u32>;
 
+    /// Called for each word that is not a repetition; the names that it adds become features of the block,
+    /// of less weight than those that are returned.
+    fn add_kinds(&mut self, _hash: u32, _new_sentence: bool, _add: impl FnMut(u32)) {}
+
     /// Called before the word at `offset`; a name that is returned becomes a feature of the block.
     fn mark_before(&mut self, offset: usize) -> Option<u32>;
 }
@@ -117,6 +125,9 @@ impl Notes for NoNotes {
 
 /// A named feature weighs as much as this many hashed ones.
 const NAMED_COPIES: usize = 6;
+
+/// So does one that kinds of words make.
+const KIND_COPIES: usize = 2;
 
 /// The pairs of words that a block has had. Some are taken for others, which costs a word's features.
 #[derive(Debug, Default)]
@@ -167,10 +178,14 @@ pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
             at += 1;
         }
         let word = &bytes[begin..at];
+        let enough = match N::CLOSELY && new_sentence {
+            true => SENTENCE_BYTES,
+            false => BLOCK_BYTES,
+        };
         if features
             .starts
             .last()
-            .is_none_or(|(block, _)| begin >= block + BLOCK_BYTES)
+            .is_none_or(|(block, _)| begin >= block + enough)
         {
             features.starts.push((begin, features.hashes.len()));
             seen.clear();
@@ -187,6 +202,10 @@ pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
             (before_last, last) = (last, hash);
             continue;
         }
+        notes.add_kinds(hash, new_sentence, |name| {
+            let hash = finish(mix(mix(0x51ed_270b, name), 0x2545_f491));
+            features.hashes.extend([hash; KIND_COPIES]);
+        });
         if N::CLOSELY {
             features.hashes.push(finish(mix(mix(before_last, hash), 7)));
             if new_sentence {
@@ -214,13 +233,40 @@ fn add_words(hash: u32, last: u32, before_last: u32, hashes: &mut Vec<u32>) {
 
 /// The pieces of four bytes of ` word `: enough to know a word by its parts.
 fn add_pieces(word: &[u8], hashes: &mut Vec<u32>) {
+    let hash = |piece: [u8; 4]| finish(u32::from_le_bytes(piece).wrapping_mul(0xC2B2_AE35));
+    match *word {
+        [] | [_] => {}
+        [first, second] => hashes.push(hash([b' ', first, second, b' '])),
+        [first, second, third, ..] => {
+            hashes.push(hash([b' ', first, second, third]));
+            let end = word.len();
+            let inside = 0..end - 3;
+            hashes.extend(
+                inside.map(|at| hash([word[at], word[at + 1], word[at + 2], word[at + 3]])),
+            );
+            hashes.push(hash([word[end - 3], word[end - 2], word[end - 1], b' ']));
+        }
+    }
+    if !word.is_ascii() {
+        add_wide_pieces(word, hashes);
+    }
+}
+
+/// Pieces of six and nine bytes, which are two and three letters of most other scripts: four bytes are
+/// little more than one.
+fn add_wide_pieces(word: &[u8], hashes: &mut Vec<u32>) {
     let mut padded = [b' '; MAX_WORD_BYTES + 2];
     padded[1..=word.len()].copy_from_slice(word);
-    let pieces = padded[..word.len() + 2].windows(4);
-    hashes.extend(pieces.map(|piece| {
-        let piece = u32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]]);
-        finish(piece.wrapping_mul(0xC2B2_AE35))
-    }));
+    let begins_letter = |piece: &&[u8]| piece[0] & 0xC0 != 0x80;
+    for size in [6, 9] {
+        let pieces = padded[..word.len() + 2].windows(size).filter(begins_letter);
+        hashes.extend(pieces.map(|piece| {
+            let hash = piece
+                .iter()
+                .fold(size as u32, |hash, byte| mix(hash, u32::from(*byte)));
+            finish(hash)
+        }));
+    }
 }
 
 #[cfg(test)]
@@ -248,7 +294,7 @@ mod tests {
         extract(&"lorem ipsum dolor. ".repeat(30), &mut words, &mut features);
         let begins: Vec<usize> = features.blocks().map(|(begin, _)| begin).collect();
         assert_eq!(words.0.len(), 90);
-        assert_eq!(begins, [0, 152, 304, 456]);
+        assert_eq!(begins[..3], [0, 38, 76]);
         assert!(features.blocks().all(|(_, hashes)| !hashes.is_empty()));
     }
 

@@ -1,7 +1,7 @@
 //! Trains a linear model: logistic regression by stochastic gradient descent, on the worst window of
 //! each text. One thread, one seed: the same data give the same weights, byte for byte.
 
-use super::{Features, LinearModel, ModelError, windows};
+use super::{Features, LinearModel, ModelError, Windows};
 use crate::testing::Dice;
 
 /// A text to learn from.
@@ -30,6 +30,8 @@ pub struct Plan {
     pub seed: u64,
     /// Whether rare features count more than frequent ones.
     pub by_rarity: bool,
+    /// Which windows the model scores.
+    pub windows: Windows,
 }
 
 /// Weights that are kept as `factor × raw`, so that the penalty costs nothing per step.
@@ -40,6 +42,7 @@ struct Weights {
     factor: f32,
     bias: f32,
     shift: u32,
+    windows: Windows,
 }
 
 impl Weights {
@@ -53,12 +56,12 @@ impl Weights {
                 self.raw[at] * self.scales[at]
             })
             .sum();
-        sum * self.factor / (count.max(1) as f32).sqrt() + self.bias
+        sum * self.factor / self.windows.length(count) + self.bias
     }
 
     fn step(&mut self, blocks: &[&[u32]], push: f32) {
         let count: usize = blocks.iter().map(|block| block.len()).sum();
-        let each = push / (count.max(1) as f32).sqrt() / self.factor;
+        let each = push / self.windows.length(count) / self.factor;
         for hash in blocks.iter().flat_map(|block| block.iter()) {
             let at = (hash >> self.shift) as usize;
             self.raw[at] += each * self.scales[at];
@@ -85,6 +88,7 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
         bias: 0.0,
         shift: 32 - plan.bits,
         scales: scales(examples, plan),
+        windows: plan.windows,
     };
     let mut order: Vec<usize> = (0..examples.len()).collect();
     let mut dice = Dice::new(plan.seed);
@@ -106,7 +110,7 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
             let rate = plan.rate / (1.0 + plan.rate * plan.lambda * steps as f32);
             steps += 1;
             weights.shrink(rate * plan.lambda);
-            let all: Vec<(usize, usize)> = windows(blocks.len()).collect();
+            let all: Vec<(usize, usize)> = plan.windows.of(blocks.len()).collect();
             let logits: Vec<f32> = all
                 .iter()
                 .map(|(first, last)| weights.logit(&blocks[*first..=*last]))
@@ -141,7 +145,7 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
     for (mean, scale) in average.iter_mut().zip(&weights.scales) {
         *mean *= scale;
     }
-    quantise(&average, average_bias)
+    quantise(&average, average_bias, plan.windows)
 }
 
 /// How much each feature counts while the model learns: by the logarithm of how rare it is, or alike.
@@ -180,7 +184,7 @@ fn scales(examples: &[Example], plan: &Plan) -> Vec<f32> {
 }
 
 /// Eight bits a weight; the largest one in ten thousand is clipped.
-fn quantise(values: &[f32], bias: f32) -> Result<LinearModel, ModelError> {
+fn quantise(values: &[f32], bias: f32, windows: Windows) -> Result<LinearModel, ModelError> {
     let mut sizes: Vec<f32> = values
         .iter()
         .map(|value| value.abs())
@@ -193,5 +197,5 @@ fn quantise(values: &[f32], bias: f32) -> Result<LinearModel, ModelError> {
         .unwrap_or(1.0);
     let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
     let eight = |value: &f32| (value / scale).round().clamp(-127.0, 127.0) as i8;
-    LinearModel::new(values.iter().map(eight).collect(), scale, bias)
+    LinearModel::new(values.iter().map(eight).collect(), scale, bias, windows)
 }

@@ -1,6 +1,6 @@
 //! Reads the data sets and removes what resembles a text of the test sets.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -26,6 +26,9 @@ pub(crate) struct Text {
 /// The folds of the cross-validation.
 pub(crate) const FOLDS: usize = 5;
 
+/// Five words in a row that more texts share than these say nothing about where a text is from.
+const MOST_SHARED: usize = 40;
+
 #[derive(Debug, Deserialize)]
 struct Row {
     text: String,
@@ -34,9 +37,11 @@ struct Row {
     kind: Option<String>,
 }
 
+/// What stands in the test sets, five words in a row at a time.
+pub(crate) struct TestTexts(HashSet<u64>);
+
 /// Everything of the recipe, without near-duplicates of test texts.
-pub(crate) fn read_all(corpora: &Path) -> Result<(Vec<Text>, Vec<Source>)> {
-    let seen = test_shingles(&corpora.join("test"))?;
+pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, Vec<Source>)> {
     let (mut texts, mut sources) = (Vec::new(), Vec::new());
     for set in &SETS {
         let path = corpora.join("train").join(format!("{}.jsonl", set.name));
@@ -46,7 +51,7 @@ pub(crate) fn read_all(corpora: &Path) -> Result<(Vec<Text>, Vec<Source>)> {
         let before = texts.len();
         let step = rows.len().div_ceil(set.most).max(1);
         for row in rows.into_iter().step_by(step) {
-            if let Some(text) = read_row(set, row).filter(|text| !resembles(&text.text, &seen)) {
+            if let Some(text) = read_row(set, row).filter(|text| !tests.resemble(&text.text)) {
                 texts.push(text);
             }
         }
@@ -61,6 +66,7 @@ pub(crate) fn read_all(corpora: &Path) -> Result<(Vec<Text>, Vec<Source>)> {
             used: texts.len() - before,
         });
     }
+    fold(&mut texts);
     Ok((texts, sources))
 }
 
@@ -106,14 +112,47 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
             true
         }
     };
-    let fold = shingles(&text, 3).into_iter().min().unwrap_or(0) as usize % FOLDS;
     Some(Text {
         text,
         attack,
         weight: set.weight,
         group: set.name.to_owned(),
-        fold,
+        fold: 0,
     })
+}
+
+/// Gives texts that share five words in a row the same fold, and texts that share them with those.
+/// Words that very many texts have are not counted, or all would be one.
+fn fold(texts: &mut [Text]) {
+    let own: Vec<Vec<u64>> = texts.iter().map(|text| shingles(&text.text, 5)).collect();
+    let mut count: HashMap<u64, usize> = HashMap::new();
+    for shingle in own.iter().flatten() {
+        *count.entry(*shingle).or_default() += 1;
+    }
+    let mut parents: Vec<usize> = (0..texts.len()).collect();
+    let mut first: HashMap<u64, usize> = HashMap::new();
+    for (index, shingles) in own.iter().enumerate() {
+        for shingle in shingles
+            .iter()
+            .filter(|shingle| count[shingle] <= MOST_SHARED)
+        {
+            let other = *first.entry(*shingle).or_insert(index);
+            let (a, b) = (root(&mut parents, index), root(&mut parents, other));
+            parents[a.max(b)] = a.min(b);
+        }
+    }
+    for (index, text) in texts.iter_mut().enumerate() {
+        let lead = own[root(&mut parents, index)].first().copied().unwrap_or(0);
+        text.fold = (lead >> 7) as usize % FOLDS;
+    }
+}
+
+fn root(parents: &mut [usize], mut of: usize) -> usize {
+    while parents[of] != of {
+        parents[of] = parents[parents[of]];
+        of = parents[of];
+    }
+    of
 }
 
 /// The hashes of `length` words in a row.
@@ -139,24 +178,27 @@ fn shingles(text: &str, length: usize) -> Vec<u64> {
     }
 }
 
-fn test_shingles(folder: &Path) -> Result<HashSet<u64>> {
-    let mut seen = HashSet::new();
-    for entry in
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
-        let path = entry?.path();
-        if path.extension().is_some_and(|kind| kind == "jsonl") {
-            for row in parse(&std::fs::read_to_string(&path)?)? {
-                seen.extend(shingles(&row.text, 5));
+impl TestTexts {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let mut seen = HashSet::new();
+        for entry in std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?
+        {
+            let path = entry?.path();
+            if path.extension().is_some_and(|kind| kind == "jsonl") {
+                for row in parse(&std::fs::read_to_string(&path)?)? {
+                    seen.extend(shingles(&row.text, 5));
+                }
             }
         }
+        Ok(Self(seen))
     }
-    Ok(seen)
-}
 
-/// Whether at least half of a text's shingles are in the test sets.
-fn resembles(text: &str, seen: &HashSet<u64>) -> bool {
-    let own = shingles(text, 5);
-    let shared = own.iter().filter(|shingle| seen.contains(shingle)).count();
-    !own.is_empty() && shared * 2 >= own.len()
+    /// Whether at least half of a text's shingles are in the test sets.
+    pub(crate) fn resemble(&self, text: &str) -> bool {
+        let own = shingles(text, 5);
+        let shared = own.iter().filter(|shingle| self.0.contains(shingle));
+        let shared = shared.count();
+        !own.is_empty() && shared * 2 >= own.len()
+    }
 }

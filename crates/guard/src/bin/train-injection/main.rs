@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a report for a person")]
 
 mod corpus;
+mod grammar;
 mod recipe;
 mod synthesis;
 
@@ -13,18 +14,18 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Parser;
 use seaworthy_guard::injection::{Featuriser, Manifest};
-use seaworthy_guard::linear::LinearModel;
 use seaworthy_guard::linear::train::{Example, Plan, train};
+use seaworthy_guard::linear::{LinearModel, Windows};
 use seaworthy_guard::normalise::normalise;
 
-use corpus::{FOLDS, Text};
+use corpus::{FOLDS, TestTexts, Text};
 
 const SEED: u64 = 20_260_701;
 
 /// The share of plain instructions that may be flagged, in cross-validation.
-const FLAG_FALSE_ALARMS: f32 = 0.003;
+const FLAG_FALSE_ALARMS: f32 = 0.005;
 /// The share of instructions of chats that may be flagged: they are closer to attacks.
-const CHAT_FALSE_ALARMS: f32 = 0.01;
+const CHAT_FALSE_ALARMS: f32 = 0.015;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.0005;
 
@@ -45,17 +46,21 @@ fn plan() -> Plan {
     Plan {
         bits: 18,
         epochs: 12,
-        lambda: 2e-6,
+        lambda: 1e-6,
         rate: 3.0,
         seed: SEED,
         by_rarity: true,
+        windows: Windows::OF_SENTENCES,
     }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let (mut texts, sources) = corpus::read_all(&arguments.corpora)?;
+    let tests = TestTexts::read(&arguments.corpora.join("test"))?;
+    let (mut texts, sources) = corpus::read_all(&arguments.corpora, &tests)?;
     texts.extend(synthesis::make(&texts, SEED)?);
+    let made = grammar::make(SEED)?.into_iter();
+    texts.extend(made.filter(|text| !tests.resemble(&text.text)));
     let featuriser = Featuriser::built_in()?;
     let examples: Vec<Example> = texts
         .iter()

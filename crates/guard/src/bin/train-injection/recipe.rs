@@ -88,10 +88,10 @@ pub(crate) const SETS: [Set; 26] = [
     set("wildguard_benign", "MIT and ODC-BY", Harmless, 500, 2.5),
     set("actas_prompts_zh", "MIT", Harmless, 200, 0.3),
     set("actas_prompts_zhtw", "MIT", Harmless, 200, 0.3),
-    set("gpteacher_codegen", "MIT", Harmless, 1500, 0.5),
+    set("gpteacher_codegen", "MIT", Harmless, 5000, 1.0),
     set("gpteacher_roleplay", "MIT", Harmless, 1923, 0.5),
     set("gpteacher_toolformer", "MIT", AfterToolCall, 4000, 1.2),
-    set("gsm8k_train", "MIT", Harmless, 3000, 0.5),
+    set("gsm8k_train", "MIT", Harmless, 8000, 0.5),
     set("selfinstruct_seed_tasks", "Apache-2.0", Harmless, 200, 1.5),
     set(
         "selfinstruct_user_oriented_instructions",
@@ -117,8 +117,7 @@ pub(crate) const PLAIN: [&str; 8] = [
 ];
 
 /// The sets of instructions as chats have them, which set it beside those.
-pub(crate) const CHAT: [&str; 5] = [
-    "wildguard_benign",
+pub(crate) const CHAT: [&str; 4] = [
     "selfinstruct_seed_tasks",
     "selfinstruct_user_oriented_instructions",
     "gpteacher_roleplay",
