@@ -23,6 +23,7 @@ mod models;
 mod prometheus;
 mod promises;
 mod protocol;
+mod replay;
 pub(crate) mod rows;
 mod secrets;
 mod series;

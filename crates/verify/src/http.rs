@@ -30,6 +30,8 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Sent with a nonce and the time, for servers that take no request twice.
+    is_stamped: bool,
 }
 
 impl Request {
@@ -39,6 +41,7 @@ impl Request {
             path: path.into(),
             headers: Vec::new(),
             body: Vec::new(),
+            is_stamped: true,
         }
     }
 
@@ -56,6 +59,14 @@ impl Request {
         self
     }
 
+    /// The same without a nonce and a time of its own.
+    pub(crate) fn unstamped(self) -> Self {
+        Self {
+            is_stamped: false,
+            ..self
+        }
+    }
+
     pub(crate) fn bearer(self, key: &str) -> Self {
         self.header("authorization", format!("Bearer {key}"))
     }
@@ -69,6 +80,15 @@ impl Request {
     pub(crate) fn json(self, body: &Value) -> Self {
         self.json_bytes(body.to_string())
     }
+}
+
+/// Headers that tell this request from a recorded one.
+pub(crate) fn stamp() -> [(&'static str, String); 2] {
+    let seconds = jiff::Timestamp::now().as_second();
+    [
+        ("x-seaworthy-nonce", uuid::Uuid::now_v7().to_string()),
+        ("x-seaworthy-timestamp", seconds.to_string()),
+    ]
 }
 
 /// The head of an answer: header names in lower case.

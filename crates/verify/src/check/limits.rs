@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Area, Check, Kind, Need, Severity};
 use crate::facts::Surface;
-use crate::http::{RawAnswer, RawExchange, Repeat, Request};
+use crate::http::{RawAnswer, RawExchange, Repeat, Request, stamp};
 use crate::outcome::{Probed, Stop, ensure, fail, not_applicable, not_verified};
 use crate::session::Session;
 
@@ -78,9 +78,10 @@ pub(super) static CHECKS: &[Check] = &[
 
 /// The start of a chat request, written by hand.
 fn chat_head(s: &Session<'_>, framing: &str) -> Result<String, Stop> {
+    let [(nonce, once), (time, now)] = stamp();
     Ok(format!(
-        "POST {} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\n{framing}\r\n\r\n",
+        "POST {} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n{nonce}: {once}\r\n\
+         {time}: {now}\r\ncontent-type: application/json\r\n{framing}\r\n\r\n",
         s.base().path("/v1/chat/completions"),
         s.base().authority(),
         s.key()?

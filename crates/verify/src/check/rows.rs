@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Area, Check, Kind, Need, Probe, declared, drills, prometheus, promises, series, tls};
+use super::{Area, Check, Kind, Need, Probe, declared, drills, prometheus, promises, replay, series, tls};
 use crate::requirement::{Requirements, builtin};
 
 /// A check that answers the requirement with the same ID.
@@ -20,6 +20,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         tls::ROWS,
         prometheus::ROWS,
         promises::ROWS,
+        replay::ROWS,
         series::ROWS,
         drills::ROWS,
         declared::ROWS,

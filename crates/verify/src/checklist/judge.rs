@@ -62,7 +62,7 @@ impl<'a> Judge<'a> {
         match self.matcher.find(&item.text, &context) {
             Some(guess) => Meaning::Similar {
                 id: guess.id,
-                score: guess.score,
+                score: guess.sure,
             },
             None => Meaning::Unknown,
         }

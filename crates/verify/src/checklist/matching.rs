@@ -2,288 +2,144 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::words::Words;
-use crate::requirement::{Requirement, Requirements};
+use self::examples::{Examples, ratio};
+use self::likeness::Likeness;
+use crate::requirement::Requirements;
 
-/// Below this score nothing is matched; chosen so that fewer than 2 % of foreign items match wrongly.
-const THRESHOLD: f64 = 0.26;
-/// The best must lead the second by this share of its score.
-const LEAD: f64 = 0.1;
+mod examples;
+mod likeness;
 
-/// Weights of a requirement's texts, and of what stands around an item.
-const OWN_WORDS: f64 = 1.0;
-const HOW_VERIFIED: f64 = 0.3;
-const EXPLANATION: f64 = 0.7;
-const HEADING: f64 = 0.3;
-const PAIR: f64 = 0.4;
+/// Nothing is matched that is less sure.
+const LEAST_SURE: f64 = 0.86;
 
-/// Words that say what kind of thing is asked for: a runbook about errors is not an alert on errors.
-const FACETS: &str =
-    "alert dashboard runbook audit test docs retention rotation probe review metric";
-const MEANING_TEST: &str = "rehearsed practised practiced tried exercised drill proven";
-/// Families of requirements that need their word in the item or its heading.
-const FAMILIES: [(&str, &str); 4] = [
-    ("alert.", "alert"),
-    ("dash.", "dashboard"),
-    ("runbook.", "runbook"),
-    ("audit.", "audit"),
-];
-/// What a missing kind word costs.
-const WRONG_KIND: f64 = 0.75;
+/// What checklists ask for and the catalogue does not have, among the ways to ask.
+const NOTHING: &str = "-";
+
+/// How the two ways to compare are added up.
+const BY_EXAMPLE: f64 = 0.7;
+const BY_LIKENESS: f64 = 0.48;
+
+/// How sure a match is, as a logistic regression over items whose meaning is known says: the weight
+/// of each sign, in the order of [`Signs`]. `cargo test -p seaworthy-verify checklists` shows how well
+/// it does on items that it was not fitted to.
+const WEIGHTS: [f64; 8] = [2.38, 3.12, 1.3, 2.52, -0.8, 0.06, 3.68, 1.36];
+const BIAS: f64 = -3.84;
+
+/// What speaks for or against a match.
+struct Signs {
+    score: f64,
+    /// How far the second is behind, as a share.
+    lead: f64,
+    /// Both ways to compare put it first.
+    agreed: f64,
+    /// The share of the item that the requirement has words for.
+    explained: f64,
+    /// The share of words that nobody knows.
+    strange: f64,
+    /// How long the item is, up to twelve words.
+    length: f64,
+    by_example: f64,
+    by_likeness: f64,
+}
+
+impl Signs {
+    fn sureness(&self) -> f64 {
+        let signs = [
+            self.score,
+            self.lead,
+            self.agreed,
+            self.explained,
+            self.strange,
+            self.length,
+            self.by_example,
+            self.by_likeness,
+        ];
+        let sum: f64 = WEIGHTS.iter().zip(signs).map(|(w, sign)| w * sign).sum();
+        1.0 / (1.0 + (-(sum + BIAS)).exp())
+    }
+}
 
 /// A requirement that an item probably means.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
     pub(super) id: String,
-    pub(super) score: f64,
+    /// How sure that is, from 0 to 1.
+    pub(super) sure: f64,
 }
 
 /// Finds requirements by similarity.
 #[derive(Debug)]
 pub(super) struct Matcher {
-    words: Words,
-    profiles: BTreeMap<String, Profile>,
-    /// How many requirements have a feature.
-    spread: BTreeMap<String, usize>,
-    facets: BTreeSet<String>,
-    testing: BTreeSet<String>,
+    likeness: Likeness,
+    examples: Examples,
 }
-
-/// What a requirement looks like to the matcher.
-#[derive(Debug)]
-struct Profile {
-    features: Features,
-    norm: f64,
-    phrases: Vec<BTreeSet<String>>,
-    facets: BTreeSet<String>,
-}
-
-/// Words and pairs of neighbours with their weight.
-type Features = BTreeMap<String, f64>;
 
 impl Matcher {
     pub(super) fn new(requirements: &Requirements) -> Self {
-        let words = Words::new();
-        let facets = words.of(FACETS).into_iter().collect();
-        let testing = words.of(MEANING_TEST).into_iter().collect();
-        let mut matcher = Self {
-            words,
-            profiles: BTreeMap::new(),
-            spread: BTreeMap::new(),
-            facets,
-            testing,
-        };
-        for (id, requirement) in requirements.iter() {
-            let profile = matcher.profile(id, requirement);
-            for (feature, weight) in &profile.features {
-                if *weight > HOW_VERIFIED * PAIR {
-                    *matcher.spread.entry(feature.clone()).or_default() += 1;
-                }
-            }
-            matcher.profiles.insert(id.to_owned(), profile);
-        }
-        let norms: Vec<f64> = matcher
-            .profiles
-            .values()
-            .map(|p| matcher.norm(&p.features))
-            .collect();
-        for (profile, norm) in matcher.profiles.values_mut().zip(norms) {
-            profile.norm = norm;
-        }
-        // Their spread counts above, but similarity never leads to them.
-        for (id, _) in requirements.iter().filter(|(_, r)| r.specific) {
-            matcher.profiles.remove(id);
-        }
-        matcher
+        let likeness = Likeness::new(requirements);
+        let examples = Examples::new(likeness.words(), requirements);
+        Self { likeness, examples }
     }
 
     /// The requirement that the item means, if that is clear enough.
     pub(super) fn find(&self, text: &str, context: &[&str]) -> Option<Guess> {
-        let ranked = self.rank(text, context);
-        let (best, others) = ranked.split_first()?;
-        let second = others.first().map_or(0.0, |guess| guess.score);
-        let clear = best.score >= THRESHOLD && best.score - second >= LEAD * best.score;
-        clear.then(|| best.clone())
+        let guess = self.best(text, context)?;
+        (guess.sure >= LEAST_SURE).then_some(guess)
     }
 
-    /// Every requirement that shares a word with the item, the likeliest first.
-    pub(super) fn rank(&self, text: &str, context: &[&str]) -> Vec<Guess> {
-        let item = self.query(text, context);
-        let mut ranked: Vec<Guess> = self
-            .profiles
-            .iter()
-            .filter_map(|(id, profile)| {
-                let score =
-                    0.5 * self.bag_score(&item, profile) + 0.5 * self.phrase_score(&item, profile);
-                (score > 0.0).then(|| Guess {
-                    id: id.clone(),
-                    score: score * self.kind_factor(&item, id, profile),
-                })
+    /// The likeliest requirement, and how sure that is.
+    fn best(&self, text: &str, context: &[&str]) -> Option<Guess> {
+        /// Longer items say no more about themselves.
+        const LONG: usize = 12;
+        let text = without_label(text);
+        let words = self.likeness.words();
+        let item = self.likeness.query(text, context);
+        let by_likeness = self.likeness.scores(&item);
+        let by_example = self.examples.scores(&self.examples.read(words, text, context));
+        let ids: BTreeSet<&str> = by_likeness.keys().chain(by_example.keys()).copied().collect();
+        let of = |scores: &BTreeMap<&str, f64>, id: &str| scores.get(id).copied().unwrap_or(0.0);
+        let mut ranked: Vec<(&str, f64)> = ids
+            .into_iter()
+            .map(|id| {
+                let kind = match id {
+                    NOTHING => 1.0,
+                    _ => self.likeness.kind_factor(&item, id),
+                };
+                let examples = BY_EXAMPLE * kind * of(&by_example, id);
+                (id, examples + BY_LIKENESS * of(&by_likeness, id))
             })
             .collect();
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
-        ranked
-    }
-
-    fn query(&self, text: &str, context: &[&str]) -> Query {
-        let text = without_label(text);
-        let mut own = Features::new();
-        let (title, explanation) = split_title(text);
-        self.add(&mut own, title, OWN_WORDS);
-        self.add(&mut own, explanation, EXPLANATION);
-        let mut all = Features::new();
-        for heading in context {
-            self.add(&mut all, heading, HEADING);
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        let (id, score) = *ranked.first()?;
+        if id == NOTHING || score <= 0.0 {
+            return None;
         }
-        for (feature, weight) in &own {
-            let known = all.entry(feature.clone()).or_default();
-            *known = known.max(*weight);
-        }
-        let around: BTreeSet<String> = context.iter().flat_map(|c| self.words.of(c)).collect();
-        let words: BTreeSet<String> = self.words.of(text).into_iter().collect();
-        Query {
-            norm: self.norm(&all),
-            own,
-            all,
-            around,
-            words,
-        }
-    }
-
-    /// Cosine of the features, tempered by how much of the item is explained at all.
-    fn bag_score(&self, item: &Query, profile: &Profile) -> f64 {
-        let shared: f64 = item
-            .all
-            .iter()
-            .filter_map(|(f, w)| Some(w * profile.features.get(f)? * self.rarity(f).powi(2)))
-            .sum();
-        if shared == 0.0 {
-            return 0.0;
-        }
-        let cosine = shared / (item.norm * profile.norm);
-        let single = || item.own.iter().filter(|(f, _)| !f.contains(' '));
-        let mass: f64 = single().map(|(f, w)| w * self.rarity(f)).sum();
-        let explained: f64 = single()
-            .filter_map(|(f, w)| Some(w * self.rarity(f) * profile.features.get(f)?.min(1.0)))
-            .sum();
-        let coverage = if mass > 0.0 { explained / mass } else { 0.0 };
-        cosine.powf(0.6) * coverage.powf(0.4)
-    }
-
-    /// How much a phrase of the requirement, found in the item, says about it.
-    fn phrase_score(&self, item: &Query, profile: &Profile) -> f64 {
-        let mass: f64 = item.words.iter().map(|word| self.rarity(word)).sum();
-        let found = profile.phrases.iter().map(|phrase| {
-            let here = phrase.iter().filter(|w| item.words.contains(*w)).count();
-            let somewhere = |w: &String| item.words.contains(w) || item.around.contains(w);
-            let share = if here == phrase.len() {
-                1.0
-            } else if here >= 1 && here + 1 == phrase.len() && phrase.iter().all(somewhere) {
-                0.6
-            } else {
-                0.0
-            };
-            share * phrase.iter().map(|word| self.rarity(word)).sum::<f64>()
-        });
-        let weight = found.fold(0.0, f64::max);
-        if mass <= 0.0 {
-            return 0.0;
-        }
-        weight / (weight + 4.0) * (0.5 + 0.5 * (weight / mass).min(1.0))
-    }
-
-    fn kind_factor(&self, item: &Query, id: &str, profile: &Profile) -> f64 {
-        let asked = self.facets_of(&item.words);
-        let missing = asked.difference(&profile.facets).count();
-        let around = self.facets_of(&item.around);
-        let stray = FAMILIES.iter().any(|(family, word)| {
-            id.starts_with(family) && !asked.contains(*word) && !around.contains(*word)
-        });
-        (0..missing + usize::from(stray)).fold(1.0, |factor, _| factor * WRONG_KIND)
-    }
-
-    fn profile(&self, id: &str, requirement: &Requirement) -> Profile {
-        let id_words = id.replace(['.', '-'], " ");
-        let mut features = Features::new();
-        for text in [&id_words, &requirement.title, &requirement.words] {
-            self.add(&mut features, text, OWN_WORDS);
-        }
-        self.add(&mut features, &requirement.verified_by, HOW_VERIFIED);
-        let phrases: Vec<BTreeSet<String>> = requirement
-            .phrases
-            .iter()
-            .map(|phrase| self.words.of(phrase).into_iter().collect())
-            .filter(|phrase: &BTreeSet<String>| !phrase.is_empty())
-            .collect();
-        let mut words: BTreeSet<String> = [&id_words, &requirement.title, &requirement.words]
-            .into_iter()
-            .flat_map(|text| self.words.of(text))
-            .collect();
-        words.extend(phrases.iter().flatten().cloned());
-        if id.starts_with("dash.") {
-            words.insert("dashboard".to_owned());
-        }
-        Profile {
-            features,
-            norm: 0.0,
-            phrases,
-            facets: self.facets_of(&words),
-        }
-    }
-
-    fn facets_of(&self, words: &BTreeSet<String>) -> BTreeSet<String> {
-        let mut found: BTreeSet<String> = words.intersection(&self.facets).cloned().collect();
-        if !words.is_disjoint(&self.testing) {
-            found.insert("test".to_owned());
-        }
-        found
-    }
-
-    fn add(&self, features: &mut Features, text: &str, weight: f64) {
-        let words = self.words.of(text);
-        let mut keep = |feature: String, weight: f64| {
-            let known = features.entry(feature).or_default();
-            *known = known.max(weight);
+        let second = ranked.get(1).map_or(0.0, |(_, score)| *score);
+        let own: BTreeSet<String> = words.of(text).into_iter().collect();
+        let (explained, strange) = self.examples.coverage(&own, id);
+        let agreed = [&by_likeness, &by_example].iter().all(|s| first(s) == Some(id));
+        let signs = Signs {
+            score,
+            lead: (score - second) / score,
+            agreed: f64::from(u8::from(agreed)),
+            explained,
+            strange,
+            length: ratio(own.len().min(LONG), LONG),
+            by_example: of(&by_example, id),
+            by_likeness: of(&by_likeness, id),
         };
-        for pair in words.windows(2) {
-            if let [a, b] = pair {
-                let (a, b) = if a <= b { (a, b) } else { (b, a) };
-                keep(format!("{a} {b}"), weight * PAIR);
-            }
-        }
-        for word in words {
-            keep(word, weight);
-        }
-    }
-
-    /// Rare features say more; weak words say little.
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred requirements")]
-    fn rarity(&self, feature: &str) -> f64 {
-        let spread = self.spread.get(feature).copied().unwrap_or(0);
-        let rarity = (1.0 + REQUIREMENTS / (1.0 + spread as f64)).ln();
-        rarity
-            * if self.words.is_weak(feature) {
-                0.35
-            } else {
-                1.0
-            }
-    }
-
-    fn norm(&self, features: &Features) -> f64 {
-        let squares = features.iter().map(|(f, w)| (w * self.rarity(f)).powi(2));
-        squares.sum::<f64>().sqrt()
+        Some(Guess {
+            id: id.to_owned(),
+            sure: signs.sureness(),
+        })
     }
 }
 
-/// About how many requirements there are: the scale of rarity, fixed so that thresholds stay put.
-const REQUIREMENTS: f64 = 429.0;
-
-struct Query {
-    own: Features,
-    all: Features,
-    norm: f64,
-    words: BTreeSet<String>,
-    around: BTreeSet<String>,
+/// The one with the highest score.
+fn first<'s>(scores: &BTreeMap<&'s str, f64>) -> Option<&'s str> {
+    let best = scores.iter().filter(|(_, score)| **score > 0.0);
+    let best = best.max_by(|a, b| a.1.total_cmp(b.1).then_with(|| b.0.cmp(a.0)));
+    best.map(|(id, _)| *id)
 }
 
 /// The text without the number that its list gave it, such as `REL-4:` or `LLM03`.
@@ -294,7 +150,7 @@ fn without_label(text: &str) -> &str {
     let label = label.trim_end_matches([':', '.', ')']);
     let letters = label.chars().take_while(char::is_ascii_uppercase).count();
     let number = label.get(letters..).unwrap_or_default();
-    let number = number.trim_start_matches(['-', '.', '_']);
+    let number = number.trim_start_matches(['-', '.', '_', ':']);
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let is_label =
         (2..=8).contains(&letters) && !number.is_empty() && number.chars().all(is_number);
@@ -329,7 +185,7 @@ mod tests {
 
     #[test]
     fn numbers_of_lists_are_no_words() {
-        for text in ["REL-4: Are", "LLM03 Are", "OPS-1.2) Are"] {
+        for text in ["REL-4: Are", "RE:01 Are", "LLM03 Are", "OPS-1.2) Are"] {
             assert_eq!(without_label(text), "Are", "{text}");
         }
         for text in ["TLS 1.2 or newer", "S3 buckets", "Are"] {

@@ -76,6 +76,7 @@ impl Words {
         out
     }
 
+    /// Words that nearly every item has.
     pub(super) fn is_weak(&self, word: &str) -> bool {
         self.weak.contains(word)
     }

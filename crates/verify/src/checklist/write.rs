@@ -124,9 +124,9 @@ fn evidence(item: &JudgedItem, was_ticked: bool) -> String {
     one_line(&words)
 }
 
-/// How sure a match is, in percent: the threshold counts as 80, a score of one as 100.
+/// How sure a match is, in percent; words alone never make it certain.
 pub(crate) fn confidence(score: f64) -> f64 {
-    80.0 + (score.min(1.0) - 0.24) / 0.76 * 20.0
+    (score * 100.0).min(99.0)
 }
 
 fn about(answer: &Answer) -> String {

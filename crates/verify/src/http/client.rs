@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::connect::Dial;
-use super::{Answer, Base, Dialer, Head, HttpError, MAX_ANSWER_BYTES, Request};
+use super::{Answer, Base, Dialer, Head, HttpError, MAX_ANSWER_BYTES, Request, stamp};
 
 /// Which version of HTTP to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +155,11 @@ pub(super) fn build(
     );
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
+    }
+    if request.is_stamped {
+        for (name, value) in stamp() {
+            builder = builder.header(name, value);
+        }
     }
     builder
         .body(Full::new(Bytes::from(request.body.clone())))

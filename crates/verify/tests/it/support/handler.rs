@@ -329,6 +329,9 @@ impl Server {
         if let Some(refusal) = self.refusal(dialect, request.headers()) {
             return refusal;
         }
+        if let Some(refusal) = self.replayed(dialect, request.headers()) {
+            return refusal;
+        }
         let declared = request.headers().get("content-length");
         let declared = declared
             .and_then(|v| v.to_str().ok()?.parse().ok())
@@ -359,6 +362,18 @@ impl Server {
                 "The body is larger than 512 KiB.",
             ),
         }
+    }
+
+    /// Refuses what is not new, or does not say that it is.
+    fn replayed(&self, dialect: Dialect, headers: &HeaderMap) -> Option<Response<Body>> {
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+        let nonce = text("x-seaworthy-nonce");
+        let seconds = text("x-seaworthy-timestamp").and_then(|text| text.parse().ok());
+        let is_fresh = nonce.zip(seconds).is_some_and(|(nonce, seconds)| {
+            self.promises.is_fresh(nonce, seconds, self.broken)
+        });
+        let message = "This request is not new.";
+        (!is_fresh).then(|| answers::error(dialect, 409, "replayed_request", message))
     }
 
     /// Answers once for a key, and says what was remembered.

@@ -12,6 +12,7 @@ pub(crate) struct Promises {
     next: AtomicU64,
     keys: Mutex<BTreeMap<String, (Bytes, u64)>>,
     bodies: Mutex<BTreeSet<Bytes>>,
+    nonces: Mutex<BTreeSet<String>>,
 }
 
 impl Promises {
@@ -22,6 +23,14 @@ impl Promises {
         let mut keys = self.keys.lock().expect("not poisoned");
         let known = keys.entry(key.to_owned()).or_insert((body.clone(), new));
         (known.0 == body).then_some(known.1)
+    }
+
+    /// Whether a request is new: its nonce was not there before, and its time is about now.
+    pub(crate) fn is_fresh(&self, nonce: &str, seconds: i64, broken: Option<&str>) -> bool {
+        let known = !self.nonces.lock().expect("not poisoned").insert(nonce.to_owned());
+        let away = (jiff::Timestamp::now().as_second() - seconds).abs();
+        (!known || broken == Some("replay.nonce"))
+            && (away < 300 || broken == Some("replay.timestamp"))
     }
 
     /// Whether this body came before.
