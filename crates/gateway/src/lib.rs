@@ -58,7 +58,7 @@ pub use health::Lifecycle;
 pub use identity::password::hash as hash_password;
 pub use keyring::KeyRing;
 pub use ledger_queue::LedgerQueue;
-pub use metrics::{Metrics, SecretMetrics, StoreMetrics, TlsMetrics};
+pub use metrics::{Metrics, ProcessUsage, SecretMetrics, StoreMetrics, TlsMetrics};
 pub use request_log::{RequestLog, Style};
 pub use routes::{model_route_names, route_names};
 pub use service::{DataPlane, Plane, render_refusal};

@@ -7,7 +7,11 @@
 macro_rules! family {
     ($registry:ident, $name:literal, $help:literal) => {{
         let family = prometheus_client::metrics::family::Family::default();
-        $registry.register($name, $help, family.clone());
+        $registry.register(
+            $name,
+            $help,
+            $crate::metrics::announced::Announced(family.clone()),
+        );
         family
     }};
 }
@@ -17,12 +21,14 @@ macro_rules! gauges {
     };
 }
 
+mod announced;
 mod attempts;
 mod batches;
 mod call;
 mod health;
 mod keys;
 mod labels;
+mod process;
 mod runs;
 mod secrets;
 mod stores;
@@ -30,6 +36,7 @@ mod tls;
 
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -38,6 +45,7 @@ use prometheus_client::registry::{Registry, Unit};
 use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
 
+use self::announced::Announced;
 use self::attempts::OpeningLabels;
 use self::batches::BatchRequestLabels;
 pub(crate) use self::call::CallMetrics;
@@ -47,6 +55,8 @@ use self::labels::{
     ModelTargetLabels, ProviderStatusLabels, ReloadLabels, RequestLabels, ShedLabels, TargetLabels,
     TierLabels, TokenLabels,
 };
+use self::process::ProcessMetrics;
+pub use self::process::ProcessUsage;
 use self::runs::RunLabels;
 pub use self::secrets::SecretMetrics;
 use self::stores::CallLabels;
@@ -100,6 +110,9 @@ pub struct Metrics {
     pub idempotent_replays: Counter,
     store_latency: Family<CallLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CallLabels, Counter>,
+    /// Metrics without the name of the program before theirs.
+    unnamed: Registry,
+    process: ProcessMetrics,
     tls: TlsMetrics,
     secrets: SecretMetrics,
     retries: Family<TargetLabels, Counter>,
@@ -158,10 +171,12 @@ impl Metrics {
     )]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("seaworthy");
+        let mut unnamed = Registry::default();
         macro_rules! histograms {
             ($name:literal, $help:literal) => {{
                 let family = Family::new_with_constructor(seconds as fn() -> Histogram);
-                registry.register_with_unit($name, $help, Unit::Seconds, family.clone());
+                let announced = Announced(family.clone());
+                registry.register_with_unit($name, $help, Unit::Seconds, announced);
                 family
             }};
         }
@@ -239,6 +254,8 @@ impl Metrics {
                 "store_errors",
                 "Calls to stores that had no answer"
             ),
+            process: ProcessMetrics::register(&mut unnamed),
+            unnamed,
             tls: TlsMetrics::register(&mut registry),
             secrets: SecretMetrics::register(&mut registry),
             retries: family!(
@@ -371,17 +388,14 @@ impl Metrics {
         }
     }
 
-    /// Lets other parts of the program add their metrics while it is wired together.
-    pub fn registry_mut(&mut self) -> &mut Registry {
-        &mut self.registry
-    }
-
     /// The text that Prometheus scrapes.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _written = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        let _written = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &self.unnamed))
+            .and_then(|()| encode_eof(&mut text));
         text
     }
 

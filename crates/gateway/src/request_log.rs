@@ -142,6 +142,23 @@ impl Line<'_> {
     }
 }
 
+/// Whom the request is accounted to.
+fn caller(line: &mut Line<'_>, exchange: &Exchange) {
+    if let Some(principal) = &exchange.principal {
+        line.text("user_id", &principal.user_id);
+        line.text("key_id", &principal.key_id);
+        if let Some(team) = &principal.team_id {
+            line.text("team_id", team);
+        }
+    }
+    if let Some(agent) = &exchange.agent {
+        line.plain("agent", agent);
+    }
+    if let Some(session) = &exchange.session {
+        line.plain("session_id", session);
+    }
+}
+
 fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     put!(out, "{{\"timestamp\":\"{finished_at}\"");
     let mut line = Line(out);
@@ -157,19 +174,7 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     let trace_id = std::str::from_utf8(&trace_id).unwrap_or_default();
     line.plain("trace_id", trace_id);
     line.plain("action", exchange.action_name());
-    if let Some(principal) = &exchange.principal {
-        line.text("user_id", &principal.user_id);
-        line.text("key_id", &principal.key_id);
-        if let Some(team) = &principal.team_id {
-            line.text("team_id", team);
-        }
-    }
-    if let Some(agent) = &exchange.agent {
-        line.plain("agent", agent);
-    }
-    if let Some(session) = &exchange.session {
-        line.plain("session_id", session);
-    }
+    caller(&mut line, exchange);
     if let Some(model) = &exchange.model {
         line.text("model", &model.name);
     }

@@ -8,6 +8,7 @@ mod env_files;
 mod exit;
 mod output;
 mod ports;
+mod process;
 mod secrets;
 mod serve;
 mod telemetry;

@@ -15,6 +15,7 @@ use crate::cli::keys;
 use crate::exit::{self, Failure};
 use crate::output;
 use crate::ports::Ports;
+use crate::process;
 use crate::secrets;
 use crate::telemetry::Telemetry;
 use crate::tls;
@@ -181,6 +182,7 @@ impl Running {
         let fetching = secrets::keep_fetching(Arc::clone(&self.secrets), Arc::clone(&gateway));
         let _fetching = AbortOnDrop(tokio::spawn(fetching));
         let mut keeper = secrets::Keeper::default();
+        let mut process = process::Watcher::new();
         let mut watch = tokio::time::interval(WATCH_INTERVAL);
         // What was loaded, not what lies there now: a change in between counts.
         let mut known = source.path.as_ref().map(|_| source.loaded.clone());
@@ -195,6 +197,7 @@ impl Running {
                     self.tls.look(&gateway.config(), true);
                 }
                 _ = watch.tick() => {
+                    process.look(&self.gateway.metrics);
                     self.gateway.metrics.note_open_connections(
                         self.servers.iter().map(Server::open_connections).sum(),
                     );
