@@ -8,6 +8,7 @@ mod machine;
 mod money;
 mod overload;
 mod proxy;
+mod verify;
 
 /// Options of `cargo xtask bench`
 #[derive(clap::Args)]
@@ -29,6 +30,8 @@ enum Suite {
     Money(money::Args),
     /// Failing and silent providers, three times too much work, slow clients, remembered answers
     Overload(overload::Args),
+    /// The verifier: a large repository, a full run, what its tests break and match
+    Verify(verify::Args),
     /// Guards and sandbox: what they find and miss, what they cost, what gets out
     Guards(guards::Args),
 }
@@ -41,5 +44,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         Some(Suite::Money(args)) => money::run(args),
         Some(Suite::Overload(args)) => overload::run(args),
         Some(Suite::Guards(args)) => guards::run(args),
+        Some(Suite::Verify(args)) => verify::run(args),
     }
 }
