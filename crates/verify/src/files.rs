@@ -70,6 +70,16 @@ pub(crate) struct Place {
     pub(crate) line: usize,
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What is no file has no lines.
+        match self.line {
+            0 => f.write_str(&self.path),
+            line => write!(f, "{}:{line}", self.path),
+        }
+    }
+}
+
 /// Something wrong at a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Problem {

@@ -224,22 +224,20 @@ async fn refusals_are_alike(s: &Session<'_>) -> Probed {
             found: format!("{first} for one and {other} for another"),
         });
     }
-    let mut medians: Vec<Duration> = times
-        .into_iter()
-        .map(|mut times| {
-            times.sort_unstable();
-            times[ROUNDS / 2]
-        })
-        .collect();
-    medians.sort_unstable();
-    let spread = medians[2].saturating_sub(medians[0]);
-    let found = format!(
-        "median times differ by {:.1} ms",
-        spread.as_secs_f64() * 1e3
-    );
+    // What a wrong key costs shows in the fastest answers as well; what a busy machine costs does not.
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let apart = |rank: usize| {
+        let at = times.iter().map(|times| times[rank]);
+        at.clone().max().unwrap_or_default() - at.min().unwrap_or_default()
+    };
+    let spread = apart(ROUNDS / 2).min(apart(0));
+    let found = format!("times differ by {:.1} ms", spread.as_secs_f64() * 1e3);
     ensure(
         spread <= SPREAD,
-        format!("medians within {} ms", SPREAD.as_millis()),
+        format!(
+            "medians or fastest answers within {} ms",
+            SPREAD.as_millis()
+        ),
         &found,
     )?;
     Ok(format!("always {first}; {found}"))

@@ -109,7 +109,7 @@ pub(in crate::check) fn conclude(session: &Session<'_>, expected: &str, looked: 
     let mut words: Vec<String> = problems
         .iter()
         .take(SHOWN)
-        .map(|p| format!("{}:{} {}", p.place.path, p.place.line, p.found))
+        .map(|p| format!("{} {}", p.place, p.found))
         .collect();
     if problems.len() > SHOWN {
         words.push(format!("and {} more", problems.len() - SHOWN));

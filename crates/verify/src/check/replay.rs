@@ -85,7 +85,10 @@ async fn nonce(s: &Session<'_>) -> Probed {
             "{name} answered {first}, {second} when it was sent again, and {without} without a nonce"
         ));
     }
-    unprotected(&accepted, "the second of two requests with one nonce refused")
+    unprotected(
+        &accepted,
+        "the second of two requests with one nonce refused",
+    )
 }
 
 async fn timestamp(s: &Session<'_>) -> Probed {
@@ -112,7 +115,10 @@ async fn timestamp(s: &Session<'_>) -> Probed {
             "{name} answered {past} an hour ago and {future} an hour ahead"
         ));
     }
-    unprotected(&accepted, "requests of an hour ago and of an hour ahead refused")
+    unprotected(
+        &accepted,
+        "requests of an hour ago and of an hour ahead refused",
+    )
 }
 
 fn unprotected(accepted: &[String], expected: &str) -> Probed {

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::{Area, Check, Kind, Need, Probe, declared, drills, prometheus, promises, replay, series, tls};
+use super::{
+    Area, Check, Kind, Need, Probe, declared, drills, prometheus, promises, replay, series, tls,
+};
 use crate::requirement::{Requirements, builtin};
 
 /// A check that answers the requirement with the same ID.

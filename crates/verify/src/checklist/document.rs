@@ -1,5 +1,7 @@
 //! A checklist in Markdown as lines and items: read without loss, so that it can be written back.
 
+use std::collections::BTreeSet;
+
 use super::text::repaired;
 
 mod cells;
@@ -10,6 +12,8 @@ use marks::{Bullet, bullet, inline_boxes};
 
 /// Ends every line that the writer adds, so that the next run can take it out again.
 pub(super) const MARK: &str = "<!-- seaworthy -->";
+/// What it says of a tick that it took away.
+pub(super) const WAS_TICKED: &str = "its box was ticked";
 /// Begins the part that the writer adds at the end.
 pub(super) const BEGIN: &str = "<!-- seaworthy:begin -->";
 /// Ends it.
@@ -27,6 +31,26 @@ pub struct Document {
     pub items: Vec<Item>,
     /// Lines that are no items but may state a requirement, such as a setting in a code block.
     pub others: Vec<Other>,
+    /// How it is written, so that it is written back like that.
+    pub(super) form: Form,
+}
+
+/// How a file is written, and what an earlier run left in it.
+#[derive(Debug, Default)]
+pub(super) struct Form {
+    /// It begins with the mark of an encoding.
+    pub(super) has_bom: bool,
+    /// How each line ends.
+    pub(super) endings: Vec<&'static str>,
+    /// Lines after which an earlier run said that it took a tick away, and rows of which it said so.
+    unticked: BTreeSet<usize>,
+}
+
+impl Form {
+    /// How most lines end.
+    pub(super) fn ending(&self) -> &'static str {
+        self.endings.first().copied().unwrap_or("\n")
+    }
 }
 
 /// One thing that a checklist asks.
@@ -100,7 +124,7 @@ impl Document {
     /// Reads a checklist. Any text is one, perhaps without items.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        let lines = without_earlier_run(text);
+        let (lines, form) = without_earlier_run(text);
         let mut reader = Reader::default();
         for (index, line) in lines.iter().enumerate() {
             let next = lines.get(index + 1).map(String::as_str);
@@ -120,25 +144,51 @@ impl Document {
             lines,
             items,
             others,
+            form,
         }
+    }
+
+    /// Whether somebody ticked the item, in this file or before an earlier run took the tick away.
+    pub(super) fn was_ticked(&self, item: &Item) -> bool {
+        let place = if item.row { item.line } else { item.end };
+        item.ticked() || self.form.unticked.contains(&place)
     }
 }
 
-fn without_earlier_run(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+fn without_earlier_run(text: &str) -> (Vec<String>, Form) {
+    let (mut lines, mut form) = (Vec::new(), Form::default());
     let mut added = false;
-    for line in text.trim_start_matches('\u{feff}').lines() {
+    form.has_bom = text.starts_with('\u{feff}');
+    for whole in text.trim_start_matches('\u{feff}').split_inclusive('\n') {
+        let line = whole.trim_end_matches('\n');
+        let (line, ending) = match line.strip_suffix('\r') {
+            Some(line) => (line, "\r\n"),
+            None => (line, "\n"),
+        };
         match line.trim() {
             BEGIN => added = true,
             END if added => added = false,
-            trimmed if added || trimmed.ends_with(MARK) => {}
-            _ => lines.push(line.to_owned()),
+            trimmed if added || trimmed.ends_with(MARK) => {
+                if trimmed.contains(WAS_TICKED) {
+                    form.unticked.insert(row_of(trimmed).unwrap_or(lines.len()));
+                }
+            }
+            _ => {
+                lines.push(line.to_owned());
+                form.endings.push(ending);
+            }
         }
     }
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();
     }
-    lines
+    (lines, form)
+}
+
+/// The row that a note beneath a table speaks of.
+fn row_of(note: &str) -> Option<usize> {
+    let rest = note.strip_prefix("> line ")?;
+    rest.split(':').next()?.parse().ok()
 }
 
 #[derive(Default)]

@@ -95,8 +95,14 @@ impl Matcher {
         let words = self.likeness.words();
         let item = self.likeness.query(text, context);
         let by_likeness = self.likeness.scores(&item);
-        let by_example = self.examples.scores(&self.examples.read(words, text, context));
-        let ids: BTreeSet<&str> = by_likeness.keys().chain(by_example.keys()).copied().collect();
+        let by_example = self
+            .examples
+            .scores(&self.examples.read(words, text, context));
+        let ids: BTreeSet<&str> = by_likeness
+            .keys()
+            .chain(by_example.keys())
+            .copied()
+            .collect();
         let of = |scores: &BTreeMap<&str, f64>, id: &str| scores.get(id).copied().unwrap_or(0.0);
         let mut ranked: Vec<(&str, f64)> = ids
             .into_iter()
@@ -117,7 +123,9 @@ impl Matcher {
         let second = ranked.get(1).map_or(0.0, |(_, score)| *score);
         let own: BTreeSet<String> = words.of(text).into_iter().collect();
         let (explained, strange) = self.examples.coverage(&own, id);
-        let agreed = [&by_likeness, &by_example].iter().all(|s| first(s) == Some(id));
+        let agreed = [&by_likeness, &by_example]
+            .iter()
+            .all(|s| first(s) == Some(id));
         let signs = Signs {
             score,
             lead: (score - second) / score,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::document::{BEGIN, Document, END, MARK, Mark};
+use super::document::{BEGIN, Document, END, MARK, Mark, WAS_TICKED};
 use super::text::normalise;
 use super::{Answer, ItemStatus, Judged, JudgedItem, Meaning};
 
@@ -17,6 +17,7 @@ pub fn write_back(judged: &Judged) -> String {
         lines,
         items,
         others,
+        form,
     } = &judged.document;
     let mut lines = lines.clone();
     let mut beneath: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -35,7 +36,7 @@ pub fn write_back(judged: &Judged) -> String {
         } else {
             String::new()
         };
-        let note = evidence(result, item.ticked());
+        let note = evidence(result, judged.document.was_ticked(item));
         beneath
             .entry(item.end)
             .or_default()
@@ -47,9 +48,13 @@ pub fn write_back(judged: &Judged) -> String {
         }
     }
     let mut out = String::new();
+    if form.has_bom {
+        out.push('\u{feff}');
+    }
+    let ending = form.ending();
     for (index, line) in lines.iter().enumerate() {
         out.push_str(line);
-        out.push('\n');
+        out.push_str(form.endings.get(index).copied().unwrap_or(ending));
         let added = beneath
             .get(&(index + 1))
             .map(Vec::as_slice)
@@ -59,13 +64,14 @@ pub fn write_back(judged: &Judged) -> String {
             .is_some_and(|first| first.starts_with("> line"))
         {
             // Something must stand between a table and a quotation.
-            let _ = writeln!(out, "{MARK}");
+            let _ = write!(out, "{MARK}{ending}");
         }
         for note in added {
-            let _ = writeln!(out, "{note}");
+            let _ = write!(out, "{note}{ending}");
         }
     }
-    let _ = write!(out, "\n{BEGIN}\n{}{END}\n", summary(judged));
+    let end = format!("\n{BEGIN}\n{}{END}\n", summary(judged));
+    out.push_str(&end.replace('\n', ending));
     out
 }
 
@@ -119,7 +125,7 @@ fn evidence(item: &JudgedItem, was_ticked: bool) -> String {
         let _ = write!(words, " · {}", about(answer));
     }
     if was_ticked && !item.status.is_satisfied() {
-        words.push_str(" · its box was ticked");
+        let _ = write!(words, " · {WAS_TICKED}");
     }
     one_line(&words)
 }

@@ -156,9 +156,11 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
     let suspicious = shapes.filter(|shapes| !is_test(name) && shapes.suspects(&text));
     if is_source || suspicious.is_some() {
         let shipped = shipped_lines(name, &text);
-        for (index, line) in text.lines().enumerate() {
+        let mut lines = text.lines().enumerate().peekable();
+        while let Some((index, line)) = lines.next() {
+            let next = lines.peek().map_or("", |(_, next)| *next);
             let problem = |found: String| Problem::new(name, index + 1, found);
-            if let Some(found) = suspicious.and_then(|shapes| shapes.find(line)) {
+            if let Some(found) = suspicious.and_then(|shapes| shapes.find(line, next)) {
                 reading.secrets.push(problem(found));
             }
             if index >= shipped {

@@ -2,6 +2,8 @@
 
 use regex::{Regex, RegexSet};
 
+const PRIVATE_KEY: &str = "a private key";
+
 /// Name and shape of each kind of credential.
 const SHAPES: [(&str, &str); 10] = [
     ("an AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -16,7 +18,7 @@ const SHAPES: [(&str, &str); 10] = [
     ("a Slack token", r"\bxox[abprs]-[A-Za-z0-9-]{20,}\b"),
     ("a Google API key", r"\bAIza[0-9A-Za-z_-]{35}\b"),
     ("a Stripe key", r"\b[sr]k_live_[0-9A-Za-z]{20,}\b"),
-    ("a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    (PRIVATE_KEY, r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
     (
         "a JSON web token",
         r"\beyJ[A-Za-z0-9_-]{15,}\.eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{20,}",
@@ -67,13 +69,18 @@ impl SecretShapes {
         self.any.is_match(text)
     }
 
-    /// What kind of credential a line holds, with its first characters.
-    pub(crate) fn find(&self, line: &str) -> Option<String> {
+    /// What kind of credential a line holds, with its first characters. A key in PEM goes on in the
+    /// next line; code that looks for its first line holds none.
+    pub(crate) fn find(&self, line: &str, next: &str) -> Option<String> {
         SHAPES
             .iter()
             .zip(&self.each)
             .find_map(|((name, _), shape)| {
-                let found = shape.find(line)?.as_str();
+                let found = shape.find(line)?;
+                if *name == PRIVATE_KEY && !goes_on(line.get(found.end()..)?, next) {
+                    return None;
+                }
+                let found = found.as_str();
                 let lower = found.to_lowercase();
                 let made_up = MADE_UP.iter().any(|word| lower.contains(word))
                     || is_monotonous(found)
@@ -83,6 +90,20 @@ impl SecretShapes {
                 (!made_up).then(|| format!("{name} ({shown}…)"))
             })
     }
+}
+
+/// Whether a key follows its first line: in the same line, escaped, or in the next.
+fn goes_on(rest: &str, next: &str) -> bool {
+    const LEAST: usize = 32;
+    let is_key = |text: &str| {
+        let key = text
+            .bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b));
+        key.count() >= LEAST
+    };
+    let escaped = rest.trim_start_matches("\\r").trim_start_matches("\\n");
+    let next = next.trim_start_matches([' ', '\t', '"', '\'', '+', '#', '/']);
+    is_key(escaped) || is_key(next) || next.starts_with("Proc-Type:")
 }
 
 /// Real keys use many different characters.
@@ -102,11 +123,21 @@ mod tests {
         let shapes = SecretShapes::new().expect("the shapes compile");
         // Built from parts, so that this file holds none itself.
         let key = ["AKIA", "Q3EGRIHQ7DXW", "M2PL"].concat();
-        let found = shapes.find(&format!("key = '{key}'")).expect("found");
+        let found = shapes.find(&format!("key = '{key}'"), "").expect("found");
         assert!(found.contains("AWS") && !found.contains(&key), "{found}");
+        let (begin, body) = (
+            format!("-----{} PRIVATE KEY-----", "BEGIN"),
+            "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+        );
+        assert!(shapes.find(&begin, body).is_some());
+        assert!(shapes.find(&format!("{begin}\\n{body}"), "").is_some());
+        assert_eq!(
+            shapes.find(&format!("if text.contains(\"{begin}\")"), "{"),
+            None
+        );
         let word = ["hunter", "2horse"].concat();
         let url = format!("postgres://app:{word}@db.internal.net/x");
-        assert!(shapes.find(&url).is_some());
+        assert!(shapes.find(&url, "").is_some());
     }
 
     #[test]
@@ -120,7 +151,7 @@ mod tests {
             "let token = self.token()?;",
             "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         ] {
-            assert_eq!(shapes.find(line), None, "{line}");
+            assert_eq!(shapes.find(line, ""), None, "{line}");
         }
     }
 }

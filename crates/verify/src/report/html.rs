@@ -39,7 +39,7 @@ pub fn render(report: &Report) -> String {
         report.verdict,
         report.verdict.words(),
         escape(&report.reasons.join(", ")),
-        report.started_at,
+        report.started_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
         report.results.len(),
         report.duration_ms / 1000.0,
         report.profile,
@@ -54,7 +54,10 @@ pub fn render(report: &Report) -> String {
             .results
             .iter()
             .filter(|r| r.check.areas.first() == Some(&area));
-        let rows: Vec<String> = inside.map(check).collect();
+        // What needs somebody comes first; sorting keeps the order otherwise.
+        let mut inside: Vec<_> = inside.collect();
+        inside.sort_by_key(|r| (urgency(r.outcome.status()), r.check.severity));
+        let rows: Vec<String> = inside.into_iter().map(check).collect();
         if !rows.is_empty() {
             let _ = writeln!(
                 out,
@@ -70,6 +73,16 @@ pub fn render(report: &Report) -> String {
     closing(&mut out, report);
     let _ = writeln!(out, "<script>{SCRIPT}</script></body></html>");
     out
+}
+
+/// What is read first: failures, then what nobody knows.
+const fn urgency(status: Status) -> u8 {
+    match status {
+        Status::Fail => 0,
+        Status::NotVerified => 1,
+        Status::Pass => 2,
+        Status::NotApplicable => 3,
+    }
 }
 
 /// The register of risks and the table of signatures.
@@ -101,7 +114,7 @@ fn closing(out: &mut String, report: &Report) {
         out.push_str("</table></div>\n");
     }
     out.push_str(
-        "</section>\n<section><h2>Sign-off</h2><div class=\"wide\"><table>\
+        "</section>\n<section class=\"signatures\"><h2>Sign-off</h2><div class=\"wide\"><table>\
          <tr><th>Role</th><th>Name</th><th>Counts until</th></tr>\n",
     );
     for line in risks::sign_offs(report) {

@@ -316,7 +316,7 @@ pub(super) static ROWS: &[Row] = &[
         ],
         say::grows
     ),
-    says!(
+    elsewhere!(
         "retry.jitter",
         "waiting that varies",
         ["retr|backoff", "jitter"],
@@ -356,7 +356,7 @@ pub(super) static ROWS: &[Row] = &[
         "a store that replicas share",
         [
             "store|storage|persist|database|state|session|snapshot",
-            "url|kind|backend|type|provider"
+            "url|kind|backend|type"
         ],
         say::is_shared
     ),

@@ -90,8 +90,9 @@ impl Examples {
     }
 
     fn add<'t>(&mut self, words: &Words, id: &str, texts: impl Iterator<Item = &'t str>) {
-        let sets: BTreeSet<BTreeSet<String>> =
-            texts.map(|text| words.of(text).into_iter().collect()).collect();
+        let sets: BTreeSet<BTreeSet<String>> = texts
+            .map(|text| words.of(text).into_iter().collect())
+            .collect();
         for words in sets.into_iter().filter(|words| !words.is_empty()) {
             let weight = words.iter().map(|word| self.rarity(word)).sum();
             for word in &words {
@@ -150,7 +151,10 @@ impl Examples {
     }
 
     fn score(&self, item: &Asked, example: &Example, shared: f64) -> f64 {
-        let missing = example.words.iter().filter(|w| !item.words.contains_key(*w));
+        let missing = example
+            .words
+            .iter()
+            .filter(|w| !item.words.contains_key(*w));
         let around = missing.filter(|word| item.around.contains(*word));
         let around: f64 = around.map(|word| HEADING * self.rarity(word)).sum();
         let here = example.words.iter().filter(|w| item.words.contains_key(*w));
@@ -165,7 +169,10 @@ impl Examples {
         let Some(document) = self.documents.get(id) else {
             return 0.0;
         };
-        let known = item.words.iter().filter(|(word, _)| document.contains(*word));
+        let known = item
+            .words
+            .iter()
+            .filter(|(word, _)| document.contains(*word));
         known.map(|(_, weight)| weight).sum::<f64>() / item.weight
     }
 
@@ -174,9 +181,14 @@ impl Examples {
         let weight = |word: &String| self.rarity(word);
         let all: f64 = words.iter().map(weight).sum();
         let document = self.documents.get(id);
-        let known = words.iter().filter(|w| document.is_some_and(|d| d.contains(*w)));
+        let known = words
+            .iter()
+            .filter(|w| document.is_some_and(|d| d.contains(*w)));
         let known: f64 = known.map(weight).sum();
-        let strange = words.iter().filter(|w| !self.rarity.contains_key(*w)).count();
+        let strange = words
+            .iter()
+            .filter(|w| !self.rarity.contains_key(*w))
+            .count();
         let share = if all > 0.0 { known / all } else { 0.0 };
         (share, ratio(strange, words.len().max(1)))
     }
@@ -218,7 +230,10 @@ mod tests {
         let requirements = Requirements::builtin().expect("the data parses");
         for (id, ways) in asks() {
             assert!(id == NOTHING || requirements.get(id).is_some(), "{id}");
-            assert!(ways.iter().all(|way| way.trim().len() > 2), "{id}: {ways:?}");
+            assert!(
+                ways.iter().all(|way| way.trim().len() > 2),
+                "{id}: {ways:?}"
+            );
         }
     }
 }

@@ -369,9 +369,9 @@ impl Server {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
         let nonce = text("x-seaworthy-nonce");
         let seconds = text("x-seaworthy-timestamp").and_then(|text| text.parse().ok());
-        let is_fresh = nonce.zip(seconds).is_some_and(|(nonce, seconds)| {
-            self.promises.is_fresh(nonce, seconds, self.broken)
-        });
+        let is_fresh = nonce
+            .zip(seconds)
+            .is_some_and(|(nonce, seconds)| self.promises.is_fresh(nonce, seconds, self.broken));
         let message = "This request is not new.";
         (!is_fresh).then(|| answers::error(dialect, 409, "replayed_request", message))
     }

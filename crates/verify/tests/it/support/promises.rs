@@ -27,7 +27,11 @@ impl Promises {
 
     /// Whether a request is new: its nonce was not there before, and its time is about now.
     pub(crate) fn is_fresh(&self, nonce: &str, seconds: i64, broken: Option<&str>) -> bool {
-        let known = !self.nonces.lock().expect("not poisoned").insert(nonce.to_owned());
+        let known = !self
+            .nonces
+            .lock()
+            .expect("not poisoned")
+            .insert(nonce.to_owned());
         let away = (jiff::Timestamp::now().as_second() - seconds).abs();
         (!known || broken == Some("replay.nonce"))
             && (away < 300 || broken == Some("replay.timestamp"))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::check::files::Looked;
-use crate::files::Problem;
 use crate::files::settings::{Setting, Settings};
+use crate::files::{Place, Problem};
 
 pub(super) fn above_zero(s: &Setting) -> bool {
     s.number().is_some_and(|n| n > 0.0)
@@ -78,12 +78,11 @@ pub(super) fn anywhere(
 ) -> Looked {
     let found = about(all, words);
     if let Some(s) = found.iter().find(|s| good(s)) {
-        return Looked::At(
-            format!("{}:{} {} is {}", s.path, s.line, s.key, s.value),
-            Vec::new(),
-        );
+        return Looked::At(told(s), Vec::new());
     }
-    match found.first() {
+    // What is said counts more than what is left open.
+    let said = found.iter().find(|s| !s.value.is_empty());
+    match said.or(found.first()) {
         Some(s) => Looked::At(String::new(), vec![problem(s, "says otherwise")]),
         None => Looked::Unknown(format!(
             "a setting that says it, {what}: none of {} is about {}",
@@ -93,9 +92,22 @@ pub(super) fn anywhere(
     }
 }
 
+/// What a setting says, and where.
+fn told(s: &Setting) -> String {
+    let place = Place {
+        path: s.path.clone(),
+        line: s.line,
+    };
+    format!("{place} {} is {}", s.key, s.value)
+}
+
 pub(super) fn problem(s: &Setting, why: &str) -> Problem {
     let shown: String = s.value.chars().take(40).collect();
-    Problem::new(&s.path, s.line, format!("{} is `{shown}`: {why}", s.key))
+    let said = match shown.is_empty() {
+        true => format!("{} is not set", s.key),
+        false => format!("{} is `{shown}`: {why}", s.key),
+    };
+    Problem::new(&s.path, s.line, said)
 }
 
 pub(super) fn breaker(all: &Settings) -> Looked {
