@@ -142,23 +142,6 @@ impl Line<'_> {
     }
 }
 
-/// Whom the request is accounted to.
-fn caller(line: &mut Line<'_>, exchange: &Exchange) {
-    if let Some(principal) = &exchange.principal {
-        line.text("user_id", &principal.user_id);
-        line.text("key_id", &principal.key_id);
-        if let Some(team) = &principal.team_id {
-            line.text("team_id", team);
-        }
-    }
-    if let Some(agent) = &exchange.agent {
-        line.plain("agent", agent);
-    }
-    if let Some(session) = &exchange.session {
-        line.plain("session_id", session);
-    }
-}
-
 fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     put!(out, "{{\"timestamp\":\"{finished_at}\"");
     let mut line = Line(out);
@@ -229,6 +212,23 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
         line.text("error", detail);
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// Whom the request is accounted to.
+fn caller(line: &mut Line<'_>, exchange: &Exchange) {
+    if let Some(principal) = &exchange.principal {
+        line.text("user_id", &principal.user_id);
+        line.text("key_id", &principal.key_id);
+        if let Some(team) = &principal.team_id {
+            line.text("team_id", team);
+        }
+    }
+    if let Some(agent) = &exchange.agent {
+        line.plain("agent", agent);
+    }
+    if let Some(session) = &exchange.session {
+        line.plain("session_id", session);
+    }
 }
 
 fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
