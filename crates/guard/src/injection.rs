@@ -145,8 +145,8 @@ impl Notes for Reading<'_> {
             })
     }
 
-    fn add_kinds(&mut self, hash: u32, new_sentence: bool, add: impl FnMut(u32)) {
-        self.reader.add_kinds(hash, new_sentence, add);
+    fn add_kinds(&mut self, new_sentence: bool, add: impl FnMut(u32)) {
+        self.reader.add_kinds(new_sentence, add);
     }
 
     fn mark_before(&mut self, offset: usize) -> Option<u32> {

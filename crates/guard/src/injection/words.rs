@@ -150,6 +150,7 @@ impl Words {
             phrases: Phrases::default(),
             last: [0; 2],
             since: 0,
+            known: Known::default(),
         }
     }
 }
@@ -200,16 +201,18 @@ pub(super) struct Reader<'w> {
     last: [u32; 2],
     /// How many words without a kind came since.
     since: u32,
+    /// What is known of the last word that was read.
+    known: Known,
 }
 
 impl Reader<'_> {
-    /// The kinds of words in a row that end with this word, as names of features.
-    pub(super) fn add_kinds(&mut self, hash: u32, new_sentence: bool, mut add: impl FnMut(u32)) {
+    /// The kinds of words in a row that end with the word that was read last, as names of features.
+    pub(super) fn add_kinds(&mut self, new_sentence: bool, mut add: impl FnMut(u32)) {
         if new_sentence {
             self.last = [0; 2];
             self.since = 0;
         }
-        let kinds = self.words.known(hash).kinds;
+        let kinds = self.known.kinds;
         if kinds == 0 {
             self.since += 1;
             if self.since > GAP {
@@ -239,7 +242,8 @@ impl Reader<'_> {
         }
         self.plain.index += 1;
         self.turned.index += 1;
-        let Known { plain, turned, .. } = self.words.known(hash);
+        self.known = self.words.known(hash);
+        let Known { plain, turned, .. } = self.known;
         if plain == 0 && turned == 0 {
             return None;
         }

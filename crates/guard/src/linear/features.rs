@@ -101,9 +101,9 @@ pub trait Notes {
     /// becomes a feature of the block.
     fn word(&mut self, hash: u32, new_sentence: bool) -> Option<u32>;
 
-    /// Called for each word that is not a repetition; the names that it adds become features of the block,
+    /// Called after [`Self::word`] for each word that is not a repetition; the names that it adds become features of the block,
     /// of less weight than those that are returned.
-    fn add_kinds(&mut self, _hash: u32, _new_sentence: bool, _add: impl FnMut(u32)) {}
+    fn add_kinds(&mut self, _new_sentence: bool, _add: impl FnMut(u32)) {}
 
     /// Called before the word at `offset`; a name that is returned becomes a feature of the block.
     fn mark_before(&mut self, offset: usize) -> Option<u32>;
@@ -202,9 +202,11 @@ pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
             (before_last, last) = (last, hash);
             continue;
         }
-        notes.add_kinds(hash, new_sentence, |name| {
+        notes.add_kinds(new_sentence, |name| {
             let hash = finish(mix(mix(0x51ed_270b, name), 0x2545_f491));
-            features.hashes.extend([hash; KIND_COPIES]);
+            for _ in 0..KIND_COPIES {
+                features.hashes.push(hash);
+            }
         });
         if N::CLOSELY {
             features.hashes.push(finish(mix(mix(before_last, hash), 7)));
@@ -224,11 +226,10 @@ pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
 }
 
 fn add_words(hash: u32, last: u32, before_last: u32, hashes: &mut Vec<u32>) {
-    hashes.extend([
-        finish(mix(hash, 1)),
-        finish(mix(mix(last, hash), 2)),
-        finish(mix(mix(mix(before_last, last), hash), 3)),
-    ]);
+    // Pushed one by one: three of a kind do not pay for the machinery of `extend`.
+    hashes.push(finish(mix(hash, 1)));
+    hashes.push(finish(mix(mix(last, hash), 2)));
+    hashes.push(finish(mix(mix(mix(before_last, last), hash), 3)));
 }
 
 /// The pieces of four bytes of ` word `: enough to know a word by its parts.

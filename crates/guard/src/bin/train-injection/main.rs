@@ -27,7 +27,7 @@ const FLAG_FALSE_ALARMS: f32 = 0.005;
 /// The share of instructions of chats that may be flagged: they are closer to attacks.
 const CHAT_FALSE_ALARMS: f32 = 0.015;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
-const BLOCK_FALSE_ALARMS: f32 = 0.0005;
+const BLOCK_FALSE_ALARMS: f32 = 0.001;
 
 #[derive(Debug, Parser)]
 struct Arguments {
