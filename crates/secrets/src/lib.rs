@@ -24,8 +24,8 @@ use seaworthy_core::clock::SharedClock;
 use seaworthy_edge::client::Dial;
 
 use ask::Ask;
-use authorities::Authorities;
 pub use ask::FetchError;
+use authorities::Authorities;
 use token::Tokens;
 
 /// How many secrets are fetched at the same time.

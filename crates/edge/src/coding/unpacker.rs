@@ -215,7 +215,11 @@ mod tests {
             let packed = pack(&[text.clone()], coding).await.unwrap();
             let twice = pack(&[packed.clone()], Coding::Gzip).await.unwrap();
             for size in [1, 2, 3, 7, 100, 1 << 20] {
-                assert_eq!(unpack(&packed, &[coding], size).unwrap(), text, "{coding:?}");
+                assert_eq!(
+                    unpack(&packed, &[coding], size).unwrap(),
+                    text,
+                    "{coding:?}"
+                );
                 let both = unpack(&twice, &[coding, Coding::Gzip], size);
                 assert_eq!(both.unwrap(), text, "{coding:?}");
             }

@@ -160,11 +160,8 @@ async fn answers_that_providers_pack_are_unpacked_metered_and_guarded() {
         for dialect in DIALECTS {
             let body = reply(dialect, false, &usage_object(dialect)).to_string();
             let body = body.replace("tight as a drum", "ada.lovelace@gmail.com");
-            app.upstream.will_send(http(
-                200,
-                &[("content-type", "application/json")],
-                &body,
-            ));
+            app.upstream
+                .will_send(http(200, &[("content-type", "application/json")], &body));
             let plain = app.post(path(dialect), ask(dialect, false)).send().await;
             let events = events(dialect, false).concat();
             app.upstream.will(crate::support::wire::stream(&events));
@@ -178,7 +175,8 @@ async fn answers_that_providers_pack_are_unpacked_metered_and_guarded() {
                 assert_eq!(answer.header("content-encoding"), "");
                 assert_eq!(answer.body, plain.body, "{coding:?}");
                 assert_eq!(answer.text().contains("ada.lovelace"), rules.is_empty());
-                app.upstream.will(packed_stream(events.clone(), coding).await);
+                app.upstream
+                    .will(packed_stream(events.clone(), coding).await);
                 let answer = app.post(path(dialect), ask(dialect, true)).send().await;
                 assert!(answer.whole && answer.status == 200);
                 assert_eq!(answer.body, streamed.body, "{coding:?}");
@@ -220,7 +218,8 @@ async fn a_packed_answer_that_cannot_be_taken_is_the_providers_fault() {
                 ("content-type", "application/json"),
                 ("content-encoding", coding),
             ];
-            app.upstream.will_send(http(200, &headers, "not packed at all"));
+            app.upstream
+                .will_send(http(200, &headers, "not packed at all"));
             let answer = app.post(path(dialect), ask(dialect, false)).send().await;
             answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
         }
