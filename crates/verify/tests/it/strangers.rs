@@ -51,13 +51,16 @@ async fn a_plain_web_server_is_not_ready_and_passes_nothing_it_does_not_have() {
     assert!(!report.subject.seaworthy);
     let passed = ids(&report, Status::Pass);
     for area in [
-        "auth.", "secrets.", "health.", "input.", "metrics.", "trace.", "models.",
+        "auth.",
+        "secrets.",
+        "health.",
+        "input.",
+        "metrics.",
+        "trace.",
+        "models.",
         "lifecycle.",
     ] {
-        let false_passes: Vec<_> = passed
-            .iter()
-            .filter(|id| id.starts_with(area))
-            .collect();
+        let false_passes: Vec<_> = passed.iter().filter(|id| id.starts_with(area)).collect();
         assert!(false_passes.is_empty(), "{false_passes:?}");
     }
     for red in [
