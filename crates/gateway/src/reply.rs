@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::Outcome;
+use seaworthy_core::limit::headers::retry_after_seconds;
 use seaworthy_edge::BoxError;
 use seaworthy_llm::{ErrorView, encode_error, error_kind};
 
@@ -127,9 +128,11 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
     let mut answer = Answer::error(exchange.family, &view);
     answer.headers.extend(std::mem::take(&mut refusal.headers));
     if let Some(delay) = refusal.retry_after {
+        let wait_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let seconds = retry_after_seconds(wait_ms);
         answer
             .headers
-            .insert(http::header::RETRY_AFTER, delay.as_secs().max(1).into());
+            .insert(http::header::RETRY_AFTER, seconds.into());
     }
     if let Some(allow) = refusal.allow {
         answer

@@ -39,11 +39,13 @@ async fn a_rate_limit_refuses_with_a_truthful_wait_and_lets_pass_after_it() {
         assert_eq!(answer.header("x-ratelimit-remaining-requests"), left);
         assert_eq!(answer.header("x-ratelimit-limit-requests"), "2");
     }
+    app.clock.advance(Duration::from_millis(1_500));
     let refused = ask(&app).await;
     assert_eq!(refused.status, 429);
     assert_eq!(refused.json()["error"]["code"], "rate_limited");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
-    assert_eq!(wait, 30, "one of two a minute comes back every 30 s");
+    assert_eq!(wait, 29, "28.5 s are left: one a second earlier is refused");
+    assert!(refused.text().contains("Try again in 29 s"));
     app.clock.advance(Duration::from_secs(wait));
     app.upstream
         .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
@@ -219,6 +221,29 @@ async fn a_limit_for_each_address_counts_addresses() {
         .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
     assert_eq!(ask(&app).await.status, 200);
     assert_eq!(ask(&app).await.status, 429);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_trusted_proxy_the_callers_address_counts_and_nobody_can_invent_one() {
+    let app = TestApp::builder()
+        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .sections("[rate_limits.per_ip]\nrequests_per_minute = 1\n")
+        .start()
+        .await;
+    let ask = async |forwarded: &str| {
+        app.upstream
+            .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+        let request = app.post(path(CHAT), request(CHAT, false, &json!({})));
+        request
+            .header("x-forwarded-for", forwarded)
+            .send()
+            .await
+            .status
+    };
+    assert_eq!(ask("198.51.100.7").await, 200);
+    assert_eq!(ask("198.51.100.8").await, 200, "another caller");
+    assert_eq!(ask("203.0.113.1, 198.51.100.7").await, 429, "the first one");
     app.finish().await;
 }
 
