@@ -136,7 +136,11 @@ fn compare(ours: &Days, theirs: &Days, tolerated: Share) -> Vec<Row> {
         ];
         let differs = figures
             .into_iter()
-            .filter(|(_, a, b)| a.abs_diff(*b) > tolerated.of(*b))
+            .filter(|(name, a, b)| match *name {
+                // Rounded to whole micro-dollars, here and there.
+                "cost_micros" => a.abs_diff(*b) > tolerated.of(*b),
+                _ => exceeds(a.abs_diff(*b), *b, tolerated),
+            })
             .map(|(name, ..)| name)
             .collect();
         let (day, model) = key.clone();
@@ -149,6 +153,11 @@ fn compare(ours: &Days, theirs: &Days, tolerated: Share) -> Vec<Row> {
         }
     };
     keys.into_iter().map(row).collect()
+}
+
+/// Whether a difference is more than this part of the whole.
+fn exceeds(difference: u64, whole: u64, part: Share) -> bool {
+    u128::from(difference) * 10_000 > u128::from(whole) * u128::from(part.ten_thousandths())
 }
 
 fn show(rows: &[Row]) -> Result<(), Failure> {
@@ -196,7 +205,16 @@ mod tests {
             |ours: &Days, theirs: &Days| compare(ours, theirs, tolerated)[0].differs.clone();
         let ours = days(1_000, 200, Some(500));
         assert_eq!(differs(&ours, &days(1_005, 200, None)), [""; 0]);
-        assert_eq!(differs(&ours, &days(1_006, 200, None)), [""; 0]);
+        assert_eq!(
+            differs(&ours, &days(1_006, 200, None)),
+            ["input_tokens"],
+            "0.6 %"
+        );
+        assert_eq!(
+            differs(&days(12, 9, None), &days(11, 9, None)),
+            ["input_tokens"],
+            "of few, one is much"
+        );
         assert_eq!(
             differs(&ours, &days(1_010, 200, Some(520))),
             ["input_tokens", "cost_micros"]
