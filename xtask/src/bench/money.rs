@@ -10,6 +10,8 @@ use clap::ValueEnum;
 use super::machine;
 use crate::command::{cargo, say, shown};
 
+mod cpu;
+
 /// Options of `cargo xtask bench money`
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -28,6 +30,8 @@ pub(crate) struct Args {
     /// Callers that give up
     #[arg(long, default_value_t = 10_000)]
     leavers: usize,
+    #[command(flatten)]
+    cpu: cpu::Args,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +46,10 @@ enum Part {
     Writers,
     /// Ledger, limits and budgets through crashes, duplicates, reordering and clock jumps
     Simulator,
+    /// Round trips to Redis of a request
+    RoundTrips,
+    /// CPU of a request with limits and budgets beside one without
+    Cpu,
 }
 
 impl Part {
@@ -52,17 +60,21 @@ impl Part {
             Self::Redis => "Redis lost and found",
             Self::Writers => "writers and leavers on PostgreSQL",
             Self::Simulator => "the simulator",
+            Self::RoundTrips => "round trips to Redis",
+            Self::Cpu => "CPU of limits and budgets",
         }
     }
 
     /// The crate whose integration tests hold it, and their names.
-    fn tests(self) -> (&'static str, &'static [&'static str]) {
+    fn tests(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
-            Self::Spend => ("seaworthy", &["spend::"]),
-            Self::Kills => ("seaworthy", &["kills::"]),
-            Self::Redis => ("seaworthy", &["outages::"]),
-            Self::Writers => ("seaworthy-store", &["pressure::"]),
-            Self::Simulator => ("seaworthy-core", &["simulation::"]),
+            Self::Spend => Some(("seaworthy", &["spend::"])),
+            Self::Kills => Some(("seaworthy", &["kills::"])),
+            Self::Redis => Some(("seaworthy", &["outages::"])),
+            Self::Writers => Some(("seaworthy-store", &["pressure::"])),
+            Self::Simulator => Some(("seaworthy-core", &["simulation::"])),
+            Self::RoundTrips => Some(("seaworthy", &["round_trips::"])),
+            Self::Cpu => None,
         }
     }
 }
@@ -79,26 +91,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     for part in parts {
         say(&format!("── {}", part.title()));
         let began = Instant::now();
-        let (package, filters) = part.tests();
-        let mut tests = cargo(&["test", "--package", package, "--test", "it", "--"]);
-        tests
-            .args(filters)
-            .args(["--nocapture", "--test-threads=1"]);
-        tests
-            .env("SEAWORTHY_TEST_ROUNDS", args.rounds.to_string())
-            .env("SEAWORTHY_TEST_SECONDS", args.seconds.to_string())
-            .env("SEAWORTHY_TEST_CASES", args.leavers.to_string())
-            .env("SEAWORTHY_SIMULATION_SEEDS", args.seeds.to_string());
-        let ran = shown(&mut tests)?;
-        let figures = figures(&ran.output);
-        // What was not measured is not kept.
-        all_kept &= ran.succeeded && !figures.is_empty();
-        let seconds = began.elapsed().as_secs();
-        let verdict = if ran.succeeded {
-            "passed"
-        } else {
-            "**FAILED**"
+        let (figures, passed) = match part.tests() {
+            Some(tests) => repeat(tests, args)?,
+            None => cpu::run(&args.cpu)?,
         };
+        // What was not measured is not kept.
+        let passed = passed && !figures.is_empty();
+        all_kept &= passed;
+        let seconds = began.elapsed().as_secs();
+        let verdict = if passed { "passed" } else { "**FAILED**" };
         let _ = writeln!(
             text,
             "\n{}, {verdict} after {seconds} s:\n\n| figure | limit | measured | |\n|---|---|--:|---|",
@@ -108,6 +109,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(all_kept)
+}
+
+/// Runs tests with the counts that are asked for; what they tell, and whether they passed.
+fn repeat(
+    (package, filters): (&str, &[&str]),
+    args: &Args,
+) -> anyhow::Result<(Vec<String>, bool)> {
+    let mut tests = cargo(&["test", "--package", package, "--test", "it", "--"]);
+    tests
+        .args(filters)
+        .args(["--nocapture", "--test-threads=1"]);
+    tests
+        .env("SEAWORTHY_TEST_ROUNDS", args.rounds.to_string())
+        .env("SEAWORTHY_TEST_SECONDS", args.seconds.to_string())
+        .env("SEAWORTHY_TEST_CASES", args.leavers.to_string())
+        .env("SEAWORTHY_SIMULATION_SEEDS", args.seeds.to_string());
+    let ran = shown(&mut tests)?;
+    let told = figures(&ran.output);
+    Ok((told.into_iter().map(str::to_owned).collect(), ran.succeeded))
 }
 
 /// The lines of tests that tell a figure: `figure: NAME | LIMIT | MEASURED | VERDICT`.

@@ -5,7 +5,7 @@
 //! are medians over the rounds.
 
 pub(super) mod contender;
-mod measure;
+pub(super) mod measure;
 mod report;
 
 use std::io::Write as _;

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use crate::command::{command, install, is_there, quiet, say};
 
 /// The core of the program under test.
-const CONTENDER_CORE: &str = "0";
+pub(crate) const CONTENDER_CORE: &str = "0";
 /// The core of the fake provider and the load generator.
 pub(crate) const LOAD_CORE: &str = "1";
 

@@ -104,7 +104,11 @@ pub(crate) fn visit(
 }
 
 /// Asks until somebody answers 200; the time since the start.
-fn first_answer(addr: SocketAddr, authorization: &str, since: Instant) -> anyhow::Result<Duration> {
+pub(crate) fn first_answer(
+    addr: SocketAddr,
+    authorization: &str,
+    since: Instant,
+) -> anyhow::Result<Duration> {
     let body = payload::chat("fake-gpt", 0, false, None);
     let bytes = request(
         addr,
