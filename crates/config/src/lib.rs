@@ -62,7 +62,7 @@ pub use secret::{
 };
 pub use show::{Change, diff, secret_refs, show};
 pub use starting::{load_default, starting_config};
-pub use value::{
+pub use value::{Network, 
     Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name, Pem,
     Permission, ServerUrl, Share, SharedStateUrl, StorageUrl, Target, TierAction, TimeZone, Usd,
     Within,

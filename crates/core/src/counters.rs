@@ -13,6 +13,7 @@ use crate::limit::{self, Quota, Standing};
 use crate::store::Result;
 
 pub mod memory;
+pub mod shares;
 
 /// The name of a limit or a budget of one subject.
 ///
@@ -254,6 +255,12 @@ pub trait Counters: Send + Sync + std::fmt::Debug {
     /// Whether they have lost what they knew and wait for [`Counters::restore`].
     fn needs_restore(&self) -> bool {
         false
+    }
+
+    /// Up to which moment the ledger is to be read for that: what was settled in it from then on,
+    /// by the moment that stands there, is told by those who settled it. `None`: all of it.
+    fn ledger_counts_until(&self) -> Option<UnixMillis> {
+        None
     }
 
     /// How it stands with a server that replicas share; `None` without one.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::budget::Amount;
 use crate::clock::UnixMillis;
+use crate::counters::shares::ShareRegistry;
 use crate::idempotency::IdempotencyStore;
 use crate::key::{KeyDigest, KeyRecord, TokenSecret};
 use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
@@ -230,6 +231,8 @@ pub struct Stores {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// Intents for all replicas, where replicas share the store.
     pub shared_journal: Option<Arc<dyn SharedJournal>>,
+    /// Who may spend what shared counters have set aside, where replicas share the store.
+    pub shares: Option<Arc<dyn ShareRegistry>>,
     /// What people have switched.
     pub switches: Arc<dyn Switches>,
     /// What is kept for callers: stored responses, files, batches.

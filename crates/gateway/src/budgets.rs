@@ -27,8 +27,9 @@ pub(crate) async fn restore(
     now: UnixMillis,
 ) -> store::Result<()> {
     let mut spent = Vec::new();
+    let until = counters.ledger_counts_until();
     for rule in &policy.budgets {
-        let known = known(policy, rule, ledger, now).await?;
+        let known = known(policy, rule, ledger, (now, until)).await?;
         spent.extend(known.into_iter().map(|known| (known.account, known.spent)));
     }
     counters.restore(&spent).await
@@ -44,7 +45,7 @@ pub(crate) async fn report(
     let mut standings = Vec::new();
     let mut rules = policy.budgets.iter();
     while let Some(rule) = rules.find(|rule| wanted.is_none_or(|name| *rule.name == *name)) {
-        let known = known(policy, rule, ledger, now).await?;
+        let known = known(policy, rule, ledger, (now, None)).await?;
         let keys: Vec<AccountKey> = known.iter().map(|known| known.account.clone()).collect();
         let accounts = counters.snapshot(&keys).await?;
         let shown = known.iter().zip(accounts);
@@ -90,12 +91,12 @@ fn show(known: &Known<'_>, account: Account, now: UnixMillis) -> Value {
     })
 }
 
-/// The subjects of a rule that the ledger knows of, and what each has spent.
+/// The subjects of a rule that the ledger knows of, and what each has spent until some moment.
 async fn known<'a>(
     policy: &Arc<Policy>,
     rule: &'a BudgetRule,
     ledger: &dyn Ledger,
-    now: UnixMillis,
+    (now, until): (UnixMillis, Option<UnixMillis>),
 ) -> store::Result<Vec<Known<'a>>> {
     let window = policy.calendar.window(rule.window, now);
     let scope = rule.subjects.scope;
@@ -105,7 +106,7 @@ async fn known<'a>(
     let query = UsageQuery {
         by,
         since: Some(window.start),
-        until: None,
+        until,
     };
     let totals = ledger.usage(query).await?;
     let in_unit = |total: &UsageTotal| match rule.unit {

@@ -19,6 +19,7 @@ use seaworthy_core::usage::Usage;
 use seaworthy_llm::usage::{Piece, pieces_of_reply};
 use seaworthy_llm::{Framing, Loss};
 
+use crate::caller_address::caller_address;
 use crate::gateway::Gateway;
 use crate::guards::guarding::Guarding;
 use crate::guards::verdicts::Verdicts;
@@ -38,7 +39,7 @@ pub(crate) struct Exchange {
     pub(crate) snapshot: Arc<Snapshot>,
     /// The worker thread that serves the request.
     pub(crate) worker: usize,
-    /// The address that the request came from.
+    /// The address that the request came from, before proxies of ours.
     pub(crate) peer: IpAddr,
     pub(crate) request_id: RequestId,
     /// The caller's ID of a larger piece of work.
@@ -117,8 +118,11 @@ impl Exchange {
                 .get(name)
                 .and_then(|id| RequestId::accept(id.as_bytes()))
         };
+        let snapshot = gateway.snapshot();
+        let proxies = &snapshot.loaded.config.server.trusted_proxies;
+        let peer = caller_address(peer, headers, proxies);
         Self {
-            snapshot: gateway.snapshot(),
+            snapshot,
             worker,
             peer,
             request_id: id("x-request-id").unwrap_or_else(RequestId::generate),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -404,8 +404,17 @@ impl Gateway {
     /// When the ledger or the counters do not answer.
     pub async fn restore_budgets(&self) -> seaworthy_core::store::Result<()> {
         let snapshot = self.snapshot();
-        let (policy, now) = (&snapshot.limits.policy, self.clock.now());
-        crate::budgets::restore(policy, &*self.stores.ledger, &*self.counters, now).await
+        let (policy, counters) = (&snapshot.limits.policy, &*self.counters);
+        let gives_up_at = Instant::now() + RESTORE_TIMEOUT;
+        loop {
+            let now = self.clock.now();
+            crate::budgets::restore(policy, &*self.stores.ledger, counters, now).await?;
+            // Shared ones that have lost their memory may not be ready to be told.
+            if counters.ledger_counts_until().is_none() || Instant::now() >= gives_up_at {
+                return Ok(());
+            }
+            tokio::time::sleep(IDLE_POLL_INTERVAL).await;
+        }
     }
 
     /// Model calls that are being worked on.
@@ -450,5 +459,7 @@ impl Gateway {
 const KEY_REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 /// How often it is looked whether an issuer's keys are due.
 const ISSUER_POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a start waits for shared counters that have lost their memory.
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a drain looks whether the last call has ended.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(10);

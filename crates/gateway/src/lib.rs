@@ -9,6 +9,7 @@ mod admin;
 mod auth_token;
 mod batches;
 mod budgets;
+mod caller_address;
 mod deep_health;
 mod degradation;
 mod echo;

@@ -140,10 +140,11 @@ pub(crate) fn build_gateway(
     let answers = answers(&loaded, link.as_ref());
     let nonces = nonces(&loaded, link.as_ref());
     let openings = openings(&loaded, link.as_ref());
+    let counters = counters(&loaded, &metrics, &stores, link);
     let deps = Dependencies {
         clock: clock(),
         stores,
-        counters: counters(&loaded, &metrics, link),
+        counters,
         answers,
         nonces,
         openings,
@@ -259,6 +260,7 @@ fn openings(loaded: &Loaded, link: Option<&Arc<redis::Link>>) -> Option<Arc<dyn 
 fn counters(
     loaded: &Loaded,
     metrics: &Metrics,
+    stores: &Stores,
     link: Option<Arc<redis::Link>>,
 ) -> Arc<dyn Counters> {
     let config = &loaded.config.shared_state;
@@ -273,6 +275,7 @@ fn counters(
         },
         replicas: config.replicas.get(),
         replica: RequestId::generate().as_str().to_owned(),
+        registry: stores.shares.clone(),
         clock: clock(),
         observer: observer(metrics),
     };

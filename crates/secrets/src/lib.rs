@@ -4,7 +4,6 @@
 //! gets what was fetched last, at once. While a manager is away, the last good value stays in use.
 
 mod ask;
-mod authorities;
 mod aws;
 mod azure;
 mod gcp;
@@ -25,7 +24,6 @@ use seaworthy_edge::client::Dial;
 
 use ask::Ask;
 pub use ask::FetchError;
-use authorities::Authorities;
 use token::Tokens;
 
 /// How many secrets are fetched at the same time.
@@ -42,7 +40,6 @@ pub type Environment = fn(&str) -> Option<String>;
 pub struct Secrets {
     local: LocalSecrets<Environment>,
     dial: Arc<dyn Dial>,
-    authorities: Authorities,
     clock: SharedClock,
     known: Mutex<BTreeMap<ManagedSecret, Known>>,
     tokens: Tokens,
@@ -93,7 +90,6 @@ impl Secrets {
         Self {
             local: LocalSecrets(environment),
             dial,
-            authorities: Authorities::default(),
             clock,
             known: Mutex::default(),
             tokens: Tokens::default(),
@@ -190,11 +186,8 @@ impl Secrets {
     /// The value that the manager has now.
     async fn fetch(&self, config: &Config, secret: &ManagedSecret) -> Result<Secret, FetchError> {
         let managers = &config.secret_managers;
-        let dial = self
-            .authorities
-            .way_to(secret.manager, config, &self.dial)?;
         let ask = Ask {
-            dial: &dial,
+            dial: &self.dial,
             clock: &self.clock,
             local: &self.local,
             tokens: &self.tokens,

@@ -29,6 +29,7 @@ mod keys;
 mod ledger;
 mod migrate;
 mod objects;
+mod shares;
 mod switches;
 mod text;
 
@@ -108,6 +109,7 @@ pub(crate) fn open(url: &str, options: &PostgresOptions) -> Result<Stores, OpenE
         idempotency: Arc::new(idempotency::PostgresIdempotency(Arc::clone(&database))),
         switches: Arc::new(switches::PostgresSwitches(Arc::clone(&database))),
         objects: Arc::new(objects::PostgresObjects(Arc::clone(&database))),
+        shares: Some(Arc::new(shares::PostgresShares(Arc::clone(&database)))),
         shared_journal: Some(Arc::new(intents::Intents {
             database,
             replica: options.replica.clone(),

@@ -13,7 +13,9 @@ mod local;
 mod nonces;
 mod openings;
 mod patience;
+mod set_aside;
 mod shared;
+mod shares;
 mod tracked;
 
 pub use answers::RedisAnswers;
@@ -22,3 +24,4 @@ pub use link::{Asked, Failure, Link, LinkError};
 pub use nonces::RedisNonces;
 pub use openings::RedisOpenings;
 pub use shared::{OnLoss, SharedCounters, SharedOptions};
+pub use shares::Touched;

@@ -56,6 +56,7 @@ pub(crate) fn open(path: &Path) -> Result<Stores, OpenError> {
         ledger: Arc::new(SqliteLedger(Arc::clone(&database))),
         idempotency: Arc::new(SqliteIdempotency(Arc::clone(&database))),
         shared_journal: None,
+        shares: None,
         switches: Arc::new(SqliteSwitches(Arc::clone(&database))),
         objects: Arc::new(SqliteObjects(Arc::clone(&database))),
         lifecycle: Arc::new(SqliteLifecycle(database)),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tls::{HttpRedirect, Tls};
-use crate::value::{ByteSize, Duration, Listen};
+use crate::value::{ByteSize, Duration, Listen, Network};
 
 /// The listener that clients talk to, and the limits of a connection and of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +19,9 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// A second address, for those who come without TLS.
     pub http_redirect: Option<HttpRedirect>,
+    /// The proxies in front of this gateway, as networks. Of requests that they pass on, the address
+    /// is the last one in `x-forwarded-for` that is none of theirs; others cannot set it.
+    pub trusted_proxies: Vec<Network>,
     /// How many threads handle requests. Without it, one for each core.
     pub workers: Option<NonZeroUsize>,
     /// The largest request body. A larger one is refused with 413 before it is read.
@@ -55,6 +58,7 @@ impl Default for Server {
             listen: Listen::new(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080))),
             tls: None,
             http_redirect: None,
+            trusted_proxies: Vec::new(),
             workers: None,
             max_request_size: ByteSize::new(10_000_000),
             max_response_size: ByteSize::new(64_000_000),

@@ -55,8 +55,8 @@ pub struct SharedState {
     pub ca_file: Option<PathBuf>,
     /// Names this deployment, so that several of them can share one server.
     pub deployment: Name,
-    /// What to do while the shared state is lost: `local` goes on with this replica's share of the
-    /// limits and budgets, `reject` refuses requests. `memory:` cannot be lost.
+    /// What to do while the shared state is lost: `local` goes on with this replica's part of
+    /// limits, and of budgets with what was set aside for it; `reject` refuses requests. `memory:` cannot be lost.
     pub on_loss: OnLoss,
     /// The least number of replicas that limits are divided by while the shared state is lost. More
     /// are counted if more were seen before.

@@ -33,6 +33,7 @@ every default and without secrets, `seaworthy config schema` prints the JSON Sch
 | target | `provider/model`: the name of a provider in this file, and its own name of the model |
 | whole number | `1000000` or `1_000_000` |
 | dollars | an amount of money, exact to a millionth: `5000`, `0.25` |
+| network | an address and how many of its bits count, `10.0.0.0/8`, or an address alone |
 | share | a part of a whole: `0.8` or `80%` |
 | factor | `1.5` |
 | time zone | a name of the IANA database: `UTC`, `Europe/Berlin` |

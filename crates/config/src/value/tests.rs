@@ -109,3 +109,22 @@ fn state_is_in_a_file_in_memory_or_in_a_server_whose_password_is_not_shown() {
     );
     assert_eq!(StorageUrl::parse("x.db"), Err(Refusal::Unlike));
 }
+
+#[test]
+fn networks_are_addresses_that_begin_alike() {
+    assert_eq!(canonical::<Network>("10.0.0.0/8"), "10.0.0.0/8");
+    assert_eq!(canonical::<Network>("192.0.2.1"), "192.0.2.1/32");
+    assert_eq!(canonical::<Network>("0.0.0.0/0"), "0.0.0.0/0");
+    assert_eq!(canonical::<Network>("fd00::/8"), "fd00::/8");
+    assert!(canonical::<Network>("10.1.0.0/8").contains("10.0.0.0"));
+    for wrong in ["", "10.0.0", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/999", "host/8"] {
+        assert_eq!(Network::parse(wrong), Err(Refusal::Unlike), "{wrong}");
+    }
+    assert!(canonical::<Network>("10.0.0.0/33").contains("at most 32"));
+    let network = Network::parse("172.16.0.0/12").unwrap();
+    let contains = |address: &str| network.contains(address.parse().unwrap());
+    assert!(contains("172.31.255.255") && contains("::ffff:172.16.0.1"));
+    assert!(!contains("172.32.0.0") && !contains("::1"));
+    let all = Network::parse("::/0").unwrap();
+    assert!(all.contains("2001:db8::1".parse().unwrap()));
+}

@@ -30,6 +30,7 @@ pub fn open() -> Stores {
         objects: Arc::new(MemoryObjects::new(Arc::clone(&idempotency))),
         idempotency,
         shared_journal: None,
+        shares: None,
         switches: Arc::new(MemorySwitches::default()),
         lifecycle: Arc::new(NothingToClose),
     }

@@ -112,6 +112,25 @@ impl Fleet {
             .header(&format!("x-seaworthy-session-id: {session}"))
     }
 
+    /// [`Self::ask`] as SDKs do, which come again after 503: a busy machine keeps Redis from
+    /// answering in time, and then it is lost for a moment.
+    pub(crate) fn status_of(&self, replica: usize, session: &str) -> u16 {
+        let mut status = self.ask(replica, session).status();
+        for _ in 0..60 {
+            if status != 503 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(250));
+            status = self.ask(replica, session).status();
+        }
+        status
+    }
+
+    /// A call that is under no budget.
+    pub(crate) fn ask_freely(&self, replica: usize) -> Request {
+        self.replicas[replica].ask(&self.key, "gpt", false)
+    }
+
     /// Calls that the provider has seen, whole ones.
     pub(crate) fn seen_by_provider(&self) -> u64 {
         let stats = Request::new(self.provider.address, "GET", "/__control/stats");

@@ -20,6 +20,7 @@ mod reconciling;
 mod reload;
 mod replicas;
 mod rolling;
+mod round_trips;
 mod sandbox;
 mod secrets;
 mod shutdown;

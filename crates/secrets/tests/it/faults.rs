@@ -9,20 +9,8 @@ use crate::support::{Asked, Fake, PATIENCE, Said, config, secrets, value};
 
 /// Each manager with its secret at a fake one, tokens included.
 fn configurations(fake: &Fake) -> [(&'static str, Arc<Config>); 4] {
-    configurations_with("http", fake, "")
-}
-
-/// The same over this scheme, with further options of the manager.
-pub(crate) fn configurations_with(
-    scheme: &str,
-    fake: &Fake,
-    options: &str,
-) -> [(&'static str, Arc<Config>); 4] {
     let at = fake.address;
-    let of = |reference: &'static str, more: String| {
-        let more = more.replace("http://", &format!("{scheme}://"));
-        (reference, config(reference, &format!("{more}{options}")))
-    };
+    let of = |reference: &'static str, more: String| (reference, config(reference, &more));
     [
         of(
             "secret://aws/name",
@@ -50,7 +38,7 @@ pub(crate) fn configurations_with(
 }
 
 /// What a manager that is well says, whichever it is.
-pub(crate) fn well(asked: &Asked) -> Said {
+fn well(asked: &Asked) -> Said {
     let body = if asked.line.contains("token") {
         r#"{"access_token":"t","expires_in":3599}"#
     } else {

@@ -5,7 +5,6 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-mod authorities;
 mod faults;
 mod managers;
 mod support;

@@ -33,7 +33,8 @@ const MIGRATIONS: &[Migration] = migrations![
     "0002_ledger",
     "0003_idempotency",
     "0004_switches",
-    "0005_objects"
+    "0005_objects",
+    "0006_share_holders"
 ];
 
 const RECORD: &str = "

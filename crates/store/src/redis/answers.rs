@@ -16,7 +16,9 @@ use seaworthy_core::store::Result;
 use super::Link;
 
 /// How long an answer is awaited: a call to the provider should not wait long for its cache.
-const DEADLINE: Duration = Duration::from_millis(250);
+const DEADLINE: Duration = Duration::from_millis(50);
+/// How long nobody waits for.
+const PATIENT: Duration = Duration::from_millis(500);
 /// How long an answer stays in front before the server is asked again, which bounds how long one is
 /// used that another replica has purged.
 const FRONT_TTL: Duration = Duration::from_secs(30);
@@ -58,7 +60,7 @@ impl RedisAnswers {
     /// Asks the server, unless it has just been lost. Only the first of those who wait in vain
     /// says so.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd, now: UnixMillis) -> Result<Option<T>> {
-        if now.0 < self.lost_until.load(Ordering::Relaxed) {
+        if self.link.is_lost() || now.0 < self.lost_until.load(Ordering::Relaxed) {
             return Ok(None);
         }
         match self.link.command(command, DEADLINE).await {
@@ -131,11 +133,11 @@ impl AnswerStore for RedisAnswers {
                 .arg("MATCH")
                 .arg(format!("{}*", self.prefix));
             scan.arg("COUNT").arg(PURGED_AT_ONCE);
-            let (next, keys): (String, Vec<String>) = self.link.command(&scan, DEADLINE).await?;
+            let (next, keys): (String, Vec<String>) = self.link.command(&scan, PATIENT).await?;
             if !keys.is_empty() {
                 let mut delete = redis::cmd("UNLINK");
                 delete.arg(&keys);
-                purged += self.link.command::<u64>(&delete, DEADLINE).await?;
+                purged += self.link.command::<u64>(&delete, PATIENT).await?;
             }
             if next == "0" {
                 return Ok(purged);

@@ -14,6 +14,8 @@ use seaworthy_core::store::{Error, Result};
 
 use super::encode::{self, Words};
 use super::link::{Asked, Failure, Link};
+use super::set_aside::HOLDER_LIFETIME;
+use super::shares::Touched;
 
 /// How long a call in the path of a request may take.
 const QUICK: Duration = Duration::from_millis(50);
@@ -59,10 +61,12 @@ pub struct Presence {
     pub epoch: Option<Epoch>,
     /// How long replicas still have to say what they hold, before claims may be taken.
     pub ready_in: Duration,
-    /// When the ledger was read for that.
-    pub restored_at: UnixMillis,
-    /// Accounts that have changed since the last beat, by their name in the server.
-    pub touched: Vec<(String, Account)>,
+    /// Until when the ledger was read for that.
+    pub counted_until: UnixMillis,
+    /// Holders of shares that were not heard of for a while.
+    pub silent: Vec<String>,
+    /// Accounts that have changed since the last beat.
+    pub touched: Vec<Touched>,
 }
 
 /// Counters in Redis. It does nothing of its own accord: see [`super::SharedCounters`].
@@ -83,12 +87,14 @@ pub struct RedisCounters {
 }
 
 #[derive(Debug)]
-struct Scripts {
+pub(super) struct Scripts {
     take: Script,
     settle: Script,
     restore: Script,
     beat: Script,
     spend: Script,
+    pub(super) shares: Script,
+    pub(super) release: Script,
 }
 
 impl RedisCounters {
@@ -110,6 +116,8 @@ impl RedisCounters {
                 restore: script!("restore"),
                 beat: script!("beat"),
                 spend: script!("spend"),
+                shares: script!("shares"),
+                release: script!("release"),
             },
         }
     }
@@ -133,7 +141,22 @@ impl RedisCounters {
         }
     }
 
-    fn key(&self, name: &str) -> String {
+    pub(super) fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    /// How long a call may take that nobody waits for.
+    pub(super) fn patient(&self) -> Duration {
+        self.patient
+    }
+
+    /// What claims are taken under, as the server knows it.
+    pub(super) fn known_epoch(&self) -> String {
+        let known = self.known.lock().clone();
+        known.map_or_else(String::new, |known| known.0)
+    }
+
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
@@ -150,12 +173,29 @@ impl RedisCounters {
     ///
     /// # Errors
     /// When no answer comes in time. Nothing is known about the outcome then.
-    pub async fn ask(&self, claim: &Claim, is_forced: bool) -> Asked<Take> {
-        let known = self
-            .known
-            .lock()
-            .clone()
-            .map_or_else(String::new, |known| known.0);
+    pub async fn ask(&self, claim: &Claim) -> Asked<Take> {
+        self.claim(claim, false, None, self.quick).await
+    }
+
+    /// Tells the server of a claim that has passed, whatever the limits say. It was taken from the
+    /// share of this holder, if from one.
+    ///
+    /// # Errors
+    /// When no answer comes in time. Telling it again changes nothing.
+    pub async fn insist(&self, claim: &Claim, holder: Option<&str>) -> Asked<()> {
+        self.claim(claim, true, holder, self.patient)
+            .await
+            .map(drop)
+    }
+
+    async fn claim(
+        &self,
+        claim: &Claim,
+        is_forced: bool,
+        holder: Option<&str>,
+        deadline: Duration,
+    ) -> Asked<Take> {
+        let share = holder.map_or_else(String::new, |holder| self.share_key(holder));
         let mut call = self.scripts.take.prepare_invoke();
         call.key(self.key("epoch"))
             .key(self.key("open"))
@@ -164,14 +204,14 @@ impl RedisCounters {
         call.arg(claim.at.0)
             .arg(u8::from(self.uses_server_clock))
             .arg(u8::from(is_forced))
-            .arg(known)
+            .arg(self.known_epoch())
             .arg(claim.expires_at.0)
             .arg(&*claim.id)
+            .arg(share)
             .arg(claim.rates.len())
             .arg(claim.slots.len())
             .arg(claim.budgets.len());
         encode::claim(&mut call, claim);
-        let deadline = if is_forced { self.patient } else { self.quick };
         let mut words = Words::new(self.link.call(&call, deadline).await?);
         Ok(match words.text().as_str() {
             word @ ("taken" | "refused") => {
@@ -235,7 +275,7 @@ impl RedisCounters {
     pub async fn raise(
         &self,
         spent: &[(AccountKey, u64)],
-        gathering: Duration,
+        (gathering, counted_until): (Duration, UnixMillis),
         new_epoch: &Epoch,
     ) -> Asked<()> {
         let run = self.run.lock().clone();
@@ -251,7 +291,7 @@ impl RedisCounters {
             call.arg(u8::from(index == last))
                 .arg(&new_epoch.0)
                 .arg(&run);
-            call.arg(u64::try_from(gathering.as_millis()).unwrap_or(0));
+            call.arg(gathering.as_millis() as u64).arg(counted_until.0);
             for (key, end, spent) in part {
                 call.key(key).arg(spent).arg(end);
             }
@@ -286,6 +326,7 @@ impl RedisCounters {
         &self,
         replica: &str,
         since: UnixMillis,
+        holder: Option<&str>,
         deadline: Duration,
     ) -> Asked<Presence> {
         let run = self.run.lock().clone();
@@ -293,26 +334,35 @@ impl RedisCounters {
         call.key(self.key("epoch"))
             .key(self.key("replicas"))
             .key(self.key("touched"))
+            .key(self.key("holders"))
             .arg(replica)
             .arg(since.0)
             .arg(run)
-            .arg(u64::try_from(REPLICA_LIFETIME.as_millis()).unwrap_or(0));
+            .arg(REPLICA_LIFETIME.as_millis() as u64)
+            .arg(holder.unwrap_or_default())
+            .arg(HOLDER_LIFETIME.as_millis() as u64);
         let mut words = Words::new(self.link.call(&call, deadline).await?);
         let now = words.moment();
         let replicas = words.number();
         let epoch = Some(words.text()).filter(|id| !id.is_empty()).map(Epoch);
         let ready_in = Duration::from_millis(words.number());
-        let restored_at = words.moment();
+        let counted_until = words.moment();
+        let silent = (0..words.number()).map(|_| words.text()).collect();
         let mut touched = Vec::new();
         while !words.is_empty() {
-            touched.push((words.text(), words.account()));
+            touched.push(Touched {
+                key: words.text(),
+                account: words.account(),
+                is_wanted: words.text() == "1",
+            });
         }
         Ok(Presence {
             now,
             replicas,
             epoch,
             ready_in,
-            restored_at,
+            counted_until,
+            silent,
             touched,
         })
     }
@@ -333,16 +383,23 @@ impl RedisCounters {
         format!("report:{replica}:{number}")
     }
 
-    /// Adds what was spent without the server. Saying so again under the same name changes nothing.
+    /// Adds what was spent without the server, from the share of this holder if it has one. Saying
+    /// so again under the same name changes nothing.
     ///
     /// # Errors
     /// When no answer comes in time.
-    pub async fn spend(&self, name: &str, spent: &[(AccountKey, u64)]) -> Asked<()> {
+    pub async fn spend(
+        &self,
+        name: &str,
+        spent: &[(AccountKey, u64)],
+        holder: Option<&str>,
+    ) -> Asked<()> {
+        let share = holder.map_or_else(String::new, |holder| self.share_key(holder));
         let accounts: Vec<_> = encode::accounts(spent).collect();
         for (part, accounts) in accounts.chunks(MAX_ACCOUNTS).enumerate() {
             let mut call = self.scripts.spend.prepare_invoke();
             call.key(self.key(&format!("{name}:{part}")));
-            call.key(self.key("touched"));
+            call.key(self.key("touched")).arg(&share);
             for (key, end, spent) in accounts {
                 call.key(key).arg(spent).arg(end);
             }
@@ -362,7 +419,7 @@ impl RedisCounters {
 #[async_trait]
 impl Counters for RedisCounters {
     async fn take(&self, claim: Claim) -> Result<Outcome> {
-        match self.ask(&claim, false).await? {
+        match self.ask(&claim).await? {
             Take::Decided(outcome, _) => Ok(outcome),
             Take::Blank | Take::Changed => Err(Error::Conflict(
                 "the counters have to be restored before they are used".to_owned(),
@@ -407,8 +464,10 @@ impl Counters for RedisCounters {
 
     async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()> {
         let epoch = Epoch("1".to_owned());
-        self.raise(spent, Duration::ZERO, &epoch).await?;
-        let epoch = self.beat("alone", UnixMillis(0), self.patient).await?.epoch;
+        let at_once = (Duration::ZERO, UnixMillis(0));
+        self.raise(spent, at_once, &epoch).await?;
+        let beat = self.beat("alone", UnixMillis(0), None, self.patient);
+        let epoch = beat.await?.epoch;
         self.know(epoch);
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct Link {
     settings: RedisConnectionInfo,
     tls: Option<tls::Connector>,
     lanes: Mutex<HashMap<ThreadId, Arc<Slot>>>,
+    /// Whether the last that is known of the server is that it did not answer.
+    is_lost: AtomicBool,
 }
 
 impl std::fmt::Debug for Link {
@@ -128,6 +131,7 @@ impl Link {
             settings,
             tls,
             lanes: Mutex::default(),
+            is_lost: AtomicBool::new(false),
         })
     }
 
@@ -185,6 +189,13 @@ impl Link {
         self.wait(deadline, &slot, ask).await
     }
 
+    /// Whether the server did not answer when it was asked last, by whomever: one request waits for
+    /// it once, not at each of its steps. Those who look for it in the background end this.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
     /// Forgets all connections: the next calls make new ones.
     pub fn reset(&self) {
         self.lanes.lock().clear();
@@ -210,6 +221,7 @@ impl Link {
             _ => false,
         };
         if is_useless {
+            self.is_lost.store(true, Ordering::Relaxed);
             self.give_up(slot);
         }
         answer
@@ -274,6 +286,9 @@ impl Link {
         let answer = answer.map_err(|error| self.failed(error));
         if let Ok(_) | Err(Failure::Server(_)) = answer {
             slot.heard.note();
+            if self.is_lost() {
+                self.is_lost.store(false, Ordering::Relaxed);
+            }
         }
         answer
     }

@@ -1,5 +1,5 @@
-//! What a replica may give out while it cannot ask: its share of every limit, and of what it last
-//! knew to be left of every budget.
+//! What a replica may let pass while it cannot ask: its part of every limit, and of budgets what was
+//! set aside for it.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,13 @@ use seaworthy_core::counters::memory::{MemoryCounters, budget_wait};
 use seaworthy_core::counters::{Claim, Outcome, Reason, Refusal};
 
 use super::encode::account_key;
+use super::shares::{Shares, Touched};
 
 /// Most accounts that are remembered for the time without a server.
 const MAX_VIEWS: usize = 100_000;
 
-/// The accounts as the server described them last, by their name there.
+/// The accounts as the server described them last, by their name there. What was spent stays spent,
+/// so they tell what is certain to be refused; what may pass is not for them to say.
 #[derive(Debug, Default)]
 pub(super) struct Views(HashMap<String, Account>);
 
@@ -36,76 +38,72 @@ impl Views {
         *account = account.restore(spent);
     }
 
-    fn get(&self, key: &str) -> Account {
-        self.0.get(key).copied().unwrap_or_default()
+    /// An account as it was last, as if it had just changed.
+    pub(super) fn touched(&self, key: String) -> Option<Touched> {
+        let account = *self.0.get(&key)?;
+        Some(Touched {
+            key,
+            account,
+            is_wanted: false,
+        })
+    }
+
+    /// The refusal of a claim that no server would let pass any more.
+    pub(super) fn refusal(&self, claim: &Claim) -> Option<Refusal> {
+        let mut budgets = claim.budgets.iter().enumerate();
+        budgets.find_map(|(index, wanted)| {
+            let key = account_key(&wanted.key, wanted.window);
+            let known = self.0.get(&key).copied().unwrap_or_default();
+            let refusal = known.reserve(wanted.limit, wanted.amount).err()?;
+            let limit = wanted.limit;
+            (refusal != budget::Refusal::Held).then(|| Refusal {
+                reason: Reason::Budget {
+                    index,
+                    refusal,
+                    remaining: Account { limit, ..known }.remaining(),
+                },
+                retry_after_ms: budget_wait(refusal, wanted.window, claim.at),
+            })
+        })
     }
 }
 
-/// One time without a server.
+/// One time without a server: the limits of requests and tokens in a time, and of requests at the
+/// same time, divided by the replicas.
 #[derive(Debug, Default)]
-pub(super) struct Alone {
-    counters: MemoryCounters,
-    /// What may be given out of an account during it.
-    allowances: HashMap<String, u64>,
-}
-
-/// The answer to a claim without a server.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// Decided as far as this replica can.
-    Decided(Outcome),
-    /// This replica's share of a budget is used up; nobody knows whether there is more.
-    Unknown,
-}
+pub(super) struct Alone(MemoryCounters);
 
 impl Alone {
     pub(super) fn counters(&self) -> &MemoryCounters {
-        &self.counters
+        &self.0
     }
 
-    /// Decides a claim for one of `replicas`.
-    pub(super) fn take(&mut self, claim: &Claim, replicas: u64, views: &Views) -> Answer {
-        let mut share = claim.clone();
-        for rate in &mut share.rates {
+    /// Decides a claim for one of `replicas`. `None`: it does not fit into what was set aside, and
+    /// nobody knows whether there is more.
+    pub(super) fn take(
+        &self,
+        claim: &Claim,
+        replicas: u64,
+        shares: &mut Shares,
+    ) -> Option<Outcome> {
+        if !shares.take(claim) {
+            return None;
+        }
+        let mut part = claim.clone();
+        part.budgets.clear();
+        for rate in &mut part.rates {
             rate.quota = rate.quota.share(replicas);
         }
-        for slot in &mut share.slots {
+        for slot in &mut part.slots {
             if slot.max > 0 {
                 slot.max = (slot.max / replicas).max(1);
             }
         }
-        for (index, budget) in share.budgets.iter_mut().enumerate() {
-            let key = account_key(&budget.key, budget.window);
-            let known = views.get(&key);
-            let (limit, amount) = (budget.limit, budget.amount);
-            if let Err(refusal) = known.reserve(limit, amount)
-                && refusal != budget::Refusal::Held
-            {
-                let reason = Reason::Budget {
-                    index,
-                    refusal,
-                    remaining: Account { limit, ..known }.remaining(),
-                };
-                let retry_after_ms = budget_wait(refusal, budget.window, claim.at);
-                let refusal = Refusal {
-                    reason,
-                    retry_after_ms,
-                };
-                return Answer::Decided(Outcome::Refused(refusal, Vec::new()));
-            }
-            let left = Account { limit, ..known }.remaining() / replicas;
-            budget.limit = *self.allowances.entry(key).or_insert(left);
+        let outcome = self.0.take_now(part);
+        if let Outcome::Refused(..) = outcome {
+            shares.put_back(claim, seaworthy_core::counters::Close::Unused);
         }
-        match self.counters.take_now(share) {
-            Outcome::Refused(
-                Refusal {
-                    reason: Reason::Budget { .. },
-                    ..
-                },
-                _,
-            ) => Answer::Unknown,
-            outcome => Answer::Decided(outcome),
-        }
+        Some(outcome)
     }
 }
 
@@ -131,10 +129,11 @@ mod tests {
         }
     }
 
-    fn taken(alone: &mut Alone, views: &Views, of: impl Fn(usize) -> Claim) -> usize {
-        let answers = (0..1_000).map(|id| alone.take(&of(id), 3, views));
+    fn taken(of: impl Fn(usize) -> Claim) -> usize {
+        let alone = Alone::default();
+        let answers = (0..1_000).map(|id| alone.take(&of(id), 3, &mut Shares::default()));
         answers
-            .filter(|answer| matches!(answer, Answer::Decided(Outcome::Taken(_))))
+            .filter(|answer| matches!(answer, Some(Outcome::Taken(_))))
             .count()
     }
 
@@ -149,7 +148,7 @@ mod tests {
             }],
             ..claim(id)
         };
-        assert_eq!(taken(&mut Alone::default(), &Views::default(), with), 100);
+        assert_eq!(taken(with), 100);
         let with = |id| Claim {
             slots: vec![SlotClaim {
                 key: Key::new("s"),
@@ -157,43 +156,30 @@ mod tests {
             }],
             ..claim(id)
         };
-        assert_eq!(taken(&mut Alone::default(), &Views::default(), with), 10);
+        assert_eq!(taken(with), 10);
     }
 
     #[test]
-    fn a_third_of_what_was_left_of_a_budget_is_given_out_by_each_of_three() {
-        let with = |id| Claim {
+    fn of_a_budget_nothing_is_given_out_that_was_not_set_aside() {
+        let with = |id, amount| Claim {
             budgets: vec![BudgetClaim {
                 key: Key::new("b"),
                 window: Window::TOTAL,
                 limit: 1_000,
                 unit: budget::Unit::Micros,
-                amount: 10,
+                amount,
             }],
             ..claim(id)
         };
+        assert_eq!(taken(|id| with(id, 1)), 0);
         let mut views = Views::default();
-        let account = Account {
-            limit: 1_000,
-            spent: 300,
-            reserved: 100,
-        };
-        views.note(account_key(&Key::new("b"), Window::TOTAL), account);
-        let mut alone = Alone::default();
-        assert_eq!(taken(&mut alone, &views, with), 20);
-        assert!(matches!(
-            alone.take(&with(2_000), 3, &views),
-            Answer::Unknown
-        ));
+        assert_eq!(views.refusal(&with(0, 10)), None);
         let spent = Account {
+            limit: 1_000,
             spent: 995,
-            ..account
+            reserved: 0,
         };
         views.note(account_key(&Key::new("b"), Window::TOTAL), spent);
-        let answer = alone.take(&with(2_001), 3, &views);
-        assert!(
-            matches!(answer, Answer::Decided(Outcome::Refused(..))),
-            "{answer:?}"
-        );
+        assert!(views.refusal(&with(0, 10)).is_some(), "it is used up");
     }
 }

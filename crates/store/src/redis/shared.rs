@@ -1,5 +1,5 @@
 //! Counters that replicas share, and what one of them does while it cannot reach the others: go on
-//! with its share, or refuse. It notices by itself, and by itself comes back.
+//! with what was set aside for it, or refuse. It notices by itself, and by itself comes back.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use seaworthy_core::budget::Account;
 use seaworthy_core::clock::{SharedClock, UnixMillis};
+use seaworthy_core::counters::shares::ShareRegistry;
 use seaworthy_core::counters::{
     AccountKey, Claim, Close, Counters, Outcome, Settled, SharedStatus,
 };
@@ -18,19 +19,27 @@ use tokio::sync::Notify;
 
 use super::counters::{Epoch, RedisCounters, Take};
 use super::link::{Asked, Failure};
-use super::local::{Alone, Answer, Views};
-use super::tracked::{Place, SpentAlone, Tracked};
+use super::local::{Alone, Views};
+use super::shares::Shares;
+use super::tracked::{EndedLately, Place, SpentAlone, Tracked};
 use crate::observe::Observer;
 
+mod holding;
 mod recovery;
 
+/// What has ended before is in the ledger after this time.
+const LEDGER_LAG: Duration = Duration::from_secs(1);
 /// A claim lives so long without its replica: then the others settle it.
 const LEASE: Duration = Duration::from_secs(20);
+/// How long a request waits for a server that does not answer, a second try included.
+const DEADLINE: Duration = Duration::from_millis(50);
+/// How long it then waits for the permission to be paid from a share.
+const PERMISSION_DEADLINE: Duration = Duration::from_millis(50);
 
 /// What to do while the server is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLoss {
-    /// Go on with this replica's share.
+    /// Go on with this replica's part of limits, and what was set aside for it of budgets.
     Local,
     /// Refuse.
     Reject,
@@ -45,6 +54,8 @@ pub struct SharedOptions {
     pub replicas: u64,
     /// The name of this replica, which no other has or had.
     pub replica: String,
+    /// Where replicas agree who may spend what was set aside. Without one, nothing is.
+    pub registry: Option<Arc<dyn ShareRegistry>>,
     /// Wall time.
     pub clock: SharedClock,
     /// Where calls are told.
@@ -61,6 +72,10 @@ pub struct SharedCounters {
     /// One recovery at a time.
     turning: tokio::sync::Mutex<()>,
     lost: Notify,
+    /// There is something to do about shares.
+    changed: Notify,
+    /// It may be known now whether shares may be spent without asking.
+    permitted: Notify,
 }
 
 #[derive(Debug)]
@@ -70,6 +85,12 @@ struct State {
     /// Claims that the server may hold and nobody wants.
     doubtful: Vec<Arc<str>>,
     alone: Alone,
+    shares: Shares,
+    /// How many names this replica has held shares under.
+    holders: u64,
+    /// Names under which it holds none any more, and others that were not heard of.
+    ended: Vec<String>,
+    silent: Vec<String>,
     spent: SpentAlone,
     /// What was spent alone and is being told, under its name.
     report: Option<(String, Vec<(AccountKey, u64)>)>,
@@ -78,8 +99,12 @@ struct State {
     missed_beats: u32,
     renewed_at: Option<Instant>,
     known: Option<Epoch>,
-    /// Whether the server waits for the ledger.
-    is_blank: bool,
+    /// Since when the server is known to wait for the ledger.
+    blank_since: Option<UnixMillis>,
+    /// What has ended a moment ago, and the server was told or nearly.
+    ended_lately: EndedLately,
+    /// What a server is that was told of claims again, while it waits for those of others.
+    reminded: Option<Epoch>,
     lost_at: Option<UnixMillis>,
     cause: String,
 }
@@ -93,6 +118,10 @@ impl SharedCounters {
             tracked: HashMap::new(),
             doubtful: Vec::new(),
             alone: Alone::default(),
+            shares: Shares::default(),
+            holders: 0,
+            ended: Vec::new(),
+            silent: Vec::new(),
             spent: SpentAlone::default(),
             report: None,
             replicas: 0,
@@ -100,7 +129,9 @@ impl SharedCounters {
             missed_beats: 0,
             renewed_at: None,
             known: None,
-            is_blank: false,
+            blank_since: None,
+            ended_lately: EndedLately::default(),
+            reminded: None,
             lost_at: None,
             cause: "not connected yet".to_owned(),
         };
@@ -111,6 +142,8 @@ impl SharedCounters {
             state: Mutex::new(state),
             turning: tokio::sync::Mutex::default(),
             lost: Notify::new(),
+            changed: Notify::new(),
+            permitted: Notify::new(),
         }
     }
 
@@ -124,7 +157,12 @@ impl SharedCounters {
         if !self.is_up.swap(false, Ordering::AcqRel) {
             return;
         }
-        state.is_blank = is_blank;
+        state.shares.allow(None);
+        if is_blank {
+            state.note_blank(self.options.clock.now());
+        } else {
+            state.blank_since = None;
+        }
         state.lost_at = Some(self.options.clock.now());
         cause.clone_into(&mut state.cause);
         state.alone = Alone::default();
@@ -134,7 +172,8 @@ impl SharedCounters {
             OnLoss::Local => tracing::error!(
                 cause,
                 replicas,
-                "the shared state is lost: this replica goes on with its share of the limits"
+                "the shared state is lost: this replica goes on with its part of the limits, and of \
+                 budgets with what was set aside for it"
             ),
             OnLoss::Reject => tracing::error!(
                 cause,
@@ -142,18 +181,22 @@ impl SharedCounters {
             ),
         }
         self.lost.notify_one();
+        self.changed.notify_one();
     }
 
-    /// Asks for a claim, once more if there was no answer: asking again is harmless.
+    /// Asks for a claim, once more if the connection broke: asking again is harmless.
     async fn ask(&self, claim: &Arc<Claim>) -> Asked<Take> {
         let doubt = Doubt {
             counters: self,
             id: Some(Arc::clone(&claim.id)),
         };
+        let asked_at = Instant::now();
         let observer = &self.options.observer;
-        let ask = || observer.watch("redis", "take", self.server.ask(claim, false));
+        let ask = || observer.watch("redis", "take", self.server.ask(claim));
         let mut answer = ask().await;
-        if let Err(Failure::Timeout(_) | Failure::Connection(_)) = answer {
+        if let Err(Failure::Connection(_)) = answer
+            && asked_at.elapsed() < DEADLINE / 2
+        {
             answer = ask().await;
         }
         let take = answer?;
@@ -161,23 +204,55 @@ impl SharedCounters {
         Ok(take)
     }
 
-    fn take_alone(&self, claim: &Arc<Claim>) -> Result<Outcome> {
+    /// Asks the server. `None` where it is lost, which is known by then.
+    async fn take_there(&self, claim: &Arc<Claim>) -> Option<Outcome> {
+        match self.ask(claim).await {
+            Ok(Take::Decided(outcome, accounts)) => {
+                let state = &mut *self.state.lock();
+                state.views.note_claim(claim, &accounts);
+                state.shares.note_use(claim);
+                if let Outcome::Taken(_) = outcome {
+                    state.track(claim, Place::Server);
+                }
+                return Some(outcome);
+            }
+            Ok(Take::Blank) => self.lose("the server has lost what it knew", true),
+            Ok(Take::Changed) => self.lose("the server has lost what it knew", false),
+            Err(failure) => self.lose(&chain(&failure), false),
+        }
+        None
+    }
+
+    /// Decides without the server. `None` where it is back.
+    async fn take_alone(&self, claim: &Arc<Claim>) -> Result<Option<Outcome>> {
         if self.options.on_loss == OnLoss::Reject {
             return Err(lost("the shared state is lost and `on_loss` is `reject`"));
         }
-        let state = &mut *self.state.lock();
-        let replicas = state.divisor(&self.options);
-        match state.alone.take(claim, replicas, &state.views) {
-            Answer::Decided(outcome) => {
-                if let Outcome::Taken(_) = outcome {
-                    state.track(claim, Place::Here);
-                }
-                Ok(outcome)
-            }
-            Answer::Unknown => Err(lost(
-                "the shared state is lost and this replica's share of a budget is used up",
-            )),
+        if let Some(refusal) = self.state.lock().views.refusal(claim) {
+            return Ok(Some(Outcome::Refused(refusal, Vec::new())));
         }
+        if !claim.budgets.is_empty() && !self.may_spend_alone(PERMISSION_DEADLINE).await {
+            return Err(lost(
+                "the shared state is lost and nothing of a budget may be spent without it",
+            ));
+        }
+        let state = &mut *self.state.lock();
+        if self.is_up() {
+            return Ok(None);
+        }
+        if !claim.budgets.is_empty() && !state.shares.may_be_spent() {
+            return Err(lost("the shared state is lost and shares were recalled"));
+        }
+        let replicas = state.divisor(&self.options);
+        let Some(outcome) = state.alone.take(claim, replicas, &mut state.shares) else {
+            return Err(lost(
+                "the shared state is lost and what was set aside of a budget is used up",
+            ));
+        };
+        if let Outcome::Taken(_) = outcome {
+            state.track(claim, Place::Here);
+        }
+        Ok(Some(outcome))
     }
 
     /// Closes a claim at the server, which may know about it already.
@@ -187,7 +262,9 @@ impl SharedCounters {
             .watch("redis", "settle", self.server.close(id, at, close))
             .await?;
         let state = &mut *self.state.lock();
-        state.tracked.remove(id);
+        if let Some(tracked) = state.tracked.remove(id) {
+            state.ended_lately.note(tracked.claim, at, close);
+        }
         if let Settled::Closed(changes) = &settled {
             for change in changes {
                 let key = super::encode::account_key(&change.key, change.window);
@@ -199,11 +276,16 @@ impl SharedCounters {
 }
 
 impl State {
+    fn note_blank(&mut self, now: UnixMillis) {
+        self.blank_since.get_or_insert(now);
+    }
+
     fn track(&mut self, claim: &Arc<Claim>, place: Place) {
         let tracked = Tracked {
             claim: Arc::clone(claim),
             place,
             closed: None,
+            is_restated: false,
         };
         self.tracked.insert(Arc::clone(&claim.id), tracked);
     }
@@ -246,22 +328,21 @@ impl Counters for SharedCounters {
     async fn take(&self, mut claim: Claim) -> Result<Outcome> {
         claim.expires_at = self.options.clock.now().plus(LEASE);
         let claim = Arc::new(claim);
-        if self.is_up() {
-            match self.ask(&claim).await {
-                Ok(Take::Decided(outcome, accounts)) => {
-                    let state = &mut *self.state.lock();
-                    state.views.note_claim(&claim, &accounts);
-                    if let Outcome::Taken(_) = outcome {
-                        state.track(&claim, Place::Server);
-                    }
-                    return Ok(outcome);
-                }
-                Ok(Take::Blank) => self.lose("the server has lost what it knew", true),
-                Ok(Take::Changed) => self.lose("the server has lost what it knew", false),
-                Err(failure) => self.lose(&chain(&failure), false),
-            }
+        if self.is_up() && self.server.link().is_lost() {
+            // Another step of this request, or of another one, has waited already.
+            self.lose("it did not answer a moment ago", false);
         }
-        self.take_alone(&claim)
+        if self.is_up()
+            && let Some(outcome) = self.take_there(&claim).await
+        {
+            return Ok(outcome);
+        }
+        if let Some(outcome) = self.take_alone(&claim).await? {
+            return Ok(outcome);
+        }
+        // It came back in this moment.
+        let outcome = self.take_there(&claim).await;
+        outcome.ok_or_else(|| lost("the shared state is lost again"))
     }
 
     async fn settle(&self, id: &str, at: UnixMillis, close: Close) -> Result<Settled> {
@@ -270,6 +351,7 @@ impl Counters for SharedCounters {
             match state.tracked.get_mut(id) {
                 Some(tracked) if tracked.place == Place::Here => {
                     let settled = state.alone.counters().settle_now(id, at, close);
+                    state.shares.put_back(&tracked.claim, close);
                     state.spent.add(&tracked.claim, at, close);
                     state.tracked.remove(id);
                     return Ok(settled);
@@ -325,7 +407,12 @@ impl Counters for SharedCounters {
     }
 
     fn needs_restore(&self) -> bool {
-        self.state.lock().is_blank
+        let blank_since = self.state.lock().blank_since;
+        blank_since.is_some_and(|since| self.options.clock.now().since(since) >= LEDGER_LAG)
+    }
+
+    fn ledger_counts_until(&self) -> Option<UnixMillis> {
+        self.state.lock().blank_since
     }
 
     fn status(&self) -> Option<SharedStatus> {
@@ -348,7 +435,7 @@ impl Counters for SharedCounters {
     }
 
     async fn tend(&self) {
-        self.keep_up().await;
+        tokio::join!(self.keep_up(), self.keep_registered());
     }
 
     async fn flush(&self) -> Result<()> {

@@ -1,12 +1,15 @@
 //! The claims of this replica that are open, and what it spent on its own: what has to be told to a
 //! server that comes back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Claim, Close};
 
+/// How long it is remembered what has ended: longer than a loss of memory goes unnoticed.
+const KEPT_AFTER_END: Duration = Duration::from_secs(10);
 /// Above so many entries, moments are not kept apart any more.
 const MAX_ENTRIES: usize = 50_000;
 
@@ -28,9 +31,30 @@ pub(super) struct Tracked {
     pub(super) place: Place,
     /// How it ended, if the server does not know yet.
     pub(super) closed: Option<(UnixMillis, Close)>,
+    /// Whether a server that has lost its memory was told of it again.
+    pub(super) is_restated: bool,
 }
 
-/// What was spent of accounts while the server could not be reached, by the second.
+/// Claims that have ended lately. Whether a server that has lost its memory hears of them from the
+/// ledger or from here is decided by the moment that stands in both.
+#[derive(Debug, Default)]
+pub(super) struct EndedLately(VecDeque<(UnixMillis, Arc<Claim>, Close)>);
+
+impl EndedLately {
+    pub(super) fn note(&mut self, claim: Arc<Claim>, at: UnixMillis, close: Close) {
+        let is_old = |(ended, ..): &(UnixMillis, _, _)| at.since(*ended) > KEPT_AFTER_END;
+        while self.0.len() >= MAX_ENTRIES || self.0.front().is_some_and(is_old) {
+            self.0.pop_front();
+        }
+        self.0.push_back((at, claim, close));
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (UnixMillis, Arc<Claim>, Close)> {
+        self.0.drain(..)
+    }
+}
+
+/// What was spent of accounts without the server's knowledge, by the moment.
 #[derive(Debug, Default)]
 pub(super) struct SpentAlone(HashMap<(i64, AccountKey), u64>);
 
@@ -48,21 +72,21 @@ impl SpentAlone {
             }
             // One that is late is told in any case, so the latest moment is the careful one.
             let is_full = self.0.len() >= MAX_ENTRIES;
-            let second = if is_full { i64::MAX } else { at.seconds() };
+            let moment = if is_full { i64::MAX } else { at.0 };
             let account = AccountKey {
                 key: budget.key.clone(),
                 window: budget.window,
             };
-            let spent = self.0.entry((second, account)).or_default();
+            let spent = self.0.entry((moment, account)).or_default();
             *spent = spent.saturating_add(amount);
         }
     }
 
-    /// Everything that ended after `counted_until`, summed by account; nothing is left.
+    /// Everything that ended from `counted_until` on, summed by account; nothing is left.
     pub(super) fn drain(&mut self, counted_until: Option<UnixMillis>) -> Vec<(AccountKey, u64)> {
         let mut sums: HashMap<AccountKey, u64> = HashMap::new();
-        for ((second, account), amount) in self.0.drain() {
-            if counted_until.is_none_or(|until| second >= until.seconds()) {
+        for ((moment, account), amount) in self.0.drain() {
+            if counted_until.is_none_or(|until| moment >= until.0) {
                 let sum = sums.entry(account).or_default();
                 *sum = sum.saturating_add(amount);
             }

@@ -2,6 +2,7 @@
 
 mod model;
 mod outage;
+mod partition;
 mod suite;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ mod nonces;
 mod openings;
 mod postgres;
 mod pressure;
+mod shares;
 mod sqlite;
 mod suite;
 

@@ -151,8 +151,7 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
         ..Reading::default()
     };
     if is_source {
-        let shipped: Vec<&str> = text.lines().take(shipped_lines(name, &text)).collect();
-        reading.source = Source::read(name, &shipped.join("\n"));
+        reading.source = Source::read(name, &text);
     }
     let suspicious = shapes.filter(|shapes| !is_test(name) && shapes.suspects(&text));
     if is_source || suspicious.is_some() {

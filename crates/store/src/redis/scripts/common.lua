@@ -4,6 +4,8 @@ local MAX = 9007199254740992
 local SKEW = 5000
 local HELD_RETRY = 1000
 local DAY = 86400000
+-- So long nothing is set aside of a budget that a call could not be paid from for that reason.
+local WANTED_FOR = 3000
 
 local function text(number) return string.format('%.0f', number) end
 local function div(a, b) return (a - math.fmod(a, b)) / b end
@@ -40,10 +42,12 @@ end
 
 local function debt_of(cost, period) return math.min(cost * period, MAX) end
 
--- Accounts: hashes of limit, spent and reserved.
+-- Accounts: hashes of limit, spent, reserved, and what is set aside for replicas (e), with the
+-- moment until which somebody else wants that (w).
 local function account(key)
-    local value = redis.call('HMGET', key, 'l', 's', 'r')
-    return tonumber(value[1] or '0'), tonumber(value[2] or '0'), tonumber(value[3] or '0')
+    local value = redis.call('HMGET', key, 'l', 's', 'r', 'e')
+    return tonumber(value[1] or '0'), tonumber(value[2] or '0'), tonumber(value[3] or '0'),
+        tonumber(value[4] or '0')
 end
 
 local function put_account(key, limit, spent, reserved, window_end, now)
@@ -51,4 +55,15 @@ local function put_account(key, limit, spent, reserved, window_end, now)
     local kept = 90 * DAY
     if window_end ~= '' then kept = math.max(tonumber(window_end) - now, 0) + 7 * DAY end
     redis.call('PEXPIRE', key, text(kept))
+end
+
+-- Shares: for each holder a hash of what is set aside for it, by account. What is taken out of a
+-- share goes on as reserved or spent, in the same step.
+local function cut_share(share, key, amount)
+    if share == '' then return end
+    local held = tonumber(redis.call('HGET', share, key) or '0')
+    local cut = math.min(held, amount)
+    if cut <= 0 then return end
+    redis.call('HSET', share, key, text(held - cut))
+    redis.call('HINCRBY', key, 'e', text(-cut))
 end

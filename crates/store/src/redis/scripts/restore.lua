@@ -1,11 +1,12 @@
 -- Raises accounts to what the ledger says, and says that this server knows them again.
 -- KEYS: epoch, touched accounts, then accounts.
 -- ARGV: 1 if this is the last part, epoch to set, identity of the server process, milliseconds until
--- claims may be taken; then what was spent, and the end of the window.
+-- claims may be taken, the moment until which the ledger was read; then what was spent, and the end
+-- of the window.
 local now = server_now()
 local is_blank = redis.call('HEXISTS', KEYS[1], 'id') == 0
 for index = 3, #KEYS do
-    local ledger, window_end = tonumber(ARGV[2 * index - 1]), ARGV[2 * index]
+    local ledger, window_end = tonumber(ARGV[2 * index]), ARGV[2 * index + 1]
     -- A server that knows its accounts has what the ledger does not have yet, and the other way
     -- round: there, only accounts that nobody has used come from the ledger.
     if is_blank or redis.call('EXISTS', KEYS[index]) == 0 then
@@ -16,6 +17,6 @@ for index = 3, #KEYS do
 end
 if is_blank and ARGV[1] == '1' then
     redis.call('HSET', KEYS[1], 'id', ARGV[2], 'run', ARGV[3],
-        'ready', text(now + tonumber(ARGV[4])), 'restored', text(now))
+        'ready', text(now + tonumber(ARGV[4])), 'restored', ARGV[5])
 end
 return redis.call('HGET', KEYS[1], 'id')

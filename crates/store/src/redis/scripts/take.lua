@@ -1,7 +1,8 @@
 -- Takes all of a claim or none of it; `force` takes it whatever the limits say.
 -- KEYS: epoch, open claims, this claim, touched accounts, then rates, slots and accounts.
 -- ARGV: now by the caller, 1 for the clock of this server, 1 for force, epoch that the caller knows,
--- when the claim expires, its ID, how many rates, slots and budgets; then what each of them is.
+-- when the claim expires, its ID, the share that it was taken from or nothing, how many rates, slots
+-- and budgets; then what each of them is.
 local at, force = tonumber(ARGV[1]), ARGV[3] == '1'
 local now = at
 if ARGV[2] == '1' then now = server_now() end
@@ -13,9 +14,9 @@ if not force then
     if tonumber(epoch[2]) > server_now() then return {'gathering'} end
 end
 
-local expires, id = ARGV[5], ARGV[6]
-local rate_count, slot_count, budget_count = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local key_at, arg_at = 4, 9
+local expires, id, share = ARGV[5], ARGV[6], ARGV[7]
+local rate_count, slot_count, budget_count = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local key_at, arg_at = 4, 10
 local rates, slots, budgets = {}, {}, {}
 for index = 1, rate_count do
     local limit, period, burst = tonumber(ARGV[arg_at + 1]), tonumber(ARGV[arg_at + 2]), tonumber(ARGV[arg_at + 3])
@@ -36,11 +37,12 @@ end
 key_at = key_at + slot_count
 for index = 1, budget_count do
     local key = KEYS[key_at + index]
-    local _, spent, reserved = account(key)
+    local _, spent, reserved, aside = account(key)
     budgets[index] = {
         key = key, name = ARGV[arg_at + 1], window_start = ARGV[arg_at + 2],
         window_end = ARGV[arg_at + 3], limit = tonumber(ARGV[arg_at + 4]), unit = ARGV[arg_at + 5],
         amount = tonumber(ARGV[arg_at + 6]), spent = spent, reserved = reserved,
+        aside = aside,
     }
     arg_at = arg_at + 6
 end
@@ -89,7 +91,8 @@ if not force then
         end
     end
     for index, budget in ipairs(budgets) do
-        local remaining = math.max(0, math.max(0, budget.limit - budget.spent) - budget.reserved)
+        local left = math.max(0, math.max(0, budget.limit - budget.spent) - budget.reserved)
+        local remaining = math.max(0, left - budget.aside)
         if budget.amount > remaining then
             local kind, wait
             if budget.amount > budget.limit then
@@ -101,6 +104,11 @@ if not force then
                 end
             else
                 kind, wait = 'held', HELD_RETRY
+                if budget.amount <= left then
+                    -- Only what is set aside is in the way: its holders give it back.
+                    redis.call('HSET', budget.key, 'w', text(server_now() + WANTED_FOR))
+                    redis.call('ZADD', KEYS[4], server_now(), budget.key)
+                end
             end
             consider(wait, {'budget', text(index - 1), wait_text(wait), kind, text(remaining)})
         end
@@ -126,6 +134,7 @@ for index, budget in ipairs(budgets) do
     }
     budget.reserved = math.min(budget.reserved + budget.amount, MAX)
     put_account(budget.key, budget.limit, budget.spent, budget.reserved, budget.window_end, at)
+    cut_share(share, budget.key, budget.amount)
     redis.call('ZADD', KEYS[4], server_now(), budget.key)
 end
 redis.call('SET', KEYS[3], cmsgpack.pack(claim))

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::counters::{AccountKey, Close};
+use seaworthy_core::counters::{AccountKey, Claim, Close};
 use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
 
@@ -18,7 +18,7 @@ use super::super::encode;
 use super::super::link::Asked;
 use super::super::local::Alone;
 use super::super::tracked::{Place, Tracked};
-use super::{LEASE, SharedCounters, chain};
+use super::{LEASE, LEDGER_LAG, SharedCounters, chain};
 
 /// How often a replica says that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -32,10 +32,10 @@ const MAX_MISSED_BEATS: u32 = 2;
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a server that was restored waits for what replicas hold. Longer than a search takes.
 const GATHERING: Duration = Duration::from_millis(800);
-/// How long a start waits for the server before it goes on without.
+/// How long a start waits for a server that does not answer before it goes on without.
 const START_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// What ended so long before the ledger was read is in it.
-const LEDGER_LAG: Duration = Duration::from_secs(1);
+/// How long it waits for one that answers and takes no claims yet.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl SharedCounters {
     /// Says that this replica lives, looks for a server that is lost, and tells it what it missed.
@@ -62,37 +62,62 @@ impl SharedCounters {
                 state.views.note_spent(key, spent);
             }
         }
-        let gives_up_at = Instant::now() + START_TIMEOUT;
-        let epoch = Epoch(RequestId::generate().as_str().to_owned());
-        let restored = async {
-            self.server.identify().await?;
-            // Notices a server that was started anew, before it is restored.
-            self.server
-                .beat(
-                    &self.options.replica,
-                    UnixMillis(i64::MAX / 2),
-                    BEAT_DEADLINE,
-                )
-                .await?;
-            self.server.raise(spent, GATHERING, &epoch).await
-        };
-        if let Err(failure) = restored.await {
-            let cause = chain(&failure);
-            let mut state = self.state.lock();
-            if state.lost_at.is_none() {
-                tracing::error!(cause, "the shared state cannot be reached");
-                state.lost_at = Some(self.options.clock.now());
+        let began = Instant::now();
+        match self.raise(spent).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(failure) => {
+                let cause = chain(&failure);
+                let mut state = self.state.lock();
+                if state.lost_at.is_none() {
+                    tracing::error!(cause, "the shared state cannot be reached");
+                    state.lost_at = Some(self.options.clock.now());
+                }
+                state.cause = cause;
+                return;
             }
-            state.cause = cause;
-            return;
         }
-        self.state.lock().is_blank = false;
-        while !self.is_up() && Instant::now() < gives_up_at {
+        while !self.is_up() {
             self.turn().await;
-            if !self.is_up() {
-                tokio::time::sleep(SEARCH_INTERVAL / 2).await;
+            let answers = self.state.lock().missed_beats == 0;
+            let patience = if answers { READY_TIMEOUT } else { START_TIMEOUT };
+            if self.is_up() || began.elapsed() >= patience {
+                return;
+            }
+            tokio::time::sleep(SEARCH_INTERVAL / 2).await;
+        }
+    }
+
+    /// Tells the server what the ledger knows. `false` where it has lost its memory and it is too
+    /// early: what has ended before that was noticed may not be in the ledger yet, or somebody may
+    /// still be spending what was set aside there. The ledger has to be read again then.
+    async fn raise(&self, spent: &[(AccountKey, u64)]) -> Asked<bool> {
+        self.server.identify().await?;
+        let replica = &self.options.replica;
+        let nothing_since = UnixMillis(i64::MAX / 2);
+        // Notices a server that was started anew, before it is restored.
+        let beat = self
+            .server
+            .beat(replica, nothing_since, None, BEAT_DEADLINE);
+        let now = self.options.clock.now();
+        let mut counted_until = now;
+        if beat.await?.epoch.is_none() {
+            {
+                let state = &mut *self.state.lock();
+                self.end_shares(state);
+                state.note_blank(now);
+                counted_until = state.blank_since.unwrap_or(now);
+            }
+            let is_recalled = self.recall_shares().await;
+            if !is_recalled || now.since(counted_until) < LEDGER_LAG {
+                return Ok(false);
             }
         }
+        let epoch = Epoch(RequestId::generate().as_str().to_owned());
+        let moments = (GATHERING, counted_until);
+        self.server.raise(spent, moments, &epoch).await?;
+        self.state.lock().blank_since = None;
+        Ok(true)
     }
 
     /// Settles what is noted and leaves the replicas, before the process ends.
@@ -101,11 +126,19 @@ impl SharedCounters {
         if !self.is_up() {
             return Ok(());
         }
+        let holder = self.state.lock().shares.end();
         let told = async {
             self.tell(None).await?;
+            if let Some(holder) = &holder {
+                self.server.release(holder, false).await?;
+            }
             self.server.leave(&self.options.replica).await
         };
-        told.await.map_err(Error::from)
+        told.await.map_err(Error::from)?;
+        match (&self.options.registry, &holder) {
+            (Some(registry), Some(holder)) => registry.finish(holder).await,
+            _ => Ok(()),
+        }
     }
 
     async fn turn(&self) {
@@ -129,33 +162,45 @@ impl SharedCounters {
     async fn meet(&self) -> Asked<()> {
         self.server.identify().await?;
         // Twice is harmless: a moment that two beats share must not be lost.
-        let since = self.state.lock().last_beat.0.saturating_sub(1_000);
-        let replica = &self.options.replica;
-        let beat = self.server.beat(replica, UnixMillis(since), BEAT_DEADLINE);
+        let (since, holder) = {
+            let state = self.state.lock();
+            let since = state.last_beat.0.saturating_sub(1_000);
+            (since, state.shares.holder().map(str::to_owned))
+        };
+        let beat = self.server.beat(
+            &self.options.replica,
+            UnixMillis(since),
+            holder.as_deref(),
+            BEAT_DEADLINE,
+        );
         let presence = self.options.observer.watch("redis", "beat", beat).await?;
         let (known, is_up) = {
             let state = &mut *self.state.lock();
             state.missed_beats = 0;
             state.last_beat = presence.now;
             state.replicas = presence.replicas;
-            for (key, account) in &presence.touched {
-                state.views.note(key.clone(), *account);
+            for touched in &presence.touched {
+                state.views.note(touched.key.clone(), touched.account);
             }
             (state.known.clone(), self.is_up())
         };
         match &presence.epoch {
             None => {
                 self.lose("the server has lost what it knew", true);
-                self.state.lock().is_blank = true;
+                let state = &mut *self.state.lock();
+                state.note_blank(self.options.clock.now());
+                // Nobody knows there what was set aside.
+                self.end_shares(state);
                 Ok(())
             }
             epoch if is_up && *epoch == known => {
                 self.tell(None).await?;
-                self.renew_claims().await
+                self.renew_claims().await?;
+                self.balance(presence).await
             }
             epoch => {
                 self.lose("the server has lost what it knew", false);
-                self.state.lock().is_blank = false;
+                self.state.lock().blank_since = None;
                 let has_lost = *epoch != known;
                 self.come_back(&presence, has_lost).await
             }
@@ -164,16 +209,10 @@ impl SharedCounters {
 
     /// Agrees with a server that can be reached again.
     async fn come_back(&self, presence: &Presence, has_lost: bool) -> Asked<()> {
-        let counted_until = has_lost.then(|| {
-            UnixMillis(
-                presence
-                    .restored_at
-                    .0
-                    .saturating_sub(LEDGER_LAG.as_millis() as i64),
-            )
-        });
-        if has_lost {
-            self.say_what_is_held(counted_until).await?;
+        let counted_until = has_lost.then_some(presence.counted_until);
+        if let Some(until) = counted_until {
+            self.sort_out_ended(presence.epoch.as_ref(), until);
+            self.say_what_is_held().await?;
         }
         if !presence.ready_in.is_zero() {
             return Ok(());
@@ -194,26 +233,57 @@ impl SharedCounters {
         );
         // What was decided here while this was told.
         self.tell(None).await?;
-        self.state.lock().alone = Alone::default();
+        let state = &mut *self.state.lock();
+        state.alone = Alone::default();
+        // What is left of the shares comes back, and others are set aside.
+        self.end_shares(state);
+        self.changed.notify_one();
         Ok(())
     }
 
-    /// Says again what the server knew of this replica and has lost.
-    async fn say_what_is_held(&self, counted_until: Option<UnixMillis>) -> Asked<()> {
-        let held: Vec<Tracked> = {
-            let state = &mut *self.state.lock();
-            // What ended long enough ago is in the ledger, and so in what was restored.
-            state.tracked.retain(|_, tracked| match tracked.closed {
-                Some((at, _)) if tracked.place != Place::Here => {
-                    counted_until.is_none_or(|until| at >= until)
+    /// What has ended, and whose end the server has lost: in the ledger if it ended before that was
+    /// read, and to be told if it ended from then on.
+    fn sort_out_ended(&self, epoch: Option<&Epoch>, counted_until: UnixMillis) {
+        let state = &mut *self.state.lock();
+        self.end_shares(state);
+        if state.reminded.as_ref() != epoch {
+            state.reminded = epoch.cloned();
+            for (at, claim, close) in state.ended_lately.drain() {
+                if at >= counted_until {
+                    state.spent.add(&claim, at, close);
                 }
-                _ => true,
-            });
-            let at_server = |tracked: &&Tracked| tracked.place == Place::Server;
-            state.tracked.values().filter(at_server).cloned().collect()
+            }
+            for tracked in state.tracked.values_mut() {
+                tracked.is_restated = false;
+            }
+        }
+        let spent = &mut state.spent;
+        state.tracked.retain(|_, tracked| match tracked.closed {
+            Some((at, close)) if tracked.place == Place::Server && !tracked.is_restated => {
+                if at >= counted_until {
+                    spent.add(&tracked.claim, at, close);
+                }
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// Says again what the server knew of this replica and has lost.
+    async fn say_what_is_held(&self) -> Asked<()> {
+        let held: Vec<Arc<Claim>> = {
+            let state = self.state.lock();
+            let forgotten = |tracked: &&Tracked| {
+                tracked.place == Place::Server && !tracked.is_restated
+            };
+            let held = state.tracked.values().filter(forgotten);
+            held.map(|tracked| Arc::clone(&tracked.claim)).collect()
         };
-        for tracked in held {
-            self.server.ask(&tracked.claim, true).await?;
+        for claim in held {
+            self.server.insist(&claim, None).await?;
+            if let Some(tracked) = self.state.lock().tracked.get_mut(&claim.id) {
+                tracked.is_restated = true;
+            }
         }
         Ok(())
     }
@@ -235,7 +305,8 @@ impl SharedCounters {
             state.report.clone()
         };
         if let Some((name, spent)) = report {
-            self.server.spend(&name, &spent).await?;
+            let holder = self.state.lock().shares.holder().map(str::to_owned);
+            self.server.spend(&name, &spent, holder.as_deref()).await?;
             self.state.lock().report = None;
         }
         Ok(())
@@ -279,10 +350,12 @@ impl SharedCounters {
             }
             moved
         };
+        let holder = self.state.lock().shares.holder().map(str::to_owned);
         for tracked in here {
-            self.server.ask(&tracked.claim, true).await?;
+            let claim = &tracked.claim;
+            self.server.insist(claim, holder.as_deref()).await?;
             if let Some(known) = self.state.lock().tracked.get_mut(&tracked.claim.id) {
-                known.place = Place::Server;
+                (known.place, known.is_restated) = (Place::Server, true);
             }
         }
         Ok(())

@@ -1,0 +1,120 @@
+//! The bookkeeping of shares, without a server.
+
+use std::sync::Arc;
+
+use seaworthy_core::budget::{self, Amount, Window};
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{BudgetClaim, Key};
+use seaworthy_core::money::Micros;
+
+use super::*;
+
+fn claim(amount: u64) -> Claim {
+    Claim {
+        id: Arc::from("1"),
+        at: UnixMillis(0),
+        expires_at: UnixMillis(0),
+        rates: Vec::new(),
+        slots: Vec::new(),
+        budgets: vec![BudgetClaim {
+            key: Key::new("b"),
+            window: Window::TOTAL,
+            limit: 1_000,
+            unit: budget::Unit::Micros,
+            amount,
+        }],
+    }
+}
+
+fn touched(spent: u64, is_wanted: bool) -> [Touched; 1] {
+    [Touched {
+        key: account_key(&Key::new("b"), Window::TOTAL),
+        account: Account {
+            limit: 1_000,
+            spent,
+            reserved: 0,
+        },
+        is_wanted,
+    }]
+}
+
+/// Shares of a replica that the server has given this much.
+fn holding(amount: u64) -> Shares {
+    let mut shares = Shares::default();
+    shares.begin("me".to_owned());
+    shares.note_use(&claim(10));
+    let question = shares.question(&touched(0, false), 3).unwrap();
+    assert_eq!(question.accounts[0].held, 0);
+    shares.granted(&question, &[amount]);
+    shares
+}
+
+fn used(micros: u64) -> Close {
+    Close::Used {
+        amount: Amount {
+            tokens: 0,
+            cost: Micros(micros),
+        },
+        rate_tokens: 0,
+    }
+}
+
+#[test]
+fn no_more_is_spent_than_was_set_aside() {
+    let mut shares = holding(25);
+    assert!(shares.take(&claim(10)));
+    assert!(shares.take(&claim(10)));
+    assert!(!shares.take(&claim(10)));
+    shares.put_back(&claim(10), used(4));
+    assert!(shares.take(&claim(11)));
+    assert!(!shares.take(&claim(1)));
+}
+
+#[test]
+fn what_is_too_much_is_let_go_before_the_server_hears_of_it() {
+    let mut shares = holding(250);
+    // A fourth of what is left is less by now.
+    let question = shares.question(&touched(600, false), 3).unwrap();
+    assert_eq!(question.accounts[0].held, 100);
+    assert!(!shares.take(&claim(101)));
+    // An answer that comes late gives nothing that was spent in the meantime.
+    assert!(shares.take(&claim(60)));
+    shares.granted(&question, &[100]);
+    assert!(!shares.take(&claim(41)));
+}
+
+#[test]
+fn what_somebody_needs_or_is_of_no_use_is_given_back() {
+    let mut shares = holding(250);
+    let question = shares.question(&touched(0, true), 3).unwrap();
+    assert_eq!(question.accounts[0].held, 0);
+    let mut shares = holding(250);
+    // A fourth of 36 is less than a call.
+    let question = shares.question(&touched(964, false), 3).unwrap();
+    assert_eq!(question.accounts[0].held, 0);
+}
+
+#[test]
+fn nothing_is_left_once_it_has_ended() {
+    let mut shares = holding(250);
+    shares.allow(Some(Instant::now() + Duration::from_secs(60)));
+    assert!(shares.may_be_spent());
+    let late = shares.question(&touched(0, false), 3).unwrap();
+    assert!(shares.take(&claim(10)));
+    assert_eq!(shares.end().as_deref(), Some("me"));
+    assert!(!shares.may_be_spent());
+    shares.put_back(&claim(10), Close::Unused);
+    shares.granted(&late, &[250]);
+    shares.begin("me again".to_owned());
+    shares.granted(&late, &[250]);
+    assert!(!shares.take(&claim(1)));
+}
+
+#[test]
+fn an_account_that_is_named_twice_is_asked_about_once() {
+    let mut shares = holding(0);
+    let [one] = touched(0, false);
+    let [other] = touched(0, false);
+    let question = shares.question(&[one, other], 3).unwrap();
+    assert_eq!(question.accounts.len(), 1);
+}
