@@ -62,9 +62,9 @@ pub use secret::{
 };
 pub use show::{Change, diff, secret_refs, show};
 pub use starting::{load_default, starting_config};
-pub use value::{Network, 
-    Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name, Pem,
-    Permission, ServerUrl, Share, SharedStateUrl, StorageUrl, Target, TierAction, TimeZone, Usd,
-    Within,
+pub use value::{
+    Actions, BaseUrl, ByteSize, Condition, Count, Duration, Factor, Interval, Listen, Name,
+    Network, Pem, Permission, ServerUrl, Share, SharedStateUrl, StorageUrl, Target, TierAction,
+    TimeZone, Usd, Within,
 };
 pub use watch::Fingerprint;

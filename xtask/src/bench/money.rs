@@ -112,10 +112,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
 }
 
 /// Runs tests with the counts that are asked for; what they tell, and whether they passed.
-fn repeat(
-    (package, filters): (&str, &[&str]),
-    args: &Args,
-) -> anyhow::Result<(Vec<String>, bool)> {
+fn repeat((package, filters): (&str, &[&str]), args: &Args) -> anyhow::Result<(Vec<String>, bool)> {
     let mut tests = cargo(&["test", "--package", package, "--test", "it", "--"]);
     tests
         .args(filters)

@@ -17,9 +17,11 @@ impl Network {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(mine), IpAddr::V4(other)) => {
-                alike(u128::from(mine.to_bits()), u128::from(other.to_bits()), 32 - self.bits)
-            }
+            (IpAddr::V4(mine), IpAddr::V4(other)) => alike(
+                u128::from(mine.to_bits()),
+                u128::from(other.to_bits()),
+                32 - self.bits,
+            ),
             (IpAddr::V6(mine), IpAddr::V6(other)) => {
                 alike(mine.to_bits(), other.to_bits(), 128 - self.bits)
             }
@@ -36,7 +38,8 @@ fn alike(one: u128, other: u128, last: u8) -> bool {
 
 impl Text for Network {
     const KIND: &'static str = "network";
-    const EXPECTED: &'static str = "a network such as \"10.0.0.0/8\" or \"fd00::/8\", or an address";
+    const EXPECTED: &'static str =
+        "a network such as \"10.0.0.0/8\" or \"fd00::/8\", or an address";
 
     fn parse(text: &str) -> Result<Self, Refusal> {
         let (address, bits) = match text.split_once('/') {

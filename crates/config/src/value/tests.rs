@@ -117,7 +117,14 @@ fn networks_are_addresses_that_begin_alike() {
     assert_eq!(canonical::<Network>("0.0.0.0/0"), "0.0.0.0/0");
     assert_eq!(canonical::<Network>("fd00::/8"), "fd00::/8");
     assert!(canonical::<Network>("10.1.0.0/8").contains("10.0.0.0"));
-    for wrong in ["", "10.0.0", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/999", "host/8"] {
+    for wrong in [
+        "",
+        "10.0.0",
+        "10.0.0.0/",
+        "10.0.0.0/+8",
+        "10.0.0.0/999",
+        "host/8",
+    ] {
         assert_eq!(Network::parse(wrong), Err(Refusal::Unlike), "{wrong}");
     }
     assert!(canonical::<Network>("10.0.0.0/33").contains("at most 32"));

@@ -44,9 +44,8 @@ fn spend_over_three_replicas(on_loss: &str, wanted: usize) {
         let spent = (fleet.seen_by_provider() - before) * CALL_COST;
         (most, least) = (most.max(spent), least.min(spent));
     }
-    let what = format!(
-        "200 calls at once over 3 replicas, budget for 20, `{on_loss}`, {wanted} times"
-    );
+    let what =
+        format!("200 calls at once over 3 replicas, budget for 20, `{on_loss}`, {wanted} times");
     at_most(&format!("{what}: most spent, micro-dollars"), most, budget);
     at_least(
         &format!("{what}: least spent, micro-dollars"),

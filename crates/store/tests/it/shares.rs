@@ -18,8 +18,14 @@ async fn the_first_word_counts(registry: &dyn ShareRegistry) {
     assert_eq!(registry.release("a", LONG).await.unwrap(), Left::InUse);
     assert_eq!(registry.release("b", LONG).await.unwrap(), Left::Unspent);
     assert_eq!(registry.beat("b", true).await.unwrap(), Standing::Ended);
-    assert_eq!(registry.beat("nobody", true).await.unwrap(), Standing::Ended);
-    assert_eq!(registry.release("nobody", LONG).await.unwrap(), Left::Unspent);
+    assert_eq!(
+        registry.beat("nobody", true).await.unwrap(),
+        Standing::Ended
+    );
+    assert_eq!(
+        registry.release("nobody", LONG).await.unwrap(),
+        Left::Unspent
+    );
     // Who died while it spent has spent nobody knows how much, whoever asks.
     tokio::time::sleep(Duration::from_millis(5)).await;
     let at_once = Duration::from_millis(1);

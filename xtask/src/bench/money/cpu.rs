@@ -95,7 +95,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<(Vec<String>, bool)> {
             let name = setting.name();
             say(&format!("── visit {visit} of {}: {name}", args.visits));
             let (process, listen, key) = place.start(setting)?;
-            let result = offer(&loadgen, &fake, &process, (listen, &key), args.visit_seconds)?;
+            let result = offer(
+                &loadgen,
+                &fake,
+                &process,
+                (listen, &key),
+                args.visit_seconds,
+            )?;
             let cpu = result["cpu_us_per_request"].as_f64();
             measured.push(cpu.context("no CPU time in the report")?);
             most_foreign = most_foreign.max(result["foreign_share"].as_f64().unwrap_or(1.0));

@@ -86,7 +86,10 @@ impl SharedCounters {
             }
             Err(error) => {
                 let cause = chain(&error);
-                tracing::warn!(cause, "whose shares of budgets are whose cannot be agreed on");
+                tracing::warn!(
+                    cause,
+                    "whose shares of budgets are whose cannot be agreed on"
+                );
             }
         }
         drop(state);
@@ -152,7 +155,11 @@ impl SharedCounters {
                 Left::InUse => continue,
             };
             if self.server.release(&holder, is_spent).await.is_ok() {
-                tracing::warn!(holder, is_spent, "ended the shares of a replica that is gone");
+                tracing::warn!(
+                    holder,
+                    is_spent,
+                    "ended the shares of a replica that is gone"
+                );
             }
         }
     }

@@ -80,7 +80,11 @@ impl SharedCounters {
         while !self.is_up() {
             self.turn().await;
             let answers = self.state.lock().missed_beats == 0;
-            let patience = if answers { READY_TIMEOUT } else { START_TIMEOUT };
+            let patience = if answers {
+                READY_TIMEOUT
+            } else {
+                START_TIMEOUT
+            };
             if self.is_up() || began.elapsed() >= patience {
                 return;
             }
@@ -273,9 +277,8 @@ impl SharedCounters {
     async fn say_what_is_held(&self) -> Asked<()> {
         let held: Vec<Arc<Claim>> = {
             let state = self.state.lock();
-            let forgotten = |tracked: &&Tracked| {
-                tracked.place == Place::Server && !tracked.is_restated
-            };
+            let forgotten =
+                |tracked: &&Tracked| tracked.place == Place::Server && !tracked.is_restated;
             let held = state.tracked.values().filter(forgotten);
             held.map(|tracked| Arc::clone(&tracked.claim)).collect()
         };

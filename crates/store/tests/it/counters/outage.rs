@@ -239,7 +239,10 @@ async fn a_budget_holds_while_the_server_is_dead_and_after_it() {
     redis.restart();
     let returned = Instant::now();
     let mut ended = 0;
-    while !replicas.iter().all(|one| one.counters.status().unwrap().is_up) {
+    while !replicas
+        .iter()
+        .all(|one| one.counters.status().unwrap().is_up)
+    {
         if let Some((number, id)) = alone.get(60 + ended) {
             let (counters, now) = (&replicas[*number].counters, SystemClock.now());
             counters.settle(id, now, used(10)).await.unwrap();
@@ -317,7 +320,13 @@ async fn a_server_that_forgets_is_reminded_of_what_is_spent_and_held() {
 async fn without_a_server_requests_are_refused_where_that_is_wanted() {
     let mut redis = Redis::start();
     let registry: Registry = Arc::new(MemoryRegistry::default());
-    let one = replica(&redis.url(), ("a", OnLoss::Reject), &registry, &Book::default()).await;
+    let one = replica(
+        &redis.url(),
+        ("a", OnLoss::Reject),
+        &registry,
+        &Book::default(),
+    )
+    .await;
     assert_eq!(takes(&one, "1", 1_000, 10).await, Some(true));
     redis.kill();
     assert_eq!(takes(&one, "2", 1_000, 10).await, None);
@@ -332,7 +341,13 @@ async fn without_a_server_requests_are_refused_where_that_is_wanted() {
 async fn a_call_that_is_given_up_gives_back_what_it_may_have_taken() {
     let redis = Redis::start();
     let registry: Registry = Arc::new(MemoryRegistry::default());
-    let one = replica(&redis.url(), ("a", OnLoss::Local), &registry, &Book::default()).await;
+    let one = replica(
+        &redis.url(),
+        ("a", OnLoss::Local),
+        &registry,
+        &Book::default(),
+    )
+    .await;
     let asked = Claim {
         at: SystemClock.now(),
         budgets: vec![budget(1_000, 10)],

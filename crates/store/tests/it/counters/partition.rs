@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::outage::{
-    Book, Registry, Replica, account, all_up, eventually, fill, hold_shares, know_each_other, replica,
-    takes,
+    Book, Registry, Replica, account, all_up, eventually, fill, hold_shares, know_each_other,
+    replica, takes,
 };
 use super::suite::used;
 
