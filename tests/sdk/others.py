@@ -18,6 +18,7 @@ def names_of(judge):
         "openai": lambda client: [model.id for model in client.models.list()],
         "azure": lambda client: [model.id for model in client.models.list()],
         "anthropic": lambda client: [model.id for model in client.models.list()],
+        "cohere": lambda client: [model.name for model in client.models.list().models],
         "google-genai": lambda client: [model.name.removeprefix("models/") for model in client.models.list()],
     }[judge.name](judge.client)
 
@@ -115,7 +116,7 @@ def retry_model(judge, provider):
 
 RETRYING = ["openai", "openai responses", "azure", "anthropic", "node openai", "node openai responses", "node anthropic"]
 CELLS = [
-    *[(judge, provider, "other", "models") for judge in ["openai", "azure", "anthropic", "google-genai"]
+    *[(judge, provider, "other", "models") for judge in ["openai", "azure", "anthropic", "google-genai", "cohere"]
       for provider in ["openai", "gemini"]],
     # Of several texts Google's SDK makes one content, and so one vector, when the model's name says Gemini.
     *[

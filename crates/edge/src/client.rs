@@ -11,17 +11,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use crate::coding::Unpackable;
+
+mod body;
 mod connect;
 mod trust;
 
+pub use body::UpstreamBody;
 pub use connect::{Dial, Dialing, Io, Network, Origin, OriginError};
 pub use trust::Trust;
 
@@ -96,6 +100,9 @@ pub enum Error {
     /// The connection broke, or what came was not HTTP.
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
+    /// The body could not be unpacked.
+    #[error("the body cannot be unpacked: {0:?}")]
+    Packed(Unpackable),
 }
 
 type Sender = http1::SendRequest<Full<Bytes>>;
@@ -188,6 +195,7 @@ impl Upstream {
             last_progress: Instant::now(),
             token_seen: deadlines.timeouts.first_token.is_none(),
             timer: None,
+            unpacker: None,
         };
         if body.incoming.is_end_stream() {
             body.give_back();
@@ -363,105 +371,5 @@ impl Lease {
             }))
         })
         .await
-    }
-}
-
-/// The body of a provider's answer. Read to its end it gives the connection back; dropped before, it
-/// closes the connection.
-#[derive(Debug)]
-pub struct UpstreamBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
-    upstream: Arc<Upstream>,
-    deadlines: Deadlines,
-    last_progress: Instant,
-    token_seen: bool,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl UpstreamBody {
-    /// The first token has come.
-    pub fn note_token(&mut self) {
-        self.token_seen = true;
-    }
-
-    fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            self.upstream.put_back(lease);
-        }
-    }
-
-    /// The next piece as far as it has arrived, reading from the socket if need be.
-    fn poll_incoming(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut unobserved = Context::from_waker(Waker::noop());
-        let buffered = Pin::new(&mut self.incoming).poll_frame(&mut unobserved);
-        let Some(lease) = &mut self.lease else {
-            return buffered;
-        };
-        if buffered.is_ready() {
-            return buffered;
-        }
-        if lease.driver.as_mut().poll(cx).is_ready() {
-            // The connection is over; what it had read is still to be taken.
-            self.lease = None;
-        }
-        Pin::new(&mut self.incoming).poll_frame(&mut unobserved)
-    }
-
-    /// Ready with an error when the answer takes too long. The timer is armed when something has to
-    /// be waited for and re-armed only when it fires, not with every piece.
-    fn poll_expiry(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let expiry = self.deadlines.for_body(self.last_progress, self.token_seen);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(expiry.at)));
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if Instant::now() >= expiry.at {
-                return Poll::Ready(expiry.error());
-            }
-            timer.as_mut().reset(expiry.at);
-        }
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.poll_incoming(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.last_progress = Instant::now();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(Error::Broken(error))))
-            }
-            Poll::Ready(None) => {
-                self.give_back();
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                let error = ready!(self.poll_expiry(cx));
-                self.lease = None;
-                Poll::Ready(Some(Err(error)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }

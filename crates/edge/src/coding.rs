@@ -1,12 +1,17 @@
-//! Content codings: bodies of requests unpacked within a size, answers packed as callers ask for.
+//! Content codings: bodies of requests and of providers' answers unpacked within a size, answers
+//! packed as callers ask for.
 //!
 //! Both go in slices and let other requests of the thread have their turn in between.
+
+mod unpacker;
 
 use std::io::{Cursor, Read, Write};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+
+pub use unpacker::Unpacker;
 
 /// How much is worked on at a time: about a millisecond.
 const SLICE_BYTES: usize = 64 * 1024;
@@ -124,12 +129,6 @@ async fn unpack_one(body: Bytes, coding: Coding, max_bytes: usize) -> Result<Byt
 }
 
 fn reader(body: Bytes, coding: Coding) -> Result<Box<dyn Read + Send>, Unpackable> {
-    let has_zlib_frame = |body: &[u8]| match body {
-        [first, second, ..] => {
-            first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31)
-        }
-        _ => false,
-    };
     Ok(match coding {
         Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(Cursor::new(body))),
         Coding::Deflate if has_zlib_frame(&body) => {
@@ -146,6 +145,16 @@ fn reader(body: Bytes, coding: Coding) -> Result<Box<dyn Read + Send>, Unpackabl
             Box::new(decoder)
         }
     })
+}
+
+/// Whether a body with the coding `deflate` has the frame of zlib around it.
+fn has_zlib_frame(body: &[u8]) -> bool {
+    match body {
+        [first, second, ..] => {
+            first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31)
+        }
+        _ => false,
+    }
 }
 
 /// The coding that a caller likes best of those that answers can be packed with.

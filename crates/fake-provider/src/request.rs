@@ -189,7 +189,14 @@ fn collect_text(content: &Value, texts: &mut Vec<String>) {
         Value::Array(blocks) => blocks.iter().for_each(|block| collect_text(block, texts)),
         Value::Object(block) => match block.get("type").and_then(Value::as_str) {
             Some("text" | "input_text" | "output_text") => texts.extend(string(block.get("text"))),
-            Some("document") => texts.extend(block["document"].get("data").map(plain)),
+            // Cohere's, and Anthropic's where it is a text.
+            Some("document") => {
+                let source = block.get("source");
+                let source = source.filter(|source| source["type"] == "text");
+                let document = block.get("document").or(source);
+                let data = document.and_then(|document| document.get("data"));
+                texts.extend(data.map(plain));
+            }
             Some("thinking") => texts.extend(string(block.get("thinking"))),
             Some("tool_use") => texts.extend(block.get("input").map(Value::to_string)),
             Some("tool_result") => {

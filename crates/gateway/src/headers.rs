@@ -161,6 +161,14 @@ pub(crate) fn take_key_from_query(family: Family, query: Option<&str>, headers: 
     }
 }
 
+/// A header that says who calls and stands there more than once: whoever looked at the request before
+/// may have believed another of them.
+pub(crate) fn ambiguous(headers: &HeaderMap) -> Option<&'static str> {
+    let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+    let is_double = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
+    names.into_iter().find(is_double)
+}
+
 /// What a caller presents, to show who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presented<'a> {

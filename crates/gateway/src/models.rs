@@ -73,7 +73,13 @@ fn describe(snapshot: &Snapshot, model: &Model, family: Family) -> Value {
             "created_at": since.to_string(),
         }),
         Family::Bedrock => json!({"modelId": &*model.name, "modelName": &*model.name}),
-        Family::Cohere => json!({"name": &*model.name, "endpoints": ["chat"]}),
+        Family::Cohere => json!({
+            "name": &*model.name,
+            "endpoints": ["chat"],
+            "finetuned": false,
+            "is_deprecated": false,
+            "default_endpoints": [],
+        }),
         Family::Gemini => json!({
             "name": format!("models/{}", model.name),
             "displayName": &*model.name,

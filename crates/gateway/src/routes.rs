@@ -275,12 +275,23 @@ pub(crate) fn family(route: Option<&Route>, path: &str, headers: &http::HeaderMa
         Some(route) if route.tells_of_models() && headers.contains_key("x-goog-api-key") => {
             Family::Gemini
         }
+        // Cohere's clients have no header of their own for the key, and say who they are.
+        Some(route) if route.tells_of_models() && is_cohere(headers) => Family::Cohere,
         Some(route) => route.family,
         None => FOREIGN
             .iter()
             .find(|(prefix, _)| path.starts_with(prefix))
             .map_or(Family::OpenAi, |(_, family)| *family),
     }
+}
+
+/// Whether the client is one of Cohere's.
+fn is_cohere(headers: &http::HeaderMap) -> bool {
+    let begins = |name: &str, start: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.starts_with(start))
+    };
+    begins("x-fern-sdk-name", "cohere") || begins("user-agent", "cohere/")
 }
 
 /// Under these paths clients of other families look for what is not there.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
@@ -93,6 +93,7 @@ impl DataPlane {
         let (route, parameter) = found?;
         exchange.action = Some(route.action);
         exchange.route = route.path;
+        require_one_host(head.version, &head.headers)?;
         headers::take_key_from_query(route.family, head.uri.query(), &mut head.headers);
         refuse_header_flood(exchange, &head.headers)?;
         if let Action::Model(operation) = route.action {
@@ -267,6 +268,16 @@ impl DataPlane {
             )),
         }
     }
+}
+
+/// RFC 9112, 3.2: what several readers of a request could understand in different ways is refused.
+fn require_one_host(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    let found = headers.get_all(http::header::HOST).iter().count();
+    if version != Version::HTTP_11 || found == 1 {
+        return Ok(());
+    }
+    let message = format!("A request of HTTP/1.1 has one `host` header, and this one has {found}.");
+    Err(Refusal::new(Code::InvalidRequest, message))
 }
 
 fn refuse_header_flood(exchange: &Exchange, headers: &HeaderMap) -> Result<(), Refusal> {

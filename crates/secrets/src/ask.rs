@@ -57,6 +57,15 @@ pub enum FetchError {
     /// The configuration does not say enough.
     #[error("{0}")]
     Unconfigured(&'static str),
+    /// The certificates of the manager cannot be used.
+    #[error("the certificates in `ca_file` {file:?} cannot be used")]
+    Authorities {
+        /// Where they are.
+        file: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: seaworthy_edge::BoxError,
+    },
     /// What opens the manager cannot be had.
     #[error("what opens the manager cannot be read")]
     Own(#[source] SecretError),

@@ -4,6 +4,7 @@
 //! gets what was fetched last, at once. While a manager is away, the last good value stays in use.
 
 mod ask;
+mod authorities;
 mod aws;
 mod azure;
 mod gcp;
@@ -24,6 +25,7 @@ use seaworthy_edge::client::Dial;
 
 use ask::Ask;
 pub use ask::FetchError;
+use authorities::Authorities;
 use token::Tokens;
 
 /// How many secrets are fetched at the same time.
@@ -40,6 +42,7 @@ pub type Environment = fn(&str) -> Option<String>;
 pub struct Secrets {
     local: LocalSecrets<Environment>,
     dial: Arc<dyn Dial>,
+    authorities: Authorities,
     clock: SharedClock,
     known: Mutex<BTreeMap<ManagedSecret, Known>>,
     tokens: Tokens,
@@ -90,6 +93,7 @@ impl Secrets {
         Self {
             local: LocalSecrets(environment),
             dial,
+            authorities: Authorities::default(),
             clock,
             known: Mutex::default(),
             tokens: Tokens::default(),
@@ -186,8 +190,11 @@ impl Secrets {
     /// The value that the manager has now.
     async fn fetch(&self, config: &Config, secret: &ManagedSecret) -> Result<Secret, FetchError> {
         let managers = &config.secret_managers;
+        let dial = self
+            .authorities
+            .way_to(secret.manager, config, &self.dial)?;
         let ask = Ask {
-            dial: &self.dial,
+            dial: &dial,
             clock: &self.clock,
             local: &self.local,
             tokens: &self.tokens,

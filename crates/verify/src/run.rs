@@ -227,6 +227,11 @@ fn missing_need(check: &Check, context: &Context) -> Option<String> {
         Need::LocalBinary if options.local_binary.is_none() => {
             Some("the server's program on this machine, to start a scratch instance".to_owned())
         }
+        // What this program does says nothing about another one that happens to run here.
+        Need::LocalBinary if !facts.seaworthy => Some(
+            "a server of this program: a scratch instance of it says nothing about another server"
+                .to_owned(),
+        ),
         Need::Model => missing_model(facts),
         _ => None,
     })

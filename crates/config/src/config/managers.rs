@@ -47,6 +47,8 @@ pub struct AwsSecrets {
     pub region: Option<String>,
     /// Where the service is, if not at its public address.
     pub endpoint: Option<BaseUrl>,
+    /// A file of certificates in PEM format that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// The public half of our access key. Without it, the variable `AWS_ACCESS_KEY_ID`.
     pub access_key_id: Option<SecretRef>,
     /// The secret half. Without it, the variable `AWS_SECRET_ACCESS_KEY`.
@@ -62,6 +64,8 @@ pub struct AwsSecrets {
 pub struct VaultSecrets {
     /// Where it is, such as `https://vault.example:8200`.
     pub address: Option<BaseUrl>,
+    /// A file of certificates in PEM format that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// Where the key-value store is mounted.
     pub mount: String,
     /// The namespace, where there are some.
@@ -82,6 +86,7 @@ impl Default for VaultSecrets {
     fn default() -> Self {
         Self {
             address: None,
+            ca_file: None,
             mount: "secret".to_owned(),
             namespace: None,
             token: None,
@@ -107,6 +112,8 @@ pub struct AzureSecrets {
     pub endpoint: Option<BaseUrl>,
     /// Where tokens are got, if not at the public address.
     pub token_endpoint: Option<BaseUrl>,
+    /// A file of certificates in PEM format that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Google Cloud Secret Manager.
@@ -122,4 +129,6 @@ pub struct GcpSecrets {
     pub endpoint: Option<BaseUrl>,
     /// Where tokens are got, if not at the public address or where the key says.
     pub token_endpoint: Option<BaseUrl>,
+    /// A file of certificates in PEM format that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
 }

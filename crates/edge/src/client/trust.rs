@@ -49,8 +49,14 @@ impl Trust<'_> {
             tracing::warn!(%error, "a root certificate of the system could not be read");
         }
         roots.add_parsable_certificates(found.certs);
-        for authority in certificates(self.authorities.unwrap_or_default())? {
-            roots.add(authority)?;
+        if let Some(text) = self.authorities {
+            let authorities = certificates(text)?;
+            if authorities.is_empty() {
+                return Err("expected certificates in PEM format, found none".into());
+            }
+            for authority in authorities {
+                roots.add(authority)?;
+            }
         }
         if roots.is_empty() {
             let help =

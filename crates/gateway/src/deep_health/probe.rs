@@ -1,8 +1,10 @@
 //! Asking one dependency whether it is well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{Method, Request};
 use http_body_util::Full;
 use seaworthy_config::{BaseUrl, DependencyCheck, Probe};
@@ -84,18 +86,37 @@ async fn heads(gateway: &Gateway, dependency: &DependencyCheck) -> Answer {
     if dependency.urls.is_empty() {
         return Ok(Some("no `urls` are configured".to_owned()));
     }
-    for url in &dependency.urls {
-        head(gateway, url, dependency.timeout.into()).await?;
+    let within = within(dependency);
+    let asked = dependency.urls.iter().map(|url| head(gateway, url, within));
+    all_well(join_all(asked).await)
+}
+
+/// How long each of several may take that are asked at the same time: a little less than all of them
+/// together, so that it can be told which of them has no answer.
+fn within(dependency: &DependencyCheck) -> Duration {
+    Duration::from(dependency.timeout).mul_f64(0.95)
+}
+
+/// One sentence for all that are not well.
+fn all_well(answers: Vec<Result<(), Trouble>>) -> Answer {
+    let troubles: Vec<Trouble> = answers.into_iter().filter_map(Result::err).collect();
+    if troubles.is_empty() {
+        return Ok(None);
     }
-    Ok(None)
+    let joined = |words: fn(&Trouble) -> &str| {
+        let mut words: Vec<&str> = troubles.iter().map(words).collect();
+        words.dedup();
+        words.join("; ")
+    };
+    let (told, cause) = (
+        joined(|trouble| &trouble.told),
+        joined(|trouble| &trouble.cause),
+    );
+    Err(Trouble::new(told, cause))
 }
 
 /// Any answer below 500 says that somebody is there.
-async fn head(
-    gateway: &Gateway,
-    url: &BaseUrl,
-    timeout: std::time::Duration,
-) -> Result<(), Trouble> {
+async fn head(gateway: &Gateway, url: &BaseUrl, timeout: Duration) -> Result<(), Trouble> {
     let url = url.to_string();
     let origin = Origin::parse(&url).map_err(|error| Trouble::of(&error))?;
     let target = origin.target("").map_err(|error| Trouble::of(&error))?;
@@ -140,22 +161,32 @@ async fn minimal_calls(
     if models.is_empty() {
         return Ok(Some("no model is configured".to_owned()));
     }
-    for model in models {
-        let body = json!({
-            "model": model,
-            "messages": [{"role": "user", "content": "ping"}],
-            "max_tokens": 1,
-        });
-        let operation = Operation::Chat(Dialect::OpenAiChat);
-        let caller = internal_call::principal(USER);
-        let body = body.to_string().into();
-        let (status, _) = internal_call::call(gateway, caller, operation, body).await;
-        if status != 200 {
-            let told = format!("a call of `{model}` ends with status {status}");
-            return Err(Trouble::new(told.clone(), told));
-        }
-    }
-    Ok(None)
+    let within = within(dependency);
+    let asked = models.iter().map(|model| async move {
+        let call = minimal_call(gateway, model);
+        let told = match tokio::time::timeout(within, call).await {
+            Ok(200) => return Ok(()),
+            Ok(status) => format!("a call of `{model}` ends with status {status}"),
+            Err(_) => format!("a call of `{model}` has no answer in time"),
+        };
+        Err(Trouble::new(told.clone(), told))
+    });
+    all_well(join_all(asked).await)
+}
+
+/// Asks a model for a token; the status of the answer.
+async fn minimal_call(gateway: &Arc<Gateway>, model: &str) -> u16 {
+    let body = json!({
+        "model": model,
+        "messages": [{"role": "user", "content": "ping"}],
+        "max_tokens": 1,
+    });
+    let operation = Operation::Chat(Dialect::OpenAiChat);
+    let caller = internal_call::principal(USER);
+    let body = body.to_string().into();
+    internal_call::call(gateway, caller, operation, body)
+        .await
+        .0
 }
 
 /// The user that minimal calls are accounted to.

@@ -41,6 +41,10 @@ pub(crate) async fn authenticate(
 }
 
 async fn verify(exchange: &Exchange, headers: &HeaderMap) -> Result<Principal, Refusal> {
+    if let Some(name) = headers::ambiguous(headers) {
+        let message = format!("`{name}` stands in the request more than once. Send it once.");
+        return Err(Refusal::new(Code::InvalidRequest, message));
+    }
     let (credential, verdict) = judge(exchange, headers).await;
     let verdict = match verdict {
         Verdict::Live(principal) if is_elsewhere(&exchange.snapshot, &principal) => {

@@ -444,7 +444,7 @@ fn failed(target: &Target, error: &Error) -> Refusal {
             Code::UpstreamUnreachable,
             format!("No connection to the provider `{provider}` could be made."),
         ),
-        Error::Broken(_) => Refusal::new(
+        Error::Broken(_) | Error::Packed(_) => Refusal::new(
             Code::UpstreamUnreachable,
             format!("The connection to the provider `{provider}` broke before it answered."),
         ),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
@@ -11,6 +12,7 @@ use seaworthy_core::dialect::Dialect;
 use seaworthy_core::resilience::advice;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
+use seaworthy_edge::coding::{Unpackable, codings_of};
 use seaworthy_llm::{Framing, embed, usage};
 
 use crate::echo::{self, EchoReply};
@@ -42,7 +44,7 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
             if head.status.is_client_error() || head.status.is_server_error() {
                 exchange.advice = advice(exchange, &head.headers);
             }
-            let response = Response::from_parts(head, body);
+            let response = unpacked(exchange, Response::from_parts(head, body))?;
             let back = match response.status() {
                 StatusCode::OK => guarded(exchange, back),
                 _ => back,
@@ -106,6 +108,30 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
             }
         }
     }
+}
+
+/// Takes off how a provider has packed its answer: what is packed can be neither metered nor guarded.
+fn unpacked(
+    exchange: &mut Exchange,
+    mut response: Response<UpstreamBody>,
+) -> Result<Response<UpstreamBody>, Refusal> {
+    if !response.headers().contains_key(CONTENT_ENCODING) {
+        return Ok(response);
+    }
+    let Ok(codings) = codings_of(response.headers()) else {
+        if response.status() != StatusCode::OK {
+            note_refused(exchange);
+        }
+        let provider = provider_name(exchange);
+        let message = format!(
+            "The provider `{provider}` packed its answer in a way that was not asked for and is not \
+             understood here: gzip, deflate, br and zstd are."
+        );
+        return Err(Refusal::new(Code::UpstreamInvalid, message));
+    };
+    response.headers_mut().remove(CONTENT_ENCODING);
+    let limit = exchange.snapshot.max_response_bytes;
+    Ok(response.map(|body| body.unpacked(&codings, limit)))
 }
 
 /// Answers that are guarded are read and written anew, also where both sides speak one dialect.
@@ -332,17 +358,16 @@ async fn collect(exchange: &Exchange, mut body: UpstreamBody) -> Result<Vec<Byte
         };
         size += data.len();
         if size > limit {
-            return Err(Refusal::new(
-                Code::UpstreamTooLarge,
-                format!(
-                    "The provider's answer is larger than the {limit} bytes of \
-                     `server.max_response_size`."
-                ),
-            ));
+            return Err(too_large());
         }
         frames.push(data);
     }
     Ok(frames)
+}
+
+fn too_large() -> Refusal {
+    let message = "The provider's answer is larger than `server.max_response_size` allows.";
+    Refusal::new(Code::UpstreamTooLarge, message)
 }
 
 /// The refusal when an answer ends before it is complete.
@@ -358,6 +383,13 @@ pub(crate) fn broke_off(provider: &str, error: &Error) -> Refusal {
                 "The provider `{provider}` stopped in the middle of its answer: the {which} timeout \
                  of {} s was reached.",
                 after.as_secs_f64()
+            ),
+        ),
+        Error::Packed(Unpackable::TooLarge) => too_large(),
+        Error::Packed(_) => Refusal::new(
+            Code::UpstreamInvalid,
+            format!(
+                "The answer of the provider `{provider}` is not what its `content-encoding` says."
             ),
         ),
         Error::Connect { .. } | Error::Broken(_) => Refusal::new(

@@ -285,3 +285,34 @@ async fn a_minimal_call_is_accounted_for_like_any_other() {
     );
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn models_are_asked_at_the_same_time_and_those_without_an_answer_are_named() {
+    let upstream = Upstream::default();
+    let slow = [
+        Step::Pause(Duration::from_secs(3)),
+        Step::Send(json_response(200, &reply(CHAT, false, &usage_object(CHAT)))),
+    ];
+    upstream.always("/v1/chat/completions", slow);
+    upstream.will([Step::Silence]);
+    let app = TestApp::builder()
+        .upstream(&upstream)
+        .sections(
+            "[models.gpt-2]\ntargets = [\"openai/gpt-two\"]\n\
+             [dependency_checks.slow]\ncheck = \"test request with minimal tokens\"\n\
+             timeout = \"5s\"\ncritical = true\nmodels = [\"gpt\", \"gpt-2\"]\n\
+             [dependency_checks.silent]\ncheck = \"test request with minimal tokens\"\n\
+             timeout = \"5s\"\ncritical = false\nmodels = [\"claude\", \"gpt\"]\n",
+        )
+        .start()
+        .await;
+    seconds(&app, 10).await;
+    let (status, body) = deep(&app).await;
+    // Three seconds and three seconds are no more than five.
+    assert_eq!(body["dependencies"]["slow"]["status"], "ok", "{body}");
+    let silent = &body["dependencies"]["silent"];
+    assert_eq!(silent["status"], "failing", "{body}");
+    assert_eq!(silent["detail"], "a call of `claude` has no answer in time");
+    assert_eq!(status, 200);
+    app.finish().await;
+}

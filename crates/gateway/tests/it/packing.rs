@@ -6,8 +6,10 @@ use seaworthy_edge::coding::{Coding, pack, unpack};
 use serde_json::json;
 
 use crate::support::app::TestApp;
+use crate::support::upstream::Step;
 use crate::support::wire::{
-    DIALECTS, ask, chunk, events, last_chunk, ok, path, request, stream_head,
+    DIALECTS, ask, chunk, events, http, last_chunk, ok, path, reply, request, stream_head,
+    usage_object, used,
 };
 
 const ALL: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
@@ -106,7 +108,7 @@ async fn each_event_of_a_stream_comes_at_once_and_as_it_is() {
         let mut script = vec![stream_head()];
         for event in &events {
             script.push(chunk(event));
-            script.push(crate::support::upstream::Step::Pause(pause));
+            script.push(Step::Pause(pause));
         }
         script.push(last_chunk());
         app.upstream.will(script);
@@ -121,6 +123,106 @@ async fn each_event_of_a_stream_comes_at_once_and_as_it_is() {
         assert!(started.elapsed() < pause, "{:?}", started.elapsed());
         let rest = open.rest().await;
         assert!(rest.whole);
+    }
+    app.finish().await;
+}
+
+/// A whole answer of a provider that packs it.
+async fn packed_answer(status: u16, body: String, coding: Coding) -> Bytes {
+    let body = pack(&[Bytes::from(body)], coding).await.unwrap();
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", coding.as_str()),
+    ];
+    http(status, &headers, body)
+}
+
+/// A stream of a provider that packs it, cut into pieces of seven bytes.
+async fn packed_stream(body: String, coding: Coding) -> Vec<Step> {
+    let body = pack(&[Bytes::from(body)], coding).await.unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\
+         content-encoding: {}\r\n\r\n",
+        coding.as_str()
+    );
+    let mut script = vec![Step::Send(head.into())];
+    script.extend(body.chunks(7).map(chunk));
+    script.push(last_chunk());
+    script
+}
+
+/// Providers that pack though nobody asked: callers, figures and guards see what was packed.
+#[tokio::test(start_paused = true)]
+async fn answers_that_providers_pack_are_unpacked_metered_and_guarded() {
+    let guards = "[output_handling]\nredact_pii = true\n";
+    for rules in ["", guards] {
+        let app = TestApp::builder().sections(rules).start().await;
+        for dialect in DIALECTS {
+            let body = reply(dialect, false, &usage_object(dialect)).to_string();
+            let body = body.replace("tight as a drum", "ada.lovelace@gmail.com");
+            app.upstream
+                .will_send(http(200, &[("content-type", "application/json")], &body));
+            let plain = app.post(path(dialect), ask(dialect, false)).send().await;
+            let events = events(dialect, false).concat();
+            app.upstream.will(crate::support::wire::stream(&events));
+            let streamed = app.post(path(dialect), ask(dialect, true)).send().await;
+            for coding in ALL {
+                let before = app.settlements().await.len();
+                let answer = packed_answer(200, body.clone(), coding).await;
+                app.upstream.will_send(answer);
+                let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+                assert_eq!(answer.status, 200, "{coding:?}: {}", answer.text());
+                assert_eq!(answer.header("content-encoding"), "");
+                assert_eq!(answer.body, plain.body, "{coding:?}");
+                assert_eq!(answer.text().contains("ada.lovelace"), rules.is_empty());
+                app.upstream
+                    .will(packed_stream(events.clone(), coding).await);
+                let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+                assert!(answer.whole && answer.status == 200);
+                assert_eq!(answer.body, streamed.body, "{coding:?}");
+                let settled = app.settlements().await;
+                assert_eq!(settled.len(), before + 2);
+                for settlement in &settled[before..] {
+                    assert_eq!(settlement.usage, used(dialect), "{coding:?}");
+                }
+            }
+        }
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_packed_answer_that_cannot_be_taken_is_the_providers_fault() {
+    let app = TestApp::builder()
+        .server("max_response_size = \"1MB\"")
+        .start()
+        .await;
+    let zeros = " ".repeat(8 << 20);
+    for dialect in DIALECTS {
+        for coding in ALL {
+            let bomb = packed_answer(200, zeros.clone(), coding).await;
+            app.upstream.will_send(bomb);
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+            answer.assert_error(dialect.family(), 502, "upstream_response_too_large");
+            // Errors are packed, too.
+            let error = json!({"type": "error", "error": {"type": "invalid_request_error",
+                "message": "No such well."}});
+            let error = packed_answer(400, error.to_string(), coding).await;
+            app.upstream.will_send(error);
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+            assert_eq!(answer.status, 400);
+            assert!(answer.text().contains("No such well."), "{}", answer.text());
+        }
+        for coding in ["gzip", "compress"] {
+            let headers = [
+                ("content-type", "application/json"),
+                ("content-encoding", coding),
+            ];
+            app.upstream
+                .will_send(http(200, &headers, "not packed at all"));
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+            answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+        }
     }
     app.finish().await;
 }

@@ -220,3 +220,36 @@ async fn models_are_listed_in_the_words_of_either_family() {
     none.assert_error(Family::OpenAi, 404, "model_not_found");
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn heads_that_two_readers_could_understand_in_two_ways_are_refused() {
+    let app = TestApp::start().await;
+    for name in ["authorization", "x-api-key", "api-key", "x-goog-api-key"] {
+        let value = match name {
+            "authorization" => format!("Bearer {}", app.user_key),
+            _ => app.user_key.clone(),
+        };
+        for other in [value.as_str(), "Bearer swk_another", ""] {
+            let call = app.get("/v1/models");
+            let answer = call.header(name, &value).header(name, other).send().await;
+            assert_eq!(answer.status, 400, "{name}: {}", answer.text());
+            assert!(answer.text().contains(name), "{}", answer.text());
+        }
+    }
+    let two_hosts = app.get("/v1/models").key(&app.user_key);
+    let answer = two_hosts.header("host", "other.test").send().await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("2"), "{}", answer.text());
+    for (version, expected) in [("1.1", "HTTP/1.1 400 "), ("1.0", "HTTP/1.0 200 ")] {
+        let mut io = app.connect();
+        let head = format!(
+            "GET /v1/models HTTP/{version}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+            app.user_key
+        );
+        io.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        io.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+    app.finish().await;
+}

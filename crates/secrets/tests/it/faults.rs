@@ -9,8 +9,20 @@ use crate::support::{Asked, Fake, PATIENCE, Said, config, secrets, value};
 
 /// Each manager with its secret at a fake one, tokens included.
 fn configurations(fake: &Fake) -> [(&'static str, Arc<Config>); 4] {
+    configurations_with("http", fake, "")
+}
+
+/// The same over this scheme, with further options of the manager.
+pub(crate) fn configurations_with(
+    scheme: &str,
+    fake: &Fake,
+    options: &str,
+) -> [(&'static str, Arc<Config>); 4] {
     let at = fake.address;
-    let of = |reference: &'static str, more: String| (reference, config(reference, &more));
+    let of = |reference: &'static str, more: String| {
+        let more = more.replace("http://", &format!("{scheme}://"));
+        (reference, config(reference, &format!("{more}{options}")))
+    };
     [
         of(
             "secret://aws/name",
@@ -38,7 +50,7 @@ fn configurations(fake: &Fake) -> [(&'static str, Arc<Config>); 4] {
 }
 
 /// What a manager that is well says, whichever it is.
-fn well(asked: &Asked) -> Said {
+pub(crate) fn well(asked: &Asked) -> Said {
     let body = if asked.line.contains("token") {
         r#"{"access_token":"t","expires_in":3599}"#
     } else {

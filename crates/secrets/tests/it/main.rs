@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod authorities;
 mod faults;
 mod managers;
 mod support;

@@ -11,8 +11,9 @@ use seaworthy_config::{
 use seaworthy_core::clock::ManualClock;
 use seaworthy_edge::client::Network;
 use seaworthy_secrets::Secrets;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A question as it came.
 #[derive(Debug, Clone)]
@@ -36,6 +37,21 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) async fn start(script: impl FnMut(&Asked) -> Said + Send + 'static) -> Self {
+        Self::start_with(script, None).await
+    }
+
+    /// One that speaks TLS.
+    pub(crate) async fn start_tls(
+        script: impl FnMut(&Asked) -> Said + Send + 'static,
+        tls: TlsAcceptor,
+    ) -> Self {
+        Self::start_with(script, Some(tls)).await
+    }
+
+    async fn start_with(
+        script: impl FnMut(&Asked) -> Said + Send + 'static,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let fake = Self {
             address: listener.local_addr().unwrap(),
@@ -45,13 +61,24 @@ impl Fake {
         let serving = fake.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().answer(stream));
+                let (serving, tls) = (serving.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serving.answer(stream).await,
+                        // Who does not trust us goes away.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serving.answer(stream).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         fake
     }
 
-    async fn answer(self, mut stream: TcpStream) {
+    async fn answer(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let mut text = Vec::new();
         let head = loop {
             if let Some(at) = text.windows(4).position(|end| end == b"\r\n\r\n") {
@@ -91,6 +118,7 @@ impl Fake {
             "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         );
         drop(stream.write_all(answer.as_bytes()).await);
+        drop(stream.shutdown().await);
     }
 
     /// From now on it says something else.

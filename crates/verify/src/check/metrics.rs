@@ -357,6 +357,14 @@ async fn in_flight_returns(s: &Session<'_>) -> Probed {
         if matches!(stream.head.status, 401 | 403) {
             return not_verified("a key that the server accepts");
         }
+        if matches!(stream.head.status, 400 | 413) {
+            return not_verified(format!(
+                "a prompt of {} bytes that is taken, so that its answer can be left in the middle; it \
+                 got {}",
+                prompt.len(),
+                stream.head.status
+            ));
+        }
         ensure(
             stream.head.status == 200,
             "200 and a stream",

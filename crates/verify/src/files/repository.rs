@@ -151,7 +151,8 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
         ..Reading::default()
     };
     if is_source {
-        reading.source = Source::read(name, &text);
+        let shipped: Vec<&str> = text.lines().take(shipped_lines(name, &text)).collect();
+        reading.source = Source::read(name, &shipped.join("\n"));
     }
     let suspicious = shapes.filter(|shapes| !is_test(name) && shapes.suspects(&text));
     if is_source || suspicious.is_some() {
