@@ -1,5 +1,7 @@
 //! One line a request, with the field names that the readiness checklists ask for. Never content.
 
+mod verdicts;
+
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -61,6 +63,7 @@ impl RequestLog {
         }
         self.sink.line(|out| {
             if style == 0 {
+                verdicts::lines(out, exchange, finished_at);
                 json_line(out, exchange, finished_at)
             } else {
                 pretty_line(out, exchange, finished_at)

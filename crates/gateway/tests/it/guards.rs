@@ -339,6 +339,34 @@ async fn what_leaves_is_redacted_in_place_and_nothing_else_changes() {
     }
     let log = app.finish().await;
     assert!(log.contains("\"guard\":\"pii,secret\""), "{log}");
+    assert_no_leak(&log, &secret, "log");
+    let lines: Vec<&str> = log.lines().collect();
+    let event = |line: &&str| line.contains("\"event\":\"guard.verdict\"");
+    let events: Vec<&str> = lines.iter().copied().filter(event).collect();
+    assert_eq!(
+        events.len(),
+        2 * DIALECTS.len(),
+        "two guards a request: {log}"
+    );
+    for (dialect, pair) in DIALECTS.iter().zip(events.chunks(2)) {
+        for (guard, line) in ["pii", "secret"].iter().zip(pair) {
+            let line: Value = serde_json::from_str(line).expect("a line of JSON");
+            assert_eq!(line["dialect"], dialect.as_str(), "{line}");
+            assert!(
+                pair.iter()
+                    .any(|line| line.contains(&format!("\"guard\":\"{guard}\"")))
+            );
+            assert_eq!(
+                (&line["place"], &line["verdict"]),
+                (&json!("input"), &json!("redact"))
+            );
+            assert_eq!(line["times"], 1, "{line}");
+            assert!(
+                line["key_id"].is_string() && line["request_id"].is_string(),
+                "{line}"
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
