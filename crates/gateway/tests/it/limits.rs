@@ -231,9 +231,11 @@ async fn behind_a_trusted_proxy_the_callers_address_counts_and_nobody_can_invent
         .sections("[rate_limits.per_ip]\nrequests_per_minute = 1\n")
         .start()
         .await;
-    let ask = async |forwarded: &str| {
+    for _ in 0..2 {
         app.upstream
             .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    }
+    let ask = async |forwarded: &str| {
         let request = app.post(path(CHAT), request(CHAT, false, &json!({})));
         request
             .header("x-forwarded-for", forwarded)
