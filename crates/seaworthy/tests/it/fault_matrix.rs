@@ -100,7 +100,8 @@ fn config(table: &Table, provider: SocketAddr, deaf: SocketAddr) -> String {
     let mut text = "[storage]\nurl = \"memory:\"\n[auth]\nenabled = false\n\
         [server]\nmax_response_size = \"8KB\"\n[responses]\nstore = \"off\"\n\
         [resilience.retries]\nbase_delay = \"1ms\"\nbudget = \"100%\"\n\
-        [resilience.circuit_breaker]\nenabled = false\n"
+        [resilience.circuit_breaker]\nenabled = false\n\
+        [resilience.queue]\ntell_after = \"30s\"\n"
         .to_owned();
     for (kind, path, _) in KINDS {
         let mut provider_of = |name: &str, at: &str, faults: &str| {
