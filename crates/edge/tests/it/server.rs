@@ -155,7 +155,10 @@ async fn bodies_that_stall_break_off_or_are_too_large_are_told_apart() {
     let whole = running.exchange(post(4, "tide").as_bytes()).await;
     assert!(whole.ends_with("tide"), "{whole}");
     let stalled = running.exchange(post(10, "tide").as_bytes()).await;
-    assert!(stalled.contains("the body came with longer pauses"), "{stalled}");
+    assert!(
+        stalled.contains("the body came with longer pauses"),
+        "{stalled}"
+    );
     let announced = running.exchange(post(5000, "").as_bytes()).await;
     assert!(announced.contains("larger than 1000 bytes"), "{announced}");
     let chunked = format!(

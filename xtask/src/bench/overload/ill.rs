@@ -9,7 +9,7 @@ use super::{Figures, ms, number};
 fn config(ill: &str, well: &str, more: &str) -> String {
     format!(
         "{more}\n[providers.ill]\nkind = \"openai\"\nbase_url = \"http://{ill}/v1\"\n\
-         api_key = \"secret://env/UPSTREAM_KEY\"\ntimeouts = {{ first_byte = \"300ms\" }}\n\n\
+         api_key = \"secret://env/UPSTREAM_KEY\"\ntimeouts = {{ connect = \"300ms\", first_byte = \"300ms\" }}\n\n\
          [providers.well]\nkind = \"openai\"\nbase_url = \"http://{well}/v1\"\n\
          api_key = \"secret://env/UPSTREAM_KEY\"\n\n\
          [models.gpt]\ntargets = [\"ill/ill\", \"well/well\"]\n\n\
