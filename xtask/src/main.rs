@@ -14,7 +14,7 @@ use clap::Parser;
 enum Task {
     /// Install what the tests need, then run everything
     Test(test::Args),
-    /// Measure the gateway beside a bare hyper proxy and nginx
+    /// Measure what the project claims
     Bench(bench::Args),
 }
 
@@ -30,5 +30,15 @@ fn main() -> ExitCode {
             command::say(&format!("error: {error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_can_be_parsed() {
+        super::Task::command().debug_assert();
     }
 }

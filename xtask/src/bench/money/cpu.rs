@@ -19,6 +19,7 @@ const MOST_RATIO: f64 = 1.2;
 
 /// How it is measured.
 #[derive(clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     /// Visits to each configuration, for CPU
     #[arg(long, default_value_t = 5)]
