@@ -63,7 +63,7 @@ const SETTINGS: [Setting; 4] = [
 /// Rates, places and budgets that apply to every request and refuse none.
 const LIMITS: &str = "[rate_limits.global]\nrequests_per_second = 1000000\n\
      [rate_limits.per_user]\nrequests_per_minute = 100000000\nconcurrent_requests = 100000\n\
-     tokens_per_minute = 1000000000000\n\
+     tokens_per_minute = 100000000000\n\
      [cost_controls.global]\nmonthly_budget_usd = 1000000000\n\
      [cost_controls.per_user]\ndaily_token_limit = 1000000000000\ndaily_budget_usd = 1000000\n\
      [prices.\"openai/fake-gpt\"]\ninput = 1\noutput = 2\n";
