@@ -37,6 +37,8 @@ pub(crate) fn tally(ran: &Ran) -> Tally {
 
 /// libtest's `test result: …`, nextest's `Summary […] …`, pytest's `… in 1.23s`.
 fn is_summary(line: &str) -> bool {
+    // What nextest shows of a test that failed is indented, a summary of libtest included.
+    let is_of_libtest = line.starts_with("test result: ");
     let line = line.trim();
     let of_pytest = || {
         let after = line
@@ -45,7 +47,7 @@ fn is_summary(line: &str) -> bool {
         let seconds = after.and_then(|time| time.split_whitespace().next()?.strip_suffix('s'));
         seconds.is_some_and(|seconds| seconds.parse::<f64>().is_ok())
     };
-    line.starts_with("test result: ") || line.starts_with("Summary [") || of_pytest()
+    is_of_libtest || line.starts_with("Summary [") || of_pytest()
 }
 
 /// Numbers before `passed`, and before `failed`, `errors` and `timed out`.
@@ -87,6 +89,12 @@ mod tests {
         assert_eq!(of(libtest, false), (6, 1));
         let nextest = "     Summary [   3.579s] 46 tests run: 43 passed (1 slow), 2 failed, 1 timed out, 0 skipped";
         assert_eq!(of(nextest, false), (43, 3));
+        let shown = format!("    test result: FAILED. 0 passed; 1 failed; 0 ignored\n{nextest}");
+        assert_eq!(
+            of(&shown, false),
+            (43, 3),
+            "a failure is shown and summed up"
+        );
         assert_eq!(of("5 passed, 1 failed, 2 warnings in 1.30s", false), (5, 1));
         assert_eq!(
             of(
