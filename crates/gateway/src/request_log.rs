@@ -146,21 +146,8 @@ impl Line<'_> {
 }
 
 fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
-    put!(out, "{{\"timestamp\":\"{finished_at}\"");
-    let mut line = Line(out);
-    line.plain("level", level(exchange));
-    line.plain("message", "request finished");
-    line.plain("request_id", exchange.request_id.as_str());
-    let correlation_id = exchange
-        .correlation_id
-        .as_ref()
-        .unwrap_or(&exchange.request_id);
-    line.plain("correlation_id", correlation_id.as_str());
-    let trace_id = exchange.trace.trace_id();
-    let trace_id = std::str::from_utf8(&trace_id).unwrap_or_default();
-    line.plain("trace_id", trace_id);
-    line.plain("action", exchange.action_name());
-    caller(&mut line, exchange);
+    let message = "request finished";
+    let mut line = begin(out, exchange, finished_at, (level(exchange), message));
     if let Some(model) = &exchange.model {
         line.text("model", &model.name);
     }
@@ -215,6 +202,31 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
         line.text("error", detail);
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// The beginning of every line about a request.
+fn begin<'a>(
+    out: &'a mut Vec<u8>,
+    exchange: &Exchange,
+    at: UnixMillis,
+    (level, message): (&str, &str),
+) -> Line<'a> {
+    put!(out, "{{\"timestamp\":\"{at}\"");
+    let mut line = Line(out);
+    line.plain("level", level);
+    line.plain("message", message);
+    line.plain("request_id", exchange.request_id.as_str());
+    let correlation_id = exchange
+        .correlation_id
+        .as_ref()
+        .unwrap_or(&exchange.request_id);
+    line.plain("correlation_id", correlation_id.as_str());
+    let trace_id = exchange.trace.trace_id();
+    let trace_id = std::str::from_utf8(&trace_id).unwrap_or_default();
+    line.plain("trace_id", trace_id);
+    line.plain("action", exchange.action_name());
+    caller(&mut line, exchange);
+    line
 }
 
 /// Whom the request is accounted to.
