@@ -94,24 +94,3 @@ pub(crate) struct Caller {
     pub(crate) headers: HeaderMap,
     pub(crate) body: RequestBody,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn future_size<A, B, C, F: Future>(_call: impl FnOnce(A, B, C) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    /// The future moves into its place once for each request: what is large and rare on the way has
-    /// to be boxed.
-    #[test]
-    fn the_future_of_a_model_call_is_small() {
-        let size = future_size(
-            |exchange: &'static mut Exchange, asked: Asked, caller: Caller| {
-                run(exchange, asked, caller)
-            },
-        );
-        assert!(size < 10_000, "{size} bytes");
-    }
-}

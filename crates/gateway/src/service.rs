@@ -105,8 +105,8 @@ impl DataPlane {
             };
             return pipeline::run(exchange, asked, caller).await;
         }
-        // Rare and large: apart, so that the future of a model call stays small.
-        Box::pin(self.other(exchange, (route, parameter), &head.uri, &head.headers, body)).await
+        self.other(exchange, (route, parameter), &head.uri, &head.headers, body)
+            .await
     }
 
     /// Requests that are no model calls.
