@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::Stage;
 use super::away::shell;
-use super::deployment::{CALLERS, MODEL, Provider, Setup, callers, launch, quiet, until};
+use super::deployment::{CALLERS, MODEL, callers, launch, one_provider, quiet, until};
 use super::outage::{ensure_answered, phase};
 use super::prometheus::{Alert, Prometheus, Rules, alerts};
 use super::traffic::Traffic;
@@ -43,12 +43,7 @@ pub(super) async fn scratch(stage: &Stage<'_>) -> Probed {
     stage.next_step();
     let rules = Rules::read(stage.options.rules.as_deref()).or_else(not_verified)?;
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let provider = one_provider(&bench, "", "").await?;
     let running = launch(stage, &bench).await?;
     let prometheus = Prometheus::start(&stage.session, bench.session.base(), &rules).await?;
     let told = Told {

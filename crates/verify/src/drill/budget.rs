@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::Stage;
-use super::deployment::{MODEL, Provider, Setup, call, launch, ledger};
+use super::deployment::{MODEL, call, launch, ledger, one_provider};
 use crate::http::Caller;
 use crate::outcome::{Probed, ensure};
 use crate::scratch::Bench;
@@ -20,13 +20,12 @@ const CALLS: usize = 60;
 pub(super) async fn enforcement(stage: &Stage<'_>) -> Probed {
     stage.next_step();
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "latency_ms=20").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        more: "[budgets.drill]\nscope = \"session\"\nwindow = \"total\"\nbudget_usd = 0.002\n",
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let _provider = one_provider(
+        &bench,
+        "latency_ms=20",
+        "[budgets.drill]\nscope = \"session\"\nwindow = \"total\"\nbudget_usd = 0.002\n",
+    )
+    .await?;
     let running = launch(stage, &bench).await?;
 
     stage.next_step();

@@ -318,6 +318,22 @@ pub(super) struct Running<'a, 'b> {
     pub(super) admin_key: String,
 }
 
+/// Starts a provider and writes a configuration in which there is no other; `more` is further sections.
+pub(super) async fn one_provider<'a>(
+    bench: &Bench<'a>,
+    directives: &str,
+    more: &str,
+) -> Result<Provider<'a>, Stop> {
+    let provider = Provider::start(bench, directives).await?;
+    let setup = Setup {
+        providers: vec![("first", provider.port)],
+        more,
+        ..Setup::default()
+    };
+    setup.write(bench)?;
+    Ok(provider)
+}
+
 /// Makes keys and starts the instance that the configuration in the folder describes.
 pub(super) async fn launch<'a, 'b>(
     stage: &Stage<'_>,

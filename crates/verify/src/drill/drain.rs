@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::Stage;
-use super::deployment::{Provider, Setup, callers, launch, ledger, until};
+use super::deployment::{callers, launch, ledger, one_provider, until};
 use super::traffic::{Seen, Tally};
 use crate::outcome::{Probed, ensure, fail};
 use crate::scratch::Bench;
@@ -22,12 +22,7 @@ pub(super) const STEPS: &[&str] = &[
 pub(super) async fn drain(stage: &Stage<'_>) -> Probed {
     stage.next_step();
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "latency_ms=500").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let provider = one_provider(&bench, "latency_ms=500", "").await?;
     let mut running = launch(stage, &bench).await?;
     let traffic = callers(&bench.session, &running.key);
 

@@ -1,7 +1,7 @@
 //! Prompts that try to take over, and prompts that only look alike, sent one after the other.
 
 use super::Stage;
-use super::deployment::{MODEL, Provider, Setup, call, launch};
+use super::deployment::{MODEL, call, launch, one_provider};
 use crate::outcome::{Probed, ensure, fail, not_verified};
 use crate::scratch::Bench;
 use crate::session::Session;
@@ -23,13 +23,12 @@ const FOR_NOTHING: f64 = 0.05;
 pub(super) async fn scratch(stage: &Stage<'_>) -> Probed {
     stage.next_step();
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        more: "[input_validation]\nreject_known_injection_patterns = true\n",
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let _provider = one_provider(
+        &bench,
+        "",
+        "[input_validation]\nreject_known_injection_patterns = true\n",
+    )
+    .await?;
     let running = launch(stage, &bench).await?;
     send_set(stage, &bench.session, &running.key, MODEL).await
 }

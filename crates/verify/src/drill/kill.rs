@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::Stage;
-use super::deployment::{Ledger, Provider, Setup, callers, ensure_call, launch, ledger};
+use super::deployment::{Ledger, callers, ensure_call, launch, ledger, one_provider};
 use super::traffic::Tally;
 use crate::outcome::{Probed, Stop, ensure};
 use crate::scratch::Bench;
@@ -23,12 +23,7 @@ pub(super) async fn kill(stage: &Stage<'_>) -> Probed {
     let options = stage.options;
     stage.next_step();
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "latency_ms=100").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let provider = one_provider(&bench, "latency_ms=100", "").await?;
     let mut running = launch(stage, &bench).await?;
     let traffic = callers(&bench.session, &running.key);
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::Stage;
-use super::deployment::{MODEL, Provider, Setup, call, launch, ledger};
+use super::deployment::{MODEL, call, launch, ledger, one_provider};
 use super::latency::{Latency, corrected};
 use super::traffic::{Pattern, Sample, Tally, Target, Traffic};
 use crate::outcome::{Probed, Stop, ensure};
@@ -40,12 +40,7 @@ const SUSTAINED: f64 = 0.95;
 pub(super) async fn scratch(stage: &Stage<'_>) -> Probed {
     stage.next_step();
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "latency_ms=20").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let _provider = one_provider(&bench, "latency_ms=20", "").await?;
     let running = launch(stage, &bench).await?;
     let began = Instant::now();
     let said = push(stage, &bench.session, &running.key, MODEL).await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Stage;
-use super::deployment::{CALLERS, MODEL, Provider, Setup, call, launch, until};
+use super::deployment::{CALLERS, MODEL, call, launch, one_provider, until};
 use super::outage::phase;
 use super::traffic::{Tally, Target, Traffic};
 use crate::http::Request;
@@ -28,12 +28,7 @@ const REVOKED_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn scratch(stage: &Stage<'_>) -> Probed {
     let bench = Bench::empty(&stage.session).await?;
-    let provider = Provider::start(&bench, "").await?;
-    let setup = Setup {
-        providers: vec![("first", provider.port)],
-        ..Setup::default()
-    };
-    setup.write(&bench)?;
+    let _provider = one_provider(&bench, "", "").await?;
     let running = launch(stage, &bench).await?;
     rotate(stage, &bench.session, &running.admin_key, MODEL).await
 }
