@@ -28,7 +28,10 @@ pub enum Error {
         max_bytes: usize,
     },
     /// Nothing came for too long, or too little after that time.
-    #[error("the body came with longer pauses than {0:?}, or more slowly than people send")]
+    #[error(
+        "the body came with longer pauses than {0:?}, or slower than {least} bytes a second",
+        least = LEAST_BYTES_A_SECOND
+    )]
     TooSlow(Duration),
     /// The body is packed in a way that is not understood.
     #[error("the body has a content coding that is not understood")]
