@@ -53,11 +53,22 @@ base_url = "{fake}"
 api_key = "secret://env/FAKE_ANTHROPIC_KEY"
 timeouts = {{ first_byte = "2s", between_chunks = "2s" }}
 
+[providers.patient]
+kind = "openai"
+base_url = "{fake}/v1"
+api_key = "secret://env/FAKE_OPENAI_KEY"
+
 [providers.local]
 kind = "echo"
 
 [models.fake-gpt]
 targets = ["openai/fake-gpt"]
+
+[models.fake-gpt-limited]
+targets = ["openai/fake-gpt-limited"]
+
+[models.fake-gpt-large]
+targets = ["patient/fake-gpt"]
 
 [models.fake-embedding]
 targets = ["openai/fake-embedding"]
@@ -67,6 +78,9 @@ targets = ["openai/fake-moderation"]
 
 [models.fake-claude]
 targets = ["anthropic/fake-claude"]
+
+[models.fake-claude-limited]
+targets = ["anthropic/fake-claude-limited"]
 
 [models.echo]
 targets = ["local/echo"]
@@ -246,22 +260,16 @@ def played(request, tmp_path_factory):
         return cells.play(gateway, fake, wanted)
 
 
-CELLS = pytest.StashKey()
-
-
-@pytest.fixture
-def record_cell(request):
-    """Takes down how a cell ended, for the table at the end."""
-    return lambda cell, problem: request.config.stash.setdefault(CELLS, {}).__setitem__(cell, problem)
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    played = config.stash.get(CELLS, {})
-    if played:
+def pytest_terminal_summary(terminalreporter):
+    """The table of the matrix, of what its tests took down: they may have run in another process."""
+    reports = [report for group in ("passed", "failed") for report in terminalreporter.stats.get(group, [])]
+    noted = [value for report in reports for name, value in report.user_properties if name == "cell"]
+    if noted:
         import cells
 
+        ended = {tuple(cell): problem for cell, problem in noted}
         terminalreporter.section("official SDKs")
-        for line in cells.table(played):
+        for line in cells.table({cell: ended[cell] for cell in cells.CELLS if cell in ended}):
             terminalreporter.write_line(line)
 
 

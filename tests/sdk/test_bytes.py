@@ -90,7 +90,7 @@ def test_a_stream_without_usage_is_as_the_provider_would_send_it(gateway, direct
 
 
 def test_a_twenty_megabyte_answer_arrives_whole(gateway, fake):
-    body = odd("fake-gpt", "[[fake:answer_bytes=20000000]]").replace(b"900", b"9000000")
+    body = odd("fake-gpt-large", "[[fake:answer_bytes=20000000]]").replace(b"900", b"9000000")
     answer = gateway.http.post("/v1/chat/completions", content=body)
     assert answer.status_code == 200
     assert len(answer.json()["choices"][0]["message"]["content"]) == 20_000_000

@@ -149,11 +149,12 @@ def test_a_providers_failure_raises_the_sdks_own_class(gateway, fake, fault, for
 
 
 def test_retry_after_is_passed_on_only_if_the_provider_sent_it(gateway, fake):
+    # The targets are left alone for as long, so they are of this test.
     with pytest.raises(openai.RateLimitError) as caught:
-        chat(gateway.openai(), "[[fake:status=429,retry_after=99]]")
+        chat(gateway.openai(), "[[fake:status=429,retry_after=99]]", model="fake-gpt-limited")
     assert caught.value.response.headers["retry-after"] == "99"
     with pytest.raises(anthropic.RateLimitError) as caught:
-        message(gateway.anthropic(), "[[fake:status=429,retry_after=99]]")
+        message(gateway.anthropic(), "[[fake:status=429,retry_after=99]]", model="fake-claude-limited")
     assert caught.value.response.headers["retry-after"] == "99"
 
 

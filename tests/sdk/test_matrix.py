@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("cell", cells.CELLS, ids=lambda cell: "-".join(cell).replace(" ", "_"))
-def test_cell(played, record_cell, cell):
+def test_cell(played, record_property, cell):
     problem = played[cell]
-    record_cell(cell, problem)
+    record_property("cell", (cell, problem))
     assert problem is None, problem

@@ -24,7 +24,18 @@ pub(super) fn sdk(peers: &Peers, filter: Option<&str>) -> anyhow::Result<Tally> 
         return Ok(tally(&built));
     }
     let binary = command::target_dir()?.join("debug/seaworthy");
-    let mut pytest = command(&peers.python, &["-m", "pytest", "tests/sdk", "--color=no"]);
+    // Much of what is tested is waiting, so more files run at once than there are cores.
+    let args = [
+        "-m",
+        "pytest",
+        "tests/sdk",
+        "--color=no",
+        "-n",
+        "4",
+        "--dist",
+        "loadfile",
+    ];
+    let mut pytest = command(&peers.python, &args);
     pytest
         .env("SEAWORTHY_BIN", binary)
         .env("SEAWORTHY_NODE", &peers.node)
