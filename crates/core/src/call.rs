@@ -43,10 +43,16 @@ pub struct Call {
     pub choices: Option<u64>,
     /// The end user behind the caller, as an opaque name.
     pub user: Option<String>,
+    /// The same for safety systems alone, where a dialect tells the two apart.
+    pub safety_identifier: Option<String>,
     /// Labels that the provider should store with the call.
     pub metadata: Vec<(String, String)>,
     /// The provider's class of service.
     pub service_tier: Option<String>,
+    /// Whether the provider should keep the call and its answer. `None`: the provider's default.
+    pub store: Option<bool>,
+    /// Settings that both APIs of OpenAI have and nobody else.
+    pub openai: Vec<OpenAiSetting>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// Whether the caller asked for usage within the stream.
@@ -60,6 +66,23 @@ pub struct Call {
     /// Paths (of the request as it came) of fields that were present and that this type has no
     /// place for, so that a translation can say what it dropped.
     pub unknown_fields: Vec<String>,
+}
+
+impl Call {
+    /// The end user behind the caller, for providers that take one name.
+    #[must_use]
+    pub fn end_user(&self) -> Option<&str> {
+        self.user.as_deref().or(self.safety_identifier.as_deref())
+    }
+}
+
+/// A setting that both APIs of OpenAI have, in the same form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAiSetting {
+    /// Its name at chat completions.
+    pub name: &'static str,
+    /// Its value as JSON text.
+    pub json: String,
 }
 
 /// How tokens are picked; `None` is the provider's default.

@@ -8,6 +8,8 @@ pub struct Fault {
     pub message: String,
     /// The path of the field at fault, such as `messages[2].role`.
     pub param: Option<String>,
+    /// An answer that the provider itself broke off: its word for why.
+    pub broke_off: Option<&'static str>,
 }
 
 impl Fault {
@@ -16,6 +18,7 @@ impl Fault {
         Self {
             message: message.into(),
             param: None,
+            broke_off: None,
         }
     }
 
@@ -25,6 +28,7 @@ impl Fault {
         Self {
             message: format!("`{param}`: {reason}"),
             param: Some(param),
+            broke_off: None,
         }
     }
 

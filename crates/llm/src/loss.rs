@@ -17,6 +17,8 @@ pub enum Feature {
     HighTemperature,
     /// Labels to be stored with the call.
     Metadata,
+    /// A label that is longer than the provider takes, or of other signs.
+    Label,
     /// A class of service the provider does not sell.
     ServiceTier,
     /// The name of a speaker.
@@ -59,6 +61,8 @@ pub enum Feature {
     NearestEffort,
     /// The name of the end user.
     EndUser,
+    /// That the provider should keep the call and its answer.
+    Store,
     /// Which stop text was met.
     StopSequence,
     /// A piece of the answer that only its own provider knows.
@@ -94,13 +98,14 @@ pub enum Verdict {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::UnknownField,
         Self::TopK,
         Self::Seed,
         Self::Penalty,
         Self::HighTemperature,
         Self::Metadata,
+        Self::Label,
         Self::ServiceTier,
         Self::SpeakerName,
         Self::ImageDetail,
@@ -122,6 +127,7 @@ impl Feature {
         Self::Effort,
         Self::NearestEffort,
         Self::EndUser,
+        Self::Store,
         Self::StopSequence,
         Self::NativeAnswer,
         Self::Choices,
@@ -146,6 +152,10 @@ impl Feature {
             Self::Penalty => (Drop, "the provider has no penalties"),
             Self::HighTemperature => (Drop, "the provider takes at most 1, which was sent"),
             Self::Metadata => (Drop, "the provider stores no labels"),
+            Self::Label => (
+                Drop,
+                "the provider takes labels of at most 63 small letters, digits, `_` and `-`",
+            ),
             Self::ServiceTier => (Drop, "the provider has no such service tier"),
             Self::SpeakerName => (Drop, "the provider has no names of speakers"),
             Self::ImageDetail => (Drop, "the provider has no detail setting for pictures"),
@@ -188,6 +198,7 @@ impl Feature {
                 "the provider has no such effort, the nearest was sent",
             ),
             Self::EndUser => (Drop, "the provider takes no name of an end user"),
+            Self::Store => (Drop, "the provider keeps nothing on request"),
             Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
             Self::NativeAnswer => (Drop, "the dialect has no place for it"),
             Self::Choices => (

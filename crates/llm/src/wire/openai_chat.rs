@@ -9,7 +9,9 @@ mod stream_in;
 mod stream_out;
 mod usage;
 
-pub(super) use decode_call::{function, reasoning, tool_choice_word};
+pub(super) use decode_call::{
+    function, no_obfuscation, openai_settings, reasoning, tool_choice_word,
+};
 pub(super) use decode_content::{audio, cache_mark, file_data, image, tool_call, url};
 pub(super) use encode_call::{effort, function_tool, labels};
 pub(super) use encode_content::{function_call, media};

@@ -24,6 +24,9 @@ use seaworthy_core::{
     dialect::Family,
 };
 
+/// The setting of chat completions that is part of `text` here.
+const VERBOSITY: &str = "verbosity";
+
 /// OpenAI Responses.
 pub(super) struct OpenAiResponses;
 

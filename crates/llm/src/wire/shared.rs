@@ -1,14 +1,50 @@
 //! What writers of several dialects have in common.
 
 use crate::{
-    json::{self, Items, Members},
+    fault::Fault,
+    json::{self, Items, Members, Node},
     loss::{Feature, Losses},
 };
 use seaworthy_core::{
-    call::{Block, Call, Function, Role, Tool},
+    call::{Block, Call, Delta, Function, Role, Tool},
     dialect::Dialect,
 };
 use std::borrow::Cow;
+
+/// An answer of which nobody can make use, whatever was said before: the provider's word for why, and
+/// the HTTP status that it would have had before the answer began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BrokeOff {
+    pub word: &'static str,
+    pub status: u16,
+}
+
+impl BrokeOff {
+    /// One of the provider's words for it.
+    pub(super) fn of(word: &str, words: &[(&'static str, u16)]) -> Option<Self> {
+        let known = words.iter().find(|(known, _)| *known == word);
+        known.map(|&(word, status)| Self { word, status })
+    }
+
+    /// The fault of a whole answer, at the field with the word.
+    pub(super) fn fault(self, node: Node<'_>) -> Fault {
+        Fault {
+            broke_off: Some(self.word),
+            ..node.fault(format_args!("the provider broke off: {}", self.word))
+        }
+    }
+
+    /// The end of a streamed answer, with the provider's sentence if there is one.
+    pub(super) fn delta(self, sentence: Option<String>) -> Delta {
+        let sentence = sentence.filter(|sentence| !sentence.is_empty());
+        Delta::Error {
+            status: self.status,
+            kind: self.word.to_owned(),
+            message: sentence
+                .unwrap_or_else(|| format!("The provider broke its answer off: {}.", self.word)),
+        }
+    }
+}
 
 /// Blocks with the index they have on the wire, where a cache point is a mark of the block before.
 pub(super) fn numbered(blocks: &[Block]) -> impl Iterator<Item = (usize, &Block)> {
@@ -79,6 +115,12 @@ pub(super) fn lose(call: &Call, features: &[Feature], losses: &mut Losses) {
             "parallel_tool_calls",
         ),
         (Feature::EndUser, call.user.is_some(), "user"),
+        (
+            Feature::EndUser,
+            call.safety_identifier.is_some(),
+            "safety_identifier",
+        ),
+        (Feature::Store, call.store == Some(true), "store"),
         (Feature::Metadata, !call.metadata.is_empty(), "metadata"),
         (
             Feature::ServiceTier,
@@ -107,6 +149,11 @@ pub(super) fn native_fields(
             body.str("previous_response_id", id);
         } else {
             losses.add(Feature::PreviousResponse, "previous_response_id");
+        }
+    }
+    if !matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses) {
+        for setting in &call.openai {
+            losses.add(Feature::UnknownField, setting.name);
         }
     }
     for field in &call.native_fields {

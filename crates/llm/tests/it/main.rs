@@ -9,11 +9,13 @@
 mod cross;
 mod errors;
 mod events;
+mod fields;
 mod framings;
 mod golden;
 mod holes;
 mod properties;
 mod replies;
 mod requests;
+mod stops;
 mod streams;
 mod support;

@@ -70,7 +70,7 @@ fn malformed_requests_are_refused_with_a_sentence_that_helps() {
         for path in golden::fixtures(dialect.as_str(), "malformed") {
             let body = Bytes::from(fs::read(&path).unwrap());
             let show = |fault: Option<Fault>| match fault {
-                Some(Fault { message, param }) => format!("{message}\n  param {param:?}"),
+                Some(Fault { message, param, .. }) => format!("{message}\n  param {param:?}"),
                 None => "fine".to_owned(),
             };
             let by_head = head_of(dialect, &body).err();

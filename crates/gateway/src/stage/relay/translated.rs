@@ -92,6 +92,11 @@ pub(super) async fn whole(
     };
     let encoded = translation.reply(&text, (used, (&id, &model)), now, guard);
     let encoded = encoded.map_err(|fault| {
+        if let Some(word) = fault.broke_off {
+            let name = provider_name(exchange);
+            let message = format!("The provider `{name}` broke its answer off: `{word}`.");
+            return Refusal::new(Code::UpstreamInvalid, message);
+        }
         // The fault's sentence may quote the answer; where it is does not.
         let place = fault
             .param

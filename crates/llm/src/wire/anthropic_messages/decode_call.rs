@@ -6,8 +6,8 @@ use crate::{
     json::{Node, Object, Trail},
 };
 use seaworthy_core::call::{
-    Call, Effort, Function, Message, Reasoning, ReasoningMode, ResponseFormat, Role, Sampling,
-    Tool, ToolChoice,
+    Block, Call, Effort, Function, Message, Reasoning, ReasoningMode, ResponseFormat, Role,
+    Sampling, Tool, ToolChoice,
 };
 
 pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
@@ -24,9 +24,16 @@ pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
 
 fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     let system = fields.optional("system", content::content)?;
-    let messages = fields.required("messages", "an array of messages", |node| {
+    let mut messages = fields.required("messages", "an array of messages", |node| {
         node.each(message)
     })?;
+    // A mark of the whole request stands behind its last block.
+    if let Some(ttl) = content::cache_control(fields)?
+        && let Some(last) = messages.last_mut()
+        && !matches!(last.blocks.last(), Some(Block::CachePoint(_)))
+    {
+        last.blocks.push(Block::CachePoint(ttl));
+    }
     let choice = fields.optional("tool_choice", tool_choice)?;
     let stop = fields.optional("stop_sequences", |node| node.each(|item| item.string()))?;
     let mode = fields.optional("thinking", thinking)?;
@@ -135,6 +142,11 @@ fn tool_choice(node: Node<'_>) -> Result<Choice, Fault> {
 pub(in crate::wire) fn thinking(node: Node<'_>) -> Result<ReasoningMode, Fault> {
     let mut fields = node.object()?;
     let kind = fields.required("type", "a string", |node| {
+        // Between tools only, which no other API can be told.
+        if node.json() == "\"between_tools\"" {
+            node.note_unknown();
+            return Ok(1);
+        }
         node.one_of(&[("disabled", 0_u8), ("adaptive", 1), ("enabled", 2)])
     })?;
     let mode = match kind {

@@ -47,6 +47,7 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
                 Feature::Penalty,
                 Feature::Seed,
                 Feature::Metadata,
+                Feature::Store,
                 Feature::Choices,
             ],
             losses,
@@ -194,10 +195,17 @@ fn effort_word(effort: Effort) -> &'static str {
 }
 
 fn labels(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
-    if let Some(user) = &call.user {
+    if let Some(user) = call.end_user() {
         body.object("metadata", |out| {
             out.str("user_id", user);
         });
+        if call
+            .safety_identifier
+            .as_deref()
+            .is_some_and(|other| other != user)
+        {
+            losses.add(Feature::EndUser, "safety_identifier");
+        }
     }
     match call.service_tier.as_deref() {
         None => {}

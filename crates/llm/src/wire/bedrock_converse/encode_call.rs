@@ -51,6 +51,7 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
         Feature::Prewarm,
         Feature::ParallelToolCalls,
         Feature::EndUser,
+        Feature::Store,
     ];
     shared::lose(call, &lost, losses);
     losses.add_unknown(&call.unknown_fields);

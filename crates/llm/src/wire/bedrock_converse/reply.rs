@@ -10,7 +10,7 @@ use crate::{
     json::{self, Items, Object, Trail},
     loss::{Feature, Losses},
     seal::{self, Kind},
-    wire::shared::answered_arguments,
+    wire::shared::{BrokeOff, answered_arguments},
 };
 use seaworthy_core::{
     call::{Block, Reply, Sealed, StopReason},
@@ -45,28 +45,33 @@ fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
             Ok(blocks)
         })
     })?;
-    let stop_word = fields.text("stopReason")?;
+    let stop_reason = fields.required("stopReason", "a string", |node| {
+        stop_reason(&node.string()?).map_err(|broke_off| broke_off.fault(node))
+    })?;
     Ok(Reply {
         id: String::new(),
         model: String::new(),
         blocks,
-        stop_reason: stop_reason(&stop_word),
+        stop_reason,
         stop_sequence: None,
         usage: None,
         unknown_fields: Vec::new(),
     })
 }
 
+/// What an answer says of which nobody can make use.
+const BROKE_OFF: &[(&str, u16)] = &[("malformed_model_output", 424), ("malformed_tool_use", 424)];
+
 /// Why the model stopped; a word of the future counts as the end of a turn.
-pub(super) fn stop_reason(word: &str) -> StopReason {
-    match word {
+pub(super) fn stop_reason(word: &str) -> Result<StopReason, BrokeOff> {
+    Ok(match word {
         "max_tokens" => StopReason::MaxTokens,
         "stop_sequence" => StopReason::StopSequence,
         "tool_use" => StopReason::ToolUse,
         "guardrail_intervened" | "content_filtered" => StopReason::ContentFilter,
         "model_context_window_exceeded" => StopReason::ContextWindowExceeded,
-        _ => StopReason::EndTurn,
-    }
+        _ => return BrokeOff::of(word, BROKE_OFF).map_or(Ok(StopReason::EndTurn), Err),
+    })
 }
 
 /// The dialect's word.

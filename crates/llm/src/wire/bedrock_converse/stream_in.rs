@@ -35,6 +35,8 @@ struct Payload<'a> {
     stop_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     usage: Option<TokenUsage<'a>>,
+    trace: Option<IgnoredAny>,
+    additional_model_response_fields: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +100,17 @@ impl DecodeStream for Decoder {
         }
         let payload: Payload<'_> = serde_json::from_slice(data)
             .map_err(|error| Fault::whole(format!("expected an event of an answer: {error}")))?;
+        for (name, is_there) in [
+            ("trace", payload.trace.is_some()),
+            (
+                "additionalModelResponseFields",
+                payload.additional_model_response_fields.is_some(),
+            ),
+        ] {
+            if is_there {
+                out.push(Delta::Dropped(name.to_owned()));
+            }
+        }
         match name {
             b"messageStart" => out.push(Delta::Start {
                 id: String::new(),
@@ -112,9 +125,12 @@ impl DecodeStream for Decoder {
             b"messageStop" => {
                 self.close(out);
                 let word = payload.stop_reason.unwrap_or_default();
-                out.push(Delta::Finish {
-                    stop_reason: reply::stop_reason(&word),
-                    stop_sequence: None,
+                out.push(match reply::stop_reason(&word) {
+                    Ok(stop_reason) => Delta::Finish {
+                        stop_reason,
+                        stop_sequence: None,
+                    },
+                    Err(broke_off) => broke_off.delta(None),
                 });
             }
             b"metadata" => {

@@ -78,6 +78,7 @@ fn settings(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
         Feature::Prefill,
         Feature::ParallelToolCalls,
         Feature::EndUser,
+        Feature::Store,
         Feature::Metadata,
         Feature::ServiceTier,
     ];

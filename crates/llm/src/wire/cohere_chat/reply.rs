@@ -5,7 +5,7 @@ use crate::{
     fault::Fault,
     json::{self, Members, Object, Trail},
     loss::{Feature, Losses},
-    wire::openai_chat,
+    wire::{openai_chat, shared::BrokeOff},
 };
 use seaworthy_core::call::{Block, Reply, StopReason};
 
@@ -32,7 +32,7 @@ fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
         Ok(blocks)
     })?;
     let stop_reason = fields.required("finish_reason", "a string", |node| {
-        stop_reason(&node.string()?).map_err(|_| node.fault("the provider failed"))
+        stop_reason(&node.string()?).map_err(|broke_off| broke_off.fault(node))
     })?;
     Ok(Reply {
         id: fields
@@ -47,19 +47,18 @@ fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
     })
 }
 
-/// The answer broke off; the HTTP status that stands for why.
-pub(super) struct BrokeOff(pub u16);
+/// What an answer says that broke off.
+const BROKE_OFF: &[(&str, u16)] = &[("ERROR", 500), ("TIMEOUT", 504), ("USER_CANCEL", 500)];
 
 /// Why the model stopped; a word of the future counts as the end of a turn.
 pub(super) fn stop_reason(word: &str) -> Result<StopReason, BrokeOff> {
     match word {
         "STOP_SEQUENCE" => Ok(StopReason::StopSequence),
         "MAX_TOKENS" => Ok(StopReason::MaxTokens),
+        "ERROR_LIMIT" => Ok(StopReason::ContextWindowExceeded),
         "TOOL_CALL" => Ok(StopReason::ToolUse),
         "ERROR_TOXIC" => Ok(StopReason::ContentFilter),
-        "ERROR" => Err(BrokeOff(500)),
-        "TIMEOUT" => Err(BrokeOff(504)),
-        _ => Ok(StopReason::EndTurn),
+        _ => BrokeOff::of(word, BROKE_OFF).map_or(Ok(StopReason::EndTurn), Err),
     }
 }
 

@@ -1,12 +1,9 @@
 //! Events of Cohere as canonical deltas.
 
-use super::{
-    reply::{self, BrokeOff},
-    usage::UsageObject,
-};
+use super::{reply, usage::UsageObject};
 use crate::{fault::Fault, stream::DecodeStream};
 use seaworthy_core::call::{BlockOpening, Delta};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -33,6 +30,7 @@ struct Frame<'a> {
     id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     delta: Option<Piece<'a>>,
+    logprobs: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +95,9 @@ impl DecodeStream for Decoder {
             .map_err(|error| Fault::whole(format!("expected an event of an answer: {error}")))?;
         let lacks = |field: &str| Fault::at(field, format_args!("missing in `{}`", frame.kind));
         let piece = frame.delta;
+        if frame.logprobs.is_some() {
+            out.push(Delta::Dropped("logprobs".to_owned()));
+        }
         match &*frame.kind {
             "message-start" => out.push(Delta::Start {
                 id: frame.id.unwrap_or_default().into_owned(),
@@ -176,11 +177,7 @@ impl Decoder {
                 stop_reason,
                 stop_sequence: None,
             },
-            Err(BrokeOff(status)) => Delta::Error {
-                status,
-                kind: word.into_owned(),
-                message: piece.error.unwrap_or_default().into_owned(),
-            },
+            Err(broke_off) => broke_off.delta(piece.error.map(Cow::into_owned)),
         });
     }
 

@@ -52,8 +52,14 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     let cached = fields.optional("cachedContent", |node| {
         Ok(decode_part::native("cachedContent", node))
     })?;
+    let labels = fields.optional("labels", |node| {
+        node.object()?.entries(|value| value.string())
+    })?;
     let settings = fields.optional("generationConfig", settings)?;
     Ok(Call {
+        metadata: labels.unwrap_or_default(),
+        service_tier: fields.optional("serviceTier", service_tier)?,
+        store: fields.optional("store", |node| node.bool())?,
         system: system.unwrap_or_default(),
         messages,
         tools,
@@ -61,6 +67,17 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         include_usage: true,
         native_fields: cached.into_iter().collect(),
         ..settings.unwrap_or_default()
+    })
+}
+
+/// In the words of OpenAI.
+fn service_tier(node: Node<'_>) -> Result<String, Fault> {
+    let tier = node.string()?.to_ascii_lowercase();
+    let word = tier.strip_prefix("service_tier_").unwrap_or(&tier);
+    Ok(match word {
+        "unspecified" => "auto".to_owned(),
+        "standard" => "default".to_owned(),
+        other => other.to_owned(),
     })
 }
 

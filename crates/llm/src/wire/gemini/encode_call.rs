@@ -56,6 +56,7 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
         });
         tools(call, body, losses);
         settings(call, body, losses);
+        labels(call, body, losses);
         shared::native_fields(Dialect::Gemini, call, body, losses);
     });
     losses.add_unknown(&call.unknown_fields);
@@ -168,10 +169,45 @@ fn settings(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
         Feature::Prefill,
         Feature::ParallelToolCalls,
         Feature::EndUser,
-        Feature::Metadata,
-        Feature::ServiceTier,
     ];
     shared::lose(call, &lost, losses);
+}
+
+/// Who asks, and what for.
+fn labels(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
+    let (labels, others): (Vec<_>, Vec<_>) = call.metadata.iter().partition(is_label);
+    if !labels.is_empty() {
+        body.object("labels", |out| {
+            for (name, value) in labels {
+                out.str(name, value);
+            }
+        });
+    }
+    for (name, _) in others {
+        losses.add(Feature::Label, format!("metadata.{name}"));
+    }
+    match call.service_tier.as_deref() {
+        None | Some("auto") => {}
+        Some("default") => {
+            body.str("serviceTier", "standard");
+        }
+        Some(tier @ ("flex" | "priority")) => {
+            body.str("serviceTier", tier);
+        }
+        Some(_) => losses.add(Feature::ServiceTier, "service_tier"),
+    }
+    if let Some(store) = call.store {
+        body.bool("store", store);
+    }
+}
+
+/// Google takes short labels of small letters, digits, `_` and `-`, and refuses a call with others.
+fn is_label((name, value): &&(String, String)) -> bool {
+    let is_plain = |text: &str| {
+        let is_fine = |c: char| c.is_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        text.chars().count() <= 63 && text.chars().all(is_fine)
+    };
+    name.starts_with(char::is_lowercase) && is_plain(name) && is_plain(value)
 }
 
 fn response_format(format: &ResponseFormat, out: &mut Members<'_>, losses: &mut Losses) {

@@ -9,7 +9,7 @@ use crate::{
     json::{self, Items, Members, Node, Object, Trail},
     loss::{Feature, Losses},
     seal::{self, Kind},
-    wire::shared::answered_arguments,
+    wire::shared::{BrokeOff, answered_arguments},
 };
 use seaworthy_core::{
     call::{Block, Reply, Sealed, StopReason},
@@ -82,28 +82,41 @@ fn candidate(node: Node<'_>, calls: &mut Calls) -> Result<(Vec<Block>, StopReaso
         fields.finish();
         Ok(blocks.unwrap_or_default())
     })?;
-    let reason = fields.optional("finishReason", |node| node.string())?;
-    fields.finish();
     let blocks = blocks.unwrap_or_default();
     let calls_tool = blocks.iter().any(|b| matches!(b, Block::ToolUse { .. }));
-    Ok((blocks, stop_reason(reason.as_deref(), calls_tool)))
+    let stop_reason = fields.optional("finishReason", |node| {
+        stop_reason(&node.string()?, calls_tool).map_err(|broke_off| broke_off.fault(node))
+    })?;
+    fields.finish();
+    Ok((blocks, stop_reason.unwrap_or(ended(calls_tool))))
 }
 
-/// Why the model stopped; a word of the future counts as the end of a turn.
-pub(super) fn stop_reason(word: Option<&str>, calls_tool: bool) -> StopReason {
-    match word.unwrap_or_default() {
-        "MAX_TOKENS" => StopReason::MaxTokens,
-        "SAFETY"
-        | "RECITATION"
-        | "LANGUAGE"
-        | "BLOCKLIST"
-        | "PROHIBITED_CONTENT"
-        | "SPII"
-        | "IMAGE_SAFETY"
-        | "IMAGE_PROHIBITED_CONTENT"
-        | "IMAGE_RECITATION" => StopReason::ContentFilter,
-        _ if calls_tool => StopReason::ToolUse,
-        _ => StopReason::EndTurn,
+/// What an answer says of which nobody can make use.
+const BROKE_OFF: &[(&str, u16)] = &[
+    ("MALFORMED_FUNCTION_CALL", 500),
+    ("UNEXPECTED_TOOL_CALL", 500),
+    ("TOO_MANY_TOOL_CALLS", 500),
+    ("MALFORMED_RESPONSE", 500),
+    ("MISSING_THOUGHT_SIGNATURE", 500),
+    ("NO_IMAGE", 500),
+];
+
+/// Why the model stopped. The dialect has one word for an answer that is whole; all the others, and
+/// those of the future, say that something took it away or cut it.
+pub(super) fn stop_reason(word: &str, calls_tool: bool) -> Result<StopReason, BrokeOff> {
+    match word {
+        "" | "STOP" | "FINISH_REASON_UNSPECIFIED" => Ok(ended(calls_tool)),
+        // The rest would come with another request, by a token that other dialects do not know.
+        "MAX_TOKENS" | "CONTINUATION" => Ok(StopReason::MaxTokens),
+        _ => BrokeOff::of(word, BROKE_OFF).map_or(Ok(StopReason::ContentFilter), Err),
+    }
+}
+
+/// How an answer ends that is whole.
+pub(super) fn ended(calls_tool: bool) -> StopReason {
+    match calls_tool {
+        true => StopReason::ToolUse,
+        false => StopReason::EndTurn,
     }
 }
 

@@ -54,8 +54,12 @@ struct Candidate<'a> {
     content: Option<Content<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    finish_message: Option<Cow<'a, str>>,
     grounding_metadata: Option<IgnoredAny>,
     citation_metadata: Option<IgnoredAny>,
+    url_context_metadata: Option<IgnoredAny>,
+    logprobs_result: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +154,11 @@ impl Decoder {
         for (name, is_there) in [
             ("groundingMetadata", candidate.grounding_metadata.is_some()),
             ("citationMetadata", candidate.citation_metadata.is_some()),
+            (
+                "urlContextMetadata",
+                candidate.url_context_metadata.is_some(),
+            ),
+            ("logprobsResult", candidate.logprobs_result.is_some()),
         ] {
             if is_there {
                 out.push(Delta::Dropped(name.to_owned()));
@@ -162,8 +171,12 @@ impl Decoder {
             self.part(part, out);
         }
         if let Some(word) = candidate.finish_reason {
-            let stop_reason = reply::stop_reason(Some(&word), self.called_tool);
-            self.finish(stop_reason, out);
+            match reply::stop_reason(&word, self.called_tool) {
+                Ok(stop_reason) => self.finish(stop_reason, out),
+                Err(broke_off) => {
+                    out.push(broke_off.delta(candidate.finish_message.map(Cow::into_owned)));
+                }
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use crate::{
     json::{Node, Object, Trail},
 };
 use seaworthy_core::call::{
-    Block, Call, Effort, Function, Message, Reasoning, ReasoningMode, ResponseFormat, Role,
-    Sampling, Tool, ToolChoice,
+    Block, Call, Effort, Function, Message, OpenAiSetting, Reasoning, ReasoningMode,
+    ResponseFormat, Role, Sampling, Tool, ToolChoice,
 };
 
 pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
@@ -32,13 +32,12 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     })?;
     let most = fields.optional("max_completion_tokens", |node| node.u64())?;
     let most_by_old_name = fields.optional("max_tokens", |node| node.u64())?;
-    let end_user = fields.optional("safety_identifier", |node| node.string())?;
-    let end_user_by_old_name = fields.optional("user", |node| node.string())?;
     fields.optional("functions", retired("`tools`"))?;
     fields.optional("function_call", retired("`tool_choice`"))?;
     let include_usage = fields.optional("stream_options", |node| {
         let mut options = node.object()?;
         let asked = options.optional("include_usage", |node| node.bool())?;
+        no_obfuscation(&mut options)?;
         options.finish();
         Ok(asked.unwrap_or(false))
     })?;
@@ -71,15 +70,51 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             .optional("reasoning_effort", reasoning)?
             .unwrap_or_default(),
         choices: fields.optional("n", |node| node.u64())?,
-        user: end_user.or(end_user_by_old_name),
+        user: fields.optional("user", |node| node.string())?,
+        safety_identifier: fields.optional("safety_identifier", |node| node.string())?,
         metadata: metadata.unwrap_or_default(),
         service_tier: fields.optional("service_tier", |node| node.string())?,
+        store: fields.optional("store", |node| node.bool())?,
+        openai: openai_settings(OPENAI_SETTINGS, fields)?,
         stream: fields
             .optional("stream", |node| node.bool())?
             .unwrap_or(false),
         include_usage: include_usage.unwrap_or(false),
         ..Call::default()
     })
+}
+
+/// Translated streams have no padding: only who asks for it misses something.
+pub(in crate::wire) fn no_obfuscation(options: &mut Object<'_>) -> Result<(), Fault> {
+    options.optional("include_obfuscation", |node| {
+        if node.bool()? {
+            node.note_unknown();
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// The settings that both APIs of OpenAI have in the same form.
+const OPENAI_SETTINGS: &[&str] = &[
+    "moderation",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "verbosity",
+];
+
+/// Settings that the other API of OpenAI has in the same form.
+pub(in crate::wire) fn openai_settings(
+    names: &[&'static str],
+    fields: &mut Object<'_>,
+) -> Result<Vec<OpenAiSetting>, Fault> {
+    let mut found = Vec::new();
+    for name in names {
+        let json = fields.optional(name, |node| Ok(node.json().to_owned()))?;
+        found.extend(json.map(|json| OpenAiSetting { name, json }));
+    }
+    Ok(found)
 }
 
 /// A field of the time before tools, which would have to be translated twice.

@@ -41,6 +41,12 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
             body.str("reasoning_effort", effort);
         }
         labels(call, body);
+        if let Some(store) = call.store {
+            body.bool("store", store);
+        }
+        for setting in &call.openai {
+            body.raw(setting.name, &setting.json);
+        }
         native_fields(Dialect::OpenAiChat, call, body, losses);
         if call.stream {
             // Always with usage: what is not reported has to be guessed.
@@ -199,6 +205,9 @@ pub(in crate::wire) fn effort(reasoning: Reasoning, losses: &mut Losses) -> Opti
 pub(in crate::wire) fn labels(call: &Call, body: &mut Members<'_>) {
     if let Some(user) = &call.user {
         body.str("user", user);
+    }
+    if let Some(identifier) = &call.safety_identifier {
+        body.str("safety_identifier", identifier);
     }
     if !call.metadata.is_empty() {
         body.object("metadata", |out| {

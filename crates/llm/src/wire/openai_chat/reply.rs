@@ -5,6 +5,7 @@ use crate::{
     fault::Fault,
     json::{self, Members, Node, Object, Trail},
     loss::{Feature, Losses},
+    wire::shared::BrokeOff,
 };
 use seaworthy_core::call::{Block, Reply, StopReason};
 
@@ -62,17 +63,27 @@ fn choice(node: Node<'_>) -> Result<(Vec<Block>, StopReason), Fault> {
         fields.finish();
         Ok(blocks)
     })?;
-    let finish_reason = fields.optional("finish_reason", |node| node.string())?;
-    fields.finish();
     let calls_tool = blocks
         .iter()
         .any(|block| matches!(block, Block::ToolUse { .. }));
     let declines = blocks
         .iter()
         .any(|block| matches!(block, Block::Refusal(_)));
-    let stop_reason = stop_reason(finish_reason.as_deref(), calls_tool, declines);
-    Ok((blocks, stop_reason))
+    let told = fields.optional("finish_reason", |node| {
+        let told = stop_reason(Some(&node.string()?), calls_tool, declines);
+        told.map_err(|broke_off| broke_off.fault(node))
+    })?;
+    fields.finish();
+    let untold = || stop_reason(None, calls_tool, declines).unwrap_or(StopReason::EndTurn);
+    Ok((blocks, told.unwrap_or_else(untold)))
 }
+
+/// What servers say of an answer of which nobody can make use.
+const BROKE_OFF: &[(&str, u16)] = &[
+    ("error", 500),
+    ("abort", 500),
+    ("insufficient_system_resource", 503),
+];
 
 /// Why the model stopped. A forced tool call and a refusal both say `stop`, so what was said
 /// decides as well.
@@ -80,15 +91,18 @@ pub(super) fn stop_reason(
     finish_reason: Option<&str>,
     calls_tool: bool,
     declines: bool,
-) -> StopReason {
-    match finish_reason {
-        Some("length") => StopReason::MaxTokens,
+) -> Result<StopReason, BrokeOff> {
+    if let Some(broke_off) = finish_reason.and_then(|word| BrokeOff::of(word, BROKE_OFF)) {
+        return Err(broke_off);
+    }
+    Ok(match finish_reason {
+        Some("length" | "model_length") => StopReason::MaxTokens,
         Some("content_filter") => StopReason::ContentFilter,
         Some("tool_calls" | "function_call") => StopReason::ToolUse,
         _ if calls_tool => StopReason::ToolUse,
         _ if declines => StopReason::Refusal,
         _ => StopReason::EndTurn,
-    }
+    })
 }
 
 /// The dialect's word; `declined` tells that the refusal itself is part of the answer.

@@ -172,9 +172,13 @@ impl Decoder {
             return;
         }
         self.close(out);
-        out.push(Delta::Finish {
-            stop_reason: reply::stop_reason(reason, self.called_tool, self.declined),
-            stop_sequence: None,
+        let stopped = reply::stop_reason(reason, self.called_tool, self.declined);
+        out.push(match stopped {
+            Ok(stop_reason) => Delta::Finish {
+                stop_reason,
+                stop_sequence: None,
+            },
+            Err(broke_off) => broke_off.delta(None),
         });
     }
 

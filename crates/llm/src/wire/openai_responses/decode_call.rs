@@ -1,14 +1,18 @@
 //! A Responses request as a canonical call.
 
-use super::decode_item::{self, Turns};
+use super::{
+    VERBOSITY,
+    decode_item::{self, Turns},
+};
 use crate::{
     fault::Fault,
-    json::{Node, Object, Trail},
+    json::{self, Node, Object, Trail},
     wire::openai_chat,
 };
 use seaworthy_core::{
     call::{
-        Block, Call, Function, Message, Native, ResponseFormat, Role, Sampling, Tool, ToolChoice,
+        Block, Call, Function, Message, Native, OpenAiSetting, ResponseFormat, Role, Sampling,
+        Tool, ToolChoice,
     },
     dialect::Dialect,
 };
@@ -36,11 +40,25 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         instructions.append(&mut system);
         system = instructions;
     }
-    let response_format = fields.optional("text", |node| {
-        let mut fields = node.object()?;
-        let format = fields.optional("format", response_format)?;
-        fields.finish();
-        Ok(format.flatten())
+    let text = fields.optional("text", text)?;
+    let (response_format, verbosity) = text.unwrap_or_default();
+    let mut openai = openai_chat::openai_settings(OPENAI_SETTINGS, fields)?;
+    let (cache, prewarms) = fields
+        .optional(CACHE_OPTIONS, cache_options)?
+        .unwrap_or_default();
+    for (name, json) in [(VERBOSITY, verbosity), (CACHE_OPTIONS, cache)] {
+        openai.extend(json.map(|json| OpenAiSetting { name, json }));
+    }
+    let most = fields.optional("max_output_tokens", |node| node.u64())?;
+    fields.optional("stream_options", |node| {
+        node.whole(openai_chat::no_obfuscation)
+    })?;
+    fields.optional("truncation", |node| {
+        // What every API does unless it is told otherwise.
+        if node.string()? != "disabled" {
+            node.note_unknown();
+        }
+        Ok(())
     })?;
     let effort = fields.optional("reasoning", |node| {
         let mut fields = node.object()?;
@@ -59,8 +77,6 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             Ok(())
         })
     })?;
-    let end_user = fields.optional("safety_identifier", |node| node.string())?;
-    let end_user_by_old_name = fields.optional("user", |node| node.string())?;
     let metadata = fields.optional("metadata", |node| {
         node.object()?.entries(|value| value.string())
     })?;
@@ -73,17 +89,19 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             .unwrap_or_default(),
         tool_choice: fields.optional("tool_choice", tool_choice)?,
         parallel_tool_calls: fields.optional("parallel_tool_calls", |node| node.bool())?,
-        max_output_tokens: fields.optional("max_output_tokens", |node| node.u64())?,
+        max_output_tokens: most.filter(|_| !prewarms).or(prewarms.then_some(0)),
         sampling: Sampling {
             temperature: fields.optional("temperature", |node| node.f64())?,
             top_p: fields.optional("top_p", |node| node.f64())?,
             ..Sampling::default()
         },
-        response_format: response_format.flatten(),
+        response_format,
         reasoning: effort.unwrap_or_default(),
-        user: end_user.or(end_user_by_old_name),
+        user: fields.optional("user", |node| node.string())?,
+        safety_identifier: fields.optional("safety_identifier", |node| node.string())?,
         metadata: metadata.unwrap_or_default(),
         service_tier: fields.optional("service_tier", |node| node.string())?,
+        openai,
         stream: fields
             .optional("stream", |node| node.bool())?
             .unwrap_or(false),
@@ -91,6 +109,39 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         previous_response_id: fields.optional("previous_response_id", |node| node.string())?,
         native_fields: native_fields(fields)?,
         ..Call::default()
+    })
+}
+
+/// Settings that chat completions have under the same name and in the same form.
+const OPENAI_SETTINGS: &[&str] = &["moderation", "prompt_cache_key", "prompt_cache_retention"];
+const CACHE_OPTIONS: &str = "prompt_cache_options";
+
+/// What chat completions have of it too, and whether the cache is to be filled and nothing else.
+fn cache_options(node: Node<'_>) -> Result<(Option<String>, bool), Fault> {
+    node.whole(|fields| {
+        let prewarms = fields.optional("prewarm", |node| node.bool())?;
+        let mut json = Vec::new();
+        let mut shared = Vec::new();
+        for name in ["mode", "ttl"] {
+            let value = fields.optional(name, |node| Ok(node.json()))?;
+            shared.extend(value.map(|value| (name, value)));
+        }
+        json::object(&mut json, |out| {
+            for (name, value) in &shared {
+                out.raw(name, value);
+            }
+        });
+        let shared = (!shared.is_empty()).then(|| String::from_utf8_lossy(&json).into_owned());
+        Ok((shared, prewarms == Some(true)))
+    })
+}
+
+/// The form of the answer, and how much of it there should be.
+fn text(node: Node<'_>) -> Result<(Option<ResponseFormat>, Option<String>), Fault> {
+    node.whole(|fields| {
+        let format = fields.optional("format", response_format)?;
+        let verbosity = fields.optional(VERBOSITY, |node| Ok(node.json().to_owned()))?;
+        Ok((format.flatten(), verbosity))
     })
 }
 

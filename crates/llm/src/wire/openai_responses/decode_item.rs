@@ -58,7 +58,8 @@ pub(super) fn item(node: Node<'_>, turns: &mut Turns) -> Result<(), Fault> {
     let kind = fields.optional("type", |node| node.string())?;
     match kind.as_deref().unwrap_or("message") {
         "message" => {
-            fields.skip(&["id", "status", "phase"]);
+            fields.skip(&["id", "status"]);
+            phase(&mut fields)?;
             let role = fields.required("role", "a string", |node| {
                 node.one_of(&[
                     ("user", Role::User),
@@ -97,6 +98,17 @@ pub(super) fn item(node: Node<'_>, turns: &mut Turns) -> Result<(), Fault> {
         }
     }
     fields.finish();
+    Ok(())
+}
+
+/// Whether a message is the answer or said on the way to it; it is taken for the answer elsewhere.
+pub(super) fn phase(fields: &mut Object<'_>) -> Result<(), Fault> {
+    fields.optional("phase", |node| {
+        if node.string()? != "final_answer" {
+            node.note_unknown();
+        }
+        Ok(())
+    })?;
     Ok(())
 }
 
@@ -175,10 +187,7 @@ fn part(node: Node<'_>) -> Result<Vec<Block>, Fault> {
     let mut fields = node.object()?;
     let kind = fields.text("type")?;
     let block = match &*kind {
-        "input_text" | "output_text" | "text" => {
-            fields.skip(&["annotations", "logprobs"]);
-            Block::Text(fields.text("text")?)
-        }
+        "input_text" | "output_text" | "text" => Block::Text(fields.text("text")?),
         "refusal" => Block::Refusal(fields.text("refusal")?),
         "input_image" => Block::Media(image(&mut fields)?),
         "input_file" => Block::Media(file(&mut fields)?),

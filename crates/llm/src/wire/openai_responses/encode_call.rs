@@ -1,6 +1,6 @@
 //! A canonical call as a Responses request.
 
-use super::encode_item;
+use super::{VERBOSITY, encode_item};
 use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
@@ -34,8 +34,8 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
         settings(call, body, losses);
         tools(call, body, losses);
         reasoning(call, body, losses);
-        // The caller's own API keeps nothing, so neither does this one on the caller's behalf.
-        body.bool("store", false);
+        // Left out it would mean true here and false everywhere else.
+        body.bool("store", call.store.unwrap_or(false));
         if call.stream {
             body.bool("stream", true);
         }
@@ -54,11 +54,7 @@ fn settings(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     if let Some(top_p) = call.sampling.top_p {
         body.float("top_p", top_p);
     }
-    if let Some(format) = &call.response_format {
-        body.object("text", |text| {
-            text.object("format", |out| response_format(format, out));
-        });
-    }
+    text(call, body);
     openai_chat::labels(call, body);
     shared::native_fields(Dialect::OpenAiResponses, call, body, losses);
     let lost = [
@@ -72,6 +68,27 @@ fn settings(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     ];
     shared::lose_tool_marks(call, losses);
     shared::lose(call, &lost, losses);
+}
+
+/// The form of the answer, and the settings of the other API of OpenAI.
+fn text(call: &Call, body: &mut Members<'_>) {
+    let (verbosity, settings): (Vec<_>, Vec<_>) = call
+        .openai
+        .iter()
+        .partition(|setting| setting.name == VERBOSITY);
+    if call.response_format.is_some() || !verbosity.is_empty() {
+        body.object("text", |text| {
+            if let Some(format) = &call.response_format {
+                text.object("format", |out| response_format(format, out));
+            }
+            for setting in verbosity {
+                text.raw(setting.name, &setting.json);
+            }
+        });
+    }
+    for setting in settings {
+        body.raw(setting.name, &setting.json);
+    }
 }
 
 fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {

@@ -6,6 +6,7 @@ use crate::{
     json::{self, Items, Members, Node, Object, Trail},
     loss::{Feature, Losses},
     seal::{self, Kind},
+    wire::shared::BrokeOff,
 };
 use seaworthy_core::{
     call::{Block, Reply, Sealed, StopReason},
@@ -25,22 +26,31 @@ pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
     Ok(reply)
 }
 
+/// How an answer stands of which nobody can make use.
+const BROKE_OFF: &[(&str, u16)] = &[("failed", 500), ("cancelled", 500)];
+
 /// Most of the fields repeat the request, so only the answer itself is looked at.
 fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
     let status = fields.optional("status", |node| node.string())?;
-    if status.as_deref() == Some("failed") {
+    if let Some(broke_off) = status.as_deref().and_then(|s| BrokeOff::of(s, BROKE_OFF)) {
         let message = fields.optional("error", |node| node.object()?.text("message"))?;
-        return Err(Fault::at("status", message.unwrap_or_default()));
+        return Err(Fault {
+            broke_off: Some(broke_off.word),
+            ..Fault::at("status", message.unwrap_or_default())
+        });
     }
     let reason = fields.optional("incomplete_details", |node| {
         node.object()?.optional("reason", |node| node.string())
     })?;
+    // Incomplete for a reason that is not told is not complete.
+    let untold = (status.as_deref() == Some(INCOMPLETE)).then(String::new);
+    let reason = reason.flatten().or(untold);
     let blocks = fields.required("output", "an array of items", |node| node.each(item))?;
     let blocks: Vec<Block> = blocks.into_iter().flatten().collect();
     Ok(Reply {
         id: fields.text("id")?,
         model: fields.text("model")?,
-        stop_reason: stop_reason(reason.flatten().as_deref(), Said::of(&blocks)),
+        stop_reason: stop_reason(reason.as_deref(), Said::of(&blocks)),
         blocks,
         stop_sequence: None,
         usage: None,
@@ -52,7 +62,8 @@ fn item(node: Node<'_>) -> Result<Vec<Block>, Fault> {
     let mut fields = node.object()?;
     let kind = fields.text("type")?;
     let blocks = if kind == "message" {
-        fields.skip(&["id", "status", "role", "phase"]);
+        fields.skip(&["id", "status", "role"]);
+        decode_item::phase(&mut fields)?;
         fields.required("content", "an array of parts", decode_item::content)?
     } else {
         match decode_item::said_by_model(&kind, &mut fields)? {
@@ -108,15 +119,18 @@ pub(super) fn incomplete_reason(stop_reason: StopReason, declined: bool) -> Opti
 pub(super) fn encode(reply: &Reply, created_unix_s: i64, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     let declined = Said::of(&reply.blocks).declines;
+    let incomplete_reason = incomplete_reason(reply.stop_reason, declined);
     let frame = Frame {
         id: &reply.id,
         model: &reply.model,
         created_unix_s,
-        ended: Some(incomplete_reason(reply.stop_reason, declined)),
+        ended: Some(incomplete_reason),
         usage: reply.usage.as_ref(),
     };
     json::object(&mut out, |body| {
-        frame.write(body, |items| output(reply, items, losses));
+        frame.write(body, |items| {
+            output(reply, last_status(incomplete_reason), items, losses);
+        });
     });
     if reply.stop_sequence.is_some() {
         losses.add(Feature::StopSequence, "stop_sequence");
@@ -186,7 +200,9 @@ impl Frame<'_> {
     }
 }
 
-fn output(reply: &Reply, items: &mut Items<'_>, losses: &mut Losses) {
+/// The items; `end` is how the last one stands.
+fn output(reply: &Reply, end: &str, items: &mut Items<'_>, losses: &mut Losses) {
+    let last = reply.blocks.len().saturating_sub(1);
     let mut position = 0;
     let mut next_id = |prefix: &str| {
         position += 1;
@@ -207,20 +223,26 @@ fn output(reply: &Reply, items: &mut Items<'_>, losses: &mut Losses) {
             items.object(|item| message(&next_id("msg"), COMPLETED, &parts, item));
             parts.clear();
         }
+        let status = if index == last { end } else { COMPLETED };
         match block {
             Block::ToolUse {
                 id,
                 name,
                 arguments,
             } => items.object(|item| {
-                function_call(&next_id("fc"), COMPLETED, (id, name, arguments), item);
+                function_call(&next_id("fc"), status, (id, name, arguments), item);
             }),
             Block::Thinking { text, signature } => items.object(|item| {
                 let signature = signature.as_ref().map(wrap_signature);
-                reasoning(&next_id("rs"), text, signature.as_deref(), item);
+                reasoning(&next_id("rs"), status, (text, signature.as_deref()), item);
             }),
             Block::EncryptedThinking(sealed) => items.object(|item| {
-                reasoning(&next_id("rs"), "", Some(&wrap_reasoning(sealed)), item);
+                reasoning(
+                    &next_id("rs"),
+                    status,
+                    ("", Some(&wrap_reasoning(sealed))),
+                    item,
+                );
             }),
             Block::Native(native) if native.dialect == Dialect::OpenAiResponses => {
                 items.raw(&native.json);
@@ -230,11 +252,20 @@ fn output(reply: &Reply, items: &mut Items<'_>, losses: &mut Losses) {
         }
     }
     if !parts.is_empty() {
-        items.object(|item| message(&next_id("msg"), COMPLETED, &parts, item));
+        items.object(|item| message(&next_id("msg"), end, &parts, item));
     }
 }
 
 pub(super) const COMPLETED: &str = "completed";
+const INCOMPLETE: &str = "incomplete";
+
+/// How the last item of an answer stands; those before it are complete.
+pub(super) fn last_status(incomplete_reason: Option<&str>) -> &'static str {
+    match incomplete_reason {
+        None => COMPLETED,
+        Some(_) => INCOMPLETE,
+    }
+}
 
 /// An ID that is the answer's own, with a prefix that tells what it names.
 pub(super) fn item_id(prefix: &str, reply_id: &str, index: usize) -> String {
@@ -304,16 +335,24 @@ pub(super) fn function_call(
         .str("arguments", if is_complete { "{}" } else { arguments });
 }
 
-pub(super) fn reasoning(id: &str, text: &str, encrypted: Option<&str>, item: &mut Members<'_>) {
-    item.str("id", id)
-        .str("type", "reasoning")
-        .array("summary", |parts| {
-            if !text.is_empty() {
-                parts.object(|part| {
-                    part.str("type", "summary_text").str("text", text);
-                });
-            }
-        });
+/// Reasoning as its text and what seals it; it names its status only where it was cut.
+pub(super) fn reasoning(
+    id: &str,
+    status: &str,
+    (text, encrypted): (&str, Option<&str>),
+    item: &mut Members<'_>,
+) {
+    item.str("id", id).str("type", "reasoning");
+    if status == INCOMPLETE {
+        item.str("status", status);
+    }
+    item.array("summary", |parts| {
+        if !text.is_empty() {
+            parts.object(|part| {
+                part.str("type", "summary_text").str("text", text);
+            });
+        }
+    });
     if let Some(encrypted) = encrypted {
         item.str("encrypted_content", encrypted);
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream};
 use seaworthy_core::call::{BlockOpening, Delta};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use std::borrow::Cow;
 
 #[derive(Default)]
@@ -58,6 +58,7 @@ struct Frame<'a> {
     code: Option<Cow<'a, str>>,
     #[serde(borrow)]
     message: Option<Cow<'a, str>>,
+    logprobs: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -121,7 +122,15 @@ impl DecodeStream for Decoder {
                 let added = frame.item.ok_or_else(|| lacks(&frame.kind, "item"))?;
                 self.begin(item, added, out)?;
             }
-            "response.output_text.delta" => self.piece(item, part, Kind::Text, frame.delta, out)?,
+            "response.output_text.delta" => {
+                if frame.logprobs.is_some_and(|logprobs| !logprobs.is_empty()) {
+                    out.push(Delta::Dropped("logprobs".to_owned()));
+                }
+                self.piece(item, part, Kind::Text, frame.delta, out)?;
+            }
+            "response.output_text.annotation.added" => {
+                out.push(Delta::Dropped("annotations".to_owned()));
+            }
             "response.refusal.delta" => {
                 self.said.declines = true;
                 self.piece(item, part, Kind::Refusal, frame.delta, out)?;
@@ -155,7 +164,8 @@ impl DecodeStream for Decoder {
                 let response = frame
                     .response
                     .ok_or_else(|| lacks(&frame.kind, "response"))?;
-                self.finish(response, out);
+                let is_complete = frame.kind == "response.completed";
+                self.finish(response, is_complete, out);
             }
             "response.failed" => {
                 let error = frame.response.and_then(|response| response.error);
@@ -276,7 +286,7 @@ impl Decoder {
         self.close(out);
     }
 
-    fn finish(&mut self, response: Response<'_>, out: &mut Vec<Delta>) {
+    fn finish(&mut self, response: Response<'_>, is_complete: bool, out: &mut Vec<Delta>) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
@@ -285,9 +295,10 @@ impl Decoder {
             .usage
             .and_then(|usage| usage.to_reported().complete());
         out.extend(usage.map(Delta::Usage));
-        let reason = response
-            .incomplete_details
-            .and_then(|details| details.reason);
+        let details = response.incomplete_details;
+        let reason = details.and_then(|details| details.reason);
+        // Incomplete for a reason that is not told is not complete.
+        let reason = reason.or((!is_complete).then_some(Cow::Borrowed("")));
         out.push(Delta::Finish {
             stop_reason: reply::stop_reason(reason.as_deref(), self.said),
             stop_sequence: None,

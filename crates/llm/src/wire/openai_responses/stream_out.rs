@@ -161,14 +161,14 @@ impl Encoder {
                 arguments,
             } => reply::function_call(&id, status, (call_id, name, arguments), item),
             Item::Reasoning { text, encrypted } => {
-                reply::reasoning(&id, text, encrypted.as_deref(), item);
+                reply::reasoning(&id, status, (text, encrypted.as_deref()), item);
             }
         });
         json
     }
 
     fn begin(&mut self, item: Item, out: &mut Vec<u8>) {
-        self.complete_item(out);
+        self.complete_item(COMPLETED, out);
         self.item = item;
         self.event("response.output_item.added", out, |this, body| {
             body.num("output_index", this.items.len() as u64)
@@ -176,11 +176,15 @@ impl Encoder {
         });
     }
 
-    fn complete_item(&mut self, out: &mut Vec<u8>) {
-        if matches!(self.item, Item::None) {
-            return;
+    /// Ends the item that is being written. Only what follows tells whether it is complete, so this
+    /// waits for the next item or the end.
+    fn complete_item(&mut self, status: &str, out: &mut Vec<u8>) {
+        match &self.item {
+            Item::None => return,
+            Item::Call { .. } => self.complete_arguments(status, out),
+            Item::Message(_) | Item::Reasoning { .. } => {}
         }
-        let json = self.item_json(COMPLETED);
+        let json = self.item_json(status);
         self.event("response.output_item.done", out, |this, body| {
             body.num("output_index", this.items.len() as u64)
                 .raw("item", &json);
@@ -261,6 +265,27 @@ impl Encoder {
         });
     }
 
+    fn complete_arguments(&mut self, status: &str, out: &mut Vec<u8>) {
+        if status == COMPLETED
+            && matches!(&self.item, Item::Call { arguments, .. } if arguments.is_empty())
+        {
+            // Callers parse the joined arguments, and nothing is not JSON.
+            self.arguments("{}", out);
+        }
+        self.about_item(
+            "response.function_call_arguments.done",
+            out,
+            |this, body| {
+                if let Item::Call {
+                    name, arguments, ..
+                } = &this.item
+                {
+                    body.str("name", name).str("arguments", arguments);
+                }
+            },
+        );
+    }
+
     fn thinking(&mut self, piece: &str, out: &mut Vec<u8>) {
         let Item::Reasoning { text, .. } = &mut self.item else {
             return;
@@ -279,7 +304,7 @@ impl Encoder {
 
     fn close(&mut self, out: &mut Vec<u8>) {
         match &self.item {
-            Item::None => {}
+            Item::None | Item::Call { .. } => {}
             Item::Message(parts) => {
                 let Some((kind, text)) = parts.last().cloned() else {
                     return;
@@ -298,25 +323,6 @@ impl Encoder {
                     body.object("part", |part| kind.part(&text).write(part));
                 });
             }
-            Item::Call {
-                name, arguments, ..
-            } => {
-                let name = name.clone();
-                if arguments.is_empty() {
-                    // Callers parse the joined arguments, and nothing is not JSON.
-                    self.arguments("{}", out);
-                }
-                self.about_item(
-                    "response.function_call_arguments.done",
-                    out,
-                    |this, body| {
-                        if let Item::Call { arguments, .. } = &this.item {
-                            body.str("name", &name).str("arguments", arguments);
-                        }
-                    },
-                );
-                self.complete_item(out);
-            }
             Item::Reasoning { text, .. } => {
                 if !text.is_empty() {
                     let text = text.clone();
@@ -327,7 +333,6 @@ impl Encoder {
                         summary_part(&text, body);
                     });
                 }
-                self.complete_item(out);
             }
         }
     }
@@ -366,7 +371,8 @@ impl EncodeStream for Encoder {
                     losses.add(Feature::StopSequence, "stop_sequence");
                 }
                 self.stop = Some(*stop_reason);
-                self.complete_item(out);
+                let reason = reply::incomplete_reason(*stop_reason, self.declined);
+                self.complete_item(reply::last_status(reason), out);
             }
             Delta::Usage(usage) => self.usage = Some(*usage),
             Delta::Dropped(what) => losses.add(Feature::NativeAnswer, what),

@@ -28,8 +28,12 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
         }
         Feature::HighTemperature => call.sampling.temperature = Some(1.0),
         Feature::Metadata => call.metadata.clear(),
+        Feature::Label => call.metadata.clear(),
         Feature::ServiceTier => call.service_tier = None,
-        Feature::EndUser => call.user = None,
+        Feature::EndUser => (call.user, call.safety_identifier) = (None, None),
+        Feature::Store => call.store = None,
+        // Named for the one field that these calls have of those without a counterpart.
+        Feature::UnknownField => call.openai.clear(),
         Feature::ParallelToolCalls => call.parallel_tool_calls = None,
         Feature::JsonObject => call.response_format = None,
         Feature::SchemaDescription => {
@@ -93,6 +97,8 @@ fn implied(call: &mut Call, dialect: Dialect) {
     match dialect {
         Dialect::AnthropicMessages => {
             call.max_output_tokens = call.max_output_tokens.or(Some(4_096));
+            // One name serves for both.
+            call.user = call.user.take().or(call.safety_identifier.take());
             if reasoning.effort.is_some() && reasoning.mode.is_none() {
                 reasoning.mode = Some(ReasoningMode::Adaptive);
             }
@@ -101,6 +107,10 @@ fn implied(call: &mut Call, dialect: Dialect) {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
             if reasoning.mode == Some(ReasoningMode::Adaptive) {
                 reasoning.mode = None;
+            }
+            // Who serves a response keeps it; the head of the request tells whether to.
+            if dialect == Dialect::OpenAiResponses {
+                call.store = None;
             }
             move_pictures_of_results(call, dialect);
         }
@@ -166,6 +176,7 @@ fn each_function(call: &mut Call, change: impl Fn(&mut seaworthy_core::call::Fun
 /// A call in which everything that means the same looks the same.
 pub(super) fn alike(mut call: Call) -> Call {
     call.include_usage = false;
+    call.openai.sort_by_key(|setting| setting.name);
     call.unknown_fields.clear();
     // What every provider does unless it is told otherwise.
     call.tool_choice = call

@@ -8,7 +8,7 @@ use super::{
     cases::natives::{self, Native},
     replies, stream_through, whole_through,
 };
-use crate::{golden, support::DIALECTS};
+use crate::{fields, golden, stops, support::DIALECTS};
 use seaworthy_core::{call::Call, dialect::Dialect, usage::Usage};
 use seaworthy_llm::{Feature, Loss, Verdict, encode_call};
 use std::{collections::HashSet, fmt::Write as _, path::Path};
@@ -71,6 +71,10 @@ const CALLS: &[(&str, &str)] = &[
     ("`n` above 1", "choices"),
     ("Name of the end user", "end_user"),
     ("Labels", "metadata"),
+    ("Labels of any sign", "labels_of_any_sign"),
+    ("Name of the end user for safety systems", "safety_identifier"),
+    ("To be kept by the provider", "kept"),
+    ("`verbosity` and `prompt_cache_key`", "openai_settings"),
     ("Service tier `flex`", "flex"),
     ("A stored answer to continue", "stored_answer"),
 ];
@@ -183,6 +187,20 @@ fn native_fields(page: &mut String, seen: &mut HashSet<Feature>) {
     }
 }
 
+fn settings(page: &mut String) {
+    page.push_str(
+        "\n## Every setting\n\nEach field that the official SDKs know, with a value that is not the usual \
+         one, beside a tool.\nA column is what the provider speaks; `∅` makes no difference to providers: \
+         the gateway sees to it.\n\n",
+    );
+    head_row("caller | field", page);
+    page.insert_str(page.len() - 1, "---|");
+    for (caller, field, cells) in fields::table() {
+        let caller = title(caller);
+        writeln!(page, "| {caller} | `{field}` | {} |", cells.join(" | ")).unwrap();
+    }
+}
+
 fn answers(page: &mut String, seen: &mut HashSet<Feature>) {
     page.push_str("\n## Answers\n\nA column is what the caller speaks. Streams lose the same, which shows in the log only.\n\n");
     head_row("answer", page);
@@ -211,6 +229,21 @@ fn answers(page: &mut String, seen: &mut HashSet<Feature>) {
     for (name, _) in replies {
         let is_told = REPLIES.iter().any(|(_, known)| *known == name);
         assert!(is_told, "the page has no row for {name}");
+    }
+}
+
+fn stops(page: &mut String) {
+    page.push_str(
+        "\n## Why the model stopped\n\nA row is a word of a provider, a column what callers read.\n\
+         `an error` is 502 `upstream_invalid_response`, after which another target may be asked, or the \
+         last event of a stream: nobody can make use of such an answer.\n\
+         What it used counts all the same.\n\n",
+    );
+    head_row("provider | word", page);
+    page.insert_str(page.len() - 1, "---|");
+    for (provider, word, told) in stops::table() {
+        let provider = title(provider);
+        writeln!(page, "| {provider} | `{word}` | {} |", told.join(" | ")).unwrap();
     }
 }
 
@@ -286,7 +319,9 @@ fn the_page_of_losses_says_what_the_code_does() {
     let mut seen = HashSet::new();
     requests(&mut page, &mut seen);
     native_fields(&mut page, &mut seen);
+    settings(&mut page);
     answers(&mut page, &mut seen);
+    stops(&mut page);
     usage(&mut page);
     embeddings::write(&mut page);
     reasons(&mut page, &seen);

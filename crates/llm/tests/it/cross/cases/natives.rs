@@ -110,13 +110,10 @@ pub(crate) fn natives() -> Vec<Native> {
             "`web_search_options`",
             json!({"web_search_options": {}}),
         ),
-        (chat, "`verbosity`", json!({"verbosity": "low"})),
-        (chat, "`store`", json!({"store": true})),
-        (chat, "`prompt_cache_key`", json!({"prompt_cache_key": "k"})),
         (
             chat,
             "`include_obfuscation`",
-            json!({"stream": true, "stream_options": {"include_obfuscation": false}}),
+            json!({"stream": true, "stream_options": {"include_obfuscation": true}}),
         ),
         (
             chat,
@@ -148,8 +145,8 @@ pub(crate) fn natives() -> Vec<Native> {
         (responses, "`max_tool_calls`", json!({"max_tool_calls": 2})),
         (
             responses,
-            "`text.verbosity`",
-            json!({"text": {"verbosity": "low"}}),
+            "fill the cache only (`prewarm`)",
+            json!({"prompt_cache_options": {"prewarm": true}}),
         ),
         (
             responses,

@@ -3,7 +3,7 @@
 #![expect(clippy::too_many_lines, reason = "a list is read line by line")]
 
 use super::{SCHEMA, asked, formatted, reasoning, sampled};
-use seaworthy_core::call::{Call, Effort, ReasoningMode, ResponseFormat, Sampling};
+use seaworthy_core::call::{Call, Effort, OpenAiSetting, ReasoningMode, ResponseFormat, Sampling};
 
 /// The calls by their names.
 pub(super) fn calls() -> Vec<(&'static str, Call)> {
@@ -110,6 +110,39 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
             "metadata",
             Call {
                 metadata: vec![("a".to_owned(), "b".to_owned())],
+                ..asked()
+            },
+        ),
+        (
+            "labels_of_any_sign",
+            Call {
+                metadata: vec![("Team".to_owned(), "Ship yard".to_owned())],
+                ..asked()
+            },
+        ),
+        (
+            "safety_identifier",
+            Call {
+                safety_identifier: Some("u2".to_owned()),
+                ..asked()
+            },
+        ),
+        (
+            "kept",
+            Call {
+                store: Some(true),
+                ..asked()
+            },
+        ),
+        (
+            "openai_settings",
+            Call {
+                openai: [("prompt_cache_key", "\"k\""), ("verbosity", "\"low\"")]
+                    .map(|(name, json)| OpenAiSetting {
+                        name,
+                        json: json.to_owned(),
+                    })
+                    .into(),
                 ..asked()
             },
         ),
