@@ -6,16 +6,14 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::linear::{self, Features, LinearModel, Notes, Windows};
+use crate::linear::{self, Features, LinearModel, NoFeatures, Notes, Sink, Windows, Wording};
 use crate::normalise::{self, decode};
+use crate::shown::Shown;
 use structure::{Mark, Structure};
 use words::{Phrase, Words};
 
 const WEIGHTS: &[u8] = include_bytes!("../data/injection.bin");
 const MANIFEST: &str = include_str!("../data/injection.json");
-
-/// Longer texts are judged by their beginning and their end, this many bytes each.
-const MAX_JUDGED_BYTES: usize = 256 * 1024;
 
 /// What the weights are and where they come from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -118,13 +116,11 @@ pub struct Featuriser {
     structure: Structure,
 }
 
-/// The features of one text.
-#[derive(Debug)]
-pub struct Featurised {
-    /// For the model.
-    pub features: Features,
-    /// For the rules.
-    pub signals: Signals,
+/// What the rules see in one text.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    signals: Signals,
+    /// Whether it holds orders in rot13.
     turned: bool,
 }
 
@@ -172,10 +168,16 @@ impl Featuriser {
         })
     }
 
-    /// Reads a text that has been normalised.
-    pub fn read(&self, text: &str) -> Featurised {
-        let lower = linear::lower_case(text);
-        let mut marks = self.structure.read(&lower);
+    /// The features of a text that has been normalised.
+    pub fn features(&self, text: &str) -> Features {
+        let mut features = Features::default();
+        self.read(&Wording::of(text), &mut features);
+        features
+    }
+
+    fn read(&self, wording: &Wording<'_>, sink: &mut impl Sink) -> Seen {
+        let text = wording.text();
+        let mut marks = self.structure.read(wording.lower());
         let shouts = structure::shouts(text).into_iter();
         marks.extend(shouts.map(|at| (at, Mark::Shout)));
         marks.extend(structure::spaced(text).map(|at| (at, Mark::Spaced)));
@@ -184,20 +186,17 @@ impl Featuriser {
             reader: self.words.reader(),
             marks: marks.iter().peekable(),
         };
-        let mut features = Features::default();
-        linear::extract(&lower, &mut reading, &mut features);
+        linear::extract(wording, &mut reading, sink);
         let phrases = reading.reader.phrases;
         let has = |wanted: Mark| marks.iter().any(|(_, mark)| *mark == wanted);
-        let signals = Signals {
-            template_tokens: has(Mark::Template),
-            exfil_image: has(Mark::ExfilImage),
-            override_phrase: phrases.overrides > 0,
-            reveal_phrase: phrases.reveals > 0,
-            ..Signals::default()
-        };
-        Featurised {
-            features,
-            signals,
+        Seen {
+            signals: Signals {
+                template_tokens: has(Mark::Template),
+                exfil_image: has(Mark::ExfilImage),
+                override_phrase: phrases.overrides > 0,
+                reveal_phrase: phrases.reveals > 0,
+                ..Signals::default()
+            },
             turned: phrases.turned > 0,
         }
     }
@@ -238,24 +237,33 @@ impl InjectionJudge {
 
     /// Judges a text, and what is hidden in it.
     pub fn assess(&self, text: &str) -> Assessment {
-        let text = beginning_and_end(text);
-        let shown = normalise::normalise(&text);
-        let (mut worst, turned) = self.assess_plain(&shown.text);
-        let mut disguised: Vec<String> = decode::hidden_texts(&shown.text);
-        if normalise::may_be_leetspeak(&shown.text) {
-            let leet = normalise::fold_leetspeak(&shown.text);
-            if leet != *shown.text && self.featuriser.read(&leet).signals.override_phrase {
+        self.assess_shown(&Shown::of(text))
+    }
+
+    /// Judges a text that others judge too.
+    pub fn assess_shown(&self, shown: &Shown<'_>) -> Assessment {
+        let text = shown.wording.text();
+        let (mut worst, turned) = self.assess_wording(&shown.wording);
+        let mut disguised: Vec<String> = decode::hidden_texts(text);
+        if normalise::may_be_leetspeak(text) {
+            let leet = normalise::fold_leetspeak(text);
+            let reads = |leet: &String| {
+                let seen = self.featuriser.read(&Wording::of(leet), &mut NoFeatures);
+                seen.signals.override_phrase
+            };
+            if leet != text && reads(&leet) {
                 disguised.push(leet);
             }
         }
         if turned {
-            disguised.push(decode::rot13(&shown.text));
+            disguised.push(decode::rot13(text));
         }
         if shown.traces.tags > 0 {
-            disguised.push(shown.smuggled);
+            disguised.push(shown.smuggled.clone());
         }
         for inner in &disguised {
-            let (mut assessment, _) = self.assess_plain(&normalise::normalise(inner).text);
+            let inner = Wording::of(normalise::normalise(inner).text);
+            let (mut assessment, _) = self.assess_wording(&inner);
             if assessment.logit > worst.logit {
                 assessment.signals.encoded = true;
                 worst = assessment;
@@ -270,9 +278,10 @@ impl InjectionJudge {
     }
 
     /// Judges a text as it stands; also says whether it holds orders in rot13.
-    fn assess_plain(&self, text: &str) -> (Assessment, bool) {
-        let read = self.featuriser.read(text);
-        let logit = self.model.score(&read.features).logit;
+    fn assess_wording(&self, wording: &Wording<'_>) -> (Assessment, bool) {
+        let mut scorer = self.model.scorer();
+        let Seen { signals, turned } = self.featuriser.read(wording, &mut scorer);
+        let logit = scorer.score().logit;
         let level = if logit >= self.manifest.block_logit {
             Level::Block
         } else if logit >= self.manifest.flag_logit {
@@ -280,24 +289,12 @@ impl InjectionJudge {
         } else {
             Level::Clear
         };
-        let probability = linear::probability(logit);
-        (
-            Assessment {
-                level,
-                probability,
-                logit,
-                signals: read.signals,
-            },
-            read.turned,
-        )
+        let assessment = Assessment {
+            level,
+            probability: linear::probability(logit),
+            logit,
+            signals,
+        };
+        (assessment, turned)
     }
-}
-
-fn beginning_and_end(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.len() <= 2 * MAX_JUDGED_BYTES {
-        return text.into();
-    }
-    let head = text.floor_char_boundary(MAX_JUDGED_BYTES);
-    let tail = text.ceil_char_boundary(text.len() - MAX_JUDGED_BYTES);
-    format!("{} {}", &text[..head], &text[tail..]).into()
 }

@@ -6,10 +6,12 @@
 mod features;
 mod filter;
 pub mod train;
+mod wording;
 
-pub(crate) use features::word_hash;
-pub use features::{Features, NoNotes, Notes, extract};
+pub use features::{Features, NoFeatures, NoNotes, Notes, Sink, extract};
 pub(crate) use filter::WordFilter;
+pub(crate) use wording::word_hash;
+pub use wording::{Word, Wording};
 
 /// Weights of eight bits and what turns their sum into a probability.
 #[derive(Debug, Clone)]
@@ -122,25 +124,64 @@ impl LinearModel {
 
     /// The score of the worst window.
     pub fn score(&self, features: &Features) -> Score {
-        let shift = 32 - self.bits();
-        // The sums and the numbers of features up to each block.
-        let mut totals = vec![(0_i32, 0_usize)];
-        totals.extend(features.blocks().scan((0, 0), |(sum, count), (_, block)| {
-            let weight = |hash: &u32| i32::from(self.weights[(hash >> shift) as usize]);
-            *sum += block.iter().map(weight).sum::<i32>();
-            *count += block.len();
-            Some((*sum, *count))
-        }));
-        let windows = self.windows.of(totals.len() - 1).map(|(first, last)| {
-            let ((before, start), (sum, end)) = (totals[first], totals[last + 1]);
-            let length = self.windows.length(end - start);
+        let mut scorer = self.scorer();
+        for (begin, hashes) in features.blocks() {
+            scorer.begin_block(begin);
+            hashes.iter().for_each(|hash| scorer.add(*hash));
+        }
+        scorer.score()
+    }
+
+    /// Scores features as they are made, without keeping them.
+    pub fn scorer(&self) -> Scorer<'_> {
+        Scorer {
+            model: self,
+            shift: 32 - self.bits(),
+            blocks: Vec::new(),
+            sum: 0,
+            count: 0,
+        }
+    }
+}
+
+/// Scores one text while it is hashed.
+#[derive(Debug)]
+pub struct Scorer<'m> {
+    model: &'m LinearModel,
+    shift: u32,
+    /// For each block, where it begins in the text, and the sum and number of features before it.
+    blocks: Vec<(usize, i32, usize)>,
+    sum: i32,
+    count: usize,
+}
+
+impl Sink for Scorer<'_> {
+    fn begin_block(&mut self, begin: usize) {
+        self.blocks.push((begin, self.sum, self.count));
+    }
+
+    fn add(&mut self, hash: u32) {
+        self.sum += i32::from(self.model.weights[(hash >> self.shift) as usize]);
+        self.count += 1;
+    }
+}
+
+impl Scorer<'_> {
+    /// The score of the worst window.
+    pub fn score(mut self) -> Score {
+        let (model, count) = (self.model, self.blocks.len());
+        self.blocks.push((0, self.sum, self.count));
+        let windows = model.windows.of(count).map(|(first, last)| {
+            let (begin, before, start) = self.blocks[first];
+            let (_, sum, end) = self.blocks[last + 1];
+            let length = model.windows.length(end - start);
             Score {
-                logit: (sum - before) as f32 * self.scale / length + self.bias,
-                begin: features.block_begin(first),
+                logit: (sum - before) as f32 * model.scale / length + model.bias,
+                begin,
             }
         });
         let none = Score {
-            logit: self.bias,
+            logit: model.bias,
             begin: 0,
         };
         windows.fold(none, |worst, score| {
@@ -150,15 +191,6 @@ impl LinearModel {
                 worst
             }
         })
-    }
-}
-
-/// A text in lower case.
-pub(crate) fn lower_case(text: &str) -> String {
-    if text.is_ascii() {
-        text.to_ascii_lowercase()
-    } else {
-        text.to_lowercase()
     }
 }
 
@@ -173,7 +205,7 @@ mod tests {
 
     fn features(text: &str) -> Features {
         let mut features = Features::default();
-        extract(text, &mut NoNotes, &mut features);
+        extract(&Wording::of(text), &mut NoNotes, &mut features);
         features
     }
 

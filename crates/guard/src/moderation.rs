@@ -7,17 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::detector::Window;
 use crate::finding::Severity;
 use crate::injection::Source;
-use crate::linear::{self, Features, LinearModel, Notes, Windows, WordFilter};
-use crate::normalise;
+use crate::linear::{self, Features, LinearModel, Notes, Windows, WordFilter, Wording};
+use crate::shown::Shown;
 use crate::trigger::{TriggerError, Triggers};
 
 const PHRASES: &str = include_str!("../data/moderation-words.toml");
 const LEXICON: &[u8] = include_bytes!("../data/moderation-lexicon.bin");
 const WEIGHTS: &[u8] = include_bytes!("../data/moderation.bin");
 const MANIFEST: &str = include_str!("../data/moderation.json");
-
-/// Longer texts are judged by their first part.
-const MAX_JUDGED_BYTES: usize = 256 * 1024;
 
 /// What the weights and the lexicon are and where they come from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,7 +78,7 @@ pub enum ModerationError {
     Model(#[from] linear::ModelError),
 }
 
-/// Words that are reported, by the hash that [`linear::extract`] gives them.
+/// Words that are reported, by the hash that [`Wording`] gives them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lexicon {
     hashes: Vec<u32>,
@@ -156,7 +153,7 @@ impl Notes for Count<'_> {
 pub fn featurise(text: &str, lexicon: &Lexicon) -> (Features, u32) {
     let mut features = Features::default();
     let mut count = Count { lexicon, hits: 0 };
-    linear::extract(&linear::lower_case(text), &mut count, &mut features);
+    linear::extract(&Wording::of(text), &mut count, &mut features);
     (features, count.hits)
 }
 
@@ -205,10 +202,13 @@ impl ModerationJudge {
 
     /// The categories that a text falls into.
     pub fn assess(&self, text: &str) -> Vec<Event> {
-        let text = &text[..text.floor_char_boundary(MAX_JUDGED_BYTES)];
-        let shown = normalise::normalise(text);
+        self.assess_shown(&Shown::of(text))
+    }
+
+    /// The categories that a text falls into which others judge too.
+    pub fn assess_shown(&self, shown: &Shown<'_>) -> Vec<Event> {
         let mut counts = vec![0_u32; self.categories.len()];
-        let window = Window::whole(&shown.text);
+        let window = Window::whole(shown.wording.text());
         self.phrases.scan(&window, |phrase, start| {
             let (length, category) = self.owners[phrase];
             let cursor = window.cursor(start);
@@ -231,7 +231,7 @@ impl ModerationJudge {
                 probability: None,
             })
             .collect();
-        let (features, hits) = featurise(&shown.text, &self.lexicon);
+        let (logit, hits) = self.score(&shown.wording);
         if hits > 0 {
             let severity = if hits > 2 {
                 Severity::Medium
@@ -245,7 +245,6 @@ impl ModerationJudge {
                 probability: None,
             });
         }
-        let logit = self.model.score(&features).logit;
         if logit >= self.manifest.flag_logit {
             let probability = linear::probability(logit);
             let severity = if probability > 0.9 {
@@ -261,6 +260,17 @@ impl ModerationJudge {
             });
         }
         events
+    }
+
+    /// The log-odds that a text is abusive, and how many words of the lexicon it holds.
+    fn score(&self, wording: &Wording<'_>) -> (f32, u32) {
+        let mut scorer = self.model.scorer();
+        let mut count = Count {
+            lexicon: &self.lexicon,
+            hits: 0,
+        };
+        linear::extract(wording, &mut count, &mut scorer);
+        (scorer.score().logit, count.hits)
     }
 }
 

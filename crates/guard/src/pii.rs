@@ -126,8 +126,14 @@ impl Detector for Pii {
     fn scan(&self, window: Window<'_>, scan: &mut Scan) {
         email::scan(&window, self.rule(Kind::Email), scan);
         let text = window.text;
-        let mut at = window.from;
+        let (mut at, mut calm) = (window.from, window.from);
         while let Some(&byte) = text.get(at) {
+            if at >= calm {
+                calm = calm_until(text, at);
+                at = word_before(text, at, calm);
+                calm += STRIDE;
+                continue;
+            }
             at = match CLASSES[usize::from(byte)] {
                 Class::Letter => self.scan_word(&window, at, scan),
                 Class::Digit | Class::Opener => self.scan_number(&window, at, scan),
@@ -149,6 +155,35 @@ impl Detector for Pii {
             scan.open(open);
         }
     }
+}
+
+/// So many bytes at a time are looked at for one that may belong to a number.
+const STRIDE: usize = 16;
+
+/// Until where the text from `at` has no digit, none of the signs that open a telephone number, and no
+/// colon: then none of its words is a candidate, unless it reaches out of what was looked at.
+fn calm_until(text: &[u8], at: usize) -> usize {
+    // The colon is the neighbour of the digits.
+    let may_matter = |byte: u8| {
+        u8::from(byte.wrapping_sub(b'0') <= b':' - b'0')
+            | u8::from(byte == b'+')
+            | u8::from(byte == b'(')
+    };
+    let (strides, _) = text.get(at..).unwrap_or_default().as_chunks::<STRIDE>();
+    let is_calm =
+        |stride: &&[u8; STRIDE]| stride.iter().fold(0, |any, byte| any | may_matter(*byte)) == 0;
+    at + strides.iter().take_while(is_calm).count() * STRIDE
+}
+
+/// Where the word begins that ends before `until`, and the one before it, but not before `from`.
+fn word_before(text: &[u8], from: usize, until: usize) -> usize {
+    let mut at = until;
+    for reaches in [is_word as fn(u8) -> bool, |byte| byte == b' ', is_word] {
+        while at > from && reaches(text[at - 1]) {
+            at -= 1;
+        }
+    }
+    at
 }
 
 impl Pii {

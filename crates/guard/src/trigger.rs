@@ -10,6 +10,9 @@ use crate::detector::Window;
 /// Marks an entry of the table that leads to a state with a match.
 const MATCHES: u32 = 1 << 31;
 
+/// So many bytes are read before it is asked whether one of them ended a literal.
+const STRIDE: usize = 8;
+
 /// A set of literals, matched in any ASCII case; overlapping occurrences are all reported.
 ///
 /// The automaton is built by a library and then written down as one flat table, because each byte of each
@@ -116,18 +119,47 @@ impl Triggers {
     pub fn scan(&self, window: &Window<'_>, mut visit: impl FnMut(usize, usize)) -> usize {
         let mut row = 0;
         let tail = window.text.get(window.from..).unwrap_or_default();
-        for (offset, &byte) in tail.iter().enumerate() {
+        let (strides, rest) = tail.as_chunks::<STRIDE>();
+        let mut at = window.from;
+        for stride in strides {
+            // Few bytes end a literal: only where one of the stride does are they looked at again.
+            let (mut next, mut seen) = (row, 0);
+            for &byte in stride {
+                next = self.next(next & !MATCHES, byte);
+                seen |= next;
+            }
+            row = match seen & MATCHES {
+                0 => next,
+                _ => self.step(row, stride, at, &mut visit),
+            };
+            at += STRIDE;
+        }
+        row = self.step(row, rest, at, &mut visit);
+        let depth = self.depths.get(row as usize / self.columns);
+        window.text.len() - usize::from(depth.copied().unwrap_or(0))
+    }
+}
+
+impl Triggers {
+    /// Takes the bytes that stand at `at`, and says which row they lead to.
+    fn step(
+        &self,
+        mut row: u32,
+        bytes: &[u8],
+        at: usize,
+        visit: &mut impl FnMut(usize, usize),
+    ) -> u32 {
+        for (offset, &byte) in bytes.iter().enumerate() {
             row = self.next(row, byte);
             if row & MATCHES != 0 {
                 row &= !MATCHES;
-                let end = window.from + offset + 1;
+                let end = at + offset + 1;
                 for &literal in &self.ends[row as usize / self.columns] {
                     visit(literal, end - self.lengths[literal]);
                 }
             }
         }
-        let depth = self.depths.get(row as usize / self.columns);
-        window.text.len() - usize::from(depth.copied().unwrap_or(0))
+        row
     }
 }
 

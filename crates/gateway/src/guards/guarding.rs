@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seaworthy_guard::{Action, Category, Engine, Place, Policy, Severity, Vault};
+use seaworthy_guard::{Action, Category, Engine, Place, Policy, Severity, Shown, Vault};
 use seaworthy_guard_code::fence::FenceRules;
 
 use super::Rules;
@@ -77,7 +77,10 @@ impl Guarding {
 
     pub(super) fn moderate(&self, place: Place, text: &str) -> Moderated {
         match &self.rules.moderation {
-            Some(judge) => moderate(judge, self.least_severity(), &self.policy, place, text),
+            Some(judge) => {
+                let shown = Shown::of(text);
+                moderate(judge, self.least_severity(), &self.policy, place, &shown)
+            }
             None => Moderated::default(),
         }
     }

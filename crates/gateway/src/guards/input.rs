@@ -9,7 +9,9 @@ use seaworthy_guard::injection::Level;
 use seaworthy_guard::input::path::PathError;
 use seaworthy_guard::input::scope::OutOfScope;
 use seaworthy_guard::input::{Lengths, TooLong, html};
-use seaworthy_guard::{Action, Category, Engine, EngineError, Place, Policy, Vault, normalise};
+use seaworthy_guard::{
+    Action, Category, Engine, EngineError, Place, Policy, Shown, Vault, normalise,
+};
 
 use super::arguments::{self, Guarded};
 use super::guarding::{Guarding, Heard};
@@ -291,9 +293,12 @@ impl Screening<'_> {
     /// Judges what a user or a tool says as a whole; the label that takes its place, if one does.
     fn judge(&mut self, said: &Said<'_, '_>, value: &str) -> Result<Option<String>, Refused> {
         let (rules, place) = (self.rules, said.place);
-        if let Some(judge) = &rules.injection {
+        // Both judges read the same words.
+        let shown =
+            (rules.injection.is_some() || rules.moderation.is_some()).then(|| Shown::of(value));
+        if let (Some(judge), Some(shown)) = (&rules.injection, &shown) {
             let action = self.policy.action(place, Category::Injection, "injection");
-            let level = judge.assess(value).level;
+            let level = judge.assess_shown(shown).level;
             self.is_suspicious |= level != Level::Clear;
             let action = match level {
                 Level::Clear => Action::Allow,
@@ -320,10 +325,10 @@ impl Screening<'_> {
             return Err(Refused::Pattern(place));
         }
         self.check_files(said, value)?;
-        let Some(judge) = &rules.moderation else {
+        let (Some(judge), Some(shown)) = (&rules.moderation, &shown) else {
             return Ok(None);
         };
-        let found = moderate(judge, rules.least_severity, &self.policy, place, value);
+        let found = moderate(judge, rules.least_severity, &self.policy, place, shown);
         for (_, action) in &found.all {
             self.verdicts.judge(Category::Moderation, place, *action);
         }

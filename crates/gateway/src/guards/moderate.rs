@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use seaworthy_guard::moderation::ModerationJudge;
-use seaworthy_guard::{Action, Category, Flow, Place, Policy, Severity};
+use seaworthy_guard::{Action, Category, Flow, Place, Policy, Severity, Shown};
 
 use super::guarding::Guarding;
 use super::verdicts::Verdicts;
@@ -29,10 +29,10 @@ pub(super) fn moderate(
     least: Severity,
     policy: &Policy,
     place: Place,
-    text: &str,
+    text: &Shown<'_>,
 ) -> Moderated {
     let mut moderated = Moderated::default();
-    for event in judge.assess(text) {
+    for event in judge.assess_shown(text) {
         if event.severity < least {
             continue;
         }

@@ -10,7 +10,7 @@ use seaworthy_guard::injection::InjectionJudge;
 use seaworthy_guard::moderation::ModerationJudge;
 use seaworthy_guard::pii::Pii;
 use seaworthy_guard::secrets::Secrets;
-use seaworthy_guard::{Action, Category, Detector, Engine, Place, Policy};
+use seaworthy_guard::{Action, Category, Detector, Engine, Place, Policy, Shown};
 
 use crate::Outcome;
 use crate::report::{Limit, Report};
@@ -68,8 +68,9 @@ impl Guards {
         for detector in [&self.secrets as &dyn Detector, &self.pii] {
             scan(detector, text);
         }
-        black_box(self.injection.assess(text));
-        black_box(self.moderation.assess(text));
+        let shown = Shown::of(text);
+        black_box(self.injection.assess_shown(&shown));
+        black_box(self.moderation.assess_shown(&shown));
     }
 }
 

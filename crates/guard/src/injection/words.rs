@@ -283,9 +283,9 @@ mod tests {
         let words = Words::built_in().unwrap();
         let mut reader = Read(words.reader());
         linear::extract(
-            &text.to_lowercase(),
+            &linear::Wording::of(text),
             &mut reader,
-            &mut linear::Features::default(),
+            &mut linear::NoFeatures,
         );
         reader.0.phrases
     }

@@ -1,15 +1,14 @@
 //! Hashes a text: words, words in a row and with a gap, the beginnings of sentences, and the pieces of
 //! four characters that words are made of.
 
+use super::wording::{MAX_WORD_BYTES, Wording, mix};
+
 /// A block ends at the first word that begins this many bytes after it.
 const BLOCK_BYTES: usize = 150;
 
 /// Where a text is read closely, a block ends at the first sentence that begins this many bytes after it,
 /// so that an order in the midst of other sentences has a window of its own.
 const SENTENCE_BYTES: usize = 30;
-
-/// Words longer than this are cut: nothing natural is.
-const MAX_WORD_BYTES: usize = 64;
 
 /// The hashed features of a text, block by block.
 #[derive(Debug, Clone, Default)]
@@ -19,16 +18,44 @@ pub struct Features {
     starts: Vec<(usize, usize)>,
 }
 
-impl Features {
-    /// Adds a feature with a name of its own to the current block.
-    fn add_named(&mut self, name: u32) {
-        if self.starts.is_empty() {
-            self.starts.push((0, 0));
-        }
-        let hash = finish(mix(mix(0x7f4a_7c15, name), 0x2545_f491));
-        self.hashes.extend(std::iter::repeat_n(hash, NAMED_COPIES));
+/// Takes the features of a text as they are made.
+pub trait Sink {
+    /// A block begins here in the text.
+    fn begin_block(&mut self, begin: usize);
+
+    /// The current block has this feature. There is one.
+    fn add(&mut self, hash: u32);
+}
+
+impl Sink for Features {
+    fn begin_block(&mut self, begin: usize) {
+        self.starts.push((begin, self.hashes.len()));
     }
 
+    fn add(&mut self, hash: u32) {
+        self.hashes.push(hash);
+    }
+}
+
+/// For who only wants what a text's [`Notes`] see.
+#[derive(Debug, Clone, Copy)]
+pub struct NoFeatures;
+
+impl Sink for NoFeatures {
+    fn begin_block(&mut self, _: usize) {}
+
+    fn add(&mut self, _: u32) {}
+}
+
+/// A feature with a name of its own.
+fn add_named(name: u32, sink: &mut impl Sink) {
+    let hash = finish(mix(mix(0x7f4a_7c15, name), 0x2545_f491));
+    for _ in 0..NAMED_COPIES {
+        sink.add(hash);
+    }
+}
+
+impl Features {
     /// The blocks: where each begins in the text, and its hashes.
     pub fn blocks(&self) -> impl Iterator<Item = (usize, &[u32])> {
         let ends = self
@@ -42,54 +69,11 @@ impl Features {
             .zip(ends)
             .map(|((text, begin), end)| (*text, &self.hashes[*begin..end]))
     }
-
-    /// Where a block begins in the text.
-    pub fn block_begin(&self, block: usize) -> usize {
-        self.starts.get(block).map_or(0, |(text, _)| *text)
-    }
-
-    /// Forgets everything and keeps the memory.
-    pub fn clear(&mut self) {
-        self.hashes.clear();
-        self.starts.clear();
-    }
-}
-
-fn mix(hash: u32, next: u32) -> u32 {
-    (hash ^ next).wrapping_mul(0x9E37_79B1).rotate_left(13)
 }
 
 fn finish(hash: u32) -> u32 {
     (hash ^ (hash >> 15)).wrapping_mul(0x85EB_CA6B)
 }
-
-/// The hash under which [`extract`] announces a word (in lower case).
-pub(crate) fn word_hash(word: &str) -> u32 {
-    word.bytes()
-        .take(MAX_WORD_BYTES)
-        .fold(EMPTY, |hash, byte| mix(hash, u32::from(byte)))
-}
-
-/// The hash of a word without letters.
-const EMPTY: u32 = 0x811c_9dc5;
-
-const IN_WORD: u8 = 1;
-const ENDS_SENTENCE: u8 = 2;
-
-/// What each byte is: part of a word, the end of a sentence, or neither.
-const KINDS: [u8; 256] = {
-    let mut kinds = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        kinds[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'\'' | 0x80.. => IN_WORD,
-            b'.' | b'!' | b'?' | b'\n' | b';' => ENDS_SENTENCE,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    kinds
-};
 
 /// What [`extract`] adds to the hashed text.
 pub trait Notes {
@@ -151,122 +135,102 @@ impl Seen {
 /// Stands before the first word of a sentence, so that words in a row begin with it.
 const SENTENCE: u32 = 77;
 
-/// Hashes a text, which should be in lower case.
-pub fn extract<N: Notes>(text: &str, notes: &mut N, features: &mut Features) {
-    features
-        .hashes
-        .reserve(text.len() * if N::CLOSELY { 2 } else { 1 });
-    let bytes = text.as_bytes();
-    let mut at = 0;
+/// Hashes the words of a text.
+pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl Sink) {
+    let bytes = wording.lower.as_bytes();
     let (mut last, mut before_last) = (0_u32, 0_u32);
-    let mut new_sentence = true;
     let mut seen = Seen::default();
-    while at < bytes.len() {
-        let kind = KINDS[usize::from(bytes[at])];
-        if kind != IN_WORD {
-            new_sentence |= kind == ENDS_SENTENCE;
-            at += 1;
-            continue;
-        }
-        let begin = at;
-        let mut hash = EMPTY;
-        for &byte in bytes[begin..].iter().take(MAX_WORD_BYTES) {
-            if KINDS[usize::from(byte)] != IN_WORD {
-                break;
-            }
-            hash = mix(hash, u32::from(byte));
-            at += 1;
-        }
-        let word = &bytes[begin..at];
+    let mut block = None;
+    for word in &wording.words {
+        let begin = word.begin as usize;
+        let (hash, new_sentence) = (word.hash, word.new_sentence);
         let enough = match N::CLOSELY && new_sentence {
             true => SENTENCE_BYTES,
             false => BLOCK_BYTES,
         };
-        if features
-            .starts
-            .last()
-            .is_none_or(|(block, _)| begin >= block + enough)
-        {
-            features.starts.push((begin, features.hashes.len()));
-            seen.clear();
+        if block.is_none_or(|block| begin >= block + enough) {
+            block = Some(begin);
+            sink.begin_block(begin);
+            if N::CLOSELY {
+                seen.clear();
+            }
         }
         while let Some(name) = notes.mark_before(begin) {
-            features.add_named(name);
+            add_named(name, sink);
         }
         if let Some(name) = notes.word(hash, new_sentence) {
-            features.add_named(name);
+            add_named(name, sink);
         }
         if N::CLOSELY && seen.has(mix(last, hash)) {
             // What is said over and over counts once, or nonsense would weigh more than words.
-            new_sentence = false;
             (before_last, last) = (last, hash);
             continue;
         }
         notes.add_kinds(new_sentence, |name| {
             let hash = finish(mix(mix(0x51ed_270b, name), 0x2545_f491));
             for _ in 0..KIND_COPIES {
-                features.hashes.push(hash);
+                sink.add(hash);
             }
         });
         if N::CLOSELY {
-            features.hashes.push(finish(mix(mix(before_last, hash), 7)));
+            sink.add(finish(mix(mix(before_last, hash), 7)));
             if new_sentence {
-                features.hashes.push(finish(mix(hash, 8)));
+                sink.add(finish(mix(hash, 8)));
                 (before_last, last) = (SENTENCE, SENTENCE);
             }
-            add_pieces(word, &mut features.hashes);
+            add_pieces(&bytes[begin..word.end as usize], sink);
         }
-        new_sentence = false;
-        add_words(hash, last, before_last, &mut features.hashes);
+        sink.add(finish(mix(hash, 1)));
+        sink.add(finish(mix(mix(last, hash), 2)));
+        sink.add(finish(mix(mix(mix(before_last, last), hash), 3)));
         (before_last, last) = (last, hash);
     }
     while let Some(name) = notes.mark_before(usize::MAX) {
-        features.add_named(name);
+        if block.is_none() {
+            block = Some(0);
+            sink.begin_block(0);
+        }
+        add_named(name, sink);
     }
-}
-
-fn add_words(hash: u32, last: u32, before_last: u32, hashes: &mut Vec<u32>) {
-    // Pushed one by one: three of a kind do not pay for the machinery of `extend`.
-    hashes.push(finish(mix(hash, 1)));
-    hashes.push(finish(mix(mix(last, hash), 2)));
-    hashes.push(finish(mix(mix(mix(before_last, last), hash), 3)));
 }
 
 /// The pieces of four bytes of ` word `: enough to know a word by its parts.
-fn add_pieces(word: &[u8], hashes: &mut Vec<u32>) {
-    let hash = |piece: [u8; 4]| finish(u32::from_le_bytes(piece).wrapping_mul(0xC2B2_AE35));
-    match *word {
-        [] | [_] => {}
-        [first, second] => hashes.push(hash([b' ', first, second, b' '])),
-        [first, second, third, ..] => {
-            hashes.push(hash([b' ', first, second, third]));
-            let end = word.len();
-            let inside = 0..end - 3;
-            hashes.extend(
-                inside.map(|at| hash([word[at], word[at + 1], word[at + 2], word[at + 3]])),
-            );
-            hashes.push(hash([word[end - 3], word[end - 2], word[end - 1], b' ']));
-        }
+fn add_pieces(word: &[u8], sink: &mut impl Sink) {
+    let hash = |piece: u32| finish(piece.wrapping_mul(0xC2B2_AE35));
+    if let [first, second] = word {
+        sink.add(hash(u32::from_le_bytes([b' ', *first, *second, b' '])));
+    }
+    let [first, second, rest @ ..] = word else {
+        return;
+    };
+    if rest.is_empty() {
+        return;
+    }
+    // The last four bytes, the latest on top.
+    let mut piece = u32::from_le_bytes([0, b' ', *first, *second]);
+    for byte in rest.iter().chain(b" ") {
+        piece = piece >> 8 | u32::from(*byte) << 24;
+        sink.add(hash(piece));
     }
     if !word.is_ascii() {
-        add_wide_pieces(word, hashes);
+        add_wide_pieces(word, sink);
     }
 }
 
 /// Pieces of six and nine bytes, which are two and three letters of most other scripts: four bytes are
 /// little more than one.
-fn add_wide_pieces(word: &[u8], hashes: &mut Vec<u32>) {
+fn add_wide_pieces(word: &[u8], sink: &mut impl Sink) {
     let mut padded = [b' '; MAX_WORD_BYTES + 2];
     padded[1..=word.len()].copy_from_slice(word);
     let begins_letter = |piece: &&[u8]| piece[0] & 0xC0 != 0x80;
     for size in [6, 9] {
-        let pieces = padded[..word.len() + 2].windows(size).filter(begins_letter);
-        hashes.extend(pieces.map(|piece| {
+        let pieces = padded[..word.len() + 2].windows(size);
+        for piece in pieces.filter(begins_letter) {
             let hash = piece
                 .iter()
                 .fold(size as u32, |hash, byte| mix(hash, u32::from(*byte)));
-            finish(hash)
-        }));
+            sink.add(finish(hash));
+        }
     }
 }
 
@@ -292,7 +256,8 @@ mod tests {
     fn blocks_begin_at_words_and_cover_the_text() {
         let mut features = Features::default();
         let mut words = Sentences::default();
-        extract(&"lorem ipsum dolor. ".repeat(30), &mut words, &mut features);
+        let text = "lorem ipsum dolor. ".repeat(30);
+        extract(&Wording::of(text), &mut words, &mut features);
         let begins: Vec<usize> = features.blocks().map(|(begin, _)| begin).collect();
         assert_eq!(words.0.len(), 90);
         assert_eq!(begins[..3], [0, 38, 76]);
@@ -303,7 +268,7 @@ mod tests {
     fn what_is_said_over_and_over_counts_once() {
         let count = |text: &str| {
             let mut features = Features::default();
-            extract(text, &mut Sentences::default(), &mut features);
+            extract(&Wording::of(text), &mut Sentences::default(), &mut features);
             features.hashes.len()
         };
         assert_eq!(count(&"ha ".repeat(40)), count(&"ha ".repeat(4)));
@@ -313,7 +278,7 @@ mod tests {
     #[test]
     fn sentences_are_told_apart() {
         let mut words = Sentences::default();
-        extract("one two. three", &mut words, &mut Features::default());
+        extract(&Wording::of("one two. three"), &mut words, &mut NoFeatures);
         assert_eq!(words.0, [true, false, true]);
     }
 }

@@ -132,3 +132,14 @@ fn numbers_that_are_nobodys_are_left_alone() {
         assert_eq!(found(text), [], "{text}");
     }
 }
+
+#[test]
+fn what_stands_behind_calm_text_is_found_wherever_it_begins() {
+    for (rule, value, sentence) in KINDS {
+        for before in 0..40 {
+            let text = format!("{}. {sentence}", "so be it ".repeat(8).split_at(before).0);
+            let expected = (rule.to_string(), value.to_string());
+            assert!(found(&text).contains(&expected), "{rule}: {text}");
+        }
+    }
+}

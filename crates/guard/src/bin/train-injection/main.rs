@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     let examples: Vec<Example> = texts
         .iter()
         .map(|text| Example {
-            features: featuriser.read(&normalise(&text.text).text).features,
+            features: featuriser.features(&normalise(&text.text).text),
             label: text.attack,
             weight: text.weight,
         })
