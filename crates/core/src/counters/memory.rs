@@ -19,12 +19,15 @@ use crate::store::Result;
 #[derive(Debug, Default)]
 pub struct MemoryCounters(Mutex<State>);
 
+/// Its hashes are quick, and random for each process: nobody can choose names that collide.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 #[derive(Debug, Default)]
 struct State {
-    buckets: HashMap<Key, Metered>,
-    slots: HashMap<Key, u64>,
-    accounts: HashMap<(Key, UnixMillis), Held>,
-    open: HashMap<Arc<str>, Open>,
+    buckets: Map<Key, Metered>,
+    slots: Map<Key, u64>,
+    accounts: Map<(Key, UnixMillis), Held>,
+    open: Map<Arc<str>, Open>,
     expiries: BTreeSet<(UnixMillis, Arc<str>)>,
     /// How many buckets and accounts there may be before the stale ones are looked for.
     clean_above: usize,
@@ -105,8 +108,8 @@ impl MemoryCounters {
     pub fn restore_now(&self, spent: &[(AccountKey, u64)]) {
         let mut state = self.0.lock();
         for (at, spent) in spent {
-            let account = state.account(&at.key, at.window).restore(*spent);
-            state.put_account(&at.key, at.window, account, at.window.start);
+            let restored = |account: Account| account.restore(*spent);
+            state.change_account(&at.key, at.window, at.window.start, restored);
         }
     }
 
@@ -183,11 +186,14 @@ impl State {
         let mut standings = Vec::with_capacity(claim.rates.len());
         let mut rates = Vec::with_capacity(claim.rates.len());
         for rate in claim.rates {
-            let before = self.bucket(&rate.key).at(rate.quota, at);
-            let bucket = before.take(rate.quota, rate.cost, at).unwrap_or(before);
+            let mut debt_before = 0;
+            let bucket = self.change_bucket(&rate.key, rate.quota, |bucket| {
+                let before = bucket.at(rate.quota, at);
+                debt_before = before.debt;
+                before.take(rate.quota, rate.cost, at).unwrap_or(before)
+            });
             standings.push(bucket.standing(rate.quota, at));
-            self.put_bucket(&rate.key, bucket, rate.quota);
-            rates.push((rate, before.debt));
+            rates.push((rate, debt_before));
         }
         for slot in &claim.slots {
             match self.slots.get_mut(&slot.key) {
@@ -198,10 +204,10 @@ impl State {
             }
         }
         for wanted in &claim.budgets {
-            let account = self.account(&wanted.key, wanted.window);
-            let reserved = account.reserve(wanted.limit, wanted.amount);
-            let account = reserved.unwrap_or(account);
-            self.put_account(&wanted.key, wanted.window, account, at);
+            self.change_account(&wanted.key, wanted.window, at, |account| {
+                let reserved = account.reserve(wanted.limit, wanted.amount);
+                reserved.unwrap_or(account)
+            });
         }
         let open = Open {
             at,
@@ -233,18 +239,20 @@ impl State {
             }
         }
         let settle = |claim: BudgetClaim| {
-            let before = self.account(&claim.key, claim.window);
             let actual = match close {
                 Close::Used { amount, .. } => amount.in_unit(claim.unit),
                 Close::Unused => 0,
                 Close::Reserved => claim.amount,
             };
-            let account = before.settle(claim.amount, actual);
-            self.put_account(&claim.key, claim.window, account, at);
+            let mut spent_before = 0;
+            let account = self.change_account(&claim.key, claim.window, at, |account| {
+                spent_before = account.spent;
+                account.settle(claim.amount, actual)
+            });
             Change {
                 key: claim.key,
                 window: claim.window,
-                spent_before: before.spent,
+                spent_before,
                 account,
             }
         };
@@ -269,9 +277,9 @@ impl State {
             debt_before,
             at_ms: taken_at.0,
         };
-        let bucket = self.bucket(&rate.key);
-        let bucket = bucket.correct(rate.quota, taken, actual, now);
-        self.put_bucket(&rate.key, bucket, rate.quota);
+        self.change_bucket(&rate.key, rate.quota, |bucket| {
+            bucket.correct(rate.quota, taken, actual, now)
+        });
     }
 
     fn standings(&self, rates: &[RateClaim], at: UnixMillis) -> Vec<Standing> {
@@ -287,14 +295,19 @@ impl State {
             .map_or_else(Bucket::default, |metered| metered.bucket)
     }
 
-    fn put_bucket(&mut self, key: &Key, bucket: Bucket, quota: Quota) {
-        let metered = Metered { bucket, quota };
-        match self.buckets.get_mut(key) {
-            Some(known) => *known = metered,
-            None => {
-                self.buckets.insert(key.clone(), metered);
-            }
-        }
+    fn change_bucket(
+        &mut self,
+        key: &Key,
+        quota: Quota,
+        change: impl FnOnce(Bucket) -> Bucket,
+    ) -> Bucket {
+        let metered = self.buckets.entry(key.clone()).or_insert(Metered {
+            bucket: Bucket::default(),
+            quota,
+        });
+        metered.quota = quota;
+        metered.bucket = change(metered.bucket);
+        metered.bucket
     }
 
     fn account(&self, key: &Key, window: Window) -> Account {
@@ -303,13 +316,23 @@ impl State {
             .map_or_else(Account::default, |held| held.account)
     }
 
-    fn put_account(&mut self, key: &Key, window: Window, account: Account, used_at: UnixMillis) {
-        let held = Held {
-            account,
+    fn change_account(
+        &mut self,
+        key: &Key,
+        window: Window,
+        used_at: UnixMillis,
+        change: impl FnOnce(Account) -> Account,
+    ) -> Account {
+        let held = self.accounts.entry((key.clone(), window.start));
+        let held = held.or_insert(Held {
+            account: Account::default(),
             window,
             used_at,
-        };
-        self.accounts.insert((key.clone(), window.start), held);
+        });
+        held.window = window;
+        held.used_at = used_at;
+        held.account = change(held.account);
+        held.account
     }
 
     /// Forgets what has no influence any more, whenever twice as much is kept as was worth keeping.
