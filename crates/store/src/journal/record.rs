@@ -10,7 +10,7 @@ use seaworthy_core::ledger::{Attribution, Ending, Flags, Intent, Outcome};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::Extras;
 use seaworthy_core::usage::Usage;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// One record, as read back.
 #[derive(Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub(crate) enum Record {
     Void(String),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 enum Line<'a> {
     Intent {
@@ -29,13 +29,13 @@ enum Line<'a> {
         opened_at: UnixMillis,
         key_id: Cow<'a, str>,
         user_id: Cow<'a, str>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default)]
         team: Option<Cow<'a, str>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default)]
         agent: Option<Cow<'a, str>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default)]
         session: Option<Cow<'a, str>>,
-        #[serde(default = "first", skip_serializing_if = "is_first")]
+        #[serde(default = "first")]
         attempt: u32,
         operation: Cow<'a, str>,
         model: Cow<'a, str>,
@@ -51,10 +51,10 @@ enum Line<'a> {
         outcome: Outcome,
         status: u16,
         usage: Usage,
-        #[serde(default, skip_serializing_if = "is_default")]
+        #[serde(default)]
         extras: Extras,
         cost: Micros,
-        #[serde(default, skip_serializing_if = "is_default")]
+        #[serde(default)]
         flags: Flags,
     },
     Void {
@@ -63,23 +63,45 @@ enum Line<'a> {
 }
 
 pub(crate) fn intent(intent: &Intent) -> Vec<u8> {
-    render(&Line::Intent {
-        call_id: Cow::Borrowed(&intent.call_id),
-        request_id: Cow::Borrowed(&intent.request_id),
-        opened_at: intent.opened_at,
-        key_id: Cow::Borrowed(&intent.key_id),
-        user_id: Cow::Borrowed(&intent.user_id),
-        team: intent.attribution.team.as_deref().map(Cow::Borrowed),
-        agent: intent.attribution.agent.as_deref().map(Cow::Borrowed),
-        session: intent.attribution.session.as_deref().map(Cow::Borrowed),
-        attempt: intent.attempt,
-        operation: Cow::Borrowed(&intent.operation),
-        model: Cow::Borrowed(&intent.model),
-        target: Cow::Borrowed(&intent.target),
-        stream: intent.stream,
-        worst_case: intent.worst_case,
-        worst_case_cost: intent.worst_case_cost,
-    })
+    let Intent {
+        call_id,
+        request_id,
+        opened_at,
+        key_id,
+        user_id,
+        attribution: Attribution {
+            team,
+            agent,
+            session,
+        },
+        attempt,
+        operation,
+        model,
+        target,
+        stream,
+        worst_case,
+        worst_case_cost,
+    } = intent;
+    let mut json = Json::begin("intent", call_id);
+    json.text("request_id", request_id);
+    json.signed("opened_at", opened_at.0);
+    json.text("key_id", key_id);
+    json.text("user_id", user_id);
+    for (name, value) in [("team", team), ("agent", agent), ("session", session)] {
+        if let Some(value) = value {
+            json.text(name, value);
+        }
+    }
+    if *attempt != first() {
+        json.number("attempt", u64::from(*attempt));
+    }
+    json.text("operation", operation);
+    json.text("model", model);
+    json.text("target", target);
+    json.flag("stream", *stream);
+    json.usage("worst_case", worst_case);
+    json.number("worst_case_cost", worst_case_cost.0);
+    json.end()
 }
 
 pub(super) fn ending(call_id: &str, ending: &Ending) -> Vec<u8> {
@@ -93,43 +115,153 @@ pub(super) fn ending(call_id: &str, ending: &Ending) -> Vec<u8> {
         cost,
         flags,
     } = *ending;
-    let call_id = Cow::Borrowed(call_id);
-    render(&Line::Ending {
-        call_id,
-        settled_at,
-        duration_ms,
-        outcome,
-        status,
-        usage,
-        extras,
-        cost,
-        flags,
-    })
+    let mut json = Json::begin("ending", call_id);
+    json.signed("settled_at", settled_at.0);
+    json.number("duration_ms", duration_ms);
+    json.text("outcome", outcome.as_str());
+    json.number("status", u64::from(status));
+    json.usage("usage", &usage);
+    if extras != Extras::default() {
+        let Extras { images, tool_calls } = extras;
+        json.object("extras", |json| {
+            json.number("images", images);
+            json.number("tool_calls", tool_calls);
+        });
+    }
+    json.number("cost", cost.0);
+    if flags != Flags::default() {
+        let Flags {
+            unpriced,
+            over_reserved,
+        } = flags;
+        json.object("flags", |json| {
+            json.flag("unpriced", unpriced);
+            json.flag("over_reserved", over_reserved);
+        });
+    }
+    json.end()
 }
 
 pub(super) fn void(call_id: &str) -> Vec<u8> {
-    render(&Line::Void {
-        call_id: Cow::Borrowed(call_id),
-    })
+    Json::begin("void", call_id).end()
 }
 
-fn render(line: &Line<'_>) -> Vec<u8> {
-    const CHECKSUM: &[u8] = b"00000000 ";
-    let mut out = Vec::with_capacity(512);
-    out.extend_from_slice(CHECKSUM);
-    // Strings, integers and booleans always serialise into memory.
-    let _infallible = serde_json::to_writer(&mut out, line);
-    let checksum = format!("{:08x}", crc32fast::hash(&out[CHECKSUM.len()..]));
-    out[..8].copy_from_slice(checksum.as_bytes());
-    out.push(b'\n');
-    out
+/// What stands before the object until that is complete.
+const NO_CHECKSUM: &[u8] = b"00000000 ";
+
+/// A record under construction. Every call writes two, so that names are copied as they stand here
+/// and nothing is formatted twice; [`Line`] reads the same.
+struct Json(Vec<u8>);
+
+impl Json {
+    fn begin(record: &str, call_id: &str) -> Self {
+        let mut json = Self(Vec::with_capacity(768));
+        json.0.extend_from_slice(NO_CHECKSUM);
+        json.0.push(b'{');
+        json.text("record", record);
+        json.text("call_id", call_id);
+        json
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.0.last() != Some(&b'{') {
+            self.0.push(b',');
+        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        let is_special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
+        // Without a branch for each byte, so that many are looked at in one step.
+        let has_special = |found, byte| found | is_special(byte);
+        if !value.bytes().fold(false, has_special) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(value.as_bytes());
+            self.0.push(b'"');
+        } else {
+            // Serialising a string into memory cannot fail.
+            let _infallible = serde_json::to_writer(&mut self.0, value);
+        }
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        let mut digits = itoa::Buffer::new();
+        self.0.extend_from_slice(digits.format(value).as_bytes());
+    }
+
+    fn signed(&mut self, name: &str, value: i64) {
+        self.name(name);
+        let mut digits = itoa::Buffer::new();
+        self.0.extend_from_slice(digits.format(value).as_bytes());
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        self.name(name);
+        let text: &[u8] = if value { b"true" } else { b"false" };
+        self.0.extend_from_slice(text);
+    }
+
+    fn object(&mut self, name: &str, members: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.0.push(b'{');
+        members(self);
+        self.0.push(b'}');
+    }
+
+    fn usage(&mut self, name: &str, usage: &Usage) {
+        let Usage {
+            input_tokens,
+            cached_read_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
+            output_tokens,
+            reasoning_tokens,
+            audio_input_tokens,
+            audio_output_tokens,
+            estimated,
+        } = *usage;
+        self.object(name, |json| {
+            json.number("input_tokens", input_tokens);
+            json.number("cached_read_tokens", cached_read_tokens);
+            json.number("cache_write_5m_tokens", cache_write_5m_tokens);
+            json.number("cache_write_1h_tokens", cache_write_1h_tokens);
+            json.number("output_tokens", output_tokens);
+            json.number("reasoning_tokens", reasoning_tokens);
+            json.number("audio_input_tokens", audio_input_tokens);
+            json.number("audio_output_tokens", audio_output_tokens);
+            json.flag("estimated", estimated);
+        });
+    }
+
+    fn end(self) -> Vec<u8> {
+        let Self(mut out) = self;
+        out.push(b'}');
+        let checksum = hex(crc32fast::hash(&out[NO_CHECKSUM.len()..]));
+        out[..checksum.len()].copy_from_slice(&checksum);
+        out.push(b'\n');
+        out
+    }
+}
+
+/// Eight lower-case hex digits.
+fn hex(number: u32) -> [u8; 8] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 8];
+    for (at, digit) in digits.iter_mut().enumerate() {
+        *digit = DIGITS[(number >> (28 - 4 * at)) as usize & 15];
+    }
+    digits
 }
 
 /// Reads one line without its newline; `None` if it is damaged.
 pub(crate) fn parse(line: &[u8]) -> Option<Record> {
     let (checksum, json) = line.split_at_checked(9)?;
-    let expected = format!("{:08x} ", crc32fast::hash(json));
-    if checksum != expected.as_bytes() {
+    let expected = hex(crc32fast::hash(json));
+    if checksum.strip_suffix(b" ") != Some(&expected) {
         return None;
     }
     let record = match serde_json::from_slice(json).ok()? {
@@ -200,15 +332,6 @@ fn shared(text: &str) -> Arc<str> {
     Arc::from(text)
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
 fn first() -> u32 {
     1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_first(attempt: &u32) -> bool {
-    *attempt == first()
 }
