@@ -20,6 +20,7 @@ use seaworthy_core::store::Switch;
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::headers::name;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 
@@ -331,13 +332,13 @@ fn tell(before: &InForce, next: &InForce) {
 
 /// The least that a provider says is left of one of its limits.
 fn remaining(headers: &HeaderMap) -> Option<u64> {
-    const NAMES: [&str; 4] = [
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-remaining-requests",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-requests-remaining",
+    let names = [
+        &name::LEFT_TOKENS,
+        &name::LEFT_REQUESTS,
+        &name::ANTHROPIC_LEFT_TOKENS,
+        &name::ANTHROPIC_LEFT_REQUESTS,
     ];
-    let values = NAMES.iter().filter_map(|name| headers.get(*name));
+    let values = names.into_iter().filter_map(|name| headers.get(name));
     values
         .filter_map(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
         .min()

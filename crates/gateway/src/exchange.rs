@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::ledger::{Attribution, Outcome};
@@ -23,6 +23,7 @@ use crate::caller_address::caller_address;
 use crate::gateway::Gateway;
 use crate::guards::guarding::Guarding;
 use crate::guards::verdicts::Verdicts;
+use crate::headers::name;
 use crate::open_call::{Claimed, OpenCall};
 use crate::routes::{Action, Operation};
 use crate::snapshot::{Model, Snapshot, Target};
@@ -91,7 +92,7 @@ pub(crate) struct Exchange {
     /// What guards decided about the request and its answer.
     pub(crate) verdicts: Verdicts,
     /// How the caller stands under its limits.
-    pub(crate) limit_headers: HeaderMap,
+    pub(crate) limit_headers: Vec<(HeaderName, HeaderValue)>,
     /// The bound of the output, where it is lower than the caller's own.
     pub(crate) shortened_to: Option<u64>,
     pub(crate) permit: Option<Permit>,
@@ -113,7 +114,7 @@ impl Exchange {
         peer: IpAddr,
         headers: &HeaderMap,
     ) -> Self {
-        let id = |name: &str| {
+        let id = |name: &HeaderName| {
             headers
                 .get(name)
                 .and_then(|id| RequestId::accept(id.as_bytes()))
@@ -125,10 +126,12 @@ impl Exchange {
             snapshot,
             worker,
             peer,
-            request_id: id("x-request-id").unwrap_or_else(RequestId::generate),
-            correlation_id: id("x-correlation-id"),
+            request_id: id(&name::REQUEST_ID).unwrap_or_else(RequestId::generate),
+            correlation_id: id(&name::CORRELATION_ID),
             trace: TraceContext::continue_from(
-                headers.get("traceparent").map(http::HeaderValue::as_bytes),
+                headers
+                    .get(&name::TRACEPARENT)
+                    .map(HeaderValue::as_bytes),
             ),
             family: Family::OpenAi,
             action: None,
@@ -157,7 +160,7 @@ impl Exchange {
             dropped: Vec::new(),
             guarding: None,
             verdicts: Verdicts::default(),
-            limit_headers: HeaderMap::new(),
+            limit_headers: Vec::new(),
             shortened_to: None,
             permit: None,
             call: None,
@@ -199,7 +202,7 @@ impl Exchange {
             dropped: Vec::new(),
             guarding: self.guarding.clone(),
             verdicts: Verdicts::default(),
-            limit_headers: HeaderMap::new(),
+            limit_headers: Vec::new(),
             permit: None,
             call: None,
             spare_claim: None,

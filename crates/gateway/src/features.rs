@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::headers::name::FEATURE;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::stage::decode::Request;
 
-/// The header by which a request says that it belongs to a feature.
-const HEADER: &str = "x-seaworthy-feature";
 /// When to ask again for what a tier gives up.
 const DEGRADED_RETRY: Duration = Duration::from_secs(30);
 
@@ -76,7 +75,7 @@ pub(crate) fn require(
     headers: &HeaderMap,
 ) -> Result<(), Refusal> {
     let known = &exchange.snapshot.features;
-    let named = match headers.get(HEADER) {
+    let named = match headers.get(&FEATURE) {
         Some(value) => Some(named(known, value.as_bytes())?),
         None => None,
     };
@@ -105,9 +104,9 @@ fn named<'a>(known: &'a [KnownFeature], value: &[u8]) -> Result<&'a KnownFeature
     found.ok_or_else(|| {
         let names: Vec<&str> = known.iter().map(|feature| &*feature.name).collect();
         let message = match names.is_empty() {
-            true => format!("`{HEADER}` names a feature, and none is configured."),
+            true => format!("`{FEATURE}` names a feature, and none is configured."),
             false => format!(
-                "`{HEADER}` names no feature of the configuration. There are: {}.",
+                "`{FEATURE}` names no feature of the configuration. There are: {}.",
                 names.join(", ")
             ),
         };

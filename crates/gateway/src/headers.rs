@@ -1,9 +1,11 @@
 //! Which headers travel between caller and provider, and which end here.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use seaworthy_core::dialect::Family;
 
 use crate::routes::key_in_query;
+
+pub(crate) mod name;
 
 /// Headers of one connection (RFC 9110, 7.6.1) and of the framing, which is done anew.
 fn is_of_the_connection(name: &str) -> bool {
@@ -102,8 +104,8 @@ const ADDED: usize = 6;
 /// Removes what must not reach the caller, and returns the provider's own request ID.
 pub(crate) fn strip_response(headers: &mut HeaderMap) -> Option<HeaderValue> {
     keep_only(headers, |name| !is_theirs(name));
-    let request_id = headers.remove("x-request-id");
-    headers.remove("request-id").or(request_id)
+    let request_id = headers.remove(&name::REQUEST_ID);
+    headers.remove(&name::PROVIDER_REQUEST_ID).or(request_id)
 }
 
 /// Keeps the headers that belong to the message and that `passes` lets through. One pass over what
@@ -129,7 +131,7 @@ fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
 
 /// The names that the connection claims for itself.
 fn listed(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("connection")?.to_str().ok()?;
+    let value = headers.get(CONNECTION)?.to_str().ok()?;
     Some(value.to_ascii_lowercase())
 }
 
@@ -141,11 +143,11 @@ fn is_of_the_message(name: &str, listed: Option<&str>) -> bool {
 /// The key that a caller presents: `Authorization: Bearer`, or the header that Anthropic, Azure
 /// OpenAI or Google have for it.
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
-    let own = ["x-api-key", "api-key", "x-goog-api-key"];
+    let own = [&name::X_API_KEY, &name::API_KEY, &name::GOOGLE_KEY];
     if let Some(key) = own.iter().find_map(|name| headers.get(*name)) {
         return key.to_str().ok().map(str::trim);
     }
-    let value = headers.get("authorization")?.to_str().ok()?;
+    let value = headers.get(&name::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
@@ -157,15 +159,20 @@ pub(crate) fn take_key_from_query(family: Family, query: Option<&str>, headers: 
         && let Ok(mut key) = HeaderValue::try_from(key)
     {
         key.set_sensitive(true);
-        headers.entry("x-goog-api-key").or_insert(key);
+        headers.entry(&name::GOOGLE_KEY).or_insert(key);
     }
 }
 
 /// A header that says who calls and stands there more than once: whoever looked at the request before
 /// may have believed another of them.
-pub(crate) fn ambiguous(headers: &HeaderMap) -> Option<&'static str> {
-    let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
-    let is_double = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
+pub(crate) fn ambiguous(headers: &HeaderMap) -> Option<&'static HeaderName> {
+    let names = [
+        &name::AUTHORIZATION,
+        &name::X_API_KEY,
+        &name::API_KEY,
+        &name::GOOGLE_KEY,
+    ];
+    let is_double = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
     names.into_iter().find(is_double)
 }
 
@@ -183,7 +190,7 @@ pub(crate) fn presented(headers: &HeaderMap) -> Option<Presented<'_>> {
     if let Some(key) = presented_key(headers) {
         return Some(Presented::Text(key));
     }
-    let value = headers.get("authorization")?.to_str().ok()?;
+    let value = headers.get(&name::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, password) = value.split_once(' ')?;
     let is_basic = scheme.eq_ignore_ascii_case("basic");
     is_basic.then(|| Presented::Password(password.trim()))

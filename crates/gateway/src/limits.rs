@@ -30,6 +30,8 @@ pub(crate) struct Limits {
     pub(crate) requires_user: bool,
     counts_by: CountsBy,
     bounds: Cache<BoundKey, Arc<Bound>>,
+    /// What applies to everyone, if that is nothing.
+    unbound: Option<Arc<Bound>>,
 }
 
 /// Which of the attributes that differ from call to call any rule counts by.
@@ -113,9 +115,12 @@ impl Limits {
         let tools = tools.map(|(name, price)| (name.clone(), price.micros()));
         let tools = ToolPrices::new(tools.collect(), controls.reserved_tool_calls.get());
         let agents = &config.agent.security.rate_limit;
+        let policy = Arc::new(policy);
+        let is_empty = scopes(&policy).next().is_none();
         Self {
             counts_by,
-            policy: Arc::new(policy),
+            unbound: is_empty.then(|| Arc::new(policy.bind(&Attributes::default()))),
+            policy,
             unknown_price: seaworthy_config::unknown_price(config),
             may_shorten: controls.last_answers == LastAnswers::Shorten,
             tool_prices: Arc::new(tools),
@@ -132,6 +137,9 @@ impl Limits {
         model: &Arc<str>,
         operation: &'static str,
     ) -> Arc<Bound> {
+        if let Some(unbound) = &self.unbound {
+            return Arc::clone(unbound);
+        }
         let by = self.counts_by;
         let key = BoundKey {
             key: Arc::clone(&caller.key_id),

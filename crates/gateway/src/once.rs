@@ -16,7 +16,7 @@ use seaworthy_core::idempotency::KeptAnswer;
 use seaworthy_core::objects::Finished;
 
 use crate::exchange::Exchange;
-use crate::headers::{Presented, presented};
+use crate::headers::{Presented, name, presented};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Content};
 use crate::routes::Action;
@@ -49,7 +49,7 @@ pub(crate) async fn begin(
     headers: &HeaderMap,
     request: Fingerprint,
 ) -> Result<Once, Refusal> {
-    let (Some(value), Some(caller)) = (headers.get("idempotency-key"), &exchange.principal) else {
+    let (Some(value), Some(caller)) = (headers.get(&name::IDEMPOTENCY_KEY), &exchange.principal) else {
         return Ok(Once::Pass);
     };
     let look = idempotent::look(exchange, caller, value, request).await?;
@@ -128,7 +128,7 @@ fn to_keep(action: Action, headers: &HeaderMap, answer: &Answer) -> Option<KeptA
         action,
         Action::CreateKey | Action::RotateKey | Action::CreateToken
     ) {
-        let key = headers.get("idempotency-key")?;
+        let key = headers.get(&name::IDEMPOTENCY_KEY)?;
         let (nonce, body) = seal(&secret(headers, key), &kept.body)?;
         kept.headers.push((SEALED.to_owned(), nonce));
         kept.body = body;

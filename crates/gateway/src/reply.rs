@@ -4,7 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{
+    CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
@@ -16,6 +19,7 @@ use seaworthy_llm::{ErrorView, encode_error, error_kind};
 use crate::echo::EchoStream;
 use crate::exchange::Exchange;
 use crate::flight::{End, Reader};
+use crate::headers::name;
 use crate::refusal::Refusal;
 use crate::translate::losses;
 
@@ -149,74 +153,79 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
 }
 
 /// What keeps an answer from being run, framed or passed on by a browser that shows it.
-const FOR_BROWSERS: [(&str, &str); 4] = [
-    ("x-content-type-options", "nosniff"),
+static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
     (
-        "content-security-policy",
-        "default-src 'none'; frame-ancestors 'none'",
+        X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
     ),
-    ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
 /// Adds the headers that every answer has.
 pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_stream: bool) {
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         match exchange.family {
-            Family::Anthropic => drop(headers.insert("request-id", id.clone())),
-            Family::Bedrock => drop(headers.insert("x-amzn-requestid", id.clone())),
+            Family::Anthropic => drop(headers.insert(&name::PROVIDER_REQUEST_ID, id.clone())),
+            Family::Bedrock => drop(headers.insert(&name::AMZN_REQUEST_ID, id.clone())),
             Family::OpenAi | Family::Gemini | Family::Cohere => {}
         }
-        headers.insert("x-request-id", id);
+        headers.insert(&name::REQUEST_ID, id);
     }
     if let Ok(trace) = HeaderValue::from_bytes(&exchange.trace.traceparent()) {
-        headers.insert("traceparent", trace);
+        headers.insert(&name::TRACEPARENT, trace);
     }
     if !exchange.limit_headers.is_empty() {
         crate::headers::strip_limits(headers);
-        headers.extend(exchange.limit_headers.clone());
+        for (name, value) in &exchange.limit_headers {
+            headers.insert(name, value.clone());
+        }
     }
     headers.insert(
-        "x-seaworthy-tier",
+        &name::TIER,
         exchange.gateway.degradation.in_force().header.clone(),
     );
     if let Some(tokens) = exchange.shortened_to {
-        headers.insert("x-seaworthy-max-output-tokens", HeaderValue::from(tokens));
+        headers.insert(&name::MAX_OUTPUT_TOKENS, HeaderValue::from(tokens));
     }
     if let Some(call) = &exchange.call {
-        headers.insert("x-seaworthy-target", call.target.header.clone());
+        headers.insert(&name::TARGET, call.target.header.clone());
         if !is_stream
             && let Some(cost) = call.cost_so_far()
             && let Ok(cost) = HeaderValue::from_str(&cost.to_string())
         {
-            headers.insert("x-seaworthy-cost-usd", cost);
+            headers.insert(&name::COST, cost);
         }
     }
     if exchange.attempts > 1 {
-        headers.insert("x-seaworthy-attempts", exchange.attempts.into());
+        headers.insert(&name::ATTEMPTS, exchange.attempts.into());
     }
     if let Some(id) = &exchange.upstream_request_id
         && let Ok(id) = HeaderValue::from_str(id)
     {
-        headers.insert("x-seaworthy-upstream-request-id", id);
+        headers.insert(&name::UPSTREAM_REQUEST_ID, id);
     }
     if !exchange.dropped.is_empty()
         && let Ok(dropped) = HeaderValue::try_from(losses::line(&exchange.dropped))
     {
-        headers.insert("x-seaworthy-dropped", dropped);
+        headers.insert(&name::DROPPED, dropped);
     }
     if let Some(cache) = exchange.cache {
-        headers.insert("x-seaworthy-cache", HeaderValue::from_static(cache));
+        headers.insert(&name::CACHE, HeaderValue::from_static(cache));
     }
-    for (name, value) in FOR_BROWSERS {
-        headers.insert(name, HeaderValue::from_static(value));
+    for (name, value) in &FOR_BROWSERS {
+        headers.insert(name, value.clone());
     }
     if is_stream {
         headers.insert(
             http::header::CACHE_CONTROL,
             HeaderValue::from_static("no-cache"),
         );
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        headers.insert(&name::ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     if exchange.gateway.health.is_draining() {
         headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));

@@ -8,6 +8,8 @@ use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::principal::Permission;
 use seaworthy_llm::embed::Embedding;
 
+use crate::headers::name;
+
 pub(crate) use in_path::{Asked, InPath, key_in_query};
 pub(crate) use table::ROUTES;
 
@@ -270,9 +272,9 @@ pub fn model_route_names() -> Vec<String> {
 pub(crate) fn family(route: Option<&Route>, path: &str, headers: &http::HeaderMap) -> Family {
     match route {
         Some(route) if route.family != Family::OpenAi => route.family,
-        _ if headers.contains_key("anthropic-version") => Family::Anthropic,
+        _ if headers.contains_key(&name::ANTHROPIC_VERSION) => Family::Anthropic,
         // Google's clients look for models where OpenAI's do, and have a header of their own for the key.
-        Some(route) if route.tells_of_models() && headers.contains_key("x-goog-api-key") => {
+        Some(route) if route.tells_of_models() && headers.contains_key(&name::GOOGLE_KEY) => {
             Family::Gemini
         }
         // Cohere's clients have no header of their own for the key, and say who they are.

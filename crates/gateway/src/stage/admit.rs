@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use seaworthy_core::code::Code;
 use seaworthy_core::principal::Principal;
 use seaworthy_core::resilience::line::Priority;
 
 use crate::exchange::Exchange;
 use crate::features;
+use crate::headers::name;
 use crate::health::Lifecycle;
 use crate::refusal::Refusal;
 use crate::routes::Operation;
@@ -42,14 +43,14 @@ pub(crate) fn note_wishes(
     operation: Operation,
     headers: &HeaderMap,
 ) {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let wished = text("x-seaworthy-priority");
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let wished = text(&name::PRIORITY);
     let settings = &exchange.snapshot.resilience;
     exchange.priority = settings.priority(caller, operation.as_str(), wished);
-    let own = text("x-seaworthy-timeout-ms").and_then(|text| text.parse::<u32>().ok());
+    let own = text(&name::TIMEOUT).and_then(|text| text.parse::<u32>().ok());
     // What official clients say of themselves, in seconds.
     let clients = || {
-        let seconds: f64 = text("x-stainless-timeout")?.parse().ok()?;
+        let seconds: f64 = text(&name::STAINLESS_TIMEOUT)?.parse().ok()?;
         Duration::try_from_secs_f64(seconds).ok()
     };
     let limit = own.map(|millis| Duration::from_millis(millis.into()));

@@ -2,22 +2,17 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use seaworthy_core::code::Code;
 use seaworthy_core::principal::{Credential, Permission, Principal, is_name, scope};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
-use crate::headers::{self, Presented};
+use crate::headers::{self, Presented, name};
 use crate::identity::{Doubt, Flaw, Verdict, jws, token};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use crate::stage::freshness::require_fresh;
-
-/// The agent that a caller calls as.
-const AGENT: &str = "x-seaworthy-agent";
-/// The session that a call belongs to.
-const SESSION: &str = "x-seaworthy-session-id";
 
 /// Verifies the caller's credentials, that its roles allow what it wants, and that the request is
 /// fresh where only those are taken. What cannot be verified
@@ -202,7 +197,7 @@ fn require(exchange: &Exchange, caller: &Principal, needs: Permission) -> Result
 
 fn agent(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, Refusal> {
     let agents = &caller.scopes.agents;
-    match named(headers, AGENT)? {
+    match named(headers, &name::AGENT)? {
         Some(agent) if scope::allows(agents, agent) => Ok(Some(agent.into())),
         Some(agent) => Err(denied(format!(
             "The credential does not allow to call as the agent `{agent}`."
@@ -211,14 +206,15 @@ fn agent(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, Re
         None => match caller.scopes.only_agent() {
             Some(only) => Ok(Some(only.into())),
             None => Err(denied(format!(
-                "The credential is for certain agents: name one of them in `{AGENT}`."
+                "The credential is for certain agents: name one of them in `{}`.",
+                name::AGENT
             ))),
         },
     }
 }
 
 fn session(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, Refusal> {
-    match (named(headers, SESSION)?, &caller.session) {
+    match (named(headers, &name::SESSION)?, &caller.session) {
         (None, bound) => Ok(bound.clone()),
         (Some(session), Some(bound)) if session != &**bound => {
             Err(denied("The credential is bound to another session.".into()))
@@ -227,7 +223,7 @@ fn session(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, 
     }
 }
 
-fn named<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+fn named<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };

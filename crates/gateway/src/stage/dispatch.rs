@@ -16,7 +16,7 @@ use seaworthy_llm::embed::{self, Embedding};
 use crate::echo::{self, EchoReply, moderation};
 use crate::exchange::Exchange;
 use crate::guards::output::guard_reply;
-use crate::headers;
+use crate::headers::{self, name};
 use crate::provider::{Backend, Remote};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
@@ -398,11 +398,11 @@ fn mark_dispatched(exchange: &mut Exchange) {
 /// The provider sees our request ID and continues our trace.
 fn identify(exchange: &Exchange, headers: &mut HeaderMap) {
     if let Ok(id) = exchange.request_id.as_str().parse() {
-        headers.insert("x-request-id", id);
+        headers.insert(&name::REQUEST_ID, id);
     }
     let span = exchange.trace.child().traceparent();
     if let Ok(value) = http::HeaderValue::from_bytes(&span) {
-        headers.insert("traceparent", value);
+        headers.insert(&name::TRACEPARENT, value);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::exchange::Exchange;
 use crate::flight::{Boarding, Flight};
+use crate::headers::name;
 use crate::pipeline::Errand;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
@@ -35,7 +36,7 @@ pub(crate) async fn recall(
     exchange: &mut Exchange,
     errand: &mut Errand,
 ) -> Result<Recalled, Refusal> {
-    let has_key = errand.headers.contains_key("idempotency-key");
+    let has_key = errand.headers.contains_key(&name::IDEMPOTENCY_KEY);
     if !has_key && exchange.snapshot.cache.is_none() && errand.keeping.is_none() {
         return Ok(Recalled::Unknown);
     }
@@ -44,7 +45,7 @@ pub(crate) async fn recall(
 }
 
 async fn look(exchange: &mut Exchange, errand: &mut Errand) -> Result<Recalled, Refusal> {
-    let held = match errand.headers.get("idempotency-key") {
+    let held = match errand.headers.get(&name::IDEMPOTENCY_KEY) {
         None => None,
         Some(key) => match idempotent::begin(exchange, errand, key).await? {
             Begun::Answer(answer) => return Ok(Recalled::Answer(answer)),

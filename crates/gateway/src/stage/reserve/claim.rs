@@ -202,7 +202,8 @@ pub(crate) fn show(
     exchange.limit_headers = headers
         .into_iter()
         .filter_map(|(name, value)| {
-            Some((http::HeaderName::from_static(name), value.parse().ok()?))
+            let value = http::HeaderValue::try_from(value).ok()?;
+            Some((http::HeaderName::from_static(name), value))
         })
         .collect();
 }

@@ -1,9 +1,10 @@
 //! How large a call can become.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use quick_cache::sync::Cache;
 use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
@@ -13,6 +14,12 @@ use crate::limits::{Charge, Sent};
 use crate::routes::Operation;
 use crate::snapshot::Target;
 use crate::stage::screen::Screened;
+
+/// What says that a request writes to the provider's cache, or that it has to do with sound.
+static CACHE_CONTROL: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("\"cache_control\""));
+static CACHE_POINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"cachePoint\""));
+static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("audio"));
 
 /// Requests whose input the provider has counted before.
 const KNOWN_INPUTS: usize = 16_384;
@@ -98,7 +105,8 @@ impl Size {
             "openai" | "azure-openai" => Vocabulary::of_openai(&target.model),
             _ => Vocabulary::Unknown,
         };
-        let has = |needle: &[u8]| memmem::find(body, needle).is_some();
+        // It only matters to what the call costs.
+        let has = |needle: &Finder<'_>| charge.price.is_some() && needle.find(body).is_some();
         Self {
             operation,
             body: body.clone(),
@@ -108,8 +116,8 @@ impl Size {
             output: 0,
             choices: request.head.choices,
             sent: Sent {
-                writes_cache: has(b"\"cache_control\"") || has(b"\"cachePoint\""),
-                has_audio: has(b"audio"),
+                writes_cache: has(&CACHE_CONTROL) || has(&CACHE_POINT),
+                has_audio: has(&AUDIO),
             },
             pieces: charge.pieces.reserved(body),
             key,

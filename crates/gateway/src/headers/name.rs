@@ -1,0 +1,45 @@
+//! The names of headers that are looked up or set for every request, and parsed once: a
+//! name as text is parsed, checked and hashed each time.
+
+use http::HeaderName;
+
+macro_rules! names {
+    ($($name:ident: $text:literal),* $(,)?) => {
+        $(pub(crate) static $name: HeaderName = HeaderName::from_static($text);)*
+    };
+}
+
+names! {
+    ACCEL_BUFFERING: "x-accel-buffering",
+    AMZN_REQUEST_ID: "x-amzn-requestid",
+    ANTHROPIC_VERSION: "anthropic-version",
+    API_KEY: "api-key",
+    AUTHORIZATION: "authorization",
+    CORRELATION_ID: "x-correlation-id",
+    GOOGLE_KEY: "x-goog-api-key",
+    IDEMPOTENCY_KEY: "idempotency-key",
+    PROVIDER_REQUEST_ID: "request-id",
+    REQUEST_ID: "x-request-id",
+    STAINLESS_TIMEOUT: "x-stainless-timeout",
+    TRACEPARENT: "traceparent",
+    X_API_KEY: "x-api-key",
+    // What a provider says is left of its limits.
+    LEFT_TOKENS: "x-ratelimit-remaining-tokens",
+    LEFT_REQUESTS: "x-ratelimit-remaining-requests",
+    ANTHROPIC_LEFT_TOKENS: "anthropic-ratelimit-tokens-remaining",
+    ANTHROPIC_LEFT_REQUESTS: "anthropic-ratelimit-requests-remaining",
+    // Ours.
+    AGENT: "x-seaworthy-agent",
+    ATTEMPTS: "x-seaworthy-attempts",
+    CACHE: "x-seaworthy-cache",
+    COST: "x-seaworthy-cost-usd",
+    DROPPED: "x-seaworthy-dropped",
+    FEATURE: "x-seaworthy-feature",
+    MAX_OUTPUT_TOKENS: "x-seaworthy-max-output-tokens",
+    PRIORITY: "x-seaworthy-priority",
+    SESSION: "x-seaworthy-session-id",
+    TARGET: "x-seaworthy-target",
+    TIER: "x-seaworthy-tier",
+    TIMEOUT: "x-seaworthy-timeout-ms",
+    UPSTREAM_REQUEST_ID: "x-seaworthy-upstream-request-id",
+}
