@@ -129,9 +129,7 @@ impl Exchange {
             request_id: id(&name::REQUEST_ID).unwrap_or_else(RequestId::generate),
             correlation_id: id(&name::CORRELATION_ID),
             trace: TraceContext::continue_from(
-                headers
-                    .get(&name::TRACEPARENT)
-                    .map(HeaderValue::as_bytes),
+                headers.get(&name::TRACEPARENT).map(HeaderValue::as_bytes),
             ),
             family: Family::OpenAi,
             action: None,

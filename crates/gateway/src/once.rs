@@ -49,7 +49,8 @@ pub(crate) async fn begin(
     headers: &HeaderMap,
     request: Fingerprint,
 ) -> Result<Once, Refusal> {
-    let (Some(value), Some(caller)) = (headers.get(&name::IDEMPOTENCY_KEY), &exchange.principal) else {
+    let (Some(value), Some(caller)) = (headers.get(&name::IDEMPOTENCY_KEY), &exchange.principal)
+    else {
         return Ok(Once::Pass);
     };
     let look = idempotent::look(exchange, caller, value, request).await?;

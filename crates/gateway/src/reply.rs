@@ -154,10 +154,7 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
 
 /// What keeps an answer from being run, framed or passed on by a browser that shows it.
 static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
-    (
-        X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),

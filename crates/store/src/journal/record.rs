@@ -69,11 +69,12 @@ pub(crate) fn intent(intent: &Intent) -> Vec<u8> {
         opened_at,
         key_id,
         user_id,
-        attribution: Attribution {
-            team,
-            agent,
-            session,
-        },
+        attribution:
+            Attribution {
+                team,
+                agent,
+                session,
+            },
         attempt,
         operation,
         model,
