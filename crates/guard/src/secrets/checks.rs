@@ -38,17 +38,58 @@ const PLACEHOLDER_WORDS: [&str; 17] = [
     "foobar",
 ];
 
-/// Whether a value is an example: made of filler words, or of one character repeated.
+/// Shorter words stand in random text by chance: one key in some thousand holds one.
+const TELLING_WORD: usize = 5;
+/// So do shorter runs of one character, or of characters in their order.
+const TELLING_RUN: usize = 6;
+/// This much random text beside what may stand there by chance is a key.
+const RANDOM_REST: usize = 24;
+
+/// Whether a value is an example: made of filler words, or of characters repeated or in their order.
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
-    let filler = PLACEHOLDER_WORDS
-        .iter()
-        .any(|word| crate::cursor::contains_ignoring_case(value, word.as_bytes()));
-    filler || longest_run(value) >= 6
+    let words = || PLACEHOLDER_WORDS.iter().map(|word| word.as_bytes());
+    if words().any(|word| word.len() >= TELLING_WORD && place_of(value, word).is_some()) {
+        return true;
+    }
+    let mut rest = value.to_vec();
+    loop {
+        let word = words().find_map(|word| place_of(&rest, word));
+        let Some(filler) = word.or_else(|| run_in(&rest)) else {
+            break;
+        };
+        rest.drain(filler);
+    }
+    rest.len() < value.len() && (rest.len() < RANDOM_REST || !looks_random(&rest, false))
 }
 
-fn longest_run(value: &[u8]) -> usize {
-    let same = |a: &u8, b: &u8| a == b;
-    value.chunk_by(same).map(<[u8]>::len).max().unwrap_or(0)
+/// Where a word (in lower case) stands in one case: nobody writes examples in mixed letters, and random
+/// text has few others.
+fn place_of(value: &[u8], word: &[u8]) -> Option<std::ops::Range<usize>> {
+    let is_written = |window: &[u8]| {
+        let Some((first, rest)) = window.split_first() else {
+            return false;
+        };
+        let small = rest.iter().all(|byte| !byte.is_ascii_uppercase());
+        let large = rest.iter().all(|byte| !byte.is_ascii_lowercase());
+        window.eq_ignore_ascii_case(word) && (small || (large && !first.is_ascii_lowercase()))
+    };
+    let begin = value.windows(word.len()).position(is_written)?;
+    Some(begin..begin + word.len())
+}
+
+/// The first run of one character, or of characters in their order.
+fn run_in(value: &[u8]) -> Option<std::ops::Range<usize>> {
+    let run = |step: u8| {
+        let mut begin = 0;
+        value
+            .chunk_by(move |a, b| a.checked_add(step) == Some(*b))
+            .map(move |chunk| {
+                begin += chunk.len();
+                begin - chunk.len()..begin
+            })
+            .find(|run| run.len() >= TELLING_RUN)
+    };
+    run(0).or_else(|| run(1))
 }
 
 /// Whether the last six characters are the CRC-32 of those before, in base 62 (GitHub's and npm's
@@ -115,7 +156,22 @@ mod tests {
     fn fillers_are_placeholders() {
         assert!(is_placeholder(b"AKIAIOSFODNN7EXAMPLE"));
         assert!(is_placeholder(b"aaaaaaaaaaaa"));
+        assert!(is_placeholder(b"sk-your-key-goes-here"));
+        assert!(is_placeholder(b"xxxxxxxxxxxxxxxxxxxxYYYYYYYYYYYY9"));
+        assert!(is_placeholder(
+            b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        ));
         assert!(!is_placeholder(b"q8Zt1mVx0L"));
+    }
+
+    #[test]
+    fn what_stands_in_a_key_by_chance_makes_no_example_of_it() {
+        for chance in [
+            "XXxx", "xxxx", "YoUr", "your", "eXAmple", "000000", "cdefgh",
+        ] {
+            let key = format!("q8Zt1mVx0Lw2{chance}Kf7Rb5Nc1Md8Pf4Gh6Js");
+            assert!(!is_placeholder(key.as_bytes()), "{key}");
+        }
     }
 
     #[test]

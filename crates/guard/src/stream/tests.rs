@@ -22,6 +22,9 @@ fn engine(action: Action) -> Arc<Engine> {
     Arc::new(Engine::new(detectors, policy, DEFAULT_HOLDBACK_BYTES).unwrap())
 }
 
+static REDACTING: std::sync::LazyLock<Arc<Engine>> =
+    std::sync::LazyLock::new(|| engine(Action::Redact));
+
 const PROSE: [&str; 14] = [
     "The quick brown fox ",
     "jumps over 13 lazy dogs. ",
@@ -120,6 +123,57 @@ fn planted_matches_never_leak_however_the_text_is_cut() {
     assert!(planted_count > 1000, "{planted_count}");
 }
 
+/// Longer plants are cut at some places only.
+const EVERYWHERE: usize = 200;
+
+/// Every plant, cut once and twice: `SEAWORTHY_TEST_CASES` set, at every pair of places.
+#[test]
+fn a_match_cut_once_or_twice_anywhere_is_found() {
+    let thorough = std::env::var_os("SEAWORTHY_TEST_CASES").is_some();
+    let mut dice = Dice::new(5);
+    let examples = Secrets::built_in()
+        .unwrap()
+        .examples(|most| dice.below(most));
+    let secrets = examples.iter().map(|example| example.text.as_str());
+    let mut cuts = 0;
+    for plant in secrets.chain(PLANTS) {
+        let text = format!("so: {plant}, ok");
+        let whole = REDACTING.apply(Place::OutputText, &text, None);
+        let places: Vec<usize> = (0..=text.len())
+            .filter(|at| text.is_char_boundary(*at))
+            .collect();
+        let step = places.len().div_ceil(EVERYWHERE);
+        let (wide, narrow) = if thorough {
+            (step, step)
+        } else {
+            (4 * step, 31 * step)
+        };
+        for &first in places.iter().step_by(wide) {
+            let seconds = places.iter().filter(|second| **second >= first);
+            for &second in seconds.step_by(narrow) {
+                let mut guard = REDACTING.stream(Place::OutputText);
+                let mut out = String::new();
+                for piece in [&text[..first], &text[first..second], &text[second..]] {
+                    let _ = guard.push(piece, &mut out);
+                    assert!(
+                        whole.text.starts_with(&out),
+                        "{out:?} of {text:?} at {first}, {second}"
+                    );
+                }
+                let _ = guard.finish(&mut out);
+                assert_eq!(out, whole.text, "{text:?} at {first} and {second}");
+                assert_eq!(
+                    *guard.verdict(),
+                    whole.verdict,
+                    "{text:?} at {first} and {second}"
+                );
+                cuts += 1;
+            }
+        }
+    }
+    assert!(cuts > 3000, "{cuts}");
+}
+
 #[test]
 fn a_block_ends_the_stream_before_the_match() {
     let engine = engine(Action::Block);
@@ -155,9 +209,8 @@ proptest! {
         text in "([a-zA-Z0-9@.:+(/\\-\\\\\" _=\n]{0,80}|\\PC{0,40}|(sk-|ghp_|eyJ|token=|born on |dr. |\\+1 )){0,6}",
         seed: u64,
     ) {
-        let engine = engine(Action::Redact);
-        let whole = engine.apply(Place::OutputText, &text, None);
-        let (out, verdict) = stream(&engine, &text, &mut Dice::new(seed), 7);
+        let whole = REDACTING.apply(Place::OutputText, &text, None);
+        let (out, verdict) = stream(&REDACTING, &text, &mut Dice::new(seed), 7);
         prop_assert_eq!(out, whole.text);
         prop_assert_eq!(verdict, whole.verdict);
     }
