@@ -15,12 +15,14 @@ mod alerts;
 mod clouds;
 mod cluster;
 mod code;
+mod compose;
 mod configured;
 mod delivered;
 mod dockerfile;
 mod documents;
 mod endpoints;
 mod firing;
+mod locked;
 mod pipeline;
 mod pods;
 mod policies;
@@ -75,6 +77,9 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         clouds::ROWS,
         results::ROWS,
         written::ROWS,
+        compose::ROWS,
+        locked::ROWS,
+        pipeline::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -1,62 +1,64 @@
 //! Which requirement an item means, judged by its words, and how sure that is.
+//!
+//! Each requirement has frames: rows of words of which an item must have one each. A frame that fits
+//! says what the item is about; how many of the item's telling words the requirement knows says
+//! whether it is about something else besides. What is thin or fits two requirements is left to a
+//! person, because a wrong match is a lie.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::examples::{Examples, ratio};
-use self::likeness::Likeness;
-use crate::requirement::Requirements;
+use self::frames::Frame;
+use self::polarity::tells_a_lack;
+use super::words::{is_filler, is_weak, stems};
+use crate::requirement::{Requirement, Requirements};
 
-mod examples;
-mod likeness;
+mod frames;
+mod polarity;
 
 /// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.86;
+const LEAST_SURE: f64 = 0.9;
 
-/// What checklists ask for and the catalogue does not have, among the ways to ask.
-const NOTHING: &str = "-";
+/// A fit as good as this stands by itself.
+const GOOD: Fit = Fit {
+    score: 0.5,
+    known: 0.48,
+    lead: 0.06,
+};
+/// One as good as this only when no other requirement comes near.
+const FAIR: Fit = Fit {
+    score: 0.4,
+    known: 0.38,
+    lead: 0.3,
+};
+/// The lead that is enough before a requirement of the same family.
+const LEAD_IN_FAMILY: f64 = 0.02;
+/// The least weight of the words of a fair fit.
+const FAIR_WEIGHT: f64 = 2.2;
 
-/// How the two ways to compare are added up.
-const BY_EXAMPLE: f64 = 0.7;
-const BY_LIKENESS: f64 = 0.48;
+/// A word that nearly every item has counts this much of what its rarity says.
+const WEAK: f64 = 0.35;
+/// A word that no requirement has.
+const STRANGE: f64 = 0.5;
+/// What follows a title explains it.
+const EXPLANATION: f64 = 0.6;
+/// Half of the certainty that a frame can give needs this much of rare words.
+const HALF: f64 = 3.0;
+/// How much of the score what the frame leaves unsaid can take away.
+const UNSAID: f64 = 0.65;
+/// The most that headings add, and the weight of their words that adds it.
+const HEADING: f64 = 0.08;
+const HEADING_WEIGHT: f64 = 6.0;
+/// What it costs when only the explanation says what is asked.
+const NOT_IN_TITLE: f64 = 0.85;
 
-/// How sure a match is, as a logistic regression over items whose meaning is known says: the weight
-/// of each sign, in the order of [`Signs`]. `cargo test -p seaworthy-verify checklists` shows how well
-/// it does on items that it was not fitted to.
-const WEIGHTS: [f64; 8] = [2.38, 3.12, 1.3, 2.52, -0.8, 0.06, 3.68, 1.36];
-const BIAS: f64 = -3.84;
-
-/// What speaks for or against a match.
-struct Signs {
+/// How well a requirement fits an item.
+#[derive(Debug, Clone, Copy)]
+struct Fit {
     score: f64,
+    /// The share of the item's telling words that the requirement knows.
+    known: f64,
     /// How far the second is behind, as a share.
     lead: f64,
-    /// Both ways to compare put it first.
-    agreed: f64,
-    /// The share of the item that the requirement has words for.
-    explained: f64,
-    /// The share of words that nobody knows.
-    strange: f64,
-    /// How long the item is, up to twelve words.
-    length: f64,
-    by_example: f64,
-    by_likeness: f64,
-}
-
-impl Signs {
-    fn sureness(&self) -> f64 {
-        let signs = [
-            self.score,
-            self.lead,
-            self.agreed,
-            self.explained,
-            self.strange,
-            self.length,
-            self.by_example,
-            self.by_likeness,
-        ];
-        let sum: f64 = WEIGHTS.iter().zip(signs).map(|(w, sign)| w * sign).sum();
-        1.0 / (1.0 + (-(sum + BIAS)).exp())
-    }
 }
 
 /// A requirement that an item probably means.
@@ -67,91 +69,204 @@ pub(super) struct Guess {
     pub(super) sure: f64,
 }
 
-/// Finds requirements by similarity.
+/// Finds requirements by what items say.
 #[derive(Debug)]
 pub(super) struct Matcher {
-    likeness: Likeness,
-    examples: Examples,
+    frames: BTreeMap<&'static str, Vec<Frame>>,
+    /// Every word that a requirement knows.
+    vocabulary: BTreeMap<String, BTreeSet<String>>,
+    /// How much each word says.
+    rarity: BTreeMap<String, f64>,
+    strange: f64,
+}
+
+/// An item as it is compared.
+struct Item {
+    words: Vec<String>,
+    weights: Vec<f64>,
+    /// How many of the words are its title.
+    title: usize,
+    heading: Vec<String>,
+}
+
+/// A requirement with a frame that fits.
+struct Candidate<'m> {
+    id: &'m str,
+    score: f64,
+    known: f64,
+    weight: f64,
 }
 
 impl Matcher {
     pub(super) fn new(requirements: &Requirements) -> Self {
-        let likeness = Likeness::new(requirements);
-        let examples = Examples::new(likeness.words(), requirements);
-        Self { likeness, examples }
+        let mut frames = frames::frames();
+        frames.retain(|id, _| requirements.get(id).is_some_and(|r| !r.specific));
+        let mut spread: BTreeMap<String, usize> = BTreeMap::new();
+        let mut vocabulary = BTreeMap::new();
+        for (id, requirement) in requirements.iter() {
+            let own = own_words(requirement);
+            for word in &own {
+                *spread.entry(word.clone()).or_default() += 1;
+            }
+            let mut all: BTreeSet<String> = stems(id).into_iter().chain(own).collect();
+            let phrases = requirement.phrases.iter();
+            all.extend(phrases.flat_map(|phrase| stems(phrase)));
+            let ways = frames.get(id).into_iter().flatten();
+            let groups = ways.flat_map(|way| &way.groups);
+            all.extend(groups.flat_map(|g| g.phrases.iter().flatten().cloned()));
+            vocabulary.insert(id.to_owned(), all);
+        }
+        let count = vocabulary.len();
+        let rarity = spread.into_iter();
+        let rarity = rarity.map(|(word, n)| (word, rare(n, count))).collect();
+        Self {
+            frames,
+            vocabulary,
+            rarity,
+            strange: STRANGE * rare(1, count),
+        }
     }
 
     /// The requirement that the item means, if that is clear enough.
     pub(super) fn find(&self, text: &str, context: &[&str]) -> Option<Guess> {
-        let guess = self.best(text, context)?;
-        (guess.sure >= LEAST_SURE).then_some(guess)
-    }
-
-    /// The likeliest requirement, and how sure that is.
-    fn best(&self, text: &str, context: &[&str]) -> Option<Guess> {
-        /// Longer items say no more about themselves.
-        const LONG: usize = 12;
         let text = without_label(text);
-        let words = self.likeness.words();
-        let item = self.likeness.query(text, context);
-        let by_likeness = self.likeness.scores(&item);
-        let by_example = self
-            .examples
-            .scores(&self.examples.read(words, text, context));
-        let ids: BTreeSet<&str> = by_likeness
-            .keys()
-            .chain(by_example.keys())
-            .copied()
-            .collect();
-        let of = |scores: &BTreeMap<&str, f64>, id: &str| scores.get(id).copied().unwrap_or(0.0);
-        let mut ranked: Vec<(&str, f64)> = ids
-            .into_iter()
-            .map(|id| {
-                let kind = match id {
-                    NOTHING => 1.0,
-                    _ => self.likeness.kind_factor(&item, id),
-                };
-                let examples = BY_EXAMPLE * kind * of(&by_example, id);
-                (id, examples + BY_LIKENESS * of(&by_likeness, id))
-            })
-            .collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-        let (id, score) = *ranked.first()?;
-        if id == NOTHING || score <= 0.0 {
+        if tells_a_lack(text, context) {
             return None;
         }
-        let second = ranked.get(1).map_or(0.0, |(_, score)| *score);
-        let own: BTreeSet<String> = words.of(text).into_iter().collect();
-        let (explained, strange) = self.examples.coverage(&own, id);
-        let agreed = [&by_likeness, &by_example]
-            .iter()
-            .all(|s| first(s) == Some(id));
-        let signs = Signs {
-            score,
-            lead: (score - second) / score,
-            agreed: f64::from(u8::from(agreed)),
-            explained,
-            strange,
-            length: ratio(own.len().min(LONG), LONG),
-            by_example: of(&by_example, id),
-            by_likeness: of(&by_likeness, id),
+        let item = self.read(text, context);
+        let mut fitting = self.fitting(&item);
+        fitting.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(b.id)));
+        let best = fitting.first()?;
+        let second = fitting.get(1);
+        let fit = Fit {
+            score: best.score,
+            known: best.known,
+            lead: second.map_or(1.0, |second| (best.score - second.score) / best.score),
         };
-        Some(Guess {
-            id: id.to_owned(),
-            sure: signs.sureness(),
+        let related = second.is_some_and(|second| family(second.id) == family(best.id));
+        let sure = sureness(fit, related, best.weight);
+        (sure >= LEAST_SURE).then(|| Guess {
+            id: best.id.to_owned(),
+            sure,
         })
+    }
+
+    /// How much a word says.
+    fn weight(&self, word: &str) -> f64 {
+        if is_filler(word) {
+            return 0.0;
+        }
+        let rarity = self.rarity.get(word).copied().unwrap_or(self.strange);
+        rarity * if is_weak(word) { WEAK } else { 1.0 }
+    }
+
+    fn read(&self, text: &str, context: &[&str]) -> Item {
+        let (title, explanation) = split_title(text);
+        let mut words = stems(title);
+        let title = words.len();
+        words.extend(stems(explanation));
+        let weights = words
+            .iter()
+            .enumerate()
+            .map(|(at, word)| self.weight(word) * if at < title { 1.0 } else { EXPLANATION });
+        Item {
+            weights: weights.collect(),
+            title,
+            words,
+            heading: context.iter().flat_map(|text| stems(text)).collect(),
+        }
+    }
+
+    /// Every requirement with a frame that fits, each with its best one.
+    fn fitting(&self, item: &Item) -> Vec<Candidate<'_>> {
+        let all: f64 = item.weights.iter().sum();
+        if all <= 0.0 {
+            return Vec::new();
+        }
+        let of = |(id, ways): (&&'static str, &Vec<Frame>)| {
+            let known = self.vocabulary.get(*id)?;
+            let fits = ways.iter().filter_map(|way| {
+                let used = way.places(&item.words, &item.heading, |word| self.weight(word))?;
+                Some(self.candidate(id, item, &used, known))
+            });
+            fits.max_by(|a, b| a.score.total_cmp(&b.score))
+        };
+        self.frames.iter().filter_map(of).collect()
+    }
+
+    fn candidate<'m>(
+        &self,
+        id: &'m str,
+        item: &Item,
+        used: &BTreeSet<usize>,
+        vocabulary: &BTreeSet<String>,
+    ) -> Candidate<'m> {
+        let all: f64 = item.weights.iter().sum();
+        let parts = || item.words.iter().zip(&item.weights).enumerate();
+        let weight: f64 = parts()
+            .filter(|(at, _)| used.contains(at))
+            .map(|(_, (_, w))| w)
+            .sum();
+        let known: f64 = parts()
+            .filter(|(at, (word, _))| used.contains(at) || vocabulary.contains(*word))
+            .map(|(_, (_, w))| w)
+            .sum();
+        let known = known / all;
+        let heading: BTreeSet<&String> = item.heading.iter().collect();
+        let heading: f64 = heading
+            .into_iter()
+            .filter(|word| vocabulary.contains(*word))
+            .map(|word| self.weight(word))
+            .sum();
+        let in_title = used.first().is_some_and(|at| *at < item.title);
+        let score = weight / (weight + HALF)
+            * (1.0 - UNSAID + UNSAID * known)
+            * if in_title { 1.0 } else { NOT_IN_TITLE }
+            * (1.0 + HEADING * (heading / HEADING_WEIGHT).min(1.0));
+        Candidate {
+            id,
+            score,
+            known,
+            weight,
+        }
     }
 }
 
-/// The one with the highest score.
-fn first<'s>(scores: &BTreeMap<&'s str, f64>) -> Option<&'s str> {
-    let best = scores.iter().filter(|(_, score)| **score > 0.0);
-    let best = best.max_by(|a, b| a.1.total_cmp(b.1).then_with(|| b.0.cmp(a.0)));
-    best.map(|(id, _)| *id)
+/// How sure a match is: the share of right ones among those like it, on lists that were not seen before.
+///
+/// Of the thin ones of strangers' lists one in ten was wrong, of the others one in thirty.
+fn sureness(fit: Fit, related: bool, weight: f64) -> f64 {
+    let reaches =
+        |bar: Fit, lead: f64| fit.score >= bar.score && fit.known >= bar.known && fit.lead >= lead;
+    let lead = if related { LEAD_IN_FAMILY } else { GOOD.lead };
+    if reaches(GOOD, lead) {
+        if fit.score >= 0.55 { 0.97 } else { 0.93 }
+    } else if reaches(FAIR, FAIR.lead) && weight >= FAIR_WEIGHT {
+        0.9
+    } else {
+        0.0
+    }
 }
 
-/// The text without the number that its list gave it, such as `REL-4:` or `LLM03`.
+/// What requirements of one kind share.
+fn family(id: &str) -> &str {
+    id.split('.').next().unwrap_or(id)
+}
+
+fn own_words(requirement: &Requirement) -> BTreeSet<String> {
+    let texts = [&requirement.title, &requirement.words];
+    texts.into_iter().flat_map(|text| stems(text)).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few hundred requirements")]
+fn rare(spread: usize, requirements: usize) -> f64 {
+    (1.0 + requirements as f64 / (0.5 + spread as f64)).ln()
+}
+
+/// The text without the number that its list gave it, such as `REL-4:` or `LLM03`, and without
+/// the points that it gives, such as `(5 pts)`.
 fn without_label(text: &str) -> &str {
+    let text = without_points(text);
     let Some((label, rest)) = text.split_once(' ') else {
         return text;
     };
@@ -165,7 +280,22 @@ fn without_label(text: &str) -> &str {
     if is_label { rest.trim_start() } else { text }
 }
 
-/// `**Title** - explanation` and `Title — explanation`: the title says what is asked.
+fn without_points(text: &str) -> &str {
+    let Some((before, points)) = text.trim_end().rsplit_once('(') else {
+        return text;
+    };
+    let points = points.trim_end_matches(')');
+    let is_points = |(n, unit): (&str, &str)| {
+        n.chars().all(|c| c.is_ascii_digit()) && ["pt", "pts", "points", "point"].contains(&unit)
+    };
+    if points.split_once(' ').is_some_and(is_points) {
+        before.trim_end()
+    } else {
+        text
+    }
+}
+
+/// `**Title** - explanation`, `Title — explanation`, `Title: explanation` and `Title (explanation)`.
 fn split_title(text: &str) -> (&str, &str) {
     if let Some((title, rest)) = text
         .strip_prefix("**")
@@ -177,27 +307,55 @@ fn split_title(text: &str) -> (&str, &str) {
         }
         return (text, "");
     }
-    for dash in [" - ", " – ", " — "] {
+    for dash in [" - ", " – ", " — ", ": ", "; "] {
         if let Some((title, rest)) = text.split_once(dash)
-            && (3..=40).contains(&title.len())
+            && (3..=60).contains(&title.len())
+            && title.contains(' ')
         {
             return (title, rest);
         }
+    }
+    let end = text.trim_end().trim_end_matches('.');
+    if let Some((title, rest)) = end.strip_suffix(')').and_then(|text| text.split_once('('))
+        && title.len() >= 8
+    {
+        return (title, rest);
     }
     (text, "")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_label;
+    use super::{split_title, without_label};
 
     #[test]
-    fn numbers_of_lists_are_no_words() {
-        for text in ["REL-4: Are", "RE:01 Are", "LLM03 Are", "OPS-1.2) Are"] {
+    fn numbers_and_points_of_lists_are_no_words() {
+        for text in [
+            "REL-4: Are",
+            "RE:01 Are",
+            "LLM03 Are",
+            "OPS-1.2) Are",
+            "Are (5 pts)",
+        ] {
             assert_eq!(without_label(text), "Are", "{text}");
         }
-        for text in ["TLS 1.2 or newer", "S3 buckets", "Are"] {
+        for text in ["TLS 1.2 or newer", "S3 buckets", "Are", "Are (p95 points)"] {
             assert_eq!(without_label(text), text);
         }
+    }
+
+    #[test]
+    fn a_title_says_more_than_its_explanation() {
+        for text in [
+            "**Rate limits** - per key",
+            "Rate limits: per key",
+            "Rate limits (per key)",
+        ] {
+            assert_eq!(split_title(text).0.trim(), "Rate limits", "{text}");
+        }
+        assert_eq!(
+            split_title("Rate limits per key"),
+            ("Rate limits per key", "")
+        );
     }
 }

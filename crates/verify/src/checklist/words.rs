@@ -1,113 +1,127 @@
-//! Words as the matcher compares them: synonyms joined, filler dropped, endings cut.
+//! Words as the matcher compares them: endings cut, and what says little told from what says much.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-use super::text::normalise;
+use super::text::repaired;
 
-const SYNONYMS: &str = include_str!("../../data/synonyms.tsv");
-
-const FILLER: &str = "a an the of for and or is are be been to in on with all each every by at \
-    that it its this from as has have can will your our we any if when which must should ensure \
-    make sure use used using set place properly proper there they their so do does done was were \
-    what who how than then into per via etc e g i more one no never not without only up out also \
-    before after during over under between them you us would";
+/// Words that say nothing about what is asked for.
+const FILLER: &str = "a an the of for and or is are be been to in on with all each every by at that \
+    it its this from as has have can will your our we any if when which must should ensure make \
+    sure use used using set properly proper there they their so do does done was were what who how \
+    than then into per via etc e g i more one no never not without only up out also before after \
+    during over under between them you us would where being such like non both able least based own \
+    same other took take place year last month week day time today now always ever many several few \
+    some get got go see look keep kept there's don't can't here yes upon through around against \
+    within while because since until toward whether however just still already yet too very much \
+    well often may might could cannot let lets given across along among";
 
 /// Words that nearly every item has, and that say little.
-const WEAK: &str = "configure configured define defined implement implemented enable enabled \
-    verify verified check checked exist exists available appropriate appropriately required \
-    service system application production running run runs added add works work data user users \
-    new good";
+const WEAK: &str = "configure define implement enable verify check exist available appropriate \
+    appropriately require service system application production run add work data user new good \
+    document process procedure policy plan strategy place setup support ready need include minimum \
+    relevant applicable possible team critical ai agent llm model genai prod app clear known regular \
+    regularly current complete full standard basic correct handle manage provide create establish \
+    identify review approve track test monitor fully necessary code key project level mechanism \
+    approach solution environment tool component feature";
 
-const ENDINGS: [&str; 22] = [
+const ENDINGS: [&str; 26] = [
     "ations", "ation", "ating", "ated", "ates", "ate", "izing", "ized", "ize", "ising", "ised",
-    "ise", "ions", "ion", "ings", "ing", "ments", "ment", "ed", "ies", "es", "e",
+    "ise", "ions", "ion", "ings", "ing", "ments", "ment", "ities", "ity", "ed", "ies", "es", "e",
+    "ly", "s",
 ];
 
-/// The longest synonym, in words.
-const LONGEST: usize = 5;
+static FILLERS: LazyLock<BTreeSet<String>> = LazyLock::new(|| both(FILLER));
+static WEAKS: LazyLock<BTreeSet<String>> = LazyLock::new(|| both(WEAK));
 
-/// Turns text into comparable words.
-#[derive(Debug)]
-pub(super) struct Words {
-    synonyms: BTreeMap<String, &'static str>,
-    filler: BTreeSet<&'static str>,
-    weak: BTreeSet<String>,
+/// The words and their stems.
+fn both(words: &str) -> BTreeSet<String> {
+    let words = words.split_whitespace();
+    words
+        .flat_map(|word| [word.to_owned(), stem(word)])
+        .collect()
 }
 
-impl Words {
-    pub(super) fn new() -> Self {
-        let mut synonyms = BTreeMap::new();
-        for line in SYNONYMS.lines().filter(|line| !line.starts_with('#')) {
-            let Some((word, variants)) = line.split_once('\t') else {
-                continue;
-            };
-            for variant in variants.split('|') {
-                synonyms.entry(normalise(variant)).or_insert(word);
-            }
-        }
-        Self {
-            synonyms,
-            filler: FILLER.split_whitespace().collect(),
-            weak: WEAK.split_whitespace().map(stem).collect(),
-        }
-    }
+/// The comparable words of a text, in order.
+pub(super) fn stems(text: &str) -> Vec<String> {
+    let text = without_targets(&repaired(text)).to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(stem)
+        .collect()
+}
 
-    /// The comparable words of a text, in order.
-    pub(super) fn of(&self, text: &str) -> Vec<String> {
-        let text = normalise(text);
-        let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
-        let mut out = Vec::with_capacity(words.len());
-        let mut rest = words.as_slice();
-        while let Some((first, after)) = rest.split_first() {
-            let joined = (1..=LONGEST.min(rest.len())).rev().find_map(|n| {
-                let (head, tail) = rest.split_at_checked(n)?;
-                self.synonyms.get(&head.join(" ")).map(|word| (*word, tail))
-            });
-            if let Some((word, tail)) = joined {
-                out.push(word.to_owned());
-                rest = tail;
-                continue;
-            }
-            if !self.filler.contains(first) {
-                out.push(stem(first));
-            }
-            rest = after;
-        }
-        out
-    }
+/// Whether a stem says nothing about what is asked for.
+pub(super) fn is_filler(stem: &str) -> bool {
+    FILLERS.contains(stem)
+}
 
-    /// Words that nearly every item has.
-    pub(super) fn is_weak(&self, word: &str) -> bool {
-        self.weak.contains(word)
-    }
+/// Whether nearly every item has this stem.
+pub(super) fn is_weak(stem: &str) -> bool {
+    WEAKS.contains(stem)
+}
+
+/// Targets of links and addresses are no words.
+fn without_targets(text: &str) -> String {
+    let text = text.replace("](", "] (");
+    let words = text.split_whitespace();
+    let words = words.filter(|word| !word.contains("://"));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Cuts the ending off a word, so that "validates" meets "validation".
-fn stem(word: &str) -> String {
+pub(super) fn stem(word: &str) -> String {
     let keep = word.len() <= 3
         || !word.is_ascii()
         || word.ends_with("ss")
         || word.bytes().any(|b| b.is_ascii_digit());
+    if keep {
+        return word.to_owned();
+    }
     let cut = ENDINGS
         .iter()
-        .chain(&["s", "y"])
+        .chain(&["y"])
         .filter_map(|ending| word.strip_suffix(ending))
         .find(|stem| stem.len() >= 3);
-    cut.filter(|_| !keep).unwrap_or(word).to_owned()
+    single(cut.unwrap_or(word)).to_owned()
+}
+
+/// "runn" of "running" is "run".
+fn single(stem: &str) -> &str {
+    let mut letters = stem.chars().rev();
+    let (last, before) = (letters.next(), letters.next());
+    let doubled = last == before && !matches!(last, Some('l' | 's'));
+    match stem.char_indices().next_back() {
+        Some((at, _)) if doubled && stem.len() > 3 => stem.get(..at).unwrap_or(stem),
+        _ => stem,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Words;
+    use super::{is_filler, stem, stems};
 
     #[test]
-    fn different_forms_and_synonyms_meet() {
-        let words = Words::new();
+    fn different_forms_of_a_word_meet() {
+        for (a, b) in [
+            ("validates", "validation"),
+            ("running", "runs"),
+            ("logged", "logging"),
+            ("policies", "policy"),
+            ("retries", "retry"),
+            ("secure", "security"),
+        ] {
+            assert_eq!(stem(a), stem(b), "{a} and {b}");
+        }
+        assert_ne!(stem("access"), stem("accent"));
+    }
+
+    #[test]
+    fn addresses_are_no_words_and_labels_of_links_are() {
         assert_eq!(
-            words.of("Validates the configuration"),
-            words.of("validation of config")
+            stems("See [the plan](https://a.example/budget) for **all**"),
+            ["see", "the", "plan", "for", "all"]
         );
-        assert_eq!(words.of("rolling back"), ["rollback"]);
-        assert_eq!(words.of("k8s on-call"), ["kubernetes", "oncall"]);
+        assert!(is_filler("the"));
     }
 }

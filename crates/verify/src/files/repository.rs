@@ -261,6 +261,7 @@ fn is_kept(path: &str) -> bool {
     let file = lower.rsplit('/').next().unwrap_or(&lower);
     let by_name = file.starts_with("dockerfile")
         || file.ends_with(".dockerfile")
+        || is_compose(file)
         || file.starts_with("requirements") && file.ends_with(".txt")
         || matches!(
             file,
@@ -276,6 +277,12 @@ fn is_kept(path: &str) -> bool {
         || migration
         || file.ends_with(".md")
         || lower.starts_with(".github/workflows/")
+}
+
+/// Whether this is the lower-case name of a compose file.
+pub(crate) fn is_compose(file: &str) -> bool {
+    (file.ends_with(".yaml") || file.ends_with(".yml"))
+        && (file.starts_with("docker-compose") || file.starts_with("compose"))
 }
 
 /// JSON files in which tools leave their results, and documents of an API.

@@ -12,6 +12,7 @@ mod drills;
 mod files;
 mod imitations;
 mod network;
+mod promtool;
 mod reports;
 mod sabotage;
 mod schema;

@@ -133,6 +133,22 @@ pub(super) static ROWS: &[Row] = &[
         data::encrypted
     ),
     row!(
+        "cloud.storage-private",
+        CLOUD,
+        in_cloud,
+        "buckets and containers that nobody reads without a key",
+        "Access lists, public access blocks and public access of every bucket and storage account.",
+        data::storage_private
+    ),
+    row!(
+        "cloud.deletion-protected",
+        CLOUD,
+        in_cloud,
+        "databases that one command cannot delete",
+        "Deletion protection of databases, tables, clusters and load balancers.",
+        data::deletion_protected
+    ),
+    row!(
         "backup.point-in-time-recovery",
         CLOUD,
         in_cloud,
@@ -152,8 +168,8 @@ pub(super) static ROWS: &[Row] = &[
         "ha.multi-zone",
         CLOUD,
         in_cloud,
-        "two data::zones or more",
-        "The data::zones of subnets, instances, nodes and Azure resources.",
+        "two zones or more",
+        "The zones of subnets, instances, nodes and Azure resources.",
         data::zones
     ),
     row!(
@@ -161,7 +177,7 @@ pub(super) static ROWS: &[Row] = &[
         CLOUD,
         in_cloud,
         "pods that run, are ready and hardly restart",
-        "Pods of `access::kubectl get data::pods -o json`: phase, readiness, fewer than five restarts.",
+        "Pods of `kubectl get pods -o json`: phase, readiness, fewer than five restarts.",
         data::pods
     ),
     row!(
@@ -342,8 +358,11 @@ fn rules<'a>(node: &'a Node, out: &mut Vec<&'a Node>) {
     let sources = [
         "CidrIp",
         "IpRanges",
+        "Ipv6Ranges",
         "cidr_blocks",
+        "ipv6_cidr_blocks",
         "cidr_ipv4",
+        "cidr_ipv6",
         "sourceAddressPrefix",
         "source_address_prefix",
     ];
@@ -371,9 +390,12 @@ fn world_port(rule: &Node) -> Option<String> {
     let all = ["0.0.0.0/0", "::/0", "*", "Internet"];
     let world = [
         "IpRanges",
+        "Ipv6Ranges",
         "cidr_blocks",
+        "ipv6_cidr_blocks",
         "CidrIp",
         "cidr_ipv4",
+        "cidr_ipv6",
         "sourceAddressPrefix",
         "source_address_prefix",
     ]
@@ -393,7 +415,15 @@ fn world_port(rule: &Node) -> Option<String> {
         .iter()
         .find_map(|key| rule.text_at(key))
         .unwrap_or("every port");
-    (!matches!(port, "80" | "443")).then(|| format!("{port} is open to the world"))
+    let last = ["ToPort", "to_port"]
+        .iter()
+        .find_map(|key| rule.text_at(key));
+    match (port, last) {
+        ("80" | "443", None) => None,
+        ("80" | "443", Some(last)) if last == port => None,
+        (_, Some(last)) if last != port => Some(format!("{port} to {last} is open to the world")),
+        _ => Some(format!("{port} is open to the world")),
+    }
 }
 
 fn says(node: &Node, words: &[&str]) -> bool {

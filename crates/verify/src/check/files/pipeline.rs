@@ -1,10 +1,22 @@
 //! GitHub workflows: whether they test, build, scan and deploy.
 
-use super::{Looked, in_repository};
+use super::{Looked, in_repository, row};
+use crate::check::rows::Row;
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
 use crate::files::repository::Repository;
 use crate::files::yaml::{self, Node};
+
+pub(super) static ROWS: &[Row] = &[row!(
+    "ci.least-privilege",
+    REPOSITORY,
+    in_repository,
+    "permissions that are stated and narrow",
+    "permissions of every GitHub workflow and of its jobs.",
+    permissions
+)];
+
+const REPOSITORY: &[Need] = &[Need::Repository];
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -72,6 +84,25 @@ pub(super) static CHECKS: &[Check] = &[
         standard: true,
         probe: |s| in_repository(s, "actions with a version", actions_pinned),
     },
+    Check {
+        id: "ci.strangers-run-nothing",
+        title: "Strangers' pull requests run nothing with the repository's secrets",
+        why: "Anybody can open one, and its title is code to a shell.",
+        severity: Severity::Critical,
+        areas: &[Area::Security],
+        needs: &[Need::Repository],
+        verified_by: "GitHub workflows: code of a pull request checked out under pull_request_target or workflow_run, and words of strangers in commands.",
+        remedy: "Use pull_request, and give words to commands through env.",
+        kind: Kind::Files,
+        standard: true,
+        probe: |s| {
+            in_repository(
+                s,
+                "no code and no words of strangers beside secrets",
+                strangers,
+            )
+        },
+    },
 ];
 
 const NO_WORKFLOWS: &str = "the repository has no GitHub workflows";
@@ -84,12 +115,109 @@ pub(super) struct Step {
     pub(super) action: Option<String>,
 }
 
+/// Each workflow that can be read.
+fn workflows(r: &Repository) -> Vec<(&str, Node)> {
+    let read = r.texts_of(is_workflow).filter_map(|(path, text)| {
+        let documents = yaml::parse(text).ok()?;
+        Some((path, documents.into_iter().next()?))
+    });
+    read.collect()
+}
+
+fn is_workflow(path: &str) -> bool {
+    path.starts_with(".github/workflows/") && (path.ends_with(".yml") || path.ends_with(".yaml"))
+}
+
+/// A workflow states what its token may do, for itself or for each job, and never everything.
+fn permissions(r: &Repository) -> Looked {
+    let workflows = workflows(r);
+    if workflows.is_empty() {
+        return Looked::Nothing(NO_WORKFLOWS);
+    }
+    let mut problems = Vec::new();
+    for (path, workflow) in &workflows {
+        let own = workflow.get("permissions");
+        let jobs = workflow.get("jobs").map_or(&[][..], Node::entries);
+        let stated = own
+            .into_iter()
+            .chain(jobs.iter().filter_map(|(_, job)| job.get("permissions")));
+        for all in stated.filter(|node| node.text() == Some("write-all")) {
+            problems.push(Problem::new(path, all.line, "gives its token every right"));
+        }
+        if own.is_none() && jobs.iter().any(|(_, job)| job.get("permissions").is_none()) {
+            problems.push(Problem::new(path, workflow.line, "states no permissions"));
+        }
+    }
+    Looked::At(format!("{} workflows", workflows.len()), problems)
+}
+
+/// Words that a stranger chooses.
+const WORDS_OF_STRANGERS: [&str; 9] = [
+    "github.event.issue.title",
+    "github.event.issue.body",
+    "github.event.pull_request.title",
+    "github.event.pull_request.body",
+    "github.event.pull_request.head.ref",
+    "github.event.comment.body",
+    "github.event.review.body",
+    "github.event.discussion.body",
+    "github.head_ref",
+];
+
+fn strangers(r: &Repository) -> Looked {
+    let workflows = workflows(r);
+    if workflows.is_empty() {
+        return Looked::Nothing(NO_WORKFLOWS);
+    }
+    let mut problems = Vec::new();
+    for (path, workflow) in &workflows {
+        let trusted = !["pull_request_target", "workflow_run"]
+            .iter()
+            .any(|t| starts_on(workflow, t));
+        let jobs = workflow.get("jobs").map_or(&[][..], Node::entries);
+        for step in jobs.iter().flat_map(|(_, job)| job.items_at("steps")) {
+            let run = step.text_at("run").unwrap_or_default();
+            let script = step.text_at("with.script").unwrap_or_default();
+            let is_in = |word: &&&str| [run, script].iter().any(|text| interpolates(text, word));
+            if let Some(word) = WORDS_OF_STRANGERS.iter().find(is_in) {
+                let found = format!("`{word}` is part of a command");
+                problems.push(Problem::new(path, step.line, found));
+            }
+            let checks_out = step
+                .text_at("uses")
+                .is_some_and(|u| u.starts_with("actions/checkout"));
+            let reference = step.text_at("with.ref").unwrap_or_default();
+            if !trusted && checks_out && reference.contains("head") {
+                let found = "checks out a stranger's code where secrets are";
+                problems.push(Problem::new(path, step.line, found));
+            }
+        }
+    }
+    Looked::At(format!("{} workflows", workflows.len()), problems)
+}
+
+fn interpolates(text: &str, word: &str) -> bool {
+    let mut parts = text.split("${{").skip(1);
+    parts.any(|part| {
+        part.split("}}")
+            .next()
+            .is_some_and(|inner| inner.contains(word))
+    })
+}
+
+/// Whether a workflow runs on an event, in any of the notations.
+fn starts_on(workflow: &Node, event: &str) -> bool {
+    // A parser of YAML 1.1 reads `on` as true.
+    let Some(on) = workflow.get("on").or_else(|| workflow.get("true")) else {
+        return false;
+    };
+    on.text() == Some(event)
+        || on.items().iter().any(|item| item.text() == Some(event))
+        || on.get(event).is_some()
+}
+
 /// Every step of every workflow, or the files that cannot be read.
 pub(super) fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Problem>> {
-    let is_workflow = |path: &str| {
-        path.starts_with(".github/workflows/")
-            && (path.ends_with(".yml") || path.ends_with(".yaml"))
-    };
     let (mut steps, mut broken) = (Vec::new(), Vec::new());
     for (path, text) in r.texts_of(is_workflow) {
         let documents = match yaml::parse(text) {

@@ -236,7 +236,10 @@ pub(super) static CHECKS: &[Check] = &[
 const NO_SERVICE: &str = "the manifests run no service";
 
 /// Judges every container of every service.
-fn containers(m: &Manifests, wrong: impl Fn(&Object, &Node) -> Option<String>) -> Looked {
+pub(super) fn containers(
+    m: &Manifests,
+    wrong: impl Fn(&Object, &Node) -> Option<String>,
+) -> Looked {
     let mut problems = Vec::new();
     let mut seen = 0;
     for object in m.services() {
@@ -297,7 +300,7 @@ fn memory_limits(m: &Manifests) -> Looked {
 }
 
 /// A security setting of the container, or else of its pod.
-fn security<'a>(object: &'a Object, container: &'a Node, key: &str) -> Option<&'a str> {
+pub(super) fn security<'a>(object: &'a Object, container: &'a Node, key: &str) -> Option<&'a str> {
     let path = format!("securityContext.{key}");
     let own = container.text_at(&path);
     own.or_else(|| object.pod()?.text_at(&path))
@@ -321,7 +324,12 @@ fn read_only(m: &Manifests) -> Looked {
 }
 
 fn unprivileged(m: &Manifests) -> Looked {
-    containers(m, |_, container| {
+    containers(m, |object, container| {
+        let shared = ["hostNetwork", "hostPID", "hostIPC"].into_iter();
+        let mut shared = shared.filter(|key| object.pod().is_some_and(|pod| pod.is_true_at(key)));
+        if let Some(key) = shared.next() {
+            return Some(format!("shares the node ({key})"));
+        }
         if container.is_true_at("securityContext.privileged") {
             return Some("is privileged".to_owned());
         }

@@ -3,13 +3,15 @@
 use super::faults::Fault;
 
 mod cloud;
+mod compose;
 mod manifests;
 mod repository;
 mod settings;
 
-pub(crate) const ALL: [&[Fault]; 4] = [
+pub(crate) const ALL: [&[Fault]; 5] = [
     manifests::FAULTS,
     settings::FAULTS,
     repository::FAULTS,
     cloud::FAULTS,
+    compose::FAULTS,
 ];

@@ -25,7 +25,9 @@ pub(super) fn encrypted(c: &Cloud) -> Looked {
         .filter_map(|r| Some((r, r.find(&keys)?)))
         .collect();
     let off = |node: &Node| {
-        matches!(node.text(), Some("false" | "Disabled" | "disabled"))
+        // A plan that sets nothing says `null`, and gets no encryption.
+        node.value == Value::Null
+            || matches!(node.text(), Some("false" | "Disabled" | "disabled"))
             || find(node, &["Status", "enabled"])
                 .is_some_and(|s| matches!(s.text(), Some("DISABLED" | "false")))
     };
@@ -54,6 +56,9 @@ pub(super) fn point_in_time(c: &Cloud) -> Looked {
         .filter_map(|r| Some((r, r.find(&keys)?)))
         .collect();
     let on = |node: &Node| {
+        if node.value == Value::Null || node.value == Value::List(Vec::new()) {
+            return false;
+        }
         let value = find(node, &["enabled"]).unwrap_or(node);
         let value = value
             .items()
@@ -69,6 +74,96 @@ pub(super) fn point_in_time(c: &Cloud) -> Looked {
         .collect();
     match all.len() {
         0 => Looked::Unknown("an export with backups of tables or databases".to_owned()),
+        n => Looked::At(format!("{n} stores"), problems),
+    }
+}
+
+/// Storage that strangers may read, as its access list or its settings say.
+pub(super) fn storage_private(c: &Cloud) -> Looked {
+    let kinds = [
+        "s3_bucket",
+        "storage_account",
+        "storageaccounts",
+        "storage_bucket",
+        "bucket",
+    ];
+    let all: Vec<_> = c.of(&kinds).collect();
+    let open = |r: &Resource| -> Option<&'static str> {
+        let acl = text(r, &["acl"]).unwrap_or_default();
+        if acl.starts_with("public") || acl == "website" {
+            return Some("has an access list for everybody");
+        }
+        let blocks = [
+            "block_public_acls",
+            "block_public_policy",
+            "ignore_public_acls",
+            "restrict_public_buckets",
+            "BlockPublicAcls",
+            "BlockPublicPolicy",
+            "IgnorePublicAcls",
+            "RestrictPublicBuckets",
+        ];
+        if blocks.iter().any(|key| text(r, &[key]) == Some("false")) {
+            return Some("does not block public access");
+        }
+        let allows = ["allow_nested_items_to_be_public", "allowBlobPublicAccess"];
+        if is_true(r, &allows) {
+            return Some("lets containers be public");
+        }
+        let everybody = ["allUsers", "allAuthenticatedUsers"];
+        let members = r.find(&["member", "members"])?;
+        let mut names = members
+            .items()
+            .iter()
+            .chain(Some(members))
+            .filter_map(Node::text);
+        names
+            .any(|name| everybody.contains(&name))
+            .then_some("gives everybody access")
+    };
+    let problems: Vec<_> = all
+        .iter()
+        .filter_map(|r| Some(r.problem(open(r)?)))
+        .collect();
+    // A bucket alone does not say who may read it.
+    let says = [
+        "acl",
+        "block_public_acls",
+        "BlockPublicAcls",
+        "allow_nested_items_to_be_public",
+        "allowBlobPublicAccess",
+        "member",
+        "members",
+        "public_access_prevention",
+    ];
+    let telling = all.iter().filter(|r| r.find(&says).is_some()).count();
+    match telling {
+        0 => Looked::Unknown("an export that says who may read buckets".to_owned()),
+        n => Looked::At(format!("{n} statements about buckets"), problems),
+    }
+}
+
+/// Stores that one command deletes.
+pub(super) fn deletion_protected(c: &Cloud) -> Looked {
+    let keys = [
+        "deletion_protection",
+        "DeletionProtection",
+        "deletion_protection_enabled",
+        "DeletionProtectionEnabled",
+        "enable_deletion_protection",
+    ];
+    let all: Vec<_> = c
+        .resources
+        .iter()
+        .filter_map(|r| Some((r, r.find(&keys)?)))
+        .collect();
+    let problems = all
+        .iter()
+        .filter(|(_, node)| !node.text().is_some_and(|t| t.eq_ignore_ascii_case("true")))
+        .map(|(r, _)| r.problem("can be deleted by one command"))
+        .collect();
+    match all.len() {
+        0 => Looked::Unknown("an export with databases, tables or clusters".to_owned()),
         n => Looked::At(format!("{n} stores"), problems),
     }
 }

@@ -1,0 +1,347 @@
+//! Compose files: what they publish, how they stop and start again, and what they hold.
+
+use super::{Looked, row};
+use crate::check::Need;
+use crate::check::rows::Row;
+use crate::files::Problem;
+use crate::files::repository::{Repository, is_compose};
+use crate::files::yaml::{self, Node};
+
+const REPOSITORY: &[Need] = &[Need::Repository];
+
+pub(super) static ROWS: &[Row] = &[
+    row!(
+        "compose.stores-not-published",
+        REPOSITORY,
+        in_repository,
+        "no port of a store beyond this machine",
+        "Ports of databases, caches, queues and vector stores in compose files.",
+        stores
+    ),
+    row!(
+        "compose.healthchecks",
+        REPOSITORY,
+        in_repository,
+        "a health check on every service",
+        "healthcheck of every service in compose files; services that are built may have it in their Dockerfile.",
+        healthchecks
+    ),
+    row!(
+        "compose.limits",
+        REPOSITORY,
+        in_repository,
+        "a limit of memory on every service",
+        "mem_limit and deploy.resources.limits.memory of every service in compose files.",
+        limits
+    ),
+    row!(
+        "compose.no-privileges",
+        REPOSITORY,
+        in_repository,
+        "no privileges of the machine",
+        "privileged, host namespaces, added capabilities and the engine's socket in compose files.",
+        privileges
+    ),
+    row!(
+        "compose.images-pinned",
+        REPOSITORY,
+        in_repository,
+        "images with a version",
+        "The tag or digest of every image in compose files.",
+        images
+    ),
+    row!(
+        "compose.secrets-not-inline",
+        REPOSITORY,
+        in_repository,
+        "secrets as references",
+        "Environment of every service in compose files: names of secrets with a value of their own.",
+        secrets
+    ),
+    row!(
+        "compose.restarts",
+        REPOSITORY,
+        in_repository,
+        "a restart policy on every service",
+        "restart and deploy.restart_policy of every service in compose files.",
+        restarts
+    ),
+];
+
+/// Images that keep data.
+const STORES: [&str; 16] = [
+    "postgres",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "redis",
+    "valkey",
+    "memcached",
+    "elasticsearch",
+    "opensearch",
+    "qdrant",
+    "weaviate",
+    "milvus",
+    "chroma",
+    "rabbitmq",
+    "kafka",
+    "etcd",
+];
+
+/// Parts of names whose values are secrets.
+const SECRET: [&str; 6] = [
+    "PASSWORD",
+    "PASSWD",
+    "SECRET",
+    "API_KEY",
+    "TOKEN",
+    "PRIVATE_KEY",
+];
+
+/// One service of a compose file.
+struct Service {
+    path: String,
+    name: String,
+    node: Node,
+}
+
+impl Service {
+    fn problem(&self, line: usize, found: impl std::fmt::Display) -> Problem {
+        Problem::new(&self.path, line, format!("service {}: {found}", self.name))
+    }
+
+    fn image(&self) -> &str {
+        self.node.text_at("image").unwrap_or_default()
+    }
+}
+
+fn by_name(path: &str) -> bool {
+    let lower = path.to_lowercase();
+    is_compose(lower.rsplit('/').next().unwrap_or(&lower))
+}
+
+/// Every service of every compose file, and the files that cannot be read.
+fn services(r: &Repository) -> (Vec<Service>, Vec<Problem>) {
+    let (mut services, mut broken) = (Vec::new(), Vec::new());
+    for (path, text) in r.texts_of(by_name) {
+        let documents = match yaml::parse(text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                broken.push(Problem::new(path, error.line, error.why));
+                continue;
+            }
+        };
+        let named = documents.iter().filter_map(|d| d.get("services"));
+        for (name, node) in named.flat_map(Node::entries) {
+            services.push(Service {
+                path: path.to_owned(),
+                name: name.clone(),
+                node: node.clone(),
+            });
+        }
+    }
+    (services, broken)
+}
+
+/// Judges every service; a file that cannot be read is a problem.
+fn each(r: &Repository, wrong: impl Fn(&Service) -> Vec<Problem>) -> Looked {
+    let (services, broken) = services(r);
+    if services.is_empty() && broken.is_empty() {
+        return Looked::Nothing("the repository has no compose file");
+    }
+    let problems = broken.into_iter().chain(services.iter().flat_map(wrong));
+    Looked::At(format!("{} services", services.len()), problems.collect())
+}
+
+/// What a service lacks as a whole.
+fn lack(service: &Service, is_there: bool, found: &str) -> Vec<Problem> {
+    let problem = (!is_there).then(|| service.problem(service.node.line, found));
+    problem.into_iter().collect()
+}
+
+fn stores(r: &Repository) -> Looked {
+    each(r, |service| {
+        let image = service.image().to_ascii_lowercase();
+        if !STORES.iter().any(|store| image.contains(store)) {
+            return Vec::new();
+        }
+        let ports = service.node.items_at("ports").iter();
+        ports
+            .filter(|port| !is_local(port))
+            .map(|port| service.problem(port.line, "publishes its port on every address"))
+            .collect()
+    })
+}
+
+/// Whether a published port can be reached from this machine alone.
+fn is_local(port: &Node) -> bool {
+    let local = |address: &str| {
+        ["127.", "localhost", "[::1]", "::1"]
+            .iter()
+            .any(|start| address.starts_with(start))
+    };
+    match port.text() {
+        Some(text) => local(text),
+        None => port.text_at("host_ip").is_some_and(local) || port.get("published").is_none(),
+    }
+}
+
+fn healthchecks(r: &Repository) -> Looked {
+    let in_dockerfile = r
+        .texts_of(|path| path.to_ascii_lowercase().contains("dockerfile"))
+        .any(|(_, text)| text.contains("HEALTHCHECK"));
+    each(r, |service| {
+        let off = service.node.is_true_at("healthcheck.disable");
+        let has = service.node.at("healthcheck.test").is_some() && !off;
+        let built = service.node.get("build").is_some() && in_dockerfile && !off;
+        lack(service, has || built, "has no health check")
+    })
+}
+
+fn limits(r: &Repository) -> Looked {
+    each(r, |service| {
+        let keys = ["mem_limit", "deploy.resources.limits.memory"];
+        let has = keys.iter().any(|key| service.node.text_at(key).is_some());
+        lack(service, has, "has no limit of memory")
+    })
+}
+
+fn privileges(r: &Repository) -> Looked {
+    each(r, |service| {
+        let node = &service.node;
+        let mut found = Vec::new();
+        if node.is_true_at("privileged") {
+            found.push((node.line, "is privileged".to_owned()));
+        }
+        for key in ["network_mode", "pid", "ipc", "userns_mode"] {
+            if let Some(value) = node.get(key).filter(|value| value.text() == Some("host")) {
+                found.push((value.line, format!("shares the machine's {key}")));
+            }
+        }
+        for added in node.items_at("cap_add") {
+            let name = added.text().unwrap_or_default();
+            if name != "NET_BIND_SERVICE" {
+                found.push((added.line, format!("adds the capability {name}")));
+            }
+        }
+        for volume in node.items_at("volumes") {
+            let source = volume.text().or_else(|| volume.text_at("source"));
+            if source.is_some_and(|source| source.contains("docker.sock")) {
+                found.push((volume.line, "holds the engine's socket".to_owned()));
+            }
+        }
+        let found = found.into_iter();
+        found
+            .map(|(line, what)| service.problem(line, what))
+            .collect()
+    })
+}
+
+fn images(r: &Repository) -> Looked {
+    each(r, |service| {
+        let image = service.image();
+        let last = image.rsplit('/').next().unwrap_or(image);
+        let tag = last.split_once(':').map(|(_, tag)| tag);
+        let pinned =
+            image.contains("@sha256:") || tag.is_some_and(|tag| !tag.is_empty() && !is_latest(tag));
+        let line = service
+            .node
+            .get("image")
+            .map_or(service.node.line, |n| n.line);
+        // What is built here is named by whoever builds it.
+        let wrong = !image.is_empty() && service.node.get("build").is_none() && !pinned;
+        let problem = wrong.then(|| service.problem(line, format!("`{image}` names no version")));
+        problem.into_iter().collect()
+    })
+}
+
+/// `latest`, and a variable that stands for it when nobody sets it.
+fn is_latest(tag: &str) -> bool {
+    let default = tag.strip_prefix("${").and_then(|rest| rest.split_once('-'));
+    let tag = default.map_or(tag, |(_, default)| default.trim_end_matches('}'));
+    matches!(tag, "latest" | "main" | "master" | "edge" | "nightly")
+}
+
+fn secrets(r: &Repository) -> Looked {
+    each(r, |service| {
+        let pairs = service.node.at("environment").map(environment);
+        let inline = pairs.into_iter().flatten().filter(|(_, name, value)| {
+            let name = name.to_ascii_uppercase();
+            let names_a_secret = SECRET.iter().any(|part| name.contains(part))
+                && !name.ends_with("_FILE")
+                && !name.contains("TOKENS");
+            names_a_secret && !value.is_empty() && !value.contains("${")
+        });
+        inline
+            .map(|(line, name, _)| service.problem(line, format!("`{name}` has its value here")))
+            .collect()
+    })
+}
+
+/// Line, name and value of each variable, in either notation.
+fn environment(node: &Node) -> Vec<(usize, String, String)> {
+    let listed = node.items().iter().filter_map(|item| {
+        let (name, value) = item.text()?.split_once('=')?;
+        Some((item.line, name.to_owned(), value.to_owned()))
+    });
+    let mapped = node.entries().iter().map(|(name, value)| {
+        let text = value.text().unwrap_or_default();
+        (value.line, name.clone(), text.to_owned())
+    });
+    listed.chain(mapped).collect()
+}
+
+fn restarts(r: &Repository) -> Looked {
+    each(r, |service| {
+        let own = service.node.text_at("restart");
+        let swarm = service.node.text_at("deploy.restart_policy.condition");
+        let none = |policy: Option<&str>| matches!(policy, None | Some("no" | "none" | "false"));
+        lack(
+            service,
+            !none(own) || !none(swarm),
+            "does not come back after a crash",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_name, is_latest, is_local};
+    use crate::files::yaml::parse;
+
+    #[test]
+    fn compose_files_are_known_by_their_name() {
+        for name in [
+            "compose.yaml",
+            "deploy/docker-compose.prod.yml",
+            "compose.override.yml",
+        ] {
+            assert!(by_name(name), "{name}");
+        }
+        for name in ["composer.json", "docs/compose.md", "decompose.yaml"] {
+            assert!(!by_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_local_when_its_address_is() {
+        for (text, expected) in [
+            ("'127.0.0.1:5432:5432'", true),
+            ("'5432:5432'", false),
+            ("'0.0.0.0:5432:5432'", false),
+            ("{target: 5432, published: 5432}", false),
+            ("{target: 5432, published: 5432, host_ip: 127.0.0.1}", true),
+        ] {
+            let port = parse(text).expect("YAML").remove(0);
+            assert_eq!(is_local(&port), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_latest_when_its_default_is() {
+        assert!(is_latest("latest"));
+        assert!(is_latest("${TAG:-latest}"));
+        assert!(!is_latest("${TAG:?name a version}"));
+        assert!(!is_latest("7.2"));
+    }
+}
