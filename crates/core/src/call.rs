@@ -66,6 +66,31 @@ pub struct Call {
     /// Paths (of the request as it came) of fields that were present and that this type has no
     /// place for, so that a translation can say what it dropped.
     pub unknown_fields: Vec<String>,
+    /// Where the blocks of each message came from, for dialects that count messages in another way.
+    pub origins: Vec<Vec<Origin>>,
+    /// Where the instructions came from.
+    pub system_origins: Vec<Origin>,
+}
+
+/// From which message or item of the request blocks came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The number of the message or item in the request.
+    pub source: usize,
+    /// The number of the first block that came from it, marks left out.
+    pub first: usize,
+}
+
+impl Origin {
+    /// Blocks from this message or item, which come after those that are there.
+    #[must_use]
+    pub fn behind(source: usize, blocks: &[Block]) -> Self {
+        let is_mark = |block: &&Block| matches!(block, Block::CachePoint(_));
+        Self {
+            source,
+            first: blocks.iter().filter(|block| !is_mark(block)).count(),
+        }
+    }
 }
 
 impl Call {

@@ -138,6 +138,9 @@ fn answered(
                 .unwrap_or(input_tokens(ask.text_bytes));
             let body = match dialect {
                 Dialect::Gemini => serde_json::json!({"totalTokens": counted}),
+                Dialect::Responses => {
+                    serde_json::json!({"object": "response.input_tokens", "input_tokens": counted})
+                }
                 _ => serde_json::json!({"input_tokens": counted}),
             };
             (body, Usage::default())

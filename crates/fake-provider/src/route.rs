@@ -82,7 +82,9 @@ pub(crate) fn dialect(arrival: &Arrival<'_>) -> Dialect {
         _ if path.starts_with("/v1beta/") => Dialect::Gemini,
         _ if path.starts_with("/v2/") => Dialect::Cohere,
         _ if path.starts_with("/model/") => Dialect::Bedrock,
-        _ if path.ends_with("/responses") => Dialect::Responses,
+        _ if path.ends_with("/responses") || path.ends_with("/responses/input_tokens") => {
+            Dialect::Responses
+        }
         _ => Dialect::OpenAi,
     }
 }
@@ -236,6 +238,12 @@ pub(crate) fn read(options: &Options, arrival: &Arrival<'_>) -> Result<Asked, Re
         (&Method::POST, "/v1/responses" | "/openai/v1/responses" | "/openai/responses") => {
             Ok(Asked::Chat(request::foreign::responses(&json()?)?))
         }
+        (
+            &Method::POST,
+            "/v1/responses/input_tokens"
+            | "/openai/v1/responses/input_tokens"
+            | "/openai/responses/input_tokens",
+        ) => Ok(Asked::CountTokens(request::foreign::responses(&json()?)?)),
         (&Method::POST, "/v1/chat/completions" | "/openai/v1/chat/completions") => {
             Ok(Asked::Chat(chat()?))
         }

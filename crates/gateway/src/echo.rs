@@ -49,7 +49,9 @@ pub(crate) fn answer(
     }
     if call.choices.is_some_and(|choices| choices > 1) {
         let message = "The built-in model gives one answer: leave `n` out or set it to 1.";
-        return Err(Refusal::new(Code::InvalidRequest, message).at("n".to_owned()));
+        let name = seaworthy_llm::setting(dialect, "n");
+        let message = message.replace("`n`", &format!("`{name}`"));
+        return Err(Refusal::new(Code::InvalidRequest, message).at(name));
     }
     let mut reply = compose(&call, request_id);
     guard(&mut reply);
@@ -73,6 +75,9 @@ pub(crate) fn counted(dialect: Dialect, tokens: u64) -> String {
     match dialect {
         Dialect::Gemini => json!({"totalTokens": tokens}),
         Dialect::BedrockConverse => json!({"inputTokens": tokens}),
+        Dialect::OpenAiResponses => {
+            json!({"object": "response.input_tokens", "input_tokens": tokens})
+        }
         _ => json!({"input_tokens": tokens}),
     }
     .to_string()

@@ -10,7 +10,7 @@ use seaworthy_llm::embed::Embedding;
 
 use crate::headers::name;
 
-pub(crate) use in_path::{Asked, InPath, key_in_query};
+pub(crate) use in_path::{Asked, InPath, key_in_query, named};
 pub(crate) use table::ROUTES;
 
 /// What a route does.

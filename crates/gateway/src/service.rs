@@ -230,7 +230,7 @@ impl DataPlane {
         let (gateway, action, path) = (&self.gateway, route.action, route.path);
         match action {
             Action::ListModels => Ok(models::list(exchange)),
-            Action::GetModel => models::get(exchange, parameter),
+            Action::GetModel => models::get(exchange, &routes::named(route, parameter)),
             Action::Health | Action::Live | Action::Ready => {
                 let endpoint = match action {
                     Action::Ready => health::Endpoint::Ready,

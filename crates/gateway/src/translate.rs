@@ -29,7 +29,11 @@ impl Translation {
     pub(crate) fn request(self, request: &Request, model: &str) -> Result<Encoded, Refusal> {
         let mut call = request.decode_call()?;
         model.clone_into(&mut call.model);
-        Ok(seaworthy_llm::encode_call(self.provider, &call)?)
+        Ok(seaworthy_llm::encode_call_of(
+            self.caller,
+            self.provider,
+            &call,
+        )?)
     }
 
     /// Replaces the headers that only the caller's API knows by those that the provider's needs,

@@ -54,6 +54,8 @@ pub struct Embed {
     pub as_base64: bool,
     purpose: Option<Purpose>,
     user: Option<String>,
+    /// The form in which the caller asked.
+    asked: Option<Embedding>,
     /// What cannot be carried over, and where it stands.
     lost: Vec<(Feature, String)>,
 }
@@ -162,11 +164,23 @@ pub fn decode_embed(form: Embedding, model: &str, body: &[u8]) -> Result<Embed, 
         }
     };
     model.clone_into(&mut embed.model);
+    embed.asked = Some(form);
     let unknown = trail.into_unknown().into_iter();
     embed
         .lost
         .extend(unknown.map(|path| (Feature::UnknownField, path)));
     Ok(embed)
+}
+
+impl Embed {
+    /// The caller's name of what the vectors are for.
+    fn purpose_name(&self) -> &'static str {
+        match self.asked {
+            Some(Embedding::Cohere) => "input_type",
+            Some(Embedding::GeminiBatch) => "requests[0].taskType",
+            Some(Embedding::Gemini | Embedding::OpenAi) | None => "taskType",
+        }
+    }
 }
 
 /// Writes a request for a provider, and says what had to be left out.

@@ -40,10 +40,10 @@ pub fn count_endpoint(dialect: Dialect, model: &str) -> Cow<'static, str> {
             format!("/v1beta/models/{}:countTokens", path_segment(model)).into()
         }
         Dialect::BedrockConverse => format!("/model/{}/count-tokens", path_segment(model)).into(),
-        Dialect::OpenAiChat
-        | Dialect::OpenAiResponses
-        | Dialect::AnthropicMessages
-        | Dialect::CohereChat => "/v1/messages/count_tokens".into(),
+        Dialect::OpenAiResponses => "/responses/input_tokens".into(),
+        Dialect::OpenAiChat | Dialect::AnthropicMessages | Dialect::CohereChat => {
+            "/v1/messages/count_tokens".into()
+        }
     }
 }
 

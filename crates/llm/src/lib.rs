@@ -30,6 +30,7 @@ pub mod tokens;
 pub mod usage;
 mod waiting;
 mod wire;
+mod words;
 
 pub use endpoint::{count_endpoint, endpoint, path_segment};
 pub use error::{
@@ -44,6 +45,7 @@ pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
 pub use plain::moderation_head;
 pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};
 pub use waiting::waiting_sign;
+pub use words::setting;
 
 use loss::Losses;
 use seaworthy_core::{
@@ -82,6 +84,14 @@ pub fn encode_call(dialect: Dialect, call: &Call) -> Result<Encoded, Lost> {
     let mut losses = Losses::default();
     let body = wire::of(dialect).encode_call(call, &mut losses);
     losses.verdict(body)
+}
+
+/// As [`encode_call`], with every loss at the place where a caller of this dialect wrote what is lost.
+///
+/// # Errors
+/// As [`encode_call`].
+pub fn encode_call_of(caller: Dialect, provider: Dialect, call: &Call) -> Result<Encoded, Lost> {
+    words::in_callers_words(caller, call, encode_call(provider, call))
 }
 
 /// Reads a whole reply of a provider.

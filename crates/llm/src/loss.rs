@@ -61,6 +61,8 @@ pub enum Feature {
     NearestEffort,
     /// The name of the end user.
     EndUser,
+    /// A setting that only OpenAI's APIs have.
+    OpenAiSetting,
     /// That the provider should keep the call and its answer.
     Store,
     /// Which stop text was met.
@@ -98,7 +100,7 @@ pub enum Verdict {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::UnknownField,
         Self::TopK,
         Self::Seed,
@@ -127,6 +129,7 @@ impl Feature {
         Self::Effort,
         Self::NearestEffort,
         Self::EndUser,
+        Self::OpenAiSetting,
         Self::Store,
         Self::StopSequence,
         Self::NativeAnswer,
@@ -198,6 +201,7 @@ impl Feature {
                 "the provider has no such effort, the nearest was sent",
             ),
             Self::EndUser => (Drop, "the provider takes no name of an end user"),
+            Self::OpenAiSetting => (Drop, "only OpenAI's APIs have it"),
             Self::Store => (Drop, "the provider keeps nothing on request"),
             Self::StopSequence => (Drop, "the dialect does not tell which text it was"),
             Self::NativeAnswer => (Drop, "the dialect has no place for it"),

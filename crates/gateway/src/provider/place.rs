@@ -58,7 +58,7 @@ impl Layout {
             },
             Self::AzureClassic { version } => {
                 // Responses are not below a deployment.
-                let names_model = operation != Operation::Chat(Dialect::OpenAiResponses);
+                let names_model = operation.dialect() != Dialect::OpenAiResponses;
                 let deployment = match names_model {
                     true => format!("/deployments/{}", seaworthy_llm::path_segment(model)),
                     false => String::new(),

@@ -25,7 +25,11 @@ pub(crate) async fn recollect(
     caller: &Principal,
     request: &mut Request,
 ) -> Result<Option<Box<Keeping>>, Refusal> {
-    if request.operation != Operation::Chat(Dialect::OpenAiResponses) {
+    if !matches!(
+        request.operation,
+        Operation::Chat(Dialect::OpenAiResponses)
+            | Operation::CountTokens(Dialect::OpenAiResponses)
+    ) {
         return Ok(None);
     }
     // The way of most requests should not carry the weight of this one.
@@ -39,8 +43,11 @@ async fn prepare(
 ) -> Result<Option<Box<Keeping>>, Refusal> {
     let config = &exchange.snapshot.loaded.config.responses;
     let head = &request.head;
-    let (previous, is_background) = (head.previous_response_id.clone(), head.background);
-    let is_stored = config.store == ResponseStore::On && head.store != Some(false);
+    // To count what would be read is all that is asked, and nothing is answered that could be kept.
+    let is_answered = matches!(request.operation, Operation::Chat(_));
+    let previous = head.previous_response_id.clone();
+    let is_background = is_answered && head.background;
+    let is_stored = is_answered && config.store == ResponseStore::On && head.store != Some(false);
     if config.store == ResponseStore::Off && (previous.is_some() || is_background) {
         return Err(not_stored(previous.is_some()));
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use seaworthy_core::dialect::Dialect;
+use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_llm::Framing;
 
 use super::{Operation, Route};
@@ -43,7 +43,7 @@ impl Asked {
         query: Option<&str>,
     ) -> Self {
         let in_path = (!parameter.is_empty()).then(|| InPath {
-            model: decoded(parameter),
+            model: named(route, parameter),
             stream: route.path.ends_with("stream") || route.path.contains(":stream"),
         });
         let dialect = operation.dialect();
@@ -57,6 +57,15 @@ impl Asked {
             framing,
             query: query.and_then(|query| passed_on(route, dialect, query)),
         }
+    }
+}
+
+/// The model that a path names: it may be percent-encoded, and with Google its name has a prefix.
+pub(crate) fn named(route: &Route, parameter: &str) -> String {
+    let name = decoded(parameter);
+    match name.strip_prefix("models/") {
+        Some(bare) if route.family == Family::Gemini => bare.to_owned(),
+        _ => name,
     }
 }
 

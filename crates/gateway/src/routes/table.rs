@@ -12,6 +12,7 @@ use super::{Access, Action, Operation, Route, route};
 pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/v1/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/responses", Action::Model(Operation::Chat(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/v1/responses/input_tokens", Action::Model(Operation::CountTokens(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/messages", Action::Model(Operation::Chat(Dialect::AnthropicMessages)), Access::Needs(Permission::CallModels), Family::Anthropic),
     route(Method::POST, "/v1/messages/count_tokens", Action::Model(Operation::CountTokens(Dialect::AnthropicMessages)), Access::Needs(Permission::CallModels), Family::Anthropic),
     route(Method::POST, "/v1/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
@@ -21,6 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/v1/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::POST, "/openai/v1/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/openai/v1/responses", Action::Model(Operation::Chat(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/openai/v1/responses/input_tokens", Action::Model(Operation::CountTokens(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/openai/v1/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::GET, "/openai/v1/models", Action::ListModels, Access::Needs(Permission::ListModels), Family::OpenAi),
     route(Method::GET, "/openai/v1/models/{model}", Action::GetModel, Access::Needs(Permission::ListModels), Family::OpenAi),
@@ -31,6 +33,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/openai/deployments/{model}/chat/completions", Action::Model(Operation::Chat(Dialect::OpenAiChat)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/openai/deployments/{model}/embeddings", Action::Model(Operation::Embeddings(Embedding::OpenAi)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/openai/responses", Action::Model(Operation::Chat(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
+    route(Method::POST, "/openai/responses/input_tokens", Action::Model(Operation::CountTokens(Dialect::OpenAiResponses)), Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::GET, "/v1/responses/{id}/input_items", Action::ListInputItems, Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::POST, "/v1/responses/{id}/cancel", Action::CancelResponse, Access::Needs(Permission::CallModels), Family::OpenAi),
     route(Method::GET, "/v1/responses/{id}", Action::GetResponse, Access::Needs(Permission::CallModels), Family::OpenAi),

@@ -77,7 +77,9 @@ pub(crate) fn screen(
     if passed.guarding.reads_answers() && request.head.choices > 1 {
         let message = "Answers are guarded here, and only single ones can be: leave `n` out or set \
                        it to 1.";
-        return Err(Refusal::new(Code::InvalidRequest, message).at("n".to_owned()));
+        let name = seaworthy_llm::setting(request.operation.dialect(), "n");
+        let message = message.replace("`n`", &format!("`{name}`"));
+        return Err(Refusal::new(Code::InvalidRequest, message).at(name));
     }
     exchange.guarding = Some(passed.guarding);
     Ok(Screened(request))

@@ -141,7 +141,7 @@ async fn what_another_api_has_no_word_for_is_named_or_refused() {
         .await;
     let answer = ask(&app, &FACES[2], "openai", &["calm"]).await;
     let told = answer.header("x-seaworthy-dropped");
-    assert!(told.contains("task_type="), "{told}");
+    assert!(told.contains("taskType="), "{told}");
     let asked = fake.calls(0).len();
     let bytes = json!({"model": "gemini", "texts": ["a"], "input_type": "clustering",
         "embedding_types": ["int8"]});

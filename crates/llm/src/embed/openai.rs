@@ -43,7 +43,7 @@ pub(super) fn decode(root: Node<'_>) -> Result<Embed, Fault> {
 pub(super) fn encode(embed: &Embed, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     if embed.purpose.is_some() {
-        losses.add(Feature::UnknownField, "task_type");
+        losses.add(Feature::UnknownField, embed.purpose_name());
     }
     json::object(&mut out, |body| {
         body.str("model", &embed.model)

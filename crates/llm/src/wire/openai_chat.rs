@@ -10,7 +10,7 @@ mod stream_out;
 mod usage;
 
 pub(super) use decode_call::{
-    function, no_obfuscation, openai_settings, reasoning, tool_choice_word,
+    function, no_obfuscation, openai_settings, reasoning, say, tool_choice_word,
 };
 pub(super) use decode_content::{audio, cache_mark, file_data, image, tool_call, url};
 pub(super) use encode_call::{effort, function_tool, labels};

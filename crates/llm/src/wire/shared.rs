@@ -153,7 +153,7 @@ pub(super) fn native_fields(
     }
     if !matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses) {
         for setting in &call.openai {
-            losses.add(Feature::UnknownField, setting.name);
+            losses.add(Feature::OpenAiSetting, setting.name);
         }
     }
     for field in &call.native_fields {

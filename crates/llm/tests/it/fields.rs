@@ -4,7 +4,7 @@
 
 use crate::support::{DIALECTS, decode_of};
 use seaworthy_core::dialect::Dialect;
-use seaworthy_llm::{Encoded, Fault, InPath, Loss, Lost, encode_call};
+use seaworthy_llm::{Encoded, Fault, InPath, Loss, Lost, encode_call_of};
 use serde_json::{Value, json};
 
 const FIELDS: &str = include_str!("../../../../fixtures/cross/fields.json");
@@ -79,7 +79,7 @@ fn sent(
         stream: false,
     };
     let call = decode_of(caller, path, request.to_string().as_bytes())?;
-    Ok(encode_call(provider, &call))
+    Ok(encode_call_of(caller, provider, &call))
 }
 
 /// What becomes of a field, in the words of the page; `None` if nothing does.

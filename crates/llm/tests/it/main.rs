@@ -19,3 +19,4 @@ mod requests;
 mod stops;
 mod streams;
 mod support;
+mod words;

@@ -133,3 +133,61 @@ async fn a_request_without_its_input_or_its_model_is_refused() {
     }
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_a_response_are_counted_with_its_earlier_turns() {
+    let app = TestApp::start().await;
+    let first = json!({"model": "echo", "input": "a tale of a hundred harbours ".repeat(40)});
+    let first = app.post("/v1/responses", first.to_string()).send().await;
+    let first = first.json();
+    let count = async |body: Value| {
+        let paths = ["/v1", "/openai/v1", "/openai"].map(|base| format!("{base}/responses"));
+        let mut counted = Vec::new();
+        for path in paths {
+            let path = format!("{path}/input_tokens");
+            let answer = app.post(&path, body.to_string()).send().await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            let answer = answer.json();
+            assert_eq!(answer["object"], "response.input_tokens");
+            counted.push(answer["input_tokens"].as_u64().unwrap());
+        }
+        assert!(
+            counted.iter().all(|count| *count == counted[0]),
+            "{counted:?}"
+        );
+        counted[0]
+    };
+    let alone = count(json!({"model": "echo", "input": "and?"})).await;
+    let behind = json!({"model": "echo", "input": "and?", "previous_response_id": first["id"]});
+    assert!(count(behind).await > alone + 100, "{alone}");
+    // Nothing was answered, so there is nothing to be charged.
+    for settlement in app.settlements().await {
+        let is_count = &*settlement.operation == "count_tokens";
+        assert_eq!(is_count, settlement.usage == Usage::default());
+    }
+    // A provider of another API is not asked.
+    let foreign = json!({"model": "claude", "input": "and?"}).to_string();
+    let answer = app.post("/v1/responses/input_tokens", foreign).send().await;
+    assert_eq!(answer.header("x-seaworthy-estimated"), "true");
+    assert_eq!(app.upstream.dialled(), 0);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_may_be_percent_encoded_wherever_a_path_names_it() {
+    let app = TestApp::start().await;
+    for path in [
+        "/v1/models/ech%6F",
+        "/openai/v1/models/ech%6f",
+        "/v1beta/models/ech%6F",
+        "/v1beta/models/models%2Fecho",
+    ] {
+        let answer = app.get(path).key(&app.user_key).send().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    let answer = app.get("/v1/models/nobody%2Fknows");
+    let answer = answer.key(&app.user_key).send().await;
+    answer.assert_error(Family::OpenAi, 404, "model_not_found");
+    assert!(answer.text().contains("`nobody/knows`"));
+    app.finish().await;
+}

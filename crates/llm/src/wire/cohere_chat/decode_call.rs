@@ -7,8 +7,8 @@ use crate::{
     wire::openai_chat,
 };
 use seaworthy_core::call::{
-    Block, Call, Function, Message, Native, Reasoning, ReasoningMode, ResponseFormat, Role,
-    Sampling, Tool, ToolChoice,
+    Call, Function, Native, Origin, Reasoning, ReasoningMode, ResponseFormat, Role, Sampling, Tool,
+    ToolChoice,
 };
 
 pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
@@ -24,7 +24,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
 }
 
 fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
-    let (system, messages) = fields.required("messages", "an array of messages", messages)?;
+    let call = fields.required("messages", "an array of messages", messages)?;
     let is_strict = fields.optional("strict_tools", |node| node.bool())?;
     let tools = fields.optional("tools", |node| node.each(|tool| function(tool, is_strict)))?;
     let stop = fields.optional("stop_sequences", |node| node.each(|item| item.string()))?;
@@ -34,8 +34,6 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     let documents: Option<Native> = documents.filter(|native| native.json != "[]");
     Ok(Call {
         model: fields.text("model")?,
-        system,
-        messages,
         tools: tools
             .unwrap_or_default()
             .into_iter()
@@ -70,27 +68,30 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             .unwrap_or(false),
         include_usage: true,
         native_fields: documents.into_iter().collect(),
-        ..Call::default()
+        ..call
     })
 }
 
 /// The instructions at the start, and the conversation after them.
-fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
-    let mut system = Vec::new();
-    let mut messages: Vec<Message> = Vec::new();
+fn messages(node: Node<'_>) -> Result<Call, Fault> {
+    let mut call = Call::default();
+    let mut source = 0;
     // Results of parallel calls are separate messages here and one message everywhere else.
     let mut joins_results = false;
     node.each(|node| {
         let (is_result, message) = decode_message::message(node)?;
-        match messages.last_mut() {
-            None if message.role == Role::System => system.extend(message.blocks),
-            Some(last) if joins_results && is_result => last.blocks.extend(message.blocks),
-            _ => messages.push(message),
+        if call.messages.is_empty() && message.role == Role::System {
+            call.system_origins
+                .push(Origin::behind(source, &call.system));
+            call.system.extend(message.blocks);
+        } else {
+            openai_chat::say(&mut call, message, source, joins_results && is_result);
         }
         joins_results = is_result;
+        source += 1;
         Ok(())
     })?;
-    Ok((system, messages))
+    Ok(call)
 }
 
 fn function(node: Node<'_>, is_strict: Option<bool>) -> Result<Function, Fault> {

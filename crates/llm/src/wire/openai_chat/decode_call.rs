@@ -6,7 +6,7 @@ use crate::{
     json::{Node, Object, Trail},
 };
 use seaworthy_core::call::{
-    Block, Call, Effort, Function, Message, OpenAiSetting, Reasoning, ReasoningMode,
+    Block, Call, Effort, Function, Message, OpenAiSetting, Origin, Reasoning, ReasoningMode,
     ResponseFormat, Role, Sampling, Tool, ToolChoice,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Call, Fault> {
 }
 
 fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
-    let (system, messages) = fields.required("messages", "an array of messages", messages)?;
+    let call = fields.required("messages", "an array of messages", messages)?;
     let stop = fields.optional("stop", |node| {
         if node.is_string() {
             return Ok(vec![node.string()?]);
@@ -46,8 +46,6 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     })?;
     Ok(Call {
         model: fields.text("model")?,
-        system,
-        messages,
         tools: fields
             .optional("tools", |node| node.each(tool))?
             .unwrap_or_default(),
@@ -80,7 +78,7 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
             .optional("stream", |node| node.bool())?
             .unwrap_or(false),
         include_usage: include_usage.unwrap_or(false),
-        ..Call::default()
+        ..call
     })
 }
 
@@ -123,9 +121,9 @@ fn retired(successor: &'static str) -> impl Fn(Node<'_>) -> Result<(), Fault> {
 }
 
 /// The instructions at the start, and the conversation after them.
-fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
-    let mut system = Vec::new();
-    let mut messages: Vec<Message> = Vec::new();
+fn messages(node: Node<'_>) -> Result<Call, Fault> {
+    let mut call = Call::default();
+    let mut source = 0;
     // Results of parallel calls are separate messages here and one message everywhere else.
     let mut joins_results = false;
     node.each(|node| {
@@ -139,9 +137,13 @@ fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
             }
         })?;
         let message = match &*role {
-            "developer" | "system" if messages.is_empty() => {
-                system.append(&mut said_by_operator(&mut fields)?.blocks);
+            "developer" | "system" if call.messages.is_empty() => {
+                call.system_origins
+                    .push(Origin::behind(source, &call.system));
+                call.system
+                    .append(&mut said_by_operator(&mut fields)?.blocks);
                 fields.finish();
+                source += 1;
                 return Ok(());
             }
             "developer" | "system" => said_by_operator(&mut fields)?,
@@ -150,14 +152,27 @@ fn messages(node: Node<'_>) -> Result<(Vec<Block>, Vec<Message>), Fault> {
             _ => said_by_tool(&mut fields)?,
         };
         fields.finish();
-        match messages.last_mut() {
-            Some(last) if joins_results && role == "tool" => last.blocks.extend(message.blocks),
-            _ => messages.push(message),
-        }
+        let joins = joins_results && role == "tool";
+        say(&mut call, message, source, joins);
         joins_results = role == "tool";
+        source += 1;
         Ok(())
     })?;
-    Ok((system, messages))
+    Ok(call)
+}
+
+/// Adds a message, to the one before if it joins that one.
+pub(in crate::wire) fn say(call: &mut Call, message: Message, source: usize, joins: bool) {
+    match (call.messages.last_mut(), call.origins.last_mut()) {
+        (Some(last), Some(origins)) if joins => {
+            origins.push(Origin::behind(source, &last.blocks));
+            last.blocks.extend(message.blocks);
+        }
+        _ => {
+            call.messages.push(message);
+            call.origins.push(vec![Origin { source, first: 0 }]);
+        }
+    }
 }
 
 fn said_by_operator(fields: &mut Object<'_>) -> Result<Message, Fault> {

@@ -34,9 +34,14 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     let Turns {
         mut system,
         messages,
+        origins,
+        mut system_origins,
         ..
     } = fields.optional("input", input)?.unwrap_or_default();
     if let Some(mut instructions) = instructions {
+        for origin in &mut system_origins {
+            origin.first += instructions.len();
+        }
         instructions.append(&mut system);
         system = instructions;
     }
@@ -50,33 +55,13 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         openai.extend(json.map(|json| OpenAiSetting { name, json }));
     }
     let most = fields.optional("max_output_tokens", |node| node.u64())?;
-    fields.optional("stream_options", |node| {
-        node.whole(openai_chat::no_obfuscation)
-    })?;
-    fields.optional("truncation", |node| {
-        // What every API does unless it is told otherwise.
-        if node.string()? != "disabled" {
-            node.note_unknown();
-        }
-        Ok(())
-    })?;
     let effort = fields.optional("reasoning", |node| {
         let mut fields = node.object()?;
         let effort = fields.optional("effort", openai_chat::reasoning)?;
         fields.finish();
         Ok(effort.unwrap_or_default())
     })?;
-    // Whoever serves the request keeps the answer; the head tells whether to.
-    fields.skip(&["store"]);
-    fields.optional("include", |node| {
-        node.each(|item| {
-            // Sealed reasoning is always told.
-            if item.string()? != "reasoning.encrypted_content" {
-                item.note_unknown();
-            }
-            Ok(())
-        })
-    })?;
+    usual(fields)?;
     let metadata = fields.optional("metadata", |node| {
         node.object()?.entries(|value| value.string())
     })?;
@@ -84,6 +69,8 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         model: fields.text("model")?,
         system,
         messages,
+        origins,
+        system_origins,
         tools: fields
             .optional("tools", |node| node.each(tool))?
             .unwrap_or_default(),
@@ -110,6 +97,31 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         native_fields: native_fields(fields)?,
         ..Call::default()
     })
+}
+
+/// What every API does unless it is told otherwise.
+fn usual(fields: &mut Object<'_>) -> Result<(), Fault> {
+    fields.optional("stream_options", |node| {
+        node.whole(openai_chat::no_obfuscation)
+    })?;
+    fields.optional("truncation", |node| {
+        if node.string()? != "disabled" {
+            node.note_unknown();
+        }
+        Ok(())
+    })?;
+    // Whoever serves the request keeps the answer; the head tells whether to.
+    fields.skip(&["store"]);
+    fields.optional("include", |node| {
+        node.each(|item| {
+            // Sealed reasoning is always told.
+            if item.string()? != "reasoning.encrypted_content" {
+                item.note_unknown();
+            }
+            Ok(())
+        })
+    })?;
+    Ok(())
 }
 
 /// Settings that chat completions have under the same name and in the same form.
@@ -179,7 +191,7 @@ fn input(node: Node<'_>) -> Result<Turns, Fault> {
     if !node.is_array() {
         return Err(node.expected("a string or an array of items"));
     }
-    node.each(|item| decode_item::item(item, &mut turns))?;
+    node.each(|item| turns.item(item))?;
     Ok(turns)
 }
 

@@ -7,7 +7,7 @@ use crate::{
     wire::openai_chat,
 };
 use seaworthy_core::{
-    call::{Block, Media, MediaKind, MediaSource, Message, Native, Role, Sealed},
+    call::{Block, Media, MediaKind, MediaSource, Message, Native, Origin, Role, Sealed},
     dialect::Dialect,
 };
 
@@ -16,6 +16,10 @@ use seaworthy_core::{
 pub(super) struct Turns {
     pub system: Vec<Block>,
     pub messages: Vec<Message>,
+    pub origins: Vec<Vec<Origin>>,
+    pub system_origins: Vec<Origin>,
+    /// The number of the item that is being read.
+    source: usize,
     /// Whether the last message consists of results, which the next result joins.
     ends_with_result: bool,
 }
@@ -27,33 +31,52 @@ impl Turns {
         let is_text = |block: Option<&Block>| {
             matches!(block, Some(Block::Text(_) | Block::Refusal(_)) | None)
         };
-        match self.messages.last_mut() {
-            Some(last)
-                if role == Role::Assistant
-                    && last.role == role
-                    && !(is_text(last.blocks.last()) && is_text(blocks.first())) =>
-            {
-                last.blocks.extend(blocks);
-            }
-            _ => self.messages.push(Message {
-                role,
-                name: None,
-                blocks,
-            }),
-        }
+        let joins = self.messages.last().is_some_and(|last| {
+            role == Role::Assistant
+                && last.role == role
+                && !(is_text(last.blocks.last()) && is_text(blocks.first()))
+        });
+        self.add(role, blocks, joins);
     }
 
     fn result(&mut self, block: Block) {
-        match self.messages.last_mut() {
-            Some(last) if self.ends_with_result => last.blocks.push(block),
-            _ => self.say(Role::User, vec![block]),
-        }
+        self.add(Role::User, vec![block], self.ends_with_result);
         self.ends_with_result = true;
+    }
+
+    fn add(&mut self, role: Role, blocks: Vec<Block>, joins: bool) {
+        let source = self.source;
+        match (self.messages.last_mut(), self.origins.last_mut()) {
+            (Some(last), Some(origins)) if joins => {
+                origins.push(Origin::behind(source, &last.blocks));
+                last.blocks.extend(blocks);
+            }
+            _ => {
+                self.messages.push(Message {
+                    role,
+                    name: None,
+                    blocks,
+                });
+                self.origins.push(vec![Origin { source, first: 0 }]);
+            }
+        }
+    }
+
+    /// One item of a request.
+    pub(super) fn item(&mut self, node: Node<'_>) -> Result<(), Fault> {
+        item(node, self)?;
+        self.source += 1;
+        Ok(())
+    }
+
+    fn instruct(&mut self, mut blocks: Vec<Block>) {
+        let origin = Origin::behind(self.source, &self.system);
+        self.system_origins.push(origin);
+        self.system.append(&mut blocks);
     }
 }
 
-/// One item of a request.
-pub(super) fn item(node: Node<'_>, turns: &mut Turns) -> Result<(), Fault> {
+fn item(node: Node<'_>, turns: &mut Turns) -> Result<(), Fault> {
     let mut fields = node.object()?;
     let kind = fields.optional("type", |node| node.string())?;
     match kind.as_deref().unwrap_or("message") {
@@ -68,9 +91,9 @@ pub(super) fn item(node: Node<'_>, turns: &mut Turns) -> Result<(), Fault> {
                     ("developer", Role::System),
                 ])
             })?;
-            let mut blocks = fields.required("content", CONTENT, content)?;
+            let blocks = fields.required("content", CONTENT, content)?;
             if role == Role::System && turns.messages.is_empty() {
-                turns.system.append(&mut blocks);
+                turns.instruct(blocks);
             } else {
                 turns.say(role, blocks);
             }

@@ -67,6 +67,11 @@ fn item(node: Node<'_>) -> Result<Vec<Block>, Fault> {
         fields.required("content", "an array of parts", decode_item::content)?
     } else {
         match decode_item::said_by_model(&kind, &mut fields)? {
+            // Thoughts that are neither told nor sealed say nothing.
+            Some(Block::Thinking {
+                text,
+                signature: None,
+            }) if text.is_empty() => Vec::new(),
             Some(block) => vec![block],
             None => return Ok(vec![Block::Native(decode_item::native(kind, node))]),
         }

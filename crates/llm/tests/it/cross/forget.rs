@@ -32,8 +32,7 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
         Feature::ServiceTier => call.service_tier = None,
         Feature::EndUser => (call.user, call.safety_identifier) = (None, None),
         Feature::Store => call.store = None,
-        // Named for the one field that these calls have of those without a counterpart.
-        Feature::UnknownField => call.openai.clear(),
+        Feature::OpenAiSetting => call.openai.clear(),
         Feature::ParallelToolCalls => call.parallel_tool_calls = None,
         Feature::JsonObject => call.response_format = None,
         Feature::SchemaDescription => {
@@ -178,6 +177,8 @@ pub(super) fn alike(mut call: Call) -> Call {
     call.include_usage = false;
     call.openai.sort_by_key(|setting| setting.name);
     call.unknown_fields.clear();
+    call.origins.clear();
+    call.system_origins.clear();
     // What every provider does unless it is told otherwise.
     call.tool_choice = call
         .tool_choice

@@ -9,8 +9,8 @@ use super::{
     replies, stream_through, whole_through,
 };
 use crate::{fields, golden, stops, support::DIALECTS};
-use seaworthy_core::{call::Call, dialect::Dialect, usage::Usage};
-use seaworthy_llm::{Feature, Loss, Verdict, encode_call};
+use seaworthy_core::{dialect::Dialect, usage::Usage};
+use seaworthy_llm::{Encoded, Feature, Loss, Lost, Verdict, encode_call, encode_call_of};
 use std::{collections::HashSet, fmt::Write as _, path::Path};
 
 const HEAD: &str = include_str!("page_head.md");
@@ -115,9 +115,9 @@ fn head_row(first: &str, page: &mut String) {
     writeln!(page, "|---|{}", "---|".repeat(DIALECTS.len())).unwrap();
 }
 
-/// What a provider of the dialect gets of a call.
-fn outcome(call: &Call, provider: Dialect, seen: &mut HashSet<Feature>) -> String {
-    match encode_call(provider, call) {
+/// What a provider of the dialect gets of a call, in the words of its caller.
+fn outcome(encoded: Result<Encoded, Lost>, seen: &mut HashSet<Feature>) -> String {
+    match encoded {
         Ok(encoded) => left_out(&encoded.dropped, seen),
         Err(lost) => {
             seen.extend(lost.refused.iter().map(|loss| loss.feature));
@@ -146,7 +146,7 @@ fn paths(losses: &[Loss]) -> String {
 }
 
 fn requests(page: &mut String, seen: &mut HashSet<Feature>) {
-    page.push_str("\n## Requests\n\nA column is what the provider speaks; that of the caller does not matter.\n\n");
+    page.push_str("\n## Requests\n\nA column is what the provider speaks; that of the caller does not matter.\nFields have their names of chat completions here; callers read those of their own dialect, as in the tables below.\n\n");
     head_row("request", page);
     let calls = calls();
     for (title, name) in CALLS {
@@ -154,7 +154,9 @@ fn requests(page: &mut String, seen: &mut HashSet<Feature>) {
             .iter()
             .find(|(known, _)| known == name)
             .unwrap_or_else(|| panic!("no call {name}"));
-        let cells: Vec<String> = DIALECTS.map(|to| outcome(call, to, seen)).into();
+        let cells: Vec<String> = DIALECTS
+            .map(|to| outcome(encode_call(to, call), seen))
+            .into();
         writeln!(page, "| {title} | {} |", cells.join(" | ")).unwrap();
     }
     for (name, _) in calls {
@@ -174,7 +176,7 @@ fn native_fields(page: &mut String, seen: &mut HashSet<Feature>) {
         let Native { caller, what, .. } = native;
         let cell = |provider| match provider == caller {
             true => "=".to_owned(),
-            false => outcome(&call, provider, seen),
+            false => outcome(encode_call_of(caller, provider, &call), seen),
         };
         let cells: Vec<String> = DIALECTS.map(cell).into();
         writeln!(
