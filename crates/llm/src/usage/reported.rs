@@ -1,8 +1,9 @@
 //! The figures a provider has given so far; a figure it left out is not a zero.
 
 use seaworthy_core::usage::Usage;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
 
 /// Token counts as a provider reported them, each kept apart from "not said".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,13 +89,54 @@ impl Reported {
 /// Reads a token count; whatever is not one (`null`, text, a negative number) counts as not said,
 /// since a provider's slip must not cost the caller the answer.
 pub(crate) fn count<'de, D: Deserializer<'de>>(json: D) -> Result<Option<u64>, D::Error> {
-    let raw = <&RawValue>::deserialize(json)?.get();
-    Ok(raw.parse().ok().or_else(|| whole_float(raw)))
+    json.deserialize_any(Count)
 }
 
-/// `12.0`, as some servers write counts.
-fn whole_float(raw: &str) -> Option<u64> {
-    let (whole, fraction) = raw.split_once('.')?;
-    fraction.bytes().all(|digit| digit == b'0').then_some(())?;
-    whole.parse().ok()
+struct Count;
+
+impl<'de> Visitor<'de> for Count {
+    type Value = Option<u64>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a count")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Option<u64>, E> {
+        Ok(Some(count))
+    }
+
+    /// `12.0`, as some servers write counts.
+    fn visit_f64<E>(self, count: f64) -> Result<Option<u64>, E> {
+        let is_whole = count.fract() == 0.0 && (0.0..MAX_EXACT).contains(&count);
+        Ok(is_whole.then_some(count as u64))
+    }
+
+    fn visit_i64<E>(self, _negative: i64) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _no_count: bool) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _no_count: &str) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<u64>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<u64>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
 }
+
+/// Larger numbers with a point are not exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;

@@ -105,9 +105,16 @@ impl Frame<'_> {
     }
 }
 
+/// A whole reply, of which nothing else is of interest.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Reply {
+    usage: Option<UsageObject>,
+}
+
 pub(super) fn of_reply(body: &[u8]) -> Option<Reported> {
-    let frame: Frame<'_> = serde_json::from_slice(body).ok()?;
-    frame.usage.map(|usage| usage.to_reported())
+    let reply: Reply = serde_json::from_slice(body).ok()?;
+    reply.usage.map(|usage| usage.to_reported())
 }
 
 /// The keys to look for, quotes included.
