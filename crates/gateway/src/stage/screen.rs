@@ -31,8 +31,13 @@ impl Screened {
     /// most that it can use.
     pub(crate) fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
         if let Operation::Chat(dialect) = self.0.operation {
-            let body = seaworthy_llm::bound_output(dialect, &self.0.body, &self.0.head, tokens);
-            self.0.replace_body(body)?;
+            let (body, head) =
+                seaworthy_llm::bound_output(dialect, &self.0.body, &self.0.head, tokens);
+            match head {
+                Some(head) => (self.0.body, self.0.head) = (body, head),
+                // Says why not.
+                None => self.0.replace_body(body)?,
+            }
         }
         Ok(())
     }
