@@ -62,6 +62,20 @@ enum Line<'a> {
     },
 }
 
+/// The name of a member with all that stands around it.
+macro_rules! member {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+/// As [`member!`], of the first in its object.
+macro_rules! leading {
+    ($name:literal) => {
+        concat!("\"", $name, "\":")
+    };
+}
+
 pub(crate) fn intent(intent: &Intent) -> Vec<u8> {
     let Intent {
         call_id,
@@ -84,24 +98,28 @@ pub(crate) fn intent(intent: &Intent) -> Vec<u8> {
         worst_case_cost,
     } = intent;
     let mut json = Json::begin("intent", call_id);
-    json.text("request_id", request_id);
-    json.signed("opened_at", opened_at.0);
-    json.text("key_id", key_id);
-    json.text("user_id", user_id);
-    for (name, value) in [("team", team), ("agent", agent), ("session", session)] {
+    json.text(member!("request_id"), request_id);
+    json.signed(member!("opened_at"), opened_at.0);
+    json.text(member!("key_id"), key_id);
+    json.text(member!("user_id"), user_id);
+    for (name, value) in [
+        (member!("team"), team),
+        (member!("agent"), agent),
+        (member!("session"), session),
+    ] {
         if let Some(value) = value {
             json.text(name, value);
         }
     }
     if *attempt != first() {
-        json.number("attempt", u64::from(*attempt));
+        json.number(member!("attempt"), u64::from(*attempt));
     }
-    json.text("operation", operation);
-    json.text("model", model);
-    json.text("target", target);
-    json.flag("stream", *stream);
-    json.usage("worst_case", worst_case);
-    json.number("worst_case_cost", worst_case_cost.0);
+    json.text(member!("operation"), operation);
+    json.text(member!("model"), model);
+    json.text(member!("target"), target);
+    json.flag(member!("stream"), *stream);
+    json.usage(member!("worst_case"), worst_case);
+    json.number(member!("worst_case_cost"), worst_case_cost.0);
     json.end()
 }
 
@@ -117,27 +135,27 @@ pub(super) fn ending(call_id: &str, ending: &Ending) -> Vec<u8> {
         flags,
     } = *ending;
     let mut json = Json::begin("ending", call_id);
-    json.signed("settled_at", settled_at.0);
-    json.number("duration_ms", duration_ms);
-    json.text("outcome", outcome.as_str());
-    json.number("status", u64::from(status));
-    json.usage("usage", &usage);
+    json.signed(member!("settled_at"), settled_at.0);
+    json.number(member!("duration_ms"), duration_ms);
+    json.text(member!("outcome"), outcome.as_str());
+    json.number(member!("status"), u64::from(status));
+    json.usage(member!("usage"), &usage);
     if extras != Extras::default() {
         let Extras { images, tool_calls } = extras;
-        json.object("extras", |json| {
-            json.number("images", images);
-            json.number("tool_calls", tool_calls);
+        json.object(member!("extras"), |json| {
+            json.number(leading!("images"), images);
+            json.number(member!("tool_calls"), tool_calls);
         });
     }
-    json.number("cost", cost.0);
+    json.number(member!("cost"), cost.0);
     if flags != Flags::default() {
         let Flags {
             unpriced,
             over_reserved,
         } = flags;
-        json.object("flags", |json| {
-            json.flag("unpriced", unpriced);
-            json.flag("over_reserved", over_reserved);
+        json.object(member!("flags"), |json| {
+            json.flag(leading!("unpriced"), unpriced);
+            json.flag(member!("over_reserved"), over_reserved);
         });
     }
     json.end()
@@ -159,22 +177,13 @@ impl Json {
         let mut json = Self(Vec::with_capacity(768));
         json.0.extend_from_slice(NO_CHECKSUM);
         json.0.push(b'{');
-        json.text("record", record);
-        json.text("call_id", call_id);
+        json.text(leading!("record"), record);
+        json.text(member!("call_id"), call_id);
         json
     }
 
-    fn name(&mut self, name: &str) {
-        if self.0.last() != Some(&b'{') {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
     fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         let is_special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
         // Without a branch for each byte, so that many are looked at in one step.
         let has_special = |found, byte| found | is_special(byte);
@@ -189,25 +198,25 @@ impl Json {
     }
 
     fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         let mut digits = itoa::Buffer::new();
         self.0.extend_from_slice(digits.format(value).as_bytes());
     }
 
     fn signed(&mut self, name: &str, value: i64) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         let mut digits = itoa::Buffer::new();
         self.0.extend_from_slice(digits.format(value).as_bytes());
     }
 
     fn flag(&mut self, name: &str, value: bool) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         let text: &[u8] = if value { b"true" } else { b"false" };
         self.0.extend_from_slice(text);
     }
 
     fn object(&mut self, name: &str, members: impl FnOnce(&mut Self)) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         self.0.push(b'{');
         members(self);
         self.0.push(b'}');
@@ -226,15 +235,15 @@ impl Json {
             estimated,
         } = *usage;
         self.object(name, |json| {
-            json.number("input_tokens", input_tokens);
-            json.number("cached_read_tokens", cached_read_tokens);
-            json.number("cache_write_5m_tokens", cache_write_5m_tokens);
-            json.number("cache_write_1h_tokens", cache_write_1h_tokens);
-            json.number("output_tokens", output_tokens);
-            json.number("reasoning_tokens", reasoning_tokens);
-            json.number("audio_input_tokens", audio_input_tokens);
-            json.number("audio_output_tokens", audio_output_tokens);
-            json.flag("estimated", estimated);
+            json.number(leading!("input_tokens"), input_tokens);
+            json.number(member!("cached_read_tokens"), cached_read_tokens);
+            json.number(member!("cache_write_5m_tokens"), cache_write_5m_tokens);
+            json.number(member!("cache_write_1h_tokens"), cache_write_1h_tokens);
+            json.number(member!("output_tokens"), output_tokens);
+            json.number(member!("reasoning_tokens"), reasoning_tokens);
+            json.number(member!("audio_input_tokens"), audio_input_tokens);
+            json.number(member!("audio_output_tokens"), audio_output_tokens);
+            json.flag(member!("estimated"), estimated);
         });
     }
 
