@@ -19,5 +19,6 @@ mod tls;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    process::use_small_pages();
     cli::run()
 }
