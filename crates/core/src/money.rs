@@ -6,6 +6,8 @@ use std::iter::Sum;
 use serde::{Deserialize, Serialize};
 
 const MICROS_PER_DOLLAR: u64 = 1_000_000;
+/// How many decimals of a dollar that are.
+const DECIMALS: usize = 6;
 
 /// An amount of money in micro-dollars (one millionth of a US dollar). Sums saturate: an absurd
 /// amount stays absurd and never becomes a small one.
@@ -49,8 +51,21 @@ impl Sum for Micros {
 /// Dollars with all six decimals, for example `0.001250`.
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dollars, micros) = (self.0 / MICROS_PER_DOLLAR, self.0 % MICROS_PER_DOLLAR);
-        write!(f, "{dollars}.{micros:06}")
+        // Every answer has one and every line of the log: digits from the last to the first, without
+        // the machinery that pads numbers. The largest has 20 digits and the point.
+        let mut text = [b'0'; 24];
+        let (mut at, mut rest, mut digits) = (text.len(), self.0, 0);
+        while digits <= DECIMALS || rest > 0 {
+            if digits == DECIMALS {
+                at -= 1;
+                text[at] = b'.';
+            }
+            at -= 1;
+            text[at] += (rest % 10) as u8;
+            rest /= 10;
+            digits += 1;
+        }
+        f.write_str(str::from_utf8(&text[at..]).unwrap_or_default())
     }
 }
 

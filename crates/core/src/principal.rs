@@ -1,7 +1,7 @@
 //! Who is calling, and what that allows.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -180,16 +180,19 @@ impl Principal {
     /// The caller while authentication is switched off.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self::new(Identity {
-            credential: Credential::None,
-            key_id: "none".into(),
-            user_id: ANONYMOUS.into(),
-            team_id: None,
-            roles: vec![Role::Admin],
-            scopes: Scopes::default(),
-            session: None,
-            environment: None,
-        })
+        static ANYBODY: LazyLock<Principal> = LazyLock::new(|| {
+            Principal::new(Identity {
+                credential: Credential::None,
+                key_id: "none".into(),
+                user_id: ANONYMOUS.into(),
+                team_id: None,
+                roles: vec![Role::Admin],
+                scopes: Scopes::default(),
+                session: None,
+                environment: None,
+            })
+        });
+        ANYBODY.clone()
     }
 }
 

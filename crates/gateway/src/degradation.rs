@@ -20,7 +20,6 @@ use seaworthy_core::store::Switch;
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
-use crate::headers::name;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 
@@ -189,14 +188,13 @@ impl Degradation {
         }
         let quota = headers.and_then(remaining);
         let mut providers = self.providers.lock();
-        if !providers.contains_key(provider) {
-            providers.insert(provider.to_owned(), ProviderStanding::default());
-        }
-        if let Some(known) = providers.get_mut(provider) {
-            known.quota = quota.map(|left| (left, now)).or(known.quota);
-            known.last_status = status;
-            known.last_at = Some(now);
-        }
+        let known = match providers.get_mut(provider) {
+            Some(known) => known,
+            None => providers.entry(provider.to_owned()).or_default(),
+        };
+        known.quota = quota.map(|left| (left, now)).or(known.quota);
+        known.last_status = status;
+        known.last_at = Some(now);
     }
 
     /// What is known of the providers that were called.
@@ -332,15 +330,17 @@ fn tell(before: &InForce, next: &InForce) {
 
 /// The least that a provider says is left of one of its limits.
 fn remaining(headers: &HeaderMap) -> Option<u64> {
-    let names = [
-        &name::LEFT_TOKENS,
-        &name::LEFT_REQUESTS,
-        &name::ANTHROPIC_LEFT_TOKENS,
-        &name::ANTHROPIC_LEFT_REQUESTS,
+    const NAMES: [&str; 4] = [
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-remaining-requests",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-requests-remaining",
     ];
-    let values = names.into_iter().filter_map(|name| headers.get(name));
-    values
-        .filter_map(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
+    // One pass over what is there: each look-up would hash a long name.
+    let told = headers
+        .iter()
+        .filter(|(name, _)| NAMES.contains(&name.as_str()));
+    told.filter_map(|(_, value)| value.to_str().ok()?.trim().parse::<u64>().ok())
         .min()
 }
 

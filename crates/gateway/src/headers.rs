@@ -72,13 +72,15 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("x-seaworthy-")
 }
 
-/// Removes what a provider says of its limits: where limits of ours apply, those are what counts.
-pub(crate) fn strip_limits(headers: &mut HeaderMap) {
-    let is_limit = |name: &&HeaderName| {
-        let name = name.as_str();
-        name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
+/// Removes what a provider says of its limits, where `ours` does not stand in its place already:
+/// where limits of ours apply, those are what counts.
+pub(crate) fn strip_limits(headers: &mut HeaderMap, ours: &[(HeaderName, HeaderValue)]) {
+    let is_theirs = |name: &&HeaderName| {
+        let text = name.as_str();
+        let is_limit = text.starts_with("x-ratelimit-") || text.starts_with("anthropic-ratelimit-");
+        is_limit && !ours.iter().any(|(our_name, _)| our_name == *name)
     };
-    let limits: Vec<HeaderName> = headers.keys().filter(is_limit).cloned().collect();
+    let limits: Vec<HeaderName> = headers.keys().filter(is_theirs).cloned().collect();
     for name in limits {
         headers.remove(name);
     }
@@ -100,33 +102,24 @@ pub(crate) fn for_provider(headers: &HeaderMap) -> HeaderMap {
 
 /// How many headers are added to a request.
 const ADDED: usize = 6;
+/// How many headers are added to an answer, about.
+const ADDED_TO_ANSWERS: usize = 12;
 
 /// Removes what must not reach the caller, and returns the provider's own request ID.
 pub(crate) fn strip_response(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    keep_only(headers, |name| !is_theirs(name));
+    let listed = listed(headers);
+    let ends_here = |name: &&HeaderName| {
+        let name = name.as_str();
+        is_theirs(name) || !is_of_the_message(name, listed.as_deref())
+    };
+    let ended: Vec<HeaderName> = headers.keys().filter(ends_here).cloned().collect();
+    for name in ended {
+        headers.remove(name);
+    }
+    // Growing twice would put everything in its place twice.
+    headers.reserve(ADDED_TO_ANSWERS);
     let request_id = headers.remove(&name::REQUEST_ID);
     headers.remove(&name::PROVIDER_REQUEST_ID).or(request_id)
-}
-
-/// Keeps the headers that belong to the message and that `passes` lets through. One pass over what
-/// is there: looking up each name that could be there costs more.
-fn keep_only(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
-    let listed = listed(headers);
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    let mut last_passes = false;
-    let mut last_name: Option<HeaderName> = None;
-    for (name, value) in headers.drain() {
-        // Further values of a name come without it.
-        if let Some(name) = name {
-            let text = name.as_str();
-            last_passes = passes(text) && is_of_the_message(text, listed.as_deref());
-            last_name = Some(name);
-        }
-        if last_passes && let Some(name) = &last_name {
-            kept.append(name.clone(), value);
-        }
-    }
-    *headers = kept;
 }
 
 /// The names that the connection claims for itself.

@@ -22,6 +22,7 @@ mod guards;
 mod headers;
 mod health;
 mod identity;
+mod in_place;
 mod intent_sharer;
 mod internal_call;
 mod key_survey;

@@ -177,10 +177,10 @@ pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_st
         headers.insert(&name::TRACEPARENT, trace);
     }
     if !exchange.limit_headers.is_empty() {
-        crate::headers::strip_limits(headers);
         for (name, value) in &exchange.limit_headers {
             headers.insert(name, value.clone());
         }
+        crate::headers::strip_limits(headers, &exchange.limit_headers);
     }
     headers.insert(
         &name::TIER,

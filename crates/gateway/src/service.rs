@@ -17,6 +17,7 @@ use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::in_place::boxed;
 use crate::once::Once;
 use crate::packing::packed;
 use crate::pipeline::{self, Caller};
@@ -105,8 +106,8 @@ impl DataPlane {
             };
             return pipeline::run(exchange, asked, caller).await;
         }
-        self.other(exchange, (route, parameter), &head.uri, &head.headers, body)
-            .await
+        // The way of model calls should not carry the weight of this one.
+        Box::pin(self.other(exchange, (route, parameter), &head.uri, &head.headers, body)).await
     }
 
     /// Requests that are no model calls.
@@ -321,17 +322,13 @@ impl server::Service for DataPlane {
         let is_head = request.method() == Method::HEAD;
         let coding = coding::wanted(request.headers());
         let gateway = Arc::clone(&self.gateway);
-        let mut exchange = Box::new(Exchange::begin(
-            gateway,
-            self.worker,
-            peer.ip(),
-            request.headers(),
-        ));
+        let headers = request.headers();
+        let mut exchange = boxed(|| Exchange::begin(gateway, self.worker, peer.ip(), headers));
         let snapshot = Arc::clone(&exchange.snapshot);
         let notice = Arc::default();
         exchange.herald = Herald::Caller(Arc::clone(&notice));
         let plane = self.clone();
-        let mut answering: Answering = Box::pin(async move {
+        let mut answering: Answering = Box::into_pin(boxed(|| async move {
             let answering = AssertUnwindSafe(plane.answer(&mut exchange, request)).catch_unwind();
             // The panic hook has logged where it happened.
             let result = answering.await.unwrap_or_else(|_panic| {
@@ -339,7 +336,7 @@ impl server::Service for DataPlane {
                 Err(panicked())
             });
             (exchange, result)
-        });
+        }));
         let mut response = match until_told(&mut answering, &notice).await {
             Ok((exchange, result)) => packed(respond(exchange, result, is_head), coding).await,
             // From here on the answer's body drives the call.

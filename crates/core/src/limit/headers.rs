@@ -34,12 +34,8 @@ pub type Headers = Vec<(&'static str, String)>;
 #[must_use]
 pub fn policy(limits: &[Shown<'_>]) -> Option<String> {
     list(limits, |limit, text| {
-        let _ = write!(
-            text,
-            ";q={};w={}",
-            limit.quota.limit(),
-            limit.quota.period().millis() / 1000
-        );
+        push(text, ";q=", limit.quota.limit());
+        push(text, ";w=", limit.quota.period().millis() / 1000);
         if limit.unit != Unit::Requests {
             let _ = write!(text, ";qu=\"{}\"", limit.unit.as_str());
         }
@@ -50,9 +46,14 @@ pub fn policy(limits: &[Shown<'_>]) -> Option<String> {
 #[must_use]
 pub fn standing(limits: &[Shown<'_>]) -> Option<String> {
     list(limits, |limit, text| {
-        let seconds = limit.standing.reset_ms.div_ceil(1000);
-        let _ = write!(text, ";r={};t={seconds}", limit.remaining());
+        push(text, ";r=", limit.remaining());
+        push(text, ";t=", limit.standing.reset_ms.div_ceil(1000));
     })
+}
+
+fn push(text: &mut String, name: &str, number: u64) {
+    text.push_str(name);
+    text.push_str(itoa::Buffer::new().format(number));
 }
 
 fn list(limits: &[Shown<'_>], parameters: impl Fn(&Shown<'_>, &mut String)) -> Option<String> {
@@ -62,17 +63,27 @@ fn list(limits: &[Shown<'_>], parameters: impl Fn(&Shown<'_>, &mut String)) -> O
             text.push_str(", ");
         }
         text.push('"');
-        let plain = |c: char| c == ' ' || c.is_ascii_graphic();
-        for c in limit.rule.chars().filter(|c| plain(*c)) {
-            if matches!(c, '"' | '\\') {
-                text.push('\\');
-            }
-            text.push(c);
-        }
+        quoted(limit.rule, &mut text);
         text.push('"');
         parameters(limit, &mut text);
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// A name within quotes, without what cannot stand there.
+fn quoted(name: &str, text: &mut String) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if name.bytes().all(is_plain) {
+        text.push_str(name);
+        return;
+    }
+    let possible = |c: &char| *c == ' ' || c.is_ascii_graphic();
+    for c in name.chars().filter(possible) {
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
 }
 
 /// `x-ratelimit-*` as OpenAI sends them: of each unit, the limit that is nearest.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::caps::Caps;
-use super::headers::Shown;
+use super::headers::{self, Shown};
 use super::{Quota, Standing, Unit};
 use crate::budget::watch::Share;
 use crate::budget::{self, Amount, Calendar, WindowKind};
@@ -236,6 +236,8 @@ pub struct Bound {
     rates: Vec<(usize, Key)>,
     slots: Vec<(usize, Key)>,
     budgets: Vec<(usize, Key)>,
+    /// What every answer says of the rate limits themselves.
+    told: Option<String>,
 }
 
 /// No limits and no budgets.
@@ -290,21 +292,31 @@ impl Policy {
             let subject = rule.subjects.subject(attributes)?;
             Some((index, key("budget", &rule.name, subject)))
         });
-        Bound {
+        let budgets = budgets.collect();
+        let mut bound = Bound {
             policy: Arc::clone(self),
             rates,
             slots,
-            budgets: budgets.collect(),
-        }
+            budgets,
+            told: None,
+        };
+        let untouched = Standing {
+            remaining: 0,
+            reset_ms: 0,
+        };
+        let untouched = vec![untouched; bound.rates.len()];
+        bound.told = headers::policy(&bound.shown(&untouched));
+        bound
     }
 
     /// The budget whose accounts lie under this key.
     #[must_use]
-    pub fn budget_of(&self, key: &Key) -> Option<(&BudgetRule, String)> {
-        let prefix = format!("sw:{{{}}}:budget:", self.deployment);
-        let (name, subject) = key.as_str().strip_prefix(&prefix)?.split_once(':')?;
+    pub fn budget_of<'k>(&self, key: &'k Key) -> Option<(&BudgetRule, &'k str)> {
+        let rest = key.as_str().strip_prefix("sw:{")?;
+        let rest = rest.strip_prefix(self.deployment.as_str())?;
+        let (name, subject) = rest.strip_prefix("}:budget:")?.split_once(':')?;
         let rule = self.budgets.iter().find(|rule| *rule.name == *name)?;
-        Some((rule, subject.to_owned()))
+        Some((rule, subject))
     }
 }
 
@@ -368,6 +380,12 @@ impl Bound {
     pub fn draws_on_money(&self) -> bool {
         self.budgets()
             .any(|(rule, _)| rule.unit == budget::Unit::Micros)
+    }
+
+    /// What `RateLimit-Policy` says: it is the same for every request. `None` without rate limits.
+    #[must_use]
+    pub fn told(&self) -> Option<&str> {
+        self.told.as_deref()
     }
 
     /// What the answer's headers say, from the standings of an outcome.

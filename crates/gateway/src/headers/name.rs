@@ -18,16 +18,12 @@ names! {
     CORRELATION_ID: "x-correlation-id",
     GOOGLE_KEY: "x-goog-api-key",
     IDEMPOTENCY_KEY: "idempotency-key",
+    RATE_LIMIT_POLICY: "ratelimit-policy",
     PROVIDER_REQUEST_ID: "request-id",
     REQUEST_ID: "x-request-id",
     STAINLESS_TIMEOUT: "x-stainless-timeout",
     TRACEPARENT: "traceparent",
     X_API_KEY: "x-api-key",
-    // What a provider says is left of its limits.
-    LEFT_TOKENS: "x-ratelimit-remaining-tokens",
-    LEFT_REQUESTS: "x-ratelimit-remaining-requests",
-    ANTHROPIC_LEFT_TOKENS: "anthropic-ratelimit-tokens-remaining",
-    ANTHROPIC_LEFT_REQUESTS: "anthropic-ratelimit-requests-remaining",
     // Ours.
     AGENT: "x-seaworthy-agent",
     ATTEMPTS: "x-seaworthy-attempts",

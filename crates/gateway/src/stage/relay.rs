@@ -30,6 +30,8 @@ mod translated;
 
 /// On answers whose token counts are an estimate, where a caller can be told.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-seaworthy-estimated");
+/// How much of a provider's request ID is kept.
+const MOST_OF_AN_ID: usize = 128;
 const YES: HeaderValue = HeaderValue::from_static("true");
 
 /// Turns what came back into what is sent. The steps of a translation are boxed: the direct way
@@ -158,7 +160,10 @@ fn guarded(exchange: &Exchange, back: Back) -> Back {
 fn note_request_id(exchange: &mut Exchange, headers: &mut HeaderMap) {
     let id = headers::strip_response(headers);
     exchange.upstream_request_id =
-        id.and_then(|id| id.to_str().ok().map(|id| id.chars().take(128).collect()));
+        id.and_then(|id| {
+        let id = id.to_str().ok()?;
+        Some(id.get(..MOST_OF_AN_ID).unwrap_or(id).to_owned())
+    });
 }
 
 fn advice(exchange: &Exchange, headers: &HeaderMap) -> Option<Duration> {

@@ -145,7 +145,7 @@ fn a_key_leads_back_to_its_budget_whatever_the_subject_is_called() {
     });
     let (_, key) = bound.budgets().next().unwrap();
     let (rule, subject) = policy.budget_of(key).unwrap();
-    assert_eq!((&*rule.name, subject.as_str()), ("day", "a:{b}:c"));
+    assert_eq!((&*rule.name, subject), ("day", "a:{b}:c"));
     assert!(
         policy
             .budget_of(&Key::new("sw:{other}:budget:day:x"))

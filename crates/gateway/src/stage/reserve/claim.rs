@@ -12,12 +12,14 @@ use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::limit::{self, headers as limit_headers};
 use seaworthy_core::money::Micros;
 use seaworthy_core::resilience::chance;
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::refused::{cannot_record, refused};
 use super::size::Size;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::headers::name;
 use crate::limits::{Charge, demand};
 use crate::open_call::Claimed;
 use crate::refusal::Refusal;
@@ -197,13 +199,14 @@ pub(crate) fn show(
         // These have no words of their own for it.
         Family::Gemini | Family::Cohere | Family::Bedrock => limit_headers::Headers::new(),
     };
-    headers.extend(limit_headers::policy(&shown).map(|value| ("ratelimit-policy", value)));
     headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));
-    exchange.limit_headers = headers
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let value = http::HeaderValue::try_from(value).ok()?;
-            Some((http::HeaderName::from_static(name), value))
-        })
-        .collect();
+    let standing = headers.into_iter().filter_map(|(name, value)| {
+        let value = HeaderValue::try_from(value).ok()?;
+        Some((HeaderName::from_static(name), value))
+    });
+    let policy = bound.told().and_then(|told| {
+        let value = HeaderValue::from_str(told).ok()?;
+        Some((name::RATE_LIMIT_POLICY.clone(), value))
+    });
+    exchange.limit_headers = standing.chain(policy).collect();
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 use quick_cache::sync::Cache;
 use seaworthy_core::money::Micros;
 use seaworthy_core::usage::Usage;
@@ -19,6 +19,9 @@ use crate::stage::screen::Screened;
 static CACHE_CONTROL: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new("\"cache_control\""));
 static CACHE_POINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"cachePoint\""));
+/// What fixes how the output is divided.
+static BUDGET_TOKENS: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("\"budget_tokens\""));
 static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("audio"));
 
 /// Requests whose input the provider has counted before.
@@ -184,7 +187,7 @@ impl Size {
     /// Whether the request fixes how its output is to be divided, so that a smaller bound would
     /// contradict it.
     pub(crate) fn divides_output(&self) -> bool {
-        memmem::find(&self.body, b"\"budget_tokens\"").is_some()
+        BUDGET_TOKENS.find(&self.body).is_some()
     }
 
     /// The most output with which the call takes no more than `allowed`, by `taken`.
