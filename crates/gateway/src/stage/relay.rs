@@ -159,8 +159,7 @@ fn guarded(exchange: &Exchange, back: Back) -> Back {
 
 fn note_request_id(exchange: &mut Exchange, headers: &mut HeaderMap) {
     let id = headers::strip_response(headers);
-    exchange.upstream_request_id =
-        id.and_then(|id| {
+    exchange.upstream_request_id = id.and_then(|id| {
         let id = id.to_str().ok()?;
         Some(id.get(..MOST_OF_AN_ID).unwrap_or(id).to_owned())
     });

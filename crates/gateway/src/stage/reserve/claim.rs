@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{Claim, Close, Outcome, Reason};
@@ -12,7 +13,6 @@ use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::limit::{self, headers as limit_headers};
 use seaworthy_core::money::Micros;
 use seaworthy_core::resilience::chance;
-use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::refused::{cannot_record, refused};
