@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::http::{Answer, Base, Dialer, HttpError, Inspection, Protocol, Request, exchange};
 use crate::options::{ModelCalls, Options};
 use crate::outcome::Stop;
+use crate::session::canary;
 
 /// The server, as far as it introduces itself.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) tls: Option<Inspection>,
     /// The configuration that the server says is in force.
     pub(crate) configuration: Option<Value>,
+    /// What it answers to paths that nobody serves, with the key.
+    pub(crate) nowhere: Nowhere,
     /// `POST /v1/chat/completions`.
     pub(crate) chat: Surface,
     /// `POST /v1/messages`.
@@ -25,6 +28,14 @@ pub(crate) struct Facts {
     pub(crate) models: Vec<String>,
     /// The model that probes may call, or what is missing to have one.
     pub(crate) model: Result<String, String>,
+}
+
+/// The answers to paths that were made up for this run. A server that answers these like a path that
+/// it serves says nothing by its answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Nowhere {
+    pub(crate) get: Option<u16>,
+    pub(crate) post: Option<u16>,
 }
 
 /// Whether an API is there at all.
@@ -55,6 +66,7 @@ impl Facts {
             config_hash: None,
             tls: None,
             configuration: None,
+            nowhere: Nowhere::default(),
             chat: absent(),
             messages: absent(),
             models: Vec::new(),
@@ -113,14 +125,20 @@ pub(crate) async fn gather(
             .and_then(|a| a.json());
     }
 
+    let path = format!("/{}", canary("no-such-"));
+    let empty = || Value::Object(Default::default());
+    let status = |answer: Result<Answer, HttpError>| answer.ok().map(|answer| answer.status());
+    let nowhere = Nowhere {
+        get: status(ask(with_key(Request::get(path.as_str()))).await),
+        post: status(ask(with_key(Request::post(path.as_str()).json(&empty()))).await),
+    };
+
     // An empty object asks for nothing: no API answers it with a model call.
     let surface = async |path: &'static str| {
-        let answer = ask(with_key(
-            Request::post(path).json(&Value::Object(Default::default())),
-        ))
-        .await
-        .map_err(|e| e.to_string());
-        judge_surface(path, answer.as_ref().map(Answer::status))
+        let answer = ask(with_key(Request::post(path).json(&empty())))
+            .await
+            .map_err(|e| e.to_string());
+        judge_surface(path, answer.as_ref().map(Answer::status), nowhere)
     };
     let chat = surface("/v1/chat/completions").await;
     let messages = surface("/v1/messages").await;
@@ -137,6 +155,7 @@ pub(crate) async fn gather(
         config_hash,
         tls: None,
         configuration,
+        nowhere,
         chat,
         messages,
         models,
@@ -144,8 +163,14 @@ pub(crate) async fn gather(
     })
 }
 
-fn judge_surface(path: &str, status: Result<u16, &String>) -> Surface {
+fn judge_surface(path: &str, status: Result<u16, &String>, nowhere: Nowhere) -> Surface {
     match status {
+        // Keys may be asked for before paths are looked at.
+        Ok(status) if Some(status) == nowhere.post && !matches!(status, 401 | 403) => {
+            Surface::Absent(format!(
+                "POST {path} is not served: it answers {status}, as a path does that does not exist"
+            ))
+        }
         Ok(status @ (301..=308 | 404 | 405 | 501)) => {
             Surface::Absent(format!("POST {path} is not served: it answers {status}"))
         }
@@ -196,7 +221,7 @@ fn text_at(json: &Value, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Surface, choose_model, judge_surface};
+    use super::{Nowhere, Surface, choose_model, judge_surface};
     use crate::options::{ModelCalls, Options};
 
     fn options(model: Option<&str>, model_calls: ModelCalls) -> Options {
@@ -205,6 +230,13 @@ mod tests {
             model,
             model_calls,
             ..Options::new("http://127.0.0.1:1")
+        }
+    }
+
+    fn nowhere(status: u16) -> Nowhere {
+        Nowhere {
+            get: Some(status),
+            post: Some(status),
         }
     }
 
@@ -234,13 +266,21 @@ mod tests {
     #[test]
     fn an_api_is_absent_only_when_its_path_is_unknown() {
         for status in [200, 400, 401, 403, 422, 429, 500] {
-            assert_eq!(judge_surface("/x", Ok(status)), Surface::Served);
+            let seen = judge_surface("/x", Ok(status), nowhere(404));
+            assert_eq!(seen, Surface::Served);
         }
         for status in [302, 404, 405, 501] {
             assert!(matches!(
-                judge_surface("/x", Ok(status)),
+                judge_surface("/x", Ok(status), nowhere(404)),
                 Surface::Absent(_)
             ));
         }
+        for status in [200, 400, 429, 500] {
+            assert!(matches!(
+                judge_surface("/x", Ok(status), nowhere(status)),
+                Surface::Absent(_)
+            ));
+        }
+        assert_eq!(judge_surface("/x", Ok(401), nowhere(401)), Surface::Served);
     }
 }

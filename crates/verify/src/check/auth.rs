@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::dialect::{self, Dialect, NO_SUCH_MODEL, ensure_sentence, ensure_status, shape_of};
 use super::{Area, Check, Kind, Need, Severity};
 use crate::http::{Answer, Request};
-use crate::outcome::{Probed, Stop, ensure, not_applicable};
+use crate::outcome::{Probed, Stop, ensure, not_applicable, not_verified};
 use crate::session::{Session, canary};
 
 pub(super) static CHECKS: &[Check] = &[
@@ -201,7 +201,9 @@ async fn refusals_are_alike(s: &Session<'_>) -> Probed {
     for _ in 0..ROUNDS {
         for (key, times) in keys.iter().zip(&mut times) {
             let answer = s.send(dialect.with_key(harmless(dialect), key)).await?;
-            if answer.status() < 400 || answer.status() == 404 {
+            let says_nothing = !matches!(answer.status(), 401 | 403)
+                && s.facts().nowhere.post == Some(answer.status());
+            if answer.status() < 400 || answer.status() == 404 || says_nothing {
                 let missing = format!("refusals to compare: a wrong key got {}", answer.status());
                 return Err(Stop::NotVerified { missing });
             }
@@ -297,5 +299,17 @@ async fn valid_key(s: &Session<'_>) -> Probed {
         "neither 401 nor 403 nor a failure for the given key",
         answer.status().to_string(),
     )?;
-    Ok(format!("{} with the given key", answer.status()))
+    let status = answer.status();
+    if status >= 300 && s.facts().nowhere.get == Some(status) {
+        return not_verified(format!(
+            "an answer that tells: it is {status}, as for a path that does not exist"
+        ));
+    }
+    let without = s.send(Request::get("/v1/models")).await?;
+    if status < 300 && without.status() == status && s.facts().nowhere.get == Some(status) {
+        return not_verified(format!(
+            "a server that asks for a key: it answers {status} to everybody and everything"
+        ));
+    }
+    Ok(format!("{status} with the given key"))
 }

@@ -3,7 +3,7 @@
 use super::dialect::{self, Dialect, ensure_status};
 use super::{Area, Check, Kind, Severity};
 use crate::http::{Answer, Request};
-use crate::outcome::{Probed, fail};
+use crate::outcome::{Probed, fail, not_verified};
 use crate::session::{Session, canary};
 
 pub(super) static CHECKS: &[Check] = &[
@@ -103,7 +103,7 @@ fn provocations(s: &Session<'_>) -> Vec<Request> {
 }
 
 async fn no_internals(s: &Session<'_>) -> Probed {
-    let mut statuses = Vec::new();
+    let (mut statuses, mut refused) = (Vec::new(), false);
     for request in provocations(s) {
         let answer = s.send(request).await?;
         if let Some(trace) = trace_of_code(&answer.text()) {
@@ -112,7 +112,14 @@ async fn no_internals(s: &Session<'_>) -> Probed {
                 format!("{} whose body shows {trace:?}", answer.status()),
             );
         }
+        refused |= answer.status() >= 400;
         statuses.push(answer.status().to_string());
+    }
+    if !refused {
+        return not_verified(format!(
+            "an error to look at: bad requests were answered with {}",
+            statuses.join(", ")
+        ));
     }
     Ok(format!("nothing in the answers {}", statuses.join(", ")))
 }

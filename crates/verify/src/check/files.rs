@@ -15,6 +15,7 @@ mod alerts;
 mod clouds;
 mod cluster;
 mod code;
+mod command;
 mod compose;
 mod configured;
 mod delivered;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::dialect::ensure_status;
 use super::{Area, Check, Kind, Severity};
 use crate::http::{Answer, Request};
-use crate::outcome::{Probed, Stop, ensure, fail, not_applicable};
+use crate::outcome::{Probed, Stop, ensure, fail, not_applicable, not_verified};
 use crate::session::{Session, millis};
 
 pub(super) static CHECKS: &[Check] = &[
@@ -99,6 +99,11 @@ async fn in_time(s: &Session<'_>, ours: &[&str], strangers: &[&str], limit_ms: u
             let answer = s.send(Request::get(*path)).await?;
             ensure_status(&answer, &[200], &format!("GET {path}, again"))?;
             fastest = fastest.min(answer.elapsed);
+        }
+        if s.facts().nowhere.get == Some(200) {
+            return not_verified(
+                "a path that tells: this server answers 200 to each, also to one that does not exist",
+            );
         }
         let found = format!("200 from {path} in {:.1} ms", millis(fastest));
         let limit = Duration::from_millis(limit_ms);

@@ -201,6 +201,13 @@ async fn forged_tokens(s: &Session<'_>) -> Probed {
     let Some(dialect) = dialect::served(s)?.first().copied() else {
         return not_verified("a model API");
     };
+    if let Some(status @ (401 | 403)) = s.facts().nowhere.post
+        && s.options().key.is_some()
+    {
+        return not_verified(format!(
+            "a key that the server accepts: it answers {status} to the given one as well"
+        ));
+    }
     let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let claims =
         |exp: i64| part(json!({"sub": "admin", "scope": "admin", "roles": ["admin"], "exp": exp}));

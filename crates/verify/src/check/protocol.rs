@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::dialect::ensure_status;
 use super::{Area, Check, Kind, Severity};
 use crate::http::{Protocol, RawExchange, Request};
-use crate::outcome::{Probed, ensure, fail, not_applicable};
+use crate::outcome::{Probed, ensure, fail, not_applicable, not_verified};
 use crate::session::Session;
 
 pub(super) static CHECKS: &[Check] = &[
@@ -97,6 +97,9 @@ async fn conflicting_lengths(s: &Session<'_>) -> Probed {
         )
         .await?;
     match answer.status() {
+        Some(400) if s.facts().nowhere.post == Some(400) => {
+            not_verified("a refusal that tells: this server answers 400 to everything")
+        }
         Some(400) => Ok("400".to_owned()),
         None if answer.closed => Ok("the connection was closed".to_owned()),
         Some(status) => fail("400", status.to_string()),
@@ -123,6 +126,11 @@ async fn smuggling(s: &Session<'_>) -> Probed {
     match (answer.answers.len(), answer.status()) {
         (0, _) if answer.closed => Ok("the connection was closed".to_owned()),
         (0, _) => fail(expected, "no answer"),
+        (1, Some(status)) if !answer.closed && s.facts().nowhere.post == Some(status) => {
+            not_verified(format!(
+                "a refusal that tells: a path that does not exist gets {status} as well"
+            ))
+        }
         (1, Some(status)) if answer.closed || (400..500).contains(&status) => {
             Ok(format!("one answer, {status}"))
         }

@@ -158,11 +158,16 @@ fn charts(out: &mut String, report: &Report) {
     for judged in &report.checklists {
         bar(
             out,
-            &judged.name,
+            file_name(&judged.name),
             judged.items.iter().map(|item| item_class(item.status)),
         );
     }
     out.push_str("</section>\n");
+}
+
+/// A path is too long for a chart.
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn bar<'a>(out: &mut String, name: &str, classes: impl Iterator<Item = &'a str>) {

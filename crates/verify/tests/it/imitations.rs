@@ -212,3 +212,51 @@ async fn a_template_that_documents_what_nothing_reads_is_found_out() {
         assert!(!passed.contains(&id), "{id}");
     }
 }
+
+/// Servers that know one answer pass nothing that an answer of theirs seems to show.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_one_answer_for_everything_proves_nothing_by_it() {
+    let ones: [(u16, Answers); 5] = [
+        (200, |_| (200, json!("ok"))),
+        (200, |_| (200, json!({"status": "ok", "data": []}))),
+        (302, |_| (302, json!({}))),
+        (400, |_| {
+            (400, json!({"error": {"message": "bad", "type": "bad"}}))
+        }),
+        (429, |_| (429, json!({"error": {"message": "slow down"}}))),
+    ];
+    for (status, answers) in ones {
+        let report = check_everything(serve(answers).await).await;
+        assert_eq!(report.verdict, Verdict::NotReady);
+        let passed = ids(&report, Status::Pass);
+        let proved: Vec<_> = passed
+            .iter()
+            .filter(|id| {
+                [
+                    "health.",
+                    "auth.",
+                    "models.",
+                    "secrets.",
+                    "injection.",
+                    "privacy.",
+                ]
+                .iter()
+                .any(|area| id.starts_with(area))
+                    || **id == "errors.no-internals" && status < 400
+            })
+            .collect();
+        assert!(proved.is_empty(), "{status}: {proved:?}");
+    }
+}
+
+/// A proxy that refuses everybody shows that it refuses, and nothing of what lies behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_the_given_key_as_well_proves_no_validation() {
+    let address = serve(|_| (401, json!({"error": {"message": "no", "type": "auth"}}))).await;
+    let report = check_everything(address).await;
+    assert_eq!(report.verdict, Verdict::NotReady);
+    let passed = ids(&report, Status::Pass);
+    for id in ["auth.jwt-validation", "auth.valid-key-is-accepted"] {
+        assert!(!passed.contains(&id), "{passed:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Dockerfiles: who runs, on what base, in how many stages.
 
-use super::{Looked, in_repository};
+use super::{Looked, command, in_repository};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
 use crate::files::repository::{Repository, is_test};
@@ -18,6 +18,19 @@ pub(super) static CHECKS: &[Check] = &[
         kind: Kind::Files,
         standard: true,
         probe: |s| in_repository(s, "a user other than root", user),
+    },
+    Check {
+        id: "container.command-exists",
+        title: "Images start code that exists",
+        why: "An image that names a module that is gone never starts.",
+        severity: Severity::High,
+        areas: &[Area::Operations],
+        needs: &[Need::Repository],
+        verified_by: "CMD and ENTRYPOINT of the last stage of every Dockerfile: modules and files of Python and Node.",
+        remedy: "Name the module that is there.",
+        kind: Kind::Files,
+        standard: true,
+        probe: |s| in_repository(s, "code that is in the repository", command::exists),
     },
     Check {
         id: "container.base-pinned",
@@ -60,19 +73,13 @@ pub(super) static CHECKS: &[Check] = &[
     },
 ];
 
-const NO_DOCKERFILE: &str = "the repository has no Dockerfile";
+pub(super) const NO_DOCKERFILE: &str = "the repository has no Dockerfile";
 
 /// Judges every Dockerfile by its instructions.
 fn dockerfiles(
     r: &Repository,
     wrong: impl Fn(&[Instruction<'_>]) -> Option<(usize, String)>,
 ) -> Looked {
-    let is_dockerfile = |path: &str| {
-        let file = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-        !is_test(path)
-            && !file.ends_with(".rs")
-            && (file.starts_with("dockerfile") || file.ends_with(".dockerfile"))
-    };
     let (mut seen, mut problems) = (0, Vec::new());
     for (path, text) in r.texts_of(is_dockerfile) {
         seen += 1;
@@ -86,14 +93,22 @@ fn dockerfiles(
     }
 }
 
-/// One instruction, its line and its words.
-struct Instruction<'a> {
-    line: usize,
-    name: String,
-    rest: &'a str,
+/// Whether a path is a Dockerfile of something that ships.
+pub(super) fn is_dockerfile(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    !is_test(path)
+        && !file.ends_with(".rs")
+        && (file.starts_with("dockerfile") || file.ends_with(".dockerfile"))
 }
 
-fn instructions(text: &str) -> Vec<Instruction<'_>> {
+/// One instruction, its line and its words.
+pub(super) struct Instruction<'a> {
+    pub(super) line: usize,
+    pub(super) name: String,
+    pub(super) rest: &'a str,
+}
+
+pub(super) fn instructions(text: &str) -> Vec<Instruction<'_>> {
     let mut out = Vec::new();
     let mut continued = false;
     for (index, line) in text.lines().enumerate() {

@@ -19,6 +19,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "    healthcheck:\n      test: [\"CMD\", \"pg_isready\"]\n",
         "",
     ),
+    fault(
+        "container.command-exists",
+        "repo/Dockerfile",
+        "ENTRYPOINT [\"/agent\"]",
+        "ENTRYPOINT [\"python\", \"-m\", \"src.gone\"]",
+    ),
     fault("compose.limits", COMPOSE, "memory: 1g", "cpus: \"1\""),
     fault(
         "compose.no-privileges",
