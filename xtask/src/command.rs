@@ -41,6 +41,12 @@ pub(crate) struct Ran {
 
 /// Runs a command, showing its output as it comes and keeping it.
 pub(crate) fn shown(command: &mut Command) -> anyhow::Result<Ran> {
+    watched(command, say)
+}
+
+/// Runs a command, telling every line of its standard output as it comes, showing its errors, and
+/// keeping both.
+pub(crate) fn watched(command: &mut Command, tell: impl Fn(&str)) -> anyhow::Result<Ran> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdout(Stdio::piped())
@@ -49,9 +55,9 @@ pub(crate) fn shown(command: &mut Command) -> anyhow::Result<Ran> {
         .with_context(|| format!("cannot run {name}"))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let output = std::thread::scope(|scope| {
-        let errors = scope.spawn(|| stderr.map(pass_on).unwrap_or_default());
-        let mut output = stdout.map(pass_on).unwrap_or_default();
-        output.push_str(&errors.join().unwrap_or_default());
+        let errors = scope.spawn(|| stderr.map(|from| pass_on(from, say)));
+        let mut output = stdout.map(|from| pass_on(from, tell)).unwrap_or_default();
+        output.push_str(&errors.join().ok().flatten().unwrap_or_default());
         output
     });
     Ok(Ran {
@@ -60,8 +66,8 @@ pub(crate) fn shown(command: &mut Command) -> anyhow::Result<Ran> {
     })
 }
 
-/// Shows every line as it comes; all of them together.
-fn pass_on(from: impl Read) -> String {
+/// Tells every line as it comes; all of them together.
+fn pass_on(from: impl Read, tell: impl Fn(&str)) -> String {
     let mut kept = String::new();
     let mut reader = BufReader::new(from);
     let mut line = Vec::new();
@@ -70,7 +76,7 @@ fn pass_on(from: impl Read) -> String {
         .is_ok_and(|read| read > 0)
     {
         let text = String::from_utf8_lossy(&line);
-        say(text.trim_end_matches('\n'));
+        tell(text.trim_end_matches('\n'));
         kept.push_str(&text);
         line.clear();
     }

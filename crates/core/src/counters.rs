@@ -243,6 +243,12 @@ pub trait Counters: Send + Sync + std::fmt::Debug {
     /// twice.
     async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()>;
 
+    /// Whether a claim is certain to be held still, to be asked right before a call leaves under it:
+    /// who stood still for long may have been taken for dead, and its claims settled by others.
+    fn is_held(&self, _id: &str) -> bool {
+        true
+    }
+
     /// Notes how a claim is going to be settled, at once: what is noted is settled by
     /// [`Counters::flush`] even if the call of [`Counters::settle`] that follows is never finished.
     fn note(&self, _id: &str, _at: UnixMillis, _close: Close) {}

@@ -88,6 +88,17 @@ impl Claimed {
             && self.needed.rate_tokens >= needed.rate_tokens
     }
 
+    /// Whether it is certain to be held still: see [`Counters::is_held`].
+    pub(crate) fn is_held(&self) -> bool {
+        self.counters.is_held(&self.id)
+    }
+
+    /// Where it is held, if others may settle it as well.
+    pub(crate) fn in_shared_counters(&self) -> Option<(Arc<dyn Counters>, Arc<str>)> {
+        let is_shared = self.counters.local().is_none();
+        is_shared.then(|| (Arc::clone(&self.counters), Arc::clone(&self.id)))
+    }
+
     /// Turns what was reserved into what was used.
     pub(crate) fn close(mut self, now: UnixMillis, close: Close) {
         self.is_closed = true;

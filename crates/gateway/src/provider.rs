@@ -24,6 +24,8 @@ use place::Layout;
 pub(crate) use place::Place;
 use signer::Signer;
 
+const STOOD_STILL: &str = "the gateway stood still for so long that what was reserved may be gone";
+
 /// What answers the calls of a provider.
 #[derive(Debug)]
 pub(crate) enum Backend {
@@ -154,7 +156,7 @@ impl Remote {
     /// way to a provider.
     pub(crate) async fn send(
         &self,
-        _reservation: &Reservation,
+        reservation: &Reservation,
         worker: usize,
         path_and_query: &str,
         (mut headers, body): (HeaderMap, Bytes),
@@ -166,6 +168,10 @@ impl Remote {
             origin: origin.to_string(),
             source,
         };
+        if !reservation.is_held() {
+            // Nothing has left: another attempt reserves anew.
+            return Err(broken(STOOD_STILL.into()));
+        }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }

@@ -8,6 +8,7 @@
 mod answers;
 mod counters;
 mod encode;
+mod lease;
 mod link;
 mod local;
 mod nonces;
@@ -20,7 +21,7 @@ mod tracked;
 
 pub use answers::RedisAnswers;
 pub use counters::{Epoch, Presence, RedisCounters, Take};
-pub use link::{Asked, Failure, Link, LinkError};
+pub use link::{Asked, Dial, Failure, Link, LinkError, Stream};
 pub use nonces::RedisNonces;
 pub use openings::RedisOpenings;
 pub use shared::{OnLoss, SharedCounters, SharedOptions};

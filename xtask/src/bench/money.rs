@@ -8,9 +8,10 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use super::machine;
-use crate::command::{cargo, say, shown};
+use crate::command::say;
 
 mod cpu;
+mod repeat;
 
 /// Options of `cargo xtask bench money`
 #[derive(clap::Args)]
@@ -30,6 +31,10 @@ pub(crate) struct Args {
     /// Callers that give up
     #[arg(long, default_value_t = 10_000)]
     leavers: usize,
+    /// How to build what is killed and asked: a profile of cargo with debug assertions, without which
+    /// no process dies at a named place
+    #[arg(long, default_value = "dev")]
+    profile: String,
     #[command(flatten)]
     cpu: cpu::Args,
 }
@@ -42,8 +47,10 @@ enum Part {
     Kills,
     /// Redis killed and brought back in mid-load
     Redis,
-    /// 64 writers and callers that give up, on PostgreSQL
+    /// 64 writers on PostgreSQL
     Writers,
+    /// Callers that give up, of PostgreSQL and of a gateway before it
+    Aborts,
     /// Ledger, limits and budgets through crashes, duplicates, reordering and clock jumps
     Simulator,
     /// Round trips to Redis of a request
@@ -58,26 +65,37 @@ impl Part {
             Self::Spend => "a budget under 200 calls at once",
             Self::Kills => "kill -9 under load",
             Self::Redis => "Redis lost and found",
-            Self::Writers => "writers and leavers on PostgreSQL",
+            Self::Writers => "64 writers on PostgreSQL",
+            Self::Aborts => "callers that give up",
             Self::Simulator => "the simulator",
             Self::RoundTrips => "round trips to Redis",
             Self::Cpu => "CPU of limits and budgets",
         }
     }
 
-    /// The crate whose integration tests hold it, and their names.
-    fn tests(self) -> Option<(&'static str, &'static [&'static str])> {
+    /// The tests that hold it.
+    fn tests(self) -> Option<&'static [Tests]> {
         match self {
-            Self::Spend => Some(("seaworthy", &["spend::"])),
-            Self::Kills => Some(("seaworthy", &["kills::"])),
-            Self::Redis => Some(("seaworthy", &["outages::"])),
-            Self::Writers => Some(("seaworthy-store", &["pressure::"])),
-            Self::Simulator => Some(("seaworthy-core", &["simulation::"])),
-            Self::RoundTrips => Some(("seaworthy", &["round_trips::"])),
+            Self::Spend => Some(&[Tests("seaworthy", "spend::")]),
+            Self::Kills => Some(&[Tests("seaworthy", "kills::")]),
+            Self::Redis => Some(&[Tests("seaworthy", "outages::")]),
+            Self::Writers => Some(&[Tests("seaworthy-store", "pressure::sixty_four")]),
+            Self::Aborts => Some(&[
+                Tests("seaworthy-store", "pressure::callers"),
+                Tests("seaworthy", "leavers::"),
+            ]),
+            Self::Simulator => Some(&[
+                Tests("seaworthy-core", "simulation::"),
+                Tests("seaworthy-store", "simulation::"),
+            ]),
+            Self::RoundTrips => Some(&[Tests("seaworthy", "round_trips::")]),
             Self::Cpu => None,
         }
     }
 }
+
+/// The integration tests of a crate whose names begin with this.
+struct Tests(&'static str, &'static str);
 
 /// Runs the parts, prints one table; true when every limit is kept.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
@@ -92,7 +110,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         say(&format!("── {}", part.title()));
         let began = Instant::now();
         let (figures, passed) = match part.tests() {
-            Some(tests) => repeat(tests, args)?,
+            Some(tests) => repeat::run(tests, args)?,
             None => cpu::run(&args.cpu)?,
         };
         // What was not measured is not kept.
@@ -109,47 +127,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(all_kept)
-}
-
-/// Runs tests with the counts that are asked for; what they tell, and whether they passed.
-fn repeat((package, filters): (&str, &[&str]), args: &Args) -> anyhow::Result<(Vec<String>, bool)> {
-    let mut tests = cargo(&["test", "--package", package, "--test", "it", "--"]);
-    tests
-        .args(filters)
-        .args(["--nocapture", "--test-threads=1"]);
-    tests
-        .env("SEAWORTHY_TEST_ROUNDS", args.rounds.to_string())
-        .env("SEAWORTHY_TEST_SECONDS", args.seconds.to_string())
-        .env("SEAWORTHY_TEST_CASES", args.leavers.to_string())
-        .env("SEAWORTHY_SIMULATION_SEEDS", args.seeds.to_string());
-    let ran = shown(&mut tests)?;
-    let told = figures(&ran.output);
-    Ok((told.into_iter().map(str::to_owned).collect(), ran.succeeded))
-}
-
-/// The lines of tests that tell a figure: `figure: NAME | LIMIT | MEASURED | VERDICT`.
-fn figures(output: &str) -> Vec<&str> {
-    // The first one follows the name of its test on the same line.
-    let told = output
-        .lines()
-        .filter_map(|line| line.split_once("figure: "));
-    told.map(|(_, figure)| figure.trim()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_found_among_what_tests_say() {
-        let output = "running 1 test\ntest a ... figure: drift | at most 0 | 0 | pass\nhello\n\
-                      figure: x | at least 1 | 0 | **FAIL**\n";
-        assert_eq!(
-            figures(output),
-            [
-                "drift | at most 0 | 0 | pass",
-                "x | at least 1 | 0 | **FAIL**"
-            ]
-        );
-    }
 }

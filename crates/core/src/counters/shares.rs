@@ -5,11 +5,12 @@
 //! where both parties can look: the first one to say so has it.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use crate::clock::{SharedClock, SystemClock, UnixMillis};
 use crate::store::Result;
 
 /// How it stands with one holder of shares.
@@ -56,13 +57,33 @@ pub trait ShareRegistry: Send + Sync + std::fmt::Debug {
 }
 
 /// The executable meaning of [`ShareRegistry`].
-#[derive(Debug, Default)]
-pub struct MemoryRegistry(Mutex<HashMap<String, Holder>>);
+#[derive(Debug)]
+pub struct MemoryRegistry {
+    holders: Mutex<HashMap<String, Holder>>,
+    clock: SharedClock,
+}
+
+impl Default for MemoryRegistry {
+    fn default() -> Self {
+        Self::by(std::sync::Arc::new(SystemClock))
+    }
+}
+
+impl MemoryRegistry {
+    /// A registry with a clock of its own.
+    #[must_use]
+    pub fn by(clock: SharedClock) -> Self {
+        Self {
+            holders: Mutex::default(),
+            clock,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Holder {
     state: State,
-    seen_at: Instant,
+    seen_at: UnixMillis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +98,8 @@ enum State {
 
 impl Holder {
     /// A holder that spends is taken for dead when it was not heard of for so long.
-    fn is_dead(&self, unheard_for: Duration) -> bool {
-        self.state == State::Alone && self.seen_at.elapsed() >= unheard_for
+    fn is_dead(&self, now: UnixMillis, unheard_for: Duration) -> bool {
+        self.state == State::Alone && now.since(self.seen_at) >= unheard_for
     }
 }
 
@@ -87,18 +108,18 @@ impl ShareRegistry for MemoryRegistry {
     async fn register(&self, holder: &str) -> Result<()> {
         let new = Holder {
             state: State::Asking,
-            seen_at: Instant::now(),
+            seen_at: self.clock.now(),
         };
-        self.0.lock().insert(holder.to_owned(), new);
+        self.holders.lock().insert(holder.to_owned(), new);
         Ok(())
     }
 
     async fn beat(&self, holder: &str, wants_alone: bool) -> Result<Standing> {
-        let mut holders = self.0.lock();
+        let mut holders = self.holders.lock();
         let Some(holder) = holders.get_mut(holder) else {
             return Ok(Standing::Ended);
         };
-        holder.seen_at = Instant::now();
+        holder.seen_at = self.clock.now();
         if holder.state == State::Asking && wants_alone {
             holder.state = State::Alone;
         }
@@ -111,7 +132,7 @@ impl ShareRegistry for MemoryRegistry {
 
     async fn finish(&self, holder: &str) -> Result<()> {
         let decided = |holder: &Holder| matches!(holder.state, State::Released | State::Dead);
-        let mut holders = self.0.lock();
+        let mut holders = self.holders.lock();
         if holders.get(holder).is_some_and(|holder| !decided(holder)) {
             holders.remove(holder);
         }
@@ -119,13 +140,13 @@ impl ShareRegistry for MemoryRegistry {
     }
 
     async fn release(&self, holder: &str, unheard_for: Duration) -> Result<Left> {
-        let mut holders = self.0.lock();
+        let mut holders = self.holders.lock();
         let Some(holder) = holders.get_mut(holder) else {
             return Ok(Left::Unspent);
         };
         if holder.state == State::Asking {
             holder.state = State::Released;
-        } else if holder.is_dead(unheard_for) {
+        } else if holder.is_dead(self.clock.now(), unheard_for) {
             holder.state = State::Dead;
         }
         Ok(match holder.state {
@@ -136,16 +157,18 @@ impl ShareRegistry for MemoryRegistry {
     }
 
     async fn recall(&self, unheard_for: Duration) -> Result<usize> {
-        let mut holders = self.0.lock();
+        let mut holders = self.holders.lock();
         let mut spending = 0;
         for holder in holders.values_mut() {
             match holder.state {
                 State::Asking => holder.state = State::Released,
-                State::Alone if holder.is_dead(unheard_for) => holder.state = State::Dead,
+                State::Alone if holder.is_dead(self.clock.now(), unheard_for) => {
+                    holder.state = State::Dead
+                }
                 State::Alone => holder.state = State::Recalled,
                 State::Recalled | State::Released | State::Dead => {}
             }
-            let is_heard = holder.seen_at.elapsed() < unheard_for;
+            let is_heard = self.clock.now().since(holder.seen_at) < unheard_for;
             spending += usize::from(holder.state == State::Recalled && is_heard);
         }
         Ok(spending)

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use seaworthy_config::OnLoss;
+use seaworthy_core::counters::Counters;
 use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::{Intent, attempts};
 use seaworthy_core::limit::caps::Caps;
@@ -35,7 +36,19 @@ pub(crate) use size::{KnownInputs, Size};
 /// Proof that the call is accounted for. Only this stage makes one, and
 /// [`crate::provider::Remote::send`] asks for it.
 #[derive(Debug)]
-pub(crate) struct Reservation(());
+pub(crate) struct Reservation {
+    /// What was claimed, where others may take this process for dead and settle it.
+    claim: Option<(Arc<dyn Counters>, Arc<str>)>,
+}
+
+impl Reservation {
+    /// Whether it is certain to hold still. What stood still between its reservation and this moment
+    /// may have lost it.
+    pub(crate) fn is_held(&self) -> bool {
+        let mut claim = self.claim.iter();
+        claim.all(|(counters, id)| counters.is_held(id))
+    }
+}
 
 /// Most output that is assumed of a call that neither its caller nor a cap bounds.
 pub(crate) const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
@@ -87,6 +100,9 @@ pub(crate) async fn reserve(
         Some(asked) => size.output < asked,
         None => is_limited,
     };
+    let reservation = Reservation {
+        claim: claimed.as_ref().and_then(Claimed::in_shared_counters),
+    };
     let intent = Intent {
         call_id: call_id(&id, claimed.as_ref(), exchange.attempts),
         request_id: exchange.request_id.as_str().to_owned(),
@@ -126,7 +142,7 @@ pub(crate) async fn reserve(
     if let Some(call) = &mut exchange.call {
         call.learn_input(Arc::clone(&exchange.gateway.known_inputs), size.key);
     }
-    Ok(Reservation(()))
+    Ok(reservation)
 }
 
 /// The ID of the call: the one of its claim, or made from it if an earlier attempt took that.

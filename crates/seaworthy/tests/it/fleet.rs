@@ -3,7 +3,7 @@
 use seaworthy_test_servers::Redis;
 use serde_json::Value;
 
-use crate::support::{Provider, Request, Server, Ship};
+use crate::support::{PATIENCE, Provider, Request, Server, Ship};
 
 /// A budget of 20 calls for each session: each costs 100 micro-dollars, whatever it says.
 pub(crate) const TWENTY_CALLS: &str = "[prices.\"o/gpt-real\"]\ninput = 0\noutput = 0\n\
@@ -36,6 +36,12 @@ fn tell(what: &str, side: &str, (measured, limit): (u64, u64), is_kept: bool) {
     let verdict = if is_kept { "pass" } else { "**FAIL**" };
     println!("figure: {what} | at {side} {limit} | {measured} | {verdict}");
     assert!(is_kept, "{what}: {measured}, expected at {side} {limit}");
+}
+
+/// Tells how far a test is that takes long; `cargo xtask bench money` makes a bar of it.
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+pub(crate) fn progress(done: usize, all: usize, what: &str) {
+    println!("progress: {done} of {all} {what}");
 }
 
 /// A number out of a seed: the same every time, and without order.
@@ -129,6 +135,31 @@ impl Fleet {
     /// A call that is under no budget.
     pub(crate) fn ask_freely(&self, replica: usize) -> Request {
         self.replicas[replica].ask(&self.key, "gpt", false)
+    }
+
+    /// An embedding that is under no limit and no budget.
+    pub(crate) fn embed(&self, replica: usize) -> Request {
+        let at = self.replicas[replica].address;
+        Request::new(at, "POST", "/v1/embeddings")
+            .key(&self.key)
+            .body("{\"model\":\"gpt\",\"input\":\"Ahoy there\"}")
+    }
+
+    /// Waits until a replica asks Redis again.
+    pub(crate) fn wait_for_shared_state(&self, replica: usize) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        let is_up = || {
+            let metrics = self.replicas[replica].get("/metrics").send().text();
+            metrics.contains("seaworthy_shared_state_up 1")
+        };
+        while !is_up() {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "the shared state is not back"
+            );
+            // Metrics are work for the thread that serves the others as well.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
     }
 
     /// Calls that the provider has seen, whole ones.

@@ -43,12 +43,7 @@ fn a_request_asks_redis_once_for_all_its_limits_and_budgets_together() {
     let (postgres, redis) = (Postgres::start(), Redis::start());
     let storage = postgres.create_database();
     let fleet = Fleet::launch(&storage, Some(&redis), 1, "output_tokens=7", ALL);
-    eventually("the shared state is up", || {
-        let metrics = fleet.replicas[0].get("/metrics").send().text();
-        metrics
-            .contains("seaworthy_shared_state_up 1")
-            .then_some(())
-    });
+    fleet.wait_for_shared_state(0);
     let all_settled = || {
         eventually("all is settled", || {
             (redis.command(&["ZCARD", "sw:{main}:open"]) == ":0\r\n").then_some(())

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use seaworthy_test_servers::{Postgres, Redis};
 
-use crate::fleet::{CALL_COST, Fleet, TWENTY_CALLS, at_least, at_most, rounds, scattered};
+use crate::fleet::{
+    CALL_COST, Fleet, TWENTY_CALLS, at_least, at_most, progress, rounds, scattered,
+};
 use crate::support::Request;
 
 /// A Redis that a busy machine keeps from running is lost like any other, so some replicas are wrong
@@ -43,6 +45,7 @@ fn spend_over_three_replicas(on_loss: &str, wanted: usize) {
         });
         let spent = (fleet.seen_by_provider() - before) * CALL_COST;
         (most, least) = (most.max(spent), least.min(spent));
+        progress(round + 1, wanted, &format!("rounds, `{on_loss}`"));
     }
     let what =
         format!("200 calls at once over 3 replicas, budget for 20, `{on_loss}`, {wanted} times");

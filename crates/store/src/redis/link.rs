@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _};
@@ -59,6 +60,18 @@ impl From<Failure> for seaworthy_core::store::Error {
     }
 }
 
+/// What a connection is made of.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// How connections are made, where they are not made over TCP.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// Connects to a server.
+    async fn dial(&self, host: &str, port: u16) -> std::io::Result<Box<dyn Stream>>;
+}
+
 /// A connection of one thread.
 struct Lane {
     connection: MultiplexedConnection,
@@ -85,6 +98,7 @@ pub struct Link {
     host: Mutex<(String, u16)>,
     settings: RedisConnectionInfo,
     tls: Option<tls::Connector>,
+    dial: Option<Arc<dyn Dial>>,
     lanes: Mutex<HashMap<ThreadId, Arc<Slot>>>,
     /// Whether the last that is known of the server is that it did not answer.
     is_lost: AtomicBool,
@@ -130,9 +144,19 @@ impl Link {
             host: Mutex::new((host.clone(), *port)),
             settings,
             tls,
+            dial: None,
             lanes: Mutex::default(),
             is_lost: AtomicBool::new(false),
         })
+    }
+
+    /// Connects in another way than over TCP.
+    #[must_use]
+    pub fn through(self, dial: Arc<dyn Dial>) -> Self {
+        Self {
+            dial: Some(dial),
+            ..self
+        }
     }
 
     /// Calls a script, which is loaded if the server does not have it.
@@ -253,6 +277,11 @@ impl Link {
 
     async fn connect(&self) -> Result<Lane, Failure> {
         let (host, port) = self.host.lock().clone();
+        if let Some(dial) = &self.dial {
+            return self
+                .greet(dial.dial(&host, port).await.map_err(lost)?)
+                .await;
+        }
         let stream = TcpStream::connect((host.as_str(), port))
             .await
             .map_err(lost)?;

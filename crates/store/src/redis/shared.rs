@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -16,8 +16,10 @@ use seaworthy_core::counters::{
 };
 use seaworthy_core::store::{Error, Result};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::counters::{Epoch, RedisCounters, Take};
+use super::lease::{Lease, Moment};
 use super::link::{Asked, Failure};
 use super::local::{Alone, Views};
 use super::shares::Shares;
@@ -98,6 +100,9 @@ struct State {
     last_beat: UnixMillis,
     missed_beats: u32,
     renewed_at: Option<Instant>,
+    /// Of claims that the server holds, and of those that this replica took alone.
+    lease: Lease,
+    lease_alone: Lease,
     known: Option<Epoch>,
     /// Since when the server is known to wait for the ledger.
     blank_since: Option<UnixMillis>,
@@ -128,6 +133,8 @@ impl SharedCounters {
             last_beat: UnixMillis(0),
             missed_beats: 0,
             renewed_at: None,
+            lease: Lease::default(),
+            lease_alone: Lease::default(),
             known: None,
             blank_since: None,
             ended_lately: EndedLately::default(),
@@ -149,6 +156,13 @@ impl SharedCounters {
 
     fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Acquire)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            at: Instant::now(),
+            wall: self.options.clock.now(),
+        }
     }
 
     /// Notes that the server cannot be relied on any more, and says so once.
@@ -206,13 +220,14 @@ impl SharedCounters {
 
     /// Asks the server. `None` where it is lost, which is known by then.
     async fn take_there(&self, claim: &Arc<Claim>) -> Option<Outcome> {
+        let asked = self.moment();
         match self.ask(claim).await {
             Ok(Take::Decided(outcome, accounts)) => {
                 let state = &mut *self.state.lock();
                 state.views.note_claim(claim, &accounts);
                 state.shares.note_use(claim);
                 if let Outcome::Taken(_) = outcome {
-                    state.track(claim, Place::Server);
+                    state.track(claim, asked, Place::Server);
                 }
                 return Some(outcome);
             }
@@ -236,6 +251,7 @@ impl SharedCounters {
                 "the shared state is lost and nothing of a budget may be spent without it",
             ));
         }
+        let now = self.moment();
         let state = &mut *self.state.lock();
         if self.is_up() {
             return Ok(None);
@@ -250,7 +266,7 @@ impl SharedCounters {
             ));
         };
         if let Outcome::Taken(_) = outcome {
-            state.track(claim, Place::Here);
+            state.track(claim, now, Place::Here);
         }
         Ok(Some(outcome))
     }
@@ -280,9 +296,10 @@ impl State {
         self.blank_since.get_or_insert(now);
     }
 
-    fn track(&mut self, claim: &Arc<Claim>, place: Place) {
+    fn track(&mut self, claim: &Arc<Claim>, taken: Moment, place: Place) {
         let tracked = Tracked {
             claim: Arc::clone(claim),
+            taken,
             place,
             closed: None,
             is_restated: false,
@@ -372,6 +389,18 @@ impl Counters for SharedCounters {
             Err(_) if self.state.lock().tracked.contains_key(id) => Ok(Settled::Closed(Vec::new())),
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    fn is_held(&self, id: &str) -> bool {
+        let now = self.moment();
+        let state = self.state.lock();
+        state.tracked.get(id).is_some_and(|tracked| {
+            let lease = match tracked.place {
+                Place::Server => &state.lease,
+                Place::Here | Place::Moving => &state.lease_alone,
+            };
+            lease.holds(tracked.taken, now)
+        })
     }
 
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {

@@ -2,11 +2,12 @@
 //! ask. The sum of all shares, of what is reserved and of what is spent is never above the limit, so
 //! a replica that takes the server for lost, rightly or not, exceeds nothing.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use seaworthy_core::budget::Account;
 use seaworthy_core::counters::{Claim, Close};
+use tokio::time::Instant;
 
 use super::encode::account_key;
 
@@ -91,7 +92,11 @@ impl Shares {
     /// Accounts to ask about under a name that nothing was asked under yet: all that are in use.
     pub(super) fn to_begin_with(&self) -> Vec<String> {
         match self.holder.is_some() && self.asked == 0 {
-            true => self.accounts.keys().take(MAX_ASKED).cloned().collect(),
+            true => {
+                let mut keys: Vec<_> = self.accounts.keys().take(MAX_ASKED).cloned().collect();
+                keys.sort();
+                keys
+            }
             false => Vec::new(),
         }
     }
@@ -130,7 +135,7 @@ impl Shares {
         let holder = self.holder.clone()?;
         let parts = replicas.saturating_add(1);
         // Each account once: what is granted is added.
-        let mut asks = HashMap::new();
+        let mut asks = BTreeMap::new();
         for Touched {
             key,
             account,
@@ -162,7 +167,7 @@ impl Shares {
     }
 
     /// Lets go of what was not used for long.
-    fn forget_idle(&mut self, asks: &mut HashMap<String, Ask>) {
+    fn forget_idle(&mut self, asks: &mut BTreeMap<String, Ask>) {
         let now = Instant::now();
         self.accounts.retain(|key, share| {
             let is_idle = now.duration_since(share.used_at) >= IDLE;

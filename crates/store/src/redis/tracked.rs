@@ -8,6 +8,8 @@ use std::time::Duration;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Claim, Close};
 
+use super::lease::Moment;
+
 /// How long it is remembered what has ended: longer than a loss of memory goes unnoticed.
 const KEPT_AFTER_END: Duration = Duration::from_secs(10);
 /// Above so many entries, moments are not kept apart any more.
@@ -28,6 +30,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone)]
 pub(super) struct Tracked {
     pub(super) claim: Arc<Claim>,
+    pub(super) taken: Moment,
     pub(super) place: Place,
     /// How it ended, if the server does not know yet.
     pub(super) closed: Option<(UnixMillis, Close)>,
@@ -91,7 +94,12 @@ impl SpentAlone {
                 *sum = sum.saturating_add(amount);
             }
         }
-        sums.into_iter().collect()
+        let mut sums: Vec<_> = sums.into_iter().collect();
+        sums.sort_by(|(a, _), (b, _)| {
+            let place = |at: &AccountKey| (at.key.clone(), at.window.start);
+            place(a).cmp(&place(b))
+        });
+        sums
     }
 }
 

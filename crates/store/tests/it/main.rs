@@ -17,6 +17,7 @@ mod openings;
 mod postgres;
 mod pressure;
 mod shares;
+mod simulation;
 mod sqlite;
 mod suite;
 

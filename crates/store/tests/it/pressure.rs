@@ -32,6 +32,12 @@ fn figure(what: &str, measured: usize, limit: usize) {
     assert_eq!(measured, limit, "{what}");
 }
 
+/// Tells how far a test is; `cargo xtask bench money` makes a bar of it.
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn progress(done: usize, all: usize, what: &str) {
+    println!("progress: {done} of {all} {what}");
+}
+
 #[tokio::test]
 async fn callers_that_give_up_leave_no_transaction_open() {
     let server = Postgres::start();
@@ -48,6 +54,9 @@ async fn callers_that_give_up_leave_no_transaction_open() {
             keys.insert(key(&format!("{round}"))).await
         });
         let _whether_or_not = given_up.await;
+        if (round + 1) % 500 == 0 {
+            progress(round + 1, callers, "callers that give up");
+        }
     }
     let idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -94,6 +103,18 @@ async fn sixty_four_writers_with_overlapping_batches_meet_no_deadlock_and_lose_n
             }
         });
     }
+    let began = Instant::now();
+    tasks.spawn(async move {
+        while until.is_some_and(|until| Instant::now() < until) {
+            let gone = began.elapsed().as_secs().try_into().unwrap();
+            progress(
+                gone,
+                number("SEAWORTHY_TEST_SECONDS", 0),
+                "seconds of writing",
+            );
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
     tasks.join_all().await;
     let calls = replicas[0].ledger.usage(BY_USER).await.unwrap()[0].calls;
     let what = "64 writers with the same calls: calls in the ledger";

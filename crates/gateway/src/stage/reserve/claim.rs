@@ -55,7 +55,8 @@ pub(super) async fn claim(
     let is_first = exchange.attempts <= 1;
     size.relearn(&exchange.gateway.known_inputs);
     if let Some(spare) = exchange.spare_claim.take() {
-        if exchange.attempts <= attempts::LAST && spare.covers(&needed(wanted, size)) {
+        let will_do = spare.is_held() && spare.covers(&needed(wanted, size));
+        if exchange.attempts <= attempts::LAST && will_do {
             return Ok(Some(spare));
         }
         spare.close(exchange.gateway.clock.now(), Close::Unused);

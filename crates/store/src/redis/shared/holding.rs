@@ -1,9 +1,10 @@
 //! How a replica comes to hold shares, when it may spend them without asking, and how those of
 //! others come back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seaworthy_core::counters::shares::{Left, ShareRegistry, Standing};
+use tokio::time::Instant;
 
 use super::super::counters::Presence;
 use super::super::link::Asked;
@@ -33,6 +34,7 @@ impl SharedCounters {
                 false => ALONE_INTERVAL,
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = self.changed.notified() => {}
             }
@@ -72,14 +74,17 @@ impl SharedCounters {
     /// Says that this holder lives, and asks to spend without asking where the server is lost.
     async fn say_alive(&self, registry: &dyn ShareRegistry, holder: &str) {
         let wants_alone = !self.is_up();
-        let asked_at = Instant::now();
+        let asked = self.moment();
         let standing = registry.beat(holder, wants_alone).await;
         let mut state = self.state.lock();
         if state.shares.holder() != Some(holder) {
             return;
         }
         match standing {
-            Ok(Standing::Alone) => state.shares.allow(Some(asked_at + PERMISSION)),
+            Ok(Standing::Alone) => {
+                state.lease_alone.keep(asked);
+                state.shares.allow(Some(asked.at + PERMISSION));
+            }
             Ok(Standing::Asking) => {}
             Ok(Standing::Ended) => {
                 self.end_shares(&mut state);
@@ -98,7 +103,7 @@ impl SharedCounters {
 
     /// Waits a moment until shares may be spent without asking.
     pub(super) async fn may_spend_alone(&self, deadline: Duration) -> bool {
-        let gives_up_at = tokio::time::Instant::now() + deadline;
+        let gives_up_at = Instant::now() + deadline;
         loop {
             let permitted = self.permitted.notified();
             tokio::pin!(permitted);

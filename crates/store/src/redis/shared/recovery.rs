@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Claim, Close};
 use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
+use tokio::time::Instant;
 
 use super::super::counters::{Epoch, Presence};
 use super::super::encode;
@@ -48,6 +49,7 @@ impl SharedCounters {
                 SEARCH_INTERVAL
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = self.lost.notified() => {}
             }
@@ -280,7 +282,8 @@ impl SharedCounters {
             let forgotten =
                 |tracked: &&Tracked| tracked.place == Place::Server && !tracked.is_restated;
             let held = state.tracked.values().filter(forgotten);
-            held.map(|tracked| Arc::clone(&tracked.claim)).collect()
+            let held = held.map(|tracked| Arc::clone(&tracked.claim));
+            in_order(held.collect(), |claim: &Arc<Claim>| Arc::clone(&claim.id))
         };
         for claim in held {
             self.server.insist(&claim, None).await?;
@@ -351,7 +354,7 @@ impl SharedCounters {
                     moved.push(tracked.clone());
                 }
             }
-            moved
+            in_order(moved, |tracked: &Tracked| Arc::clone(&tracked.claim.id))
         };
         let holder = self.state.lock().shares.holder().map(str::to_owned);
         for tracked in here {
@@ -371,7 +374,9 @@ impl SharedCounters {
             let (at, close) = tracked.closed?;
             (tracked.place == Place::Server).then(|| (Arc::clone(id), at, close))
         });
-        noted.collect()
+        in_order(noted.collect(), |(id, ..): &(Arc<str>, _, _)| {
+            Arc::clone(id)
+        })
     }
 
     async fn renew_claims(&self) -> Asked<()> {
@@ -386,7 +391,15 @@ impl SharedCounters {
             state.renewed_at = Some(Instant::now());
             state.tracked.keys().cloned().collect()
         };
-        let expires_at = self.options.clock.now().plus(LEASE);
-        self.server.move_expiry(&ids, expires_at).await
+        let now = self.moment();
+        self.server.move_expiry(&ids, now.wall.plus(LEASE)).await?;
+        self.state.lock().lease.keep(now);
+        Ok(())
     }
+}
+
+/// What has no order of its own, in one that is always the same.
+fn in_order<T>(mut some: Vec<T>, by: impl Fn(&T) -> Arc<str>) -> Vec<T> {
+    some.sort_by_cached_key(by);
+    some
 }

@@ -1,0 +1,87 @@
+//! How long what this replica has taken is certain to be its own. Others settle the claims of a replica
+//! that was not heard of for a while; one that merely stood still does not notice by itself.
+
+use std::time::Duration;
+
+use seaworthy_core::clock::UnixMillis;
+use tokio::time::Instant;
+
+/// So long after a claim was taken, or after its lease was kept, it is certain to be held. Shorter than
+/// any time after which others take this replica for dead.
+const CERTAIN: Duration = Duration::from_secs(15);
+
+/// A moment by the clock of the process, and by the wall's: the first one does not move while a
+/// machine sleeps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) at: Instant,
+    pub(super) wall: UnixMillis,
+}
+
+impl Moment {
+    fn since(self, earlier: Self) -> Duration {
+        let passed = self.at.saturating_duration_since(earlier.at);
+        passed.max(self.wall.since(earlier.wall))
+    }
+}
+
+/// One way in which claims of this replica are kept.
+#[derive(Debug, Default)]
+pub(super) struct Lease {
+    kept: Option<Moment>,
+    /// What was taken before may have been settled by others in the meantime.
+    lapsed: Option<Instant>,
+}
+
+impl Lease {
+    /// Others have heard of this replica; it began to tell them at this moment.
+    pub(super) fn keep(&mut self, now: Moment) {
+        if self.kept.is_some_and(|kept| now.since(kept) >= CERTAIN) {
+            self.lapsed = Some(now.at);
+        }
+        self.kept = Some(now);
+    }
+
+    /// Whether what was taken at a moment is certain to be held.
+    pub(super) fn holds(&self, taken: Moment, now: Moment) -> bool {
+        let has_lapsed = self.lapsed.is_some_and(|at| taken.at <= at);
+        let is_fresh = |proof: Moment| now.since(proof) < CERTAIN;
+        !has_lapsed && (is_fresh(taken) || self.kept.is_some_and(is_fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_certain_for_a_while_and_as_long_as_others_hear_of_the_replica() {
+        let start = Instant::now();
+        let at = |seconds: u64| Moment {
+            at: start + Duration::from_secs(seconds),
+            wall: UnixMillis(i64::try_from(seconds).unwrap() * 1_000),
+        };
+        let mut lease = Lease::default();
+        assert!(lease.holds(at(0), at(14)));
+        assert!(!lease.holds(at(0), at(15)));
+        for second in [5, 10, 20, 30] {
+            lease.keep(at(second));
+        }
+        assert!(lease.holds(at(0), at(40)));
+        assert!(!lease.holds(at(0), at(45)));
+        // It stood still, and is heard of again: somebody may have settled what it had.
+        lease.keep(at(46));
+        assert!(!lease.holds(at(0), at(46)));
+        assert!(lease.holds(at(47), at(48)));
+    }
+
+    #[test]
+    fn a_machine_that_slept_is_noticed_by_the_clock_on_the_wall() {
+        let start = Instant::now();
+        let at = |wall| Moment {
+            at: start,
+            wall: UnixMillis(wall),
+        };
+        assert!(!Lease::default().holds(at(0), at(3_600_000)));
+    }
+}

@@ -1,0 +1,170 @@
+//! The ways between replicas and the Redis server: quick, slow, silent or cut. What was sent arrives,
+//! late if need be, even if who sent it waits no longer.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use seaworthy_store::redis::{Dial, Stream};
+use tokio::io::{AsyncWriteExt as _, BufReader, DuplexStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use super::random::Random;
+use super::resp;
+use super::server::Server;
+
+/// Bytes that a connection holds which nobody has read.
+const BUFFER: usize = 1 << 20;
+
+/// How it stands with a way, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Condition {
+    Open,
+    Slow,
+    /// Nothing comes through, and nobody says so.
+    Silent,
+    /// Connections break, and new ones are refused.
+    Refused,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    own: Condition,
+    /// That of the server at its end.
+    server: Condition,
+    /// Connections of an earlier generation are broken.
+    generation: u64,
+}
+
+impl State {
+    fn condition(&self) -> Condition {
+        self.own.max(self.server)
+    }
+}
+
+/// The way of one replica.
+pub(super) struct Way {
+    state: watch::Sender<State>,
+    arrivals: mpsc::UnboundedSender<(DuplexStream, Arc<Way>)>,
+    random: Arc<Mutex<Random>>,
+}
+
+pub(super) type Arrivals = mpsc::UnboundedReceiver<(DuplexStream, Arc<Way>)>;
+
+impl Way {
+    pub(super) fn new(
+        arrivals: &mpsc::UnboundedSender<(DuplexStream, Arc<Way>)>,
+        random: &Arc<Mutex<Random>>,
+    ) -> Arc<Self> {
+        let state = State {
+            own: Condition::Open,
+            server: Condition::Open,
+            generation: 0,
+        };
+        Arc::new(Self {
+            state: watch::Sender::new(state),
+            arrivals: arrivals.clone(),
+            random: Arc::clone(random),
+        })
+    }
+
+    pub(super) fn condition(&self) -> Condition {
+        self.state.borrow().condition()
+    }
+
+    pub(super) fn set(&self, own: Condition) {
+        self.change(|state| state.own = own);
+    }
+
+    pub(super) fn set_server(&self, server: Condition) {
+        self.change(|state| state.server = server);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_modify(|state| {
+            change(state);
+            if state.condition() == Condition::Refused {
+                state.generation += 1;
+            }
+        });
+    }
+
+    fn delay(&self) -> Duration {
+        let mut random = self.random.lock().unwrap();
+        let micros = match self.condition() {
+            Condition::Slow => 5_000 + random.below(90_000),
+            _ if random.percent(3) => random.below(20_000),
+            _ => random.below(1_000),
+        };
+        Duration::from_micros(micros)
+    }
+
+    /// Waits until something comes through; `false` for a connection that is broken by then.
+    async fn pass(&self, generation: u64) -> bool {
+        let is_decided =
+            |state: &State| state.generation != generation || state.condition() < Condition::Silent;
+        sleep(self.delay()).await;
+        let mut state = self.state.subscribe();
+        let decided = state.wait_for(is_decided).await;
+        decided.is_ok_and(|state| state.generation == generation)
+    }
+
+    async fn breaks(&self, generation: u64) {
+        let mut state = self.state.subscribe();
+        let _broken = state.wait_for(|state| state.generation != generation).await;
+    }
+}
+
+#[async_trait]
+impl Dial for Way {
+    async fn dial(&self, _: &str, _: u16) -> std::io::Result<Box<dyn Stream>> {
+        sleep(self.delay()).await;
+        let mut state = self.state.subscribe();
+        let answers = state.wait_for(|state| state.condition() != Condition::Silent);
+        let refused = answers.await.unwrap().condition() == Condition::Refused;
+        if refused {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
+        let (mine, theirs) = tokio::io::duplex(BUFFER);
+        let way = Arc::new(Self {
+            state: self.state.clone(),
+            arrivals: self.arrivals.clone(),
+            random: Arc::clone(&self.random),
+        });
+        self.arrivals.send((theirs, way)).unwrap();
+        Ok(Box::new(mine))
+    }
+}
+
+/// Answers everybody who connects.
+pub(super) async fn serve(server: Rc<Server>, mut arrivals: Arrivals) {
+    while let Some((stream, way)) = arrivals.recv().await {
+        tokio::task::spawn_local(answer(Rc::clone(&server), stream, way));
+    }
+}
+
+async fn answer(server: Rc<Server>, stream: DuplexStream, way: Arc<Way>) {
+    let generation = way.state.borrow().generation;
+    let (from, mut to) = tokio::io::split(stream);
+    let mut from = BufReader::new(from);
+    loop {
+        let command = tokio::select! {
+            biased;
+            () = way.breaks(generation) => return,
+            command = resp::command(&mut from) => command,
+        };
+        let Some(command) = command else { return };
+        if !way.pass(generation).await {
+            return;
+        }
+        let mut bytes = Vec::new();
+        server.answer(&command).encode(&mut bytes);
+        if !way.pass(generation).await {
+            return;
+        }
+        // Who is gone has no use for it, and what it has sent counts all the same.
+        let _gone = to.write_all(&bytes).await;
+    }
+}
