@@ -8,7 +8,7 @@ pub(crate) mod tiers;
 use seaworthy_core::limit::policy::Policy;
 use seaworthy_core::price::{self, KnownRates, Price, PriceList};
 
-use crate::config::{Config, LongPrice, ModelPrice, UnknownPricePolicy};
+use crate::config::{Config, LongPrice, ModelPrice, TierPrice, UnknownPricePolicy};
 use crate::value::Usd;
 
 /// Something in the limits, budgets or prices that cannot be. A configuration that was loaded has
@@ -74,8 +74,20 @@ impl From<&ModelPrice> for Price {
             };
             (long.above.get(), rates.into())
         };
+        let tier = |tier: &TierPrice| {
+            let rates = KnownRates {
+                input: tier.input.micros(),
+                output: tier.output.micros(),
+                cached_read: amount(tier.cached_read),
+                cache_write_5m: amount(tier.cache_write_5m),
+                cache_write_1h: amount(tier.cache_write_1h),
+                ..KnownRates::default()
+            };
+            rates.into()
+        };
         Self {
             long: price.long.as_ref().map(long),
+            priority: price.priority.as_ref().map(tier),
             image: amount(price.image).unwrap_or_default(),
             tool_call: amount(price.tool_call).unwrap_or_default(),
             request: amount(price.request).unwrap_or_default(),

@@ -28,7 +28,7 @@ pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, Sigv4, User
 pub use self::cache::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use self::costs::{
     Budget, BudgetScope, BudgetWindow, CostConfig, CostControls, LastAnswers, LongPrice,
-    ModelPrice, RequestCaps, SpendLimits, UnknownPricePolicy,
+    ModelPrice, RequestCaps, SpendLimits, TierPrice, UnknownPricePolicy,
 };
 pub use self::degradation::{AllFeatures, DegradationTiers, Feature, Tier};
 pub use self::guard_rules::{

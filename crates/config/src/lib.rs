@@ -31,7 +31,7 @@ pub use config::{
     BudgetWindow, Config, CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable,
     Limits, LogFormat, LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider,
     ProviderApi, ProviderKind, ProviderTimeouts, RateLimits, RequestCaps, Sandbox, Server,
-    SharedState, Sigv4, SpendLimits, Storage, UnknownPricePolicy,
+    SharedState, Sigv4, SpendLimits, Storage, TierPrice, UnknownPricePolicy,
 };
 pub use config::{
     AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,

@@ -80,6 +80,8 @@ pub struct Price {
     pub rates: Rates,
     /// Tokens of a call whose input, cached or not, is larger than this number.
     pub long: Option<(u64, Rates)>,
+    /// Tokens of a call in the provider's priority tier; `None` where that is not known.
+    pub priority: Option<Rates>,
     /// Each image that is generated.
     pub image: Micros,
     /// Each call of a tool that the provider runs.
@@ -166,6 +168,17 @@ impl Price {
             rates: rates.into(),
             ..Self::default()
         }
+    }
+
+    /// The price in the provider's priority tier, if it is known.
+    #[must_use]
+    pub fn in_priority(&self) -> Option<Self> {
+        self.priority.map(|rates| Self {
+            rates,
+            long: None,
+            priority: None,
+            ..*self
+        })
     }
 
     /// The prices of a call with this much input.

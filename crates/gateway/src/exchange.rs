@@ -16,6 +16,7 @@ use seaworthy_core::principal::{Principal, scope};
 use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::{RequestId, TraceContext};
 use seaworthy_core::usage::Usage;
+use seaworthy_llm::tier::{self, ServiceTier};
 use seaworthy_llm::usage::{Piece, pieces_of_reply};
 use seaworthy_llm::{Framing, Loss};
 
@@ -271,8 +272,16 @@ impl Exchange {
         }
     }
 
-    /// As [`Self::note_pieces`], for a whole answer.
+    /// Notes the tier of service that the provider says it served the call in, if it says so.
+    pub(crate) fn note_tier(&mut self, tier: Option<ServiceTier>) {
+        if let (Some(call), Some(tier)) = (&mut self.call, tier) {
+            call.note_tier(tier);
+        }
+    }
+
+    /// Notes what a whole answer says and brings that makes a difference to its price.
     pub(crate) fn note_pieces_of(&mut self, dialect: Dialect, reply: &[u8]) {
+        self.note_tier(tier::told(reply));
         if self.counts_pieces() {
             self.note_pieces(&pieces_of_reply(dialect, reply));
         }

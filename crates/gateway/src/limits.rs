@@ -11,6 +11,7 @@ use seaworthy_core::money::Micros;
 use seaworthy_core::price::{self, Extent, Price, UnknownPrice, Unpriced};
 use seaworthy_core::principal::Principal;
 use seaworthy_core::usage::Usage;
+use seaworthy_llm::tier::ServiceTier;
 
 use crate::exchange::Exchange;
 use crate::pieces::{PiecePrices, ToolPrices};
@@ -70,6 +71,10 @@ pub(crate) struct Sent {
 pub(crate) struct Charge {
     /// `None` for a model without a price that may be called all the same.
     pub(crate) price: Option<Price>,
+    /// In the provider's priority tier, where that has a price.
+    pub(crate) priority: Option<Price>,
+    /// Whether it is served in that tier: as it was asked for, until the provider says.
+    pub(crate) in_priority: bool,
     /// What each call costs that has no price.
     pub(crate) flat: Micros,
     /// What is paid for by the piece.
@@ -79,10 +84,20 @@ pub(crate) struct Charge {
 impl Charge {
     /// What a call cost.
     pub(crate) fn cost(&self, usage: &Usage) -> Micros {
-        match &self.price {
+        match self.price_in_force() {
             Some(price) => price::cost(usage, price),
             None => self.flat,
         }
+    }
+
+    fn price_in_force(&self) -> Option<&Price> {
+        let priority = self.priority.as_ref().filter(|_| self.in_priority);
+        priority.or(self.price.as_ref())
+    }
+
+    /// Notes the tier that the provider says it served the call in.
+    pub(crate) fn note_tier(&mut self, tier: ServiceTier) {
+        self.in_priority = tier == ServiceTier::Priority;
     }
 
     /// The most that it can cost.
@@ -95,10 +110,10 @@ impl Charge {
             attempts: 1,
             ..Extent::default()
         };
-        match &self.price {
-            Some(price) => price::worst_case(&extent, price),
-            None => self.flat,
-        }
+        let most = |price: &Price| price::worst_case(&extent, price);
+        let standard = self.price.as_ref().map_or(self.flat, most);
+        // Who asks for the dearer tier may be served in the other one.
+        standard.max(self.price_in_force().map_or(Micros::ZERO, most))
     }
 }
 
@@ -171,11 +186,25 @@ impl Limits {
     }
 
     /// How a call of a model with or without a price is charged; `None` if it must not leave.
-    pub(crate) fn charge(&self, price: Option<&Price>, bound: &Bound) -> Option<Charge> {
+    pub(crate) fn charge(
+        &self,
+        price: Option<&Price>,
+        tier: Option<ServiceTier>,
+        bound: &Bound,
+    ) -> Option<Charge> {
         let pieces = PiecePrices::of(&self.tool_prices, price);
+        let in_priority = tier == Some(ServiceTier::Priority);
         if let Some(price) = price {
+            let priority = price.in_priority();
+            let is_unknown = in_priority && priority.is_none();
+            if is_unknown && self.unknown_price.decide(bound.draws_on_money()) == Unpriced::Refused
+            {
+                return None;
+            }
             return Some(Charge {
                 price: Some(*price),
+                priority,
+                in_priority,
                 flat: Micros::ZERO,
                 pieces,
             });
@@ -184,6 +213,8 @@ impl Limits {
             Unpriced::Refused => None,
             Unpriced::Flagged(flat) => Some(Charge {
                 price: None,
+                priority: None,
+                in_priority,
                 flat,
                 pieces,
             }),

@@ -12,6 +12,7 @@ use seaworthy_core::limit::policy::{Demand, Policy};
 use seaworthy_core::money::Micros;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
+use seaworthy_llm::tier::ServiceTier;
 use seaworthy_llm::usage::Piece;
 
 use crate::intent_sharer::SharedIntent;
@@ -261,6 +262,11 @@ impl OpenCall {
     /// Whether anything in the answer may be paid for by the piece.
     pub(crate) fn counts_pieces(&self) -> bool {
         !self.is_free && !self.charge.pieces.are_none()
+    }
+
+    /// Notes the tier of service that the provider says it served the call in.
+    pub(crate) fn note_tier(&mut self, tier: ServiceTier) {
+        self.charge.note_tier(tier);
     }
 
     /// Notes what the answer brings that is paid for by the piece.

@@ -12,6 +12,7 @@ mod settings;
 pub use bound::bound_output;
 pub(crate) use rules::{Conversation, HeadRules, ModelPlace, Shape};
 
+use crate::tier::{self, ServiceTier};
 use crate::{depth, fault::Fault, wire};
 use bytes::Bytes;
 use fields::Fields;
@@ -51,6 +52,10 @@ pub struct Head {
     pub store: Option<bool>,
     /// Whether the caller wants to fetch the answer later.
     pub background: bool,
+    /// Whether the provider adds to the input what it has kept: a conversation or a prompt.
+    pub reads_kept: bool,
+    /// The tier of service that is asked for.
+    pub tier: Option<ServiceTier>,
     /// Where the value of `model` stands in the body, quotes included. `None`: not in the body.
     model_at: Option<Range<usize>>,
     /// Where the values that bound the output stand in the body.
@@ -209,6 +214,10 @@ pub(crate) fn read(
             None => None,
         },
         background: optional_bool("background", fields.background)?,
+        reads_kept: present(fields.conversation)
+            .or(present(fields.prompt))
+            .is_some(),
+        tier: present(fields.tier).and_then(tier::asked),
         model_at,
         bounds_at: fields
             .max_tokens

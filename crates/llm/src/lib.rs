@@ -26,6 +26,7 @@ mod plain;
 mod seal;
 pub mod sse;
 mod stream;
+pub mod tier;
 pub mod tokens;
 pub mod usage;
 mod waiting;

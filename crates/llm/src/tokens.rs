@@ -3,7 +3,10 @@
 //! What is counted is the request as it stands, JSON and all: names, braces and escapes stand for
 //! what a provider's template puts around the texts. See [`most_input_tokens`] for what is added.
 
-use memchr::memmem;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 
 /// The vocabulary that a model reads its input with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +86,35 @@ pub fn least_by_size(body: &[u8]) -> u64 {
     wide(body.len().div_ceil(4)).saturating_add(unseen(body))
 }
 
+/// The request with letters, digits and low lines as such that stand in it as `\u0061`: a name that
+/// is looked for must not hide behind escapes.
+#[must_use]
+pub fn without_escaped_names(body: &[u8]) -> Cow<'_, [u8]> {
+    static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
+    let length = ESCAPE.needle().len();
+    let named = |at: usize| {
+        let digits = body.get(at + length..at + length + 2)?;
+        let byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+        let is_name = byte.is_ascii_alphanumeric() || b"_:/".contains(&byte);
+        is_name.then_some((at, byte))
+    };
+    let mut found = ESCAPE.find_iter(body).filter_map(named).peekable();
+    if found.peek().is_none() {
+        return Cow::Borrowed(body);
+    }
+    let (mut plain, mut copied) = (Vec::with_capacity(body.len()), 0);
+    for (at, byte) in found {
+        plain.extend_from_slice(body.get(copied..at).unwrap_or_default());
+        plain.push(byte);
+        copied = at + length + 2;
+    }
+    plain.extend_from_slice(body.get(copied..).unwrap_or_default());
+    Cow::Owned(plain)
+}
+
 /// Tokens that the bytes of the request do not show.
 fn unseen(body: &[u8]) -> u64 {
+    let body = &*without_escaped_names(body);
     let has = |needle: &[u8]| memmem::find(body, needle).is_some();
     let tools = if has(b"\"tools\"") || has(b"\"functions\"") {
         TOKENS_OF_TOOL_USE
@@ -182,6 +212,15 @@ mod tests {
         assert!(most_input_tokens(Vocabulary::O200k, tools) > unseen);
         let link = br#"{"url":"https://a.example/b.png","file_id":"f"}"#;
         assert!(most_by_size(link) >= 2 * TOKENS_PER_LINK);
+    }
+
+    #[test]
+    fn names_do_not_hide_behind_escapes() {
+        let hidden = br#"{"to\u006fls":[],"x":"htt\u0070s://a.example","text":"\u003cb\u003e"}"#;
+        let plain = br#"{"tools":[],"x":"https://a.example","text":"\u003cb\u003e"}"#;
+        assert_eq!(&*without_escaped_names(hidden), plain);
+        assert_eq!(unseen(hidden), unseen(plain));
+        assert!(matches!(without_escaped_names(plain), Cow::Borrowed(_)));
     }
 
     #[test]

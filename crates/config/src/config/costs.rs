@@ -246,6 +246,29 @@ pub struct ModelPrice {
     /// What the tokens of a request with long input cost instead.
     #[serde(default)]
     pub long: Option<LongPrice>,
+    /// What the tokens of a request cost that the provider serves in its priority tier. Without it,
+    /// such a request has no price where a budget of money applies.
+    #[serde(default)]
+    pub priority: Option<TierPrice>,
+}
+
+/// What the tokens of a request in a tier of its own cost, in dollars per million.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TierPrice {
+    /// A million tokens in.
+    pub input: Usd,
+    /// A million tokens out.
+    pub output: Usd,
+    /// A million tokens read from the provider's prompt cache.
+    #[serde(default)]
+    pub cached_read: Option<Usd>,
+    /// A million tokens written to it for five minutes.
+    #[serde(default)]
+    pub cache_write_5m: Option<Usd>,
+    /// A million tokens written to it for an hour.
+    #[serde(default)]
+    pub cache_write_1h: Option<Usd>,
 }
 
 /// What the tokens of a request with long input cost, in dollars per million.

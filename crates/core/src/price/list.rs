@@ -234,7 +234,7 @@ fn read_model(model: &Table) -> Result<(String, Price), LoadError> {
         place: id.to_owned(),
         message,
     };
-    let extras = ["id", "long", "image", "tool_call", "request"];
+    let extras = ["id", "long", "priority", "image", "tool_call", "request"];
     let rates = read_rates(model, &extras).map_err(fail)?;
     let amount = |key| Ok(read_amount(model, key)?.unwrap_or_default());
     let mut price = Price {
@@ -250,6 +250,11 @@ fn read_model(model: &Table) -> Result<(String, Price), LoadError> {
         let above = above.and_then(|above| u64::try_from(above).ok());
         let rates = read_rates(long, &["above"]).map_err(fail)?;
         price.long = Some((above.ok_or_else(expected)?, rates.into()));
+    }
+    if let Some(priority) = model.get("priority") {
+        let expected = || fail("expected priority = { input = \"…\", … }".to_owned());
+        let priority = priority.as_table().ok_or_else(expected)?;
+        price.priority = Some(read_rates(priority, &[]).map_err(fail)?.into());
     }
     Ok((id.to_owned(), price))
 }

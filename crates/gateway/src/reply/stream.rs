@@ -15,6 +15,7 @@ use seaworthy_core::crash::{self, Point};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_core::ledger::Outcome;
 use seaworthy_edge::client::{Error, UpstreamBody};
+use seaworthy_llm::tier::{self, ServiceTier};
 use seaworthy_llm::usage::{Piece, Seen, UsageMeter, pieces_of_event};
 use seaworthy_llm::{ErrorView, Event, Framer, Framing, FramingError, StreamDecoder};
 
@@ -50,6 +51,8 @@ pub(crate) struct StreamRelay {
     failed: Option<Refusal>,
     /// The dialect of the provider, if pieces of the answer are counted, and those not noted yet.
     pieces: Option<(Dialect, Vec<Piece>)>,
+    /// The tier of service that the provider told.
+    tier: Option<ServiceTier>,
 }
 
 /// What is done to events on their way.
@@ -88,6 +91,7 @@ impl StreamRelay {
             has_begun: false,
             failed: None,
             pieces: None,
+            tier: None,
         }
     }
 
@@ -121,13 +125,18 @@ impl StreamRelay {
         self
     }
 
-    fn look_for_pieces(&mut self, event: &Event) {
+    /// Looks for what makes a difference to the price. The tier stands in the events that tell usage.
+    fn look_for_pieces(&mut self, event: &Event, seen: Seen) {
+        if let (Seen::UsageOnly | Seen::Terminal, Some(data)) = (seen, event.data()) {
+            self.tier = tier::told(data).or(self.tier);
+        }
         if let (Some((dialect, found)), Some(data)) = (&mut self.pieces, event.data()) {
             found.extend(pieces_of_event(*dialect, data));
         }
     }
 
     fn note_pieces(&mut self, exchange: &mut Exchange) {
+        exchange.note_tier(self.tier.take());
         if let Some((_, found)) = &mut self.pieces {
             exchange.note_pieces(&std::mem::take(found));
         }
@@ -202,7 +211,7 @@ impl StreamRelay {
         self.framer.push(frame);
         while let Some(event) = self.framer.next_event()? {
             let seen = self.meter.observe(&event);
-            self.look_for_pieces(&event);
+            self.look_for_pieces(&event, seen);
             let raw = event.raw();
             taken += raw.len();
             let is_removed = strip_usage && seen == Seen::UsageOnly;
@@ -235,8 +244,8 @@ impl StreamRelay {
                 Ok(None) => break None,
                 Err(error) => break Some(unframed(&error)),
             };
-            self.meter.observe(&event);
-            self.look_for_pieces(&event);
+            let seen = self.meter.observe(&event);
+            self.look_for_pieces(&event, seen);
             self.note_pieces(exchange);
             if let Passing::Translated(translator) = &mut self.passing
                 && let Err(refusal) = translator.push(&event, &self.meter, input_bytes, &mut out)

@@ -9,13 +9,14 @@ use seaworthy_core::counters::Counters;
 use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::{Intent, attempts};
 use seaworthy_core::limit::caps::Caps;
+use seaworthy_core::limit::policy::Bound;
 use seaworthy_core::principal::{ANONYMOUS, Principal};
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::trace::RequestId;
 
 use crate::exchange::Exchange;
 use crate::intent_sharer::SharedIntent;
-use crate::limits::Charge;
+use crate::limits::{Charge, Limits};
 use crate::open_call::{Claimed, OpenCall, Recorded};
 use crate::refusal::Refusal;
 use crate::stage::plan::Candidate;
@@ -68,9 +69,7 @@ pub(crate) async fn reserve(
     if limits.requires_user && *caller.user_id == *ANONYMOUS {
         return Err(nobody());
     }
-    let Some(charge) = limits.charge(plan.target.price.as_ref(), &bound) else {
-        return Err(unpriced(&plan.target.id));
-    };
+    let charge = charge(&limits, plan, request, &bound)?;
     let mut size = Size::of(
         request,
         &plan.target,
@@ -100,9 +99,7 @@ pub(crate) async fn reserve(
         Some(asked) => size.output < asked,
         None => is_limited,
     };
-    let reservation = Reservation {
-        claim: claimed.as_ref().and_then(Claimed::in_shared_counters),
-    };
+    let claim = claimed.as_ref().and_then(Claimed::in_shared_counters);
     let intent = Intent {
         call_id: call_id(&id, claimed.as_ref(), exchange.attempts),
         request_id: exchange.request_id.as_str().to_owned(),
@@ -142,7 +139,19 @@ pub(crate) async fn reserve(
     if let Some(call) = &mut exchange.call {
         call.learn_input(Arc::clone(&exchange.gateway.known_inputs), size.key);
     }
-    Ok(reservation)
+    Ok(Reservation { claim })
+}
+
+/// What the call is going to be charged with.
+fn charge(
+    limits: &Limits,
+    plan: &Candidate,
+    request: &Screened,
+    bound: &Bound,
+) -> Result<Charge, Refusal> {
+    let price = plan.target.price.as_ref();
+    let charge = limits.charge(price, request.head.tier, bound);
+    charge.ok_or_else(|| unpriced(&plan.target.id, price.is_some()))
 }
 
 /// The ID of the call: the one of its claim, or made from it if an earlier attempt took that.

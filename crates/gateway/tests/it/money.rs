@@ -13,6 +13,7 @@ mod routes;
 mod rules;
 mod scopes;
 mod sizes;
+mod tiers;
 
 const CHAT: Dialect = Dialect::OpenAiChat;
 

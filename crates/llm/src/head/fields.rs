@@ -4,6 +4,7 @@ use super::{HeadRules, ModelPlace, Shape, messages, settings};
 use crate::{
     depth::{self, Watch},
     fault::Fault,
+    tier,
 };
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -22,6 +23,9 @@ pub(super) struct Fields<'a> {
     pub previous_response_id: Option<&'a RawValue>,
     pub store: Option<&'a RawValue>,
     pub background: Option<&'a RawValue>,
+    pub tier: Option<&'a RawValue>,
+    pub conversation: Option<&'a RawValue>,
+    pub prompt: Option<&'a RawValue>,
     settings_seen: bool,
 }
 
@@ -163,6 +167,9 @@ impl Reader<'_> {
                 _ => {}
             }
         }
+        if let Some(name) = known(&tier::NAMES, key) {
+            return Some((name, &mut fields.tier));
+        }
         if self.rules.keeps_answers {
             match key {
                 "previous_response_id" => {
@@ -170,6 +177,8 @@ impl Reader<'_> {
                 }
                 "store" => return Some(("store", &mut fields.store)),
                 "background" => return Some(("background", &mut fields.background)),
+                "conversation" => return Some(("conversation", &mut fields.conversation)),
+                "prompt" => return Some(("prompt", &mut fields.prompt)),
                 _ => {}
             }
         }

@@ -189,3 +189,17 @@ fn deep_nesting_is_refused_wherever_it_hides() {
         assert_eq!(is_refused(body), refused, "at the end");
     }
 }
+
+#[test]
+fn what_the_provider_adds_from_its_own_store_shows_in_the_head() {
+    for (member, reads_kept) in [
+        ("", false),
+        (r#""conversation":"conv_1","#, true),
+        (r#""conversation":null,"#, false),
+        (r#""prompt":{"id":"p"},"#, true),
+    ] {
+        let body = Bytes::from(format!(r#"{{{member}"model":"m","input":"a"}}"#));
+        let head = head(Dialect::OpenAiResponses, &body).unwrap();
+        assert_eq!(head.reads_kept, reads_kept, "{member}");
+    }
+}

@@ -21,7 +21,7 @@ fn leavers() -> usize {
 /// Asks and hangs up: before the provider can have heard of it, while it answers, or in mid-stream.
 fn leave(judge: &Judge, number: usize) {
     let chance = scattered(number as u64);
-    let request = judge.request(&format!("leaver-{number}"), chance % 2 == 0);
+    let request = judge.request(&format!("leaver-{number}"), chance.is_multiple_of(2));
     let Ok(mut stream) = request.begin() else {
         return;
     };
@@ -41,7 +41,7 @@ fn come_and_go(judge: &Judge, next: &AtomicUsize, until: usize) {
         let number = next.fetch_add(1, Ordering::Relaxed);
         match number {
             _ if number >= until => return,
-            _ if number % 10 == 0 => drop(judge.call(&format!("stays-{number}"), true)),
+            _ if number.is_multiple_of(10) => drop(judge.call(&format!("stays-{number}"), true)),
             _ => leave(judge, number),
         }
     }
@@ -64,15 +64,16 @@ fn callers_that_hang_up_leave_no_transaction_no_claim_and_no_call_behind() {
         judge.read_log();
         progress(until, all, "callers that hang up");
     }
-    let idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
     let deadline = Instant::now() + Duration::from_secs(10);
-    let mut open = postgres.query(&storage, idle);
-    while open != "0" && Instant::now() < deadline {
+    let open = || {
+        let sessions = postgres.query(&storage, "TABLE pg_stat_activity");
+        sessions.matches("idle in transaction").count()
+    };
+    while open() > 0 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
-        open = postgres.query(&storage, idle);
     }
     let what = format!("{all} callers that hang up");
     let tell = format!("{what}: transactions left open");
-    at_most(&tell, open.parse().unwrap(), 0);
+    at_most(&tell, open() as u64, 0);
     judge.judge(&what);
 }

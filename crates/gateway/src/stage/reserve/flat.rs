@@ -71,6 +71,8 @@ pub(crate) async fn reserve_flat(
     };
     let charge = Charge {
         price: Some(price),
+        priority: None,
+        in_priority: false,
         flat: Micros::ZERO,
         pieces: PiecePrices::default(),
     };

@@ -118,12 +118,17 @@ pub(super) fn over_cap(over: OverCap) -> Refusal {
     )
 }
 
-pub(super) fn unpriced(target: &str) -> Refusal {
+/// A target without a price, or one that has none in the tier of service that is asked for.
+pub(super) fn unpriced(target: &str, only_in_tier: bool) -> Refusal {
+    let (what, place) = match only_in_tier {
+        true => (" in the priority tier", "as `priority` under `prices`"),
+        false => ("", "under `prices`"),
+    };
     Refusal::new(
         Code::PriceUnknown,
         format!(
-            "A budget of money applies and the price of `{target}` is not known. The operator has \
-             to set it under `prices`, or choose another `unknown_price` policy."
+            "A budget of money applies and the price of `{target}`{what} is not known. The operator \
+             has to set it {place}, or choose another `unknown_price` policy."
         ),
     )
 }

@@ -24,6 +24,9 @@ static BUDGET_TOKENS: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new("\"budget_tokens\""));
 static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("audio"));
 
+/// What a conversation or a prompt may be that the provider keeps: as much as models of OpenAI take
+/// at their usual price.
+const KEPT_TOKENS: u64 = 272_000;
 /// Requests whose input the provider has counted before.
 const KNOWN_INPUTS: usize = 16_384;
 
@@ -81,6 +84,8 @@ pub(crate) struct Size {
     pub(crate) output: u64,
     choices: u64,
     sent: Sent,
+    /// Input that is not in the request, as the provider keeps it.
+    kept: u64,
     /// What is reserved for tools and images.
     pieces: Micros,
     /// Names the request for [`KnownInputs`].
@@ -99,17 +104,24 @@ impl Size {
         let key = known.key(target, operation, body);
         let reported = known.tokens.get(&key);
         let is_charged = matches!(operation, Operation::Chat(_) | Operation::Embeddings(_));
+        let kept = if request.head.reads_kept {
+            KEPT_TOKENS
+        } else {
+            0
+        };
         let (measured, input) = match reported {
-            Some(tokens) if is_charged => (Measured::Reported, tokens),
-            _ if is_charged => (Measured::Bytes, tokens::most_by_size(body)),
+            // What is kept grows between two requests that are the same.
+            Some(tokens) if is_charged && kept == 0 => (Measured::Reported, tokens),
+            _ if is_charged => (Measured::Bytes, tokens::most_by_size(body) + kept),
             _ => (Measured::Reported, 0),
         };
         let vocabulary = match target.provider.kind() {
             "openai" | "azure-openai" => Vocabulary::of_openai(&target.model),
             _ => Vocabulary::Unknown,
         };
+        let plain = tokens::without_escaped_names(body);
         // It only matters to what the call costs.
-        let has = |needle: &Finder<'_>| charge.price.is_some() && needle.find(body).is_some();
+        let has = |needle: &Finder<'_>| charge.price.is_some() && needle.find(&plain).is_some();
         Self {
             operation,
             body: body.clone(),
@@ -118,11 +130,12 @@ impl Size {
             input,
             output: 0,
             choices: request.head.choices,
+            kept,
             sent: Sent {
                 writes_cache: has(&CACHE_CONTROL) || has(&CACHE_POINT),
                 has_audio: has(&AUDIO),
             },
-            pieces: charge.pieces.reserved(body),
+            pieces: charge.pieces.reserved(&plain),
             key,
         }
     }
@@ -130,6 +143,7 @@ impl Size {
     /// Takes what the provider has reported of the same request in the meantime.
     pub(crate) fn relearn(&mut self, known: &KnownInputs) {
         if self.measured != Measured::Reported
+            && self.kept == 0
             && let Some(tokens) = known.tokens.get(&self.key)
         {
             (self.measured, self.input) = (Measured::Reported, tokens);
@@ -147,7 +161,7 @@ impl Size {
         let (vocabulary, body) = (self.vocabulary, self.body.clone());
         let count = move || tokens::most_input_tokens(vocabulary, &body);
         if let Ok(tokens) = tokio::task::spawn_blocking(count).await {
-            self.input = self.input.min(tokens);
+            self.input = self.input.min(tokens.saturating_add(self.kept));
         }
         self.measured = Measured::Tokens;
     }
@@ -155,7 +169,9 @@ impl Size {
     /// The least that counting could make of it.
     pub(crate) fn at_least(&self) -> Self {
         Self {
-            input: self.input.min(tokens::least_by_size(&self.body)),
+            input: self
+                .input
+                .min(tokens::least_by_size(&self.body).saturating_add(self.kept)),
             ..self.clone()
         }
     }

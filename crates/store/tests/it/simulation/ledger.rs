@@ -156,6 +156,17 @@ impl Ledger {
         sums.into_values().collect()
     }
 
+    /// By how much calls are settled above what they used, because their replica died before it could
+    /// write down their end where others see it. The server may have heard of it.
+    pub(super) fn overstated(&self) -> u64 {
+        let by = |call: &Call| {
+            let settled = call.settled.filter(|settled| settled.is_interrupted)?;
+            let (_, used) = call.ended?;
+            Some(settled.used.saturating_sub(used))
+        };
+        self.calls.values().filter_map(by).sum()
+    }
+
     pub(super) fn open_calls(&self) -> usize {
         let open = self.calls.values().filter(|call| call.settled.is_none());
         open.count()

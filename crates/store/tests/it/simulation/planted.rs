@@ -46,6 +46,12 @@ impl Mistake {
         Self::OpenCallsAreForgotten,
     ];
 
+    /// Those that show within a few seeds.
+    pub(super) const AT_ONCE: [Self; 2] = [
+        Self::ClaimingAgainReservesAgain,
+        Self::SharesOfTheGoneStaySetAside,
+    ];
+
     /// The script with the mistake, where it is one of a script and this is the script.
     pub(super) fn make(self, script: &str) -> String {
         let (right, wrong) = match self {

@@ -29,8 +29,8 @@ use super::registry::Decisions;
 use super::server::Server;
 
 const REPLICAS: usize = 3;
-const STEPS: u64 = 50;
-const LONGEST_PAUSE_MS: u64 = 400;
+const STEPS: u64 = 80;
+const LONGEST_PAUSE_MS: u64 = 250;
 
 /// What can go wrong together in one run, so that nothing may be lost. What two independent faults at
 /// once can come to is another question, and documented.
@@ -178,7 +178,7 @@ impl World {
     async fn begin(seed: u64, mistake: Option<Mistake>) -> Self {
         let mut random = Random::seeded(seed);
         let limits = [
-            (Key::new("sw:{x}:budget:all"), 400 + random.below(2_000)),
+            (Key::new("sw:{x}:budget:all"), 300 + random.below(1_500)),
             (Key::new("sw:{x}:budget:session-0"), 200 + random.below(800)),
             (Key::new("sw:{x}:budget:session-1"), 200 + random.below(800)),
         ];
@@ -256,7 +256,7 @@ impl World {
         for _ in 0..=self.shared.below(4) {
             self.calls += 1;
             let session = [None, Some(0), Some(1)][self.shared.below(3) as usize];
-            let amount = 5 + self.shared.below(40);
+            let amount = 5 + self.shared.below(50);
             replica.call(&format!("call-{:04}", self.calls), session, amount);
         }
     }

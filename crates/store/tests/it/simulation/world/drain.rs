@@ -86,7 +86,8 @@ impl World {
                 true => u64::MAX,
                 false => spent + ledger.corrected,
             };
-            let is_right = (spent..=most).contains(&account.spent) || !self.shared.is_strict();
+            let least = spent.saturating_sub(ledger.overstated());
+            let is_right = (least..=most).contains(&account.spent) || !self.shared.is_strict();
             if account.reserved > 0 || !is_right {
                 let key = at.key.as_str();
                 self.shared.violate(format!(

@@ -153,6 +153,6 @@ impl World {
             }
         }
         // Nobody is heard of for thirty seconds before its calls are settled, and then its claims.
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(45)).await;
     }
 }
