@@ -97,7 +97,9 @@ struct State {
     /// What was spent alone and is being told, under its name.
     report: Option<(String, Vec<(AccountKey, u64)>)>,
     replicas: u64,
+    /// When the server answered a beat last, by its clock and by that of this process.
     last_beat: UnixMillis,
+    last_beat_at: Option<Instant>,
     missed_beats: u32,
     renewed_at: Option<Instant>,
     /// Of claims that the server holds, and of those that this replica took alone.
@@ -131,6 +133,7 @@ impl SharedCounters {
             report: None,
             replicas: 0,
             last_beat: UnixMillis(0),
+            last_beat_at: None,
             missed_beats: 0,
             renewed_at: None,
             lease: Lease::default(),
@@ -156,6 +159,20 @@ impl SharedCounters {
 
     fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Acquire)
+    }
+
+    /// When a claim that is taken or renewed now counts as abandoned, by the clock of the server: those
+    /// of replicas may be off, and a claim of a dead one must not live for hours.
+    fn lease_ends(&self) -> UnixMillis {
+        self.server_now().plus(LEASE)
+    }
+
+    fn server_now(&self) -> UnixMillis {
+        let state = self.state.lock();
+        match state.last_beat_at {
+            Some(at) => state.last_beat.plus(at.elapsed()),
+            None => self.options.clock.now(),
+        }
     }
 
     fn moment(&self) -> Moment {
@@ -343,7 +360,7 @@ impl Drop for Doubt<'_> {
 #[async_trait]
 impl Counters for SharedCounters {
     async fn take(&self, mut claim: Claim) -> Result<Outcome> {
-        claim.expires_at = self.options.clock.now().plus(LEASE);
+        claim.expires_at = self.lease_ends();
         let claim = Arc::new(claim);
         if self.is_up() && self.server.link().is_lost() {
             // Another step of this request, or of another one, has waited already.
@@ -407,11 +424,11 @@ impl Counters for SharedCounters {
         Ok(self.server.move_expiry(ids, expires_at).await?)
     }
 
-    async fn overdue(&self, now: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {
+    async fn overdue(&self, _: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {
         if !self.is_up() {
             return Ok(Vec::new());
         }
-        let mut ids = self.server.overdue(now, max).await?;
+        let mut ids = self.server.overdue(self.server_now(), max).await?;
         let state = self.state.lock();
         ids.retain(|id| !state.tracked.contains_key(id));
         Ok(ids)

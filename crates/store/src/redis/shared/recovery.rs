@@ -19,7 +19,7 @@ use super::super::encode;
 use super::super::link::Asked;
 use super::super::local::Alone;
 use super::super::tracked::{Place, Tracked};
-use super::{LEASE, LEDGER_LAG, SharedCounters, chain};
+use super::{LEDGER_LAG, SharedCounters, chain};
 
 /// How often a replica says that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -183,7 +183,7 @@ impl SharedCounters {
         let (known, is_up) = {
             let state = &mut *self.state.lock();
             state.missed_beats = 0;
-            state.last_beat = presence.now;
+            (state.last_beat, state.last_beat_at) = (presence.now, Some(Instant::now()));
             state.replicas = presence.replicas;
             for touched in &presence.touched {
                 state.views.note(touched.key.clone(), touched.account);
@@ -392,7 +392,7 @@ impl SharedCounters {
             state.tracked.keys().cloned().collect()
         };
         let now = self.moment();
-        self.server.move_expiry(&ids, now.wall.plus(LEASE)).await?;
+        self.server.move_expiry(&ids, self.lease_ends()).await?;
         self.state.lock().lease.keep(now);
         Ok(())
     }
