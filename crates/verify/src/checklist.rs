@@ -89,7 +89,7 @@ pub enum Meaning {
     Similar {
         /// The requirement.
         id: String,
-        /// How sure that is, from 0 to 1; below 0.9 nothing is matched.
+        /// How sure that is, from 0 to 1; below 0.75 nothing is matched.
         score: f64,
     },
     /// Nothing is clearly like it: a person must judge.

@@ -16,7 +16,7 @@ mod frames;
 mod polarity;
 
 /// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.9;
+const LEAST_SURE: f64 = 0.75;
 
 /// A fit as good as this stands by itself.
 const GOOD: Fit = Fit {
@@ -232,17 +232,16 @@ impl Matcher {
     }
 }
 
-/// How sure a match is: the share of right ones among those like it, on lists that were not seen before.
-///
-/// Of the thin ones of strangers' lists one in ten was wrong, of the others one in thirty.
+/// How sure a match is: the share of right ones among those like it, on lists of others that nobody
+/// had seen before; on lists of a known kind nearly all are right.
 fn sureness(fit: Fit, related: bool, weight: f64) -> f64 {
     let reaches =
         |bar: Fit, lead: f64| fit.score >= bar.score && fit.known >= bar.known && fit.lead >= lead;
     let lead = if related { LEAD_IN_FAMILY } else { GOOD.lead };
     if reaches(GOOD, lead) {
-        if fit.score >= 0.55 { 0.97 } else { 0.93 }
+        if fit.score >= 0.55 { 0.95 } else { 0.85 }
     } else if reaches(FAIR, FAIR.lead) && weight >= FAIR_WEIGHT {
-        0.9
+        0.75
     } else {
         0.0
     }
