@@ -3,6 +3,7 @@
 
 pub mod advice;
 pub mod breaker;
+pub mod door;
 pub mod gradient;
 pub mod line;
 pub mod openings;

@@ -29,12 +29,15 @@ use crate::BoxError;
 use crate::tls::Acceptor;
 
 mod handshake;
+mod held;
 mod in_flight;
 mod io;
+mod turns;
 
 use in_flight::{Counted, InFlight};
 use io::ServerIo;
 pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
+pub use turns::Turns;
 
 /// Answers requests. One clone serves one worker thread.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -47,6 +50,11 @@ pub trait Service: Clone + Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Turns that requests over HTTP/1.1 have to take before they are read; `None`: none.
+    fn turns(&self) -> Option<Arc<Turns>> {
+        None
+    }
 
     /// The answer to a request whose handler panicked.
     fn panicked(&self) -> Response<Self::Body>;
@@ -129,6 +137,9 @@ impl Listener {
         })
     }
 }
+
+/// The loop that accepts is looked after more often than those that were accepted.
+const ACCEPTED_IN_A_ROW: u32 = 8;
 
 /// hyper refuses to work with less.
 const MIN_BUFFER_BYTES: usize = 8192;
@@ -237,10 +248,18 @@ impl<S: Service> Worker<S> {
             }
         };
         let mut tasks = JoinSet::new();
+        let mut in_a_row = 0;
         loop {
             tokio::select! {
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, peer)) => self.admit(stream, peer, &mut tasks),
+                    Ok((stream, peer)) => {
+                        self.admit(stream, peer, &mut tasks);
+                        in_a_row += 1;
+                        if in_a_row >= ACCEPTED_IN_A_ROW {
+                            in_a_row = 0;
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     Err(error) => {
                         // Usually out of file descriptors: breathe instead of spinning.
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -341,7 +360,8 @@ async fn serve_connection<S: Service>(
         options.timeouts,
         Arc::clone(&in_flight),
         options.render_refusal,
-    );
+    )
+    .taking_turns(service.turns());
     let handler = service_fn(move |request: Request<Incoming>| {
         let guard = in_flight.enter(request.version() == Version::HTTP_2);
         let service = service.clone();

@@ -109,10 +109,17 @@ pub(crate) async fn purge_cache(gateway: &Gateway) -> Result<Answer, Refusal> {
 
 /// The text of `/metrics`, with the gauges that are read at the time of asking.
 pub(crate) fn metrics(gateway: &Gateway) -> String {
+    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let outstanding = i64::try_from(gateway.ledger.outstanding()).unwrap_or(i64::MAX);
     gateway.metrics.ledger_outstanding.set(outstanding);
     let in_flight = i64::try_from(gateway.running_calls()).unwrap_or(i64::MAX);
     gateway.metrics.in_flight.set(in_flight);
+    let overloaded = gauge(gateway.overloaded_workers() as u64);
+    gateway.metrics.workers_overloaded.set(overloaded);
+    for door in &gateway.doors {
+        let unread = door.turns.take_refused();
+        gateway.metrics.count_unread(unread);
+    }
     let shared = gateway.counters.status();
     let is_up = shared.as_ref().is_none_or(|status| status.is_up);
     gateway.metrics.shared_state_up.set(i64::from(is_up));
@@ -124,7 +131,6 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     let is_serving = gateway.health.lifecycle() == Lifecycle::Serving;
     gateway.metrics.ready.set(i64::from(is_serving));
     let remembered = gateway.answers.size();
-    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     gateway.metrics.cache_entries.set(gauge(remembered.entries));
     gateway.metrics.cache_bytes.set(gauge(remembered.bytes));
     let is_shared = gateway.gates.news.sharing() == Sharing::Shared;

@@ -20,7 +20,7 @@ use crate::snapshot::Snapshot;
 mod probe;
 
 /// How often dependencies that cost nothing are asked.
-const CHEAP_INTERVAL: Duration = Duration::from_secs(10);
+const CHEAP_INTERVAL: Duration = Duration::from_secs(2);
 /// How often those are asked that cost money or that belong to others, unless the configuration says.
 const DEAR_INTERVAL: Duration = Duration::from_secs(300);
 const DEEP: &str = "/health/deep";
@@ -234,6 +234,7 @@ pub(crate) fn report(gateway: &Gateway, snapshot: &Snapshot) -> (u16, serde_json
     let tier = crate::degradation::admin::tier(gateway, snapshot);
     let fails = checks.iter().any(|check| check.status == Status::Failing);
     let is_degraded = tier["tier"] != seaworthy_config::NORMAL
+        || gateway.overloaded_workers() > 0
         || checks.iter().any(|check| check.status == Status::Degraded);
     let status = match (fails, is_degraded) {
         (true, _) => "unavailable",
@@ -251,12 +252,22 @@ pub(crate) fn report(gateway: &Gateway, snapshot: &Snapshot) -> (u16, serde_json
         "dependencies": dependencies,
         "providers": providers(gateway, now),
         "targets": crate::admin::targets(snapshot),
+        "workers": workers(gateway),
         "circuit_breakers": gateway.gates.news.sharing().as_str(),
         "degradation": tier,
         "duration_ms": elapsed.as_secs_f64() * 1000.0,
         "response_time_target_ms": target.map(health::millis),
     });
     (if fails { 503 } else { 200 }, body)
+}
+
+fn workers(gateway: &Gateway) -> serde_json::Value {
+    let waiting: usize = gateway.doors.iter().map(|door| door.waiting()).sum();
+    serde_json::json!({
+        "count": gateway.doors.len(),
+        "overloaded": gateway.overloaded_workers(),
+        "calls_waiting": waiting,
+    })
 }
 
 fn providers(gateway: &Gateway, now: UnixMillis) -> BTreeMap<String, serde_json::Value> {

@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use crate::batches::work::Batches;
 use crate::deep_health::DeepHealth;
 use crate::degradation::Degradation;
+use crate::door::Door;
 use crate::flight::Flights;
 use crate::health::Health;
 use crate::intent_sharer::IntentSharer;
@@ -107,6 +108,8 @@ pub struct Gateway {
     pub(crate) degradation: Degradation,
     pub(crate) deep_health: DeepHealth,
     pub(crate) concurrent: Arc<AtomicUsize>,
+    /// Where calls wait for the processor, one for each worker.
+    pub(crate) doors: Vec<Arc<Door>>,
     /// Who may pass to which target.
     pub(crate) gates: Gates,
     /// What may be repeated.
@@ -202,6 +205,7 @@ impl Gateway {
             degradation: Degradation::new(now),
             deep_health: DeepHealth::default(),
             concurrent: Arc::default(),
+            doors: (0..workers.max(1)).map(|_| Arc::default()).collect(),
             gates,
             retry_budget: RetryBudget::default(),
             started_at: now,
@@ -421,6 +425,12 @@ impl Gateway {
     #[must_use]
     pub fn running_calls(&self) -> usize {
         self.concurrent.load(Ordering::Relaxed)
+    }
+
+    /// Workers that have more to do than they can.
+    pub(crate) fn overloaded_workers(&self) -> usize {
+        let doors = self.doors.iter();
+        doors.filter(|door| door.is_overloaded()).count()
     }
 
     /// Waits until no model call is being worked on.

@@ -129,6 +129,8 @@ pub struct Metrics {
     pub breakers_shared: Gauge,
     concurrency_limit: Family<TargetLabels, Gauge>,
     queue_depth: Family<TargetLabels, Gauge>,
+    /// Workers that have more to do than they can.
+    pub(crate) workers_overloaded: Gauge,
     tier: Family<TierLabels, Gauge>,
     tier_changes: Family<TierLabels, Counter>,
     dependency_up: Family<DependencyLabels, Gauge>,
@@ -302,6 +304,10 @@ impl Metrics {
                 "Calls that a target may have before their first token"
             ),
             queue_depth: gauges!(registry, "queue_depth", "Calls that wait for a target"),
+            workers_overloaded: single!(
+                "workers_overloaded",
+                "Worker threads that have more to do than they can"
+            ),
             tier: gauges!(
                 registry,
                 "degradation_tier",

@@ -34,7 +34,7 @@ pub(crate) async fn run(
     signature::verify(exchange, &mut caller).await?;
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
     note_wishes(exchange, &principal, asked.operation, &caller.headers);
-    look_for_room(exchange)?;
+    look_for_room(exchange).await?;
     let mut request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;
     let keeping = recollect(exchange, &principal, &mut request).await?;

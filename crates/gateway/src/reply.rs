@@ -153,7 +153,7 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
 }
 
 /// What keeps an answer from being run, framed or passed on by a browser that shows it.
-static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
+pub(crate) static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (
         CONTENT_SECURITY_POLICY,
@@ -334,9 +334,9 @@ impl ReplyBody {
     }
 
     /// A body that belongs to no exchange.
-    pub(crate) fn detached(bytes: Vec<u8>) -> Self {
+    pub(crate) fn detached(bytes: impl Into<Bytes>) -> Self {
         Self {
-            content: Sending::known(vec![Bytes::from(bytes)], false),
+            content: Sending::known(vec![bytes.into()], false),
             exchange: None,
             is_head: false,
         }

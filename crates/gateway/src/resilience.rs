@@ -97,6 +97,19 @@ impl Resilience {
         }
     }
 
+    /// How much a call can matter at most, whoever its caller is.
+    pub(crate) fn most_it_can_matter(&self, operation: &str, wished: Option<&str>) -> Priority {
+        let rules = &self.priorities;
+        let usual = rules.operations.get(operation).unwrap_or(&rules.default);
+        let callers = [&rules.keys, &rules.users, &rules.roles];
+        let of_callers = callers.into_iter().flat_map(BTreeMap::values);
+        let configured = of_callers.chain([usual]).copied().max().unwrap_or_default();
+        match wished.and_then(Priority::named) {
+            Some(wished) if wished < configured || rules.may_raise => wished,
+            _ => configured,
+        }
+    }
+
     /// How much a call matters, given what its caller wishes.
     pub(crate) fn priority(
         &self,

@@ -12,7 +12,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_edge::body::RequestBody;
 use seaworthy_edge::coding;
-use seaworthy_edge::server;
+use seaworthy_edge::server::{self, Turns};
 use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::exchange::Exchange;
@@ -29,7 +29,7 @@ use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
 use crate::waiting::Herald;
 use crate::{
-    admin, auth_token, batches, deep_health, features, files, headers, health, models, once,
+    admin, auth_token, batches, deep_health, features, files, hasty, headers, health, models, once,
     reports, responses, sandbox,
 };
 
@@ -319,6 +319,9 @@ impl server::Service for DataPlane {
     type Body = ReplyBody;
 
     async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ReplyBody> {
+        if let Some(refused) = hasty::refuse(&self.gateway, self.worker, &request) {
+            return refused;
+        }
         let is_head = request.method() == Method::HEAD;
         let coding = coding::wanted(request.headers());
         let gateway = Arc::clone(&self.gateway);
@@ -349,6 +352,11 @@ impl server::Service for DataPlane {
             response.headers_mut().insert(name, hsts.clone());
         }
         response
+    }
+
+    fn turns(&self) -> Option<Arc<Turns>> {
+        let door = self.gateway.doors.get(self.worker)?;
+        (self.plane != Plane::Control).then(|| Arc::clone(&door.turns))
     }
 
     /// A panic outside of what [`Self::call`] catches.

@@ -125,6 +125,8 @@ pub struct Snapshot {
     pub(crate) body_limits: body::Limits,
     pub(crate) max_response_bytes: usize,
     pub(crate) max_concurrent_requests: usize,
+    /// Whether calls wait at the door of their worker, and are refused there.
+    pub(crate) overload_control: bool,
     pub(crate) max_headers: usize,
     pub(crate) auth_enabled: bool,
     /// The environment that this deployment is.
@@ -252,6 +254,7 @@ impl Snapshot {
             },
             max_response_bytes: server.max_response_size.as_usize(),
             max_concurrent_requests: server.max_concurrent_requests.get(),
+            overload_control: server.overload_control,
             max_headers: server.max_headers.get(),
             auth_enabled: config.auth.enabled,
             environment: config.auth.environment.as_deref().map(Into::into),

@@ -4,6 +4,7 @@
 //! The gateway is pinned to core 0; provider and clients share core 1. What is compared is measured in
 //! the same run.
 
+mod cpu;
 mod fleet;
 mod hit;
 mod ill;
@@ -50,6 +51,8 @@ enum Part {
     Hole,
     /// Three times as much work as the provider can do
     Surge,
+    /// Three and six times as much work as the gateway's own processor can do
+    Cpu,
     /// Clients that read and send a few bytes a second
     Slow,
     /// A remembered answer beside a bare proxy's request
@@ -132,6 +135,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
             Part::Half => ill::half(&programs, &mut figures),
             Part::Hole => ill::hole(&programs, &mut figures),
             Part::Surge => surge::run(&programs, args.seconds, &mut figures),
+            Part::Cpu => cpu::run(&programs, args.seconds, &mut figures),
             Part::Slow => slow::run(&programs, args.slow, &mut figures),
             Part::Hit => hit::run(&programs, &mut figures),
         }

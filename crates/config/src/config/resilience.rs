@@ -110,7 +110,8 @@ pub struct Concurrency {
     pub min: NonZeroUsize,
     /// The limit never rises above this.
     pub max: NonZeroUsize,
-    /// How much slower than usual first tokens may come before the limit shrinks.
+    /// How much slower than usual first tokens may come before the limit shrinks; while calls
+    /// wait, half as much slower.
     pub tolerance: Factor,
 }
 

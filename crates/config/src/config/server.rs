@@ -45,6 +45,9 @@ pub struct Server {
     pub max_connections: NonZeroUsize,
     /// How many requests may be handled at the same time; `critical` ones find an eighth more room.
     pub max_concurrent_requests: NonZeroUsize,
+    /// Whether model calls wait for the processor in a line by priority, and are refused early while
+    /// there is more to do than the processors can.
+    pub overload_control: bool,
     /// How long the program goes on as before when it is told to stop, not ready any more, so that
     /// load balancers stop sending requests here.
     pub drain_delay: Duration,
@@ -70,6 +73,7 @@ impl Default for Server {
             write_timeout: Duration::from_secs(60),
             max_connections: count(10_000),
             max_concurrent_requests: count(4096),
+            overload_control: true,
             drain_delay: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
         }

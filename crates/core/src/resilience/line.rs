@@ -50,6 +50,8 @@ pub struct Place(Reverse<Priority>, u64);
 #[derive(Debug)]
 pub struct Line<T> {
     waiting: BTreeMap<Place, T>,
+    /// How many of each priority.
+    counts: [usize; Priority::ALL.len()],
     next: u64,
 }
 
@@ -68,6 +70,7 @@ impl<T> Default for Line<T> {
     fn default() -> Self {
         Self {
             waiting: BTreeMap::new(),
+            counts: [0; Priority::ALL.len()],
             next: 0,
         }
     }
@@ -89,38 +92,59 @@ impl<T> Line<T> {
     /// How many wait who matter at least as much.
     #[must_use]
     pub fn ahead_of(&self, priority: Priority) -> usize {
-        let end = Place(Reverse(priority), u64::MAX);
-        self.waiting.range(..=end).count()
+        let at_least = self.counts.iter().skip(priority as usize);
+        at_least.sum()
+    }
+
+    /// The one among those of this priority who came first.
+    #[must_use]
+    pub fn first_of(&self, priority: Priority) -> Option<&T> {
+        let (first, last) = (Place(Reverse(priority), 0), Place(Reverse(priority), u64::MAX));
+        self.waiting.range(first..=last).next().map(|(_, who)| who)
+    }
+
+    /// Takes out the one among those of this priority who came first.
+    pub fn pop_of(&mut self, priority: Priority) -> Option<T> {
+        let (first, last) = (Place(Reverse(priority), 0), Place(Reverse(priority), u64::MAX));
+        let place = *self.waiting.range(first..=last).next()?.0;
+        self.leave(place)
     }
 
     /// Joins the line, in which at most `max` may wait.
     pub fn join(&mut self, priority: Priority, max: usize, who: T) -> Joined<T> {
-        let place = Place(Reverse(priority), self.next);
         if self.waiting.len() < max {
-            self.next += 1;
-            self.waiting.insert(place, who);
-            return Joined::Waiting(place);
+            return Joined::Waiting(self.append(priority, who));
         }
         match self.waiting.last_key_value() {
             Some((Place(Reverse(least), _), _)) if *least < priority => {}
             _ => return Joined::Full(who),
         }
-        let Some((_, sent_away)) = self.waiting.pop_last() else {
+        let last = self.waiting.last_key_value().map(|(place, _)| *place);
+        let Some(sent_away) = last.and_then(|place| self.leave(place)) else {
             return Joined::Full(who);
         };
+        Joined::InsteadOf(self.append(priority, who), sent_away)
+    }
+
+    fn append(&mut self, priority: Priority, who: T) -> Place {
+        let place = Place(Reverse(priority), self.next);
         self.next += 1;
+        self.counts[priority as usize] += 1;
         self.waiting.insert(place, who);
-        Joined::InsteadOf(place, sent_away)
+        place
     }
 
     /// Takes out the one whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
-        self.waiting.pop_first().map(|(_, who)| who)
+        let place = *self.waiting.first_key_value()?.0;
+        self.leave(place)
     }
 
     /// Leaves the line.
     pub fn leave(&mut self, place: Place) -> Option<T> {
-        self.waiting.remove(&place)
+        let who = self.waiting.remove(&place)?;
+        self.counts[place.0.0 as usize] -= 1;
+        Some(who)
     }
 }
 

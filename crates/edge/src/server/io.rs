@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::held::Held;
 use super::in_flight::InFlight;
+use super::turns::Turns;
 
 /// Time limits of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,9 @@ pub(super) struct ServerIo<T> {
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     refusal: Option<Refusal>,
+    /// Turns to begin a request, where they are counted.
+    turns: Option<Arc<Turns>>,
+    held: Option<Held>,
 }
 
 /// A refusal that replaces what hyper wanted to write.
@@ -79,7 +84,38 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             read_timer: None,
             write_timer: None,
             refusal: None,
+            turns: None,
+            held: None,
         }
+    }
+
+    /// The same connection, of which requests take turns.
+    pub(super) fn taking_turns(self, turns: Option<Arc<Turns>>) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// Whether what comes now is the beginning of a request.
+    fn is_between_requests(&self) -> bool {
+        let is_at_the_beginning = self.is_http2.is_none();
+        self.in_flight.idle_since().is_some()
+            && (is_at_the_beginning || !matches!(self.phase, Phase::Header(_)))
+    }
+
+    /// Passes on what was held back, or refuses it in the end.
+    fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (Some(held), Some(turns)) = (&mut self.held, &self.turns) else {
+            return Poll::Ready(Ok(()));
+        };
+        let has_turn = ready!(held.poll_pass(turns, cx, buf));
+        if !has_turn {
+            // Best effort and without waiting: the answer before was taken.
+            let refusal = (self.render_refusal)(503);
+            let _written = Pin::new(&mut self.inner).poll_write(cx, &refusal);
+        }
+        if !has_turn || held.is_passed() {
+            self.held = None;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn note_read(&mut self, received: &[u8]) {
@@ -188,9 +224,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerIo<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.held.is_some() {
+            return this.poll_held(cx, buf);
+        }
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
-            this.note_read(buf.filled().get(before..).unwrap_or_default());
+            let begins = this.is_between_requests();
+            let received = buf.filled().get(before..).unwrap_or_default();
+            this.note_read(received);
+            let needs_turn = begins && !received.is_empty() && this.is_http2 == Some(false);
+            if needs_turn
+                && let Some(turns) = &this.turns
+                && !turns.begin(received, cx.waker())
+            {
+                this.held = Some(Held::new(received, turns));
+                buf.set_filled(before);
+                return this.poll_held(cx, buf);
+            }
             return Poll::Ready(result);
         }
         let phase = ready!(this.poll_read_deadline(cx));

@@ -11,6 +11,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::principal::Principal;
 use seaworthy_core::resilience::line::Priority;
 
+use crate::door::{Denied, too_busy};
 use crate::exchange::Exchange;
 use crate::features;
 use crate::headers::name;
@@ -88,9 +89,33 @@ pub(crate) fn enter(exchange: &mut Exchange) -> Result<Admission, Refusal> {
 }
 
 /// Turns a request away before its body is read, while there is no room: what is refused should cost
-/// much less than what is carried out. The place itself is taken by [`enter`].
-pub(crate) fn look_for_room(exchange: &Exchange) -> Result<(), Refusal> {
-    require_room(exchange, exchange.gateway.running_calls())
+/// much less than what is carried out. The place itself is taken by [`enter`]. Waits for the
+/// processor, behind what is under way and what matters more.
+pub(crate) async fn look_for_room(exchange: &mut Exchange) -> Result<(), Refusal> {
+    require_room(exchange, exchange.gateway.running_calls())?;
+    if !exchange.snapshot.overload_control {
+        return Ok(());
+    }
+    let Some(door) = exchange.gateway.doors.get(exchange.worker) else {
+        return Ok(());
+    };
+    let began = tokio::time::Instant::now();
+    let entered = door.enter(exchange.priority, exchange.deadline).await;
+    exchange.waited += began.elapsed();
+    match entered {
+        Ok(()) => Ok(()),
+        Err(Denied::Busy) => Err(busy(exchange)),
+        Err(Denied::TooLate) => Err(Refusal::new(
+            Code::DeadlineExceeded,
+            "The gateway did not come to the request within the time limit of the request.",
+        )),
+    }
+}
+
+fn busy(exchange: &Exchange) -> Refusal {
+    let metrics = &exchange.gateway.metrics;
+    metrics.count_shed("busy", exchange.priority);
+    too_busy()
 }
 
 fn require_room(exchange: &Exchange, running: usize) -> Result<(), Refusal> {

@@ -30,4 +30,5 @@ mod spend;
 mod support;
 mod terminal;
 mod tls;
+mod too_busy;
 mod watch;

@@ -10,7 +10,7 @@ const SLOTS: f64 = 40.0;
 const LATENCY_MS: f64 = 100.0;
 
 /// One in ten requests says that it is critical.
-const CRITICAL: [&str; 2] = ["--critical-each", "10"];
+pub(super) const CRITICAL: [&str; 2] = ["--critical-each", "10"];
 
 pub(super) fn run(programs: &Programs, seconds: f64, figures: &mut Figures) -> anyhow::Result<()> {
     let slots = SLOTS.to_string();
@@ -64,34 +64,18 @@ pub(super) fn run(programs: &Programs, seconds: f64, figures: &mut Figures) -> a
     );
     critical(&surge, figures);
     refusals(&surge, figures);
-    for (name, path, most) in [
-        ("readiness", "/ready_us/max", 500.0),
-        ("liveness", "/live_us/max", 100.0),
-    ] {
-        figures.at_most(
-            &format!("longest answer of {name} meanwhile"),
-            most,
-            " ms",
-            ms(&surge, path),
-        );
-    }
-    figures.at_most(
-        "probes that failed",
-        0.0,
-        "",
-        number(&surge, "/failed_probes"),
-    );
+    probes(&surge, figures);
     memory(&surge, figures);
     recovery(&after, usual, figures);
     Ok(())
 }
 
-fn critical(surge: &Value, figures: &mut Figures) {
+pub(super) fn critical(surge: &Value, figures: &mut Figures) {
     let share = number(surge, "/critical/served") / number(surge, "/critical/offered") * 100.0;
     figures.at_least("critical requests served", 99.9, " %", share);
 }
 
-fn refusals(surge: &Value, figures: &mut Figures) {
+pub(super) fn refusals(surge: &Value, figures: &mut Figures) {
     let text = format!(
         "{:.1} ms, {:.1} ms",
         ms(surge, "/refused_us/p50"),
@@ -108,8 +92,21 @@ fn refusals(surge: &Value, figures: &mut Figures) {
     figures.at_most("requests without any answer", 0.0, "", lost);
 }
 
+/// Health is told in time.
+pub(super) fn probes(surge: &Value, figures: &mut Figures) {
+    for (name, path, most) in [
+        ("readiness", "/ready_us/max", 500.0),
+        ("liveness", "/live_us/max", 100.0),
+    ] {
+        let name = format!("longest answer of {name} meanwhile");
+        figures.at_most(&name, most, " ms", ms(surge, path));
+    }
+    let failed = number(surge, "/failed_probes");
+    figures.at_most("probes that failed", 0.0, "", failed);
+}
+
 /// Memory does not grow from the first quarter to the last one.
-fn memory(surge: &Value, figures: &mut Figures) {
+pub(super) fn memory(surge: &Value, figures: &mut Figures) {
     let samples: Vec<f64> = surge["memory_kib"]
         .as_array()
         .into_iter()
@@ -135,7 +132,7 @@ fn memory(surge: &Value, figures: &mut Figures) {
 }
 
 /// From the fifth second on all is as before.
-fn recovery(after: &Value, usual: f64, figures: &mut Figures) {
+pub(super) fn recovery(after: &Value, usual: f64, figures: &mut Figures) {
     let counts = |path: &str| -> Vec<f64> {
         let seconds = after[path].as_array().into_iter().flatten();
         seconds.filter_map(Value::as_f64).collect()

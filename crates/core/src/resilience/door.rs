@@ -1,0 +1,274 @@
+//! The door of a worker: how many calls may be begun, so that those that are under way get on.
+//!
+//! A worker is one thread, and what is ready to run on it runs in turn. A lap is once round everything
+//! that is ready; so many calls are begun in each lap that it stays short, and the others wait outside
+//! in a line by priority. That costs no throughput: a lap in which there is little to do is over at
+//! once. In a line that stands, calls wait for a moment only and are told at once when that is not
+//! enough, which needs no figure of what the machine can do: the laps themselves say it.
+
+use super::line::{Joined, Line, Place, Priority};
+
+/// A lap that takes longer than this makes what is under way wait noticeably, in µs.
+const LONG_LAP: u64 = 5_000;
+/// The most calls that are begun in one lap.
+const MOST_TURNS: u32 = 16;
+/// A line of calls that were held up for so long is no burst, in µs.
+const STANDING: u64 = 1_000_000;
+/// How long calls are counted together to know how quickly the line moves, in µs.
+const WINDOW: u64 = 250_000;
+/// In so many windows in a row as many have to come as are let in.
+const PRESSED_WINDOWS: u32 = 3;
+/// How long a call may wait in a line that stands, in µs.
+const LONGEST_WAIT: u64 = 500_000;
+/// One that would wait longer is told at once: those who matter more may still come before it.
+const HOPELESS_WAIT: u64 = LONGEST_WAIT / 2;
+/// Who waits is held in memory.
+const LONGEST_LINE: usize = 10_000;
+
+/// Who waits at the door, and how quickly they are let in. Times are microseconds of one clock.
+#[derive(Debug)]
+pub struct Door<T> {
+    line: Line<Waiting<T>>,
+    /// How many may still be let in during this lap, and in each one.
+    turns: u32,
+    turns_a_lap: u32,
+    lap_began: Option<u64>,
+    /// Since when somebody has waited at any time.
+    waiting_since: Option<u64>,
+    window: Window,
+    /// How often one is let in, as the last window says.
+    each: u64,
+    /// In how many windows as many came as were let in, the last ones in a row: a burst ends, this
+    /// does not.
+    pressed: u32,
+    /// Who has come and was not looked at.
+    unread: u64,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    since: u64,
+    who: T,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    began: u64,
+    came: u64,
+    let_in: u64,
+    unread: u64,
+}
+
+/// What one finds at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It may come in.
+    Open,
+    /// It has to wait for its turn.
+    Line,
+    /// It would wait too long, about so many µs.
+    Hopeless(u64),
+}
+
+/// Those who wait no longer after a lap.
+#[derive(Debug)]
+pub struct Called<T> {
+    /// It is their turn.
+    pub let_in: Vec<T>,
+    /// They have waited too long.
+    pub sent_away: Vec<T>,
+}
+
+impl<T> Default for Door<T> {
+    fn default() -> Self {
+        Self {
+            line: Line::default(),
+            turns: MOST_TURNS,
+            turns_a_lap: MOST_TURNS,
+            lap_began: None,
+            waiting_since: None,
+            window: Window::default(),
+            each: 0,
+            pressed: 0,
+            unread: 0,
+        }
+    }
+}
+
+impl<T> Door<T> {
+    /// Somebody wants to come in, who can wait for at most so long.
+    pub fn knock(&mut self, priority: Priority, patience: Option<u64>, now: u64) -> Found {
+        self.roll(now);
+        self.window.came += 1;
+        if self.line.is_empty() && self.turns > 0 {
+            self.turns -= 1;
+            self.window.let_in += 1;
+            return Found::Open;
+        }
+        match self.hopeless(priority, patience, now) {
+            Some(wait) => Found::Hopeless(wait),
+            None => Found::Line,
+        }
+    }
+
+    /// Whether somebody would be sent away, without coming near: about how long it would wait.
+    #[must_use]
+    pub fn hopeless(&self, priority: Priority, patience: Option<u64>, now: u64) -> Option<u64> {
+        if !self.is_standing(now) {
+            return None;
+        }
+        let ahead = u64::try_from(self.line.ahead_of(priority)).unwrap_or(u64::MAX);
+        let wait = ahead.saturating_mul(self.each);
+        let most = match priority {
+            // It must go through, if its caller waits.
+            Priority::Critical => u64::MAX,
+            Priority::Low | Priority::Normal | Priority::High => HOPELESS_WAIT,
+        };
+        (wait >= patience.unwrap_or(u64::MAX).min(most)).then_some(wait)
+    }
+
+    /// Counts somebody who was sent away without coming near.
+    pub fn note_sent_away(&mut self, now: u64) {
+        self.roll(now);
+        self.window.came += 1;
+    }
+
+    /// Waits in line.
+    pub fn join(&mut self, priority: Priority, who: T, now: u64) -> Joined<T> {
+        self.waiting_since.get_or_insert(now);
+        let who = Waiting { since: now, who };
+        match self.line.join(priority, LONGEST_LINE, who) {
+            Joined::Waiting(place) => Joined::Waiting(place),
+            Joined::InsteadOf(place, sent_away) => Joined::InsteadOf(place, sent_away.who),
+            Joined::Full(who) => Joined::Full(who.who),
+        }
+    }
+
+    /// Leaves the line.
+    pub fn leave(&mut self, place: Place) -> Option<T> {
+        let left = self.line.leave(place);
+        self.note_line();
+        left.map(|waiting| waiting.who)
+    }
+
+    /// Notes how many have come that nobody has looked at, who are going to knock some time.
+    pub fn note_unread(&mut self, unread: u64) {
+        self.unread = unread;
+    }
+
+    /// A lap has ended, and the next one begins.
+    pub fn lap(&mut self, now: u64) -> Called<T> {
+        self.roll(now);
+        if let Some(began) = self.lap_began.replace(now) {
+            self.turns_a_lap = paced(self.turns_a_lap, now.saturating_sub(began));
+        }
+        self.turns = self.turns_a_lap;
+        let mut called = Called {
+            let_in: Vec::new(),
+            sent_away: Vec::new(),
+        };
+        if self.is_standing(now) {
+            self.send_away(now, &mut called.sent_away);
+        }
+        while self.turns > 0
+            && let Some(waiting) = self.line.pop()
+        {
+            self.turns -= 1;
+            self.window.let_in += 1;
+            called.let_in.push(waiting.who);
+        }
+        self.note_line();
+        called
+    }
+
+    /// Whether somebody has to go round: somebody waits, or laps are not known to be short.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        !self.line.is_empty() || self.turns <= MOST_TURNS / 2
+    }
+
+    /// Nobody goes round any more.
+    pub fn rest(&mut self) {
+        self.lap_began = None;
+    }
+
+    /// How many are let in each lap, where laps are too long to let in as many as may be.
+    #[must_use]
+    pub fn turns_if_few(&self) -> Option<u32> {
+        (self.turns_a_lap < MOST_TURNS).then_some(self.turns_a_lap)
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Whether there has been more to do than can be done for a while.
+    #[must_use]
+    pub fn is_standing(&self, now: u64) -> bool {
+        let since = self.waiting_since;
+        let is_pressed = self.pressed >= PRESSED_WINDOWS;
+        is_pressed && since.is_some_and(|since| now.saturating_sub(since) >= STANDING)
+    }
+
+    /// Those who have waited too long, of each priority the first ones.
+    fn send_away(&mut self, now: u64, sent_away: &mut Vec<T>) {
+        for priority in [Priority::Low, Priority::Normal, Priority::High] {
+            let is_late =
+                |waiting: &Waiting<T>| now.saturating_sub(waiting.since) > LONGEST_WAIT;
+            while self.line.first_of(priority).is_some_and(is_late)
+                && let Some(late) = self.line.pop_of(priority)
+            {
+                sent_away.push(late.who);
+            }
+        }
+    }
+
+    fn note_line(&mut self) {
+        if self.line.is_empty() {
+            self.waiting_since = None;
+        }
+    }
+
+    /// Begins another window when this one is over.
+    fn roll(&mut self, now: u64) {
+        let took = now.saturating_sub(self.window.began);
+        if took < WINDOW {
+            return;
+        }
+        let Window {
+            came,
+            let_in,
+            unread,
+            ..
+        } = self.window;
+        let came = (came + self.unread).saturating_sub(unread);
+        // What nobody has looked at for long says nothing.
+        let is_recent = took < WINDOW * 4;
+        self.each = took / let_in.max(1);
+        self.pressed = match is_recent && came.saturating_mul(10) >= let_in.saturating_mul(9) {
+            true => self.pressed.saturating_add(1),
+            false => 0,
+        };
+        self.window = Window {
+            began: now,
+            unread: self.unread,
+            ..Window::default()
+        };
+    }
+}
+
+/// How many are let in each lap, after one that took so long.
+fn paced(turns: u32, took: u64) -> u32 {
+    if took > LONG_LAP {
+        (turns / 2).max(1)
+    } else if took < LONG_LAP / 2 {
+        (turns * 2).min(MOST_TURNS)
+    } else {
+        turns
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! A worker that is simulated: one thread, on which everything that is ready runs in turn.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+/// A call is begun, and then comes round so often until it is done.
+const STEPS: u32 = 8;
+
+/// What became of the calls of a run.
+#[derive(Debug, Default)]
+struct Seen {
+    done: usize,
+    sent_away: usize,
+    /// How long each took that was done, in µs.
+    took: Vec<u64>,
+    critical_sent_away: usize,
+    most_waiting: usize,
+}
+
+impl Seen {
+    fn p99(&mut self) -> u64 {
+        self.took.sort_unstable();
+        let at = self.took.len().saturating_sub(1) * 99 / 100;
+        self.took.get(at).copied().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    came: u64,
+    priority: Priority,
+}
+
+/// A worker on which a call costs `cost` µs and to refuse one costs `refusal` µs.
+struct Worker {
+    cost: u64,
+    refusal: u64,
+    now: u64,
+    door: Door<Call>,
+    ready: VecDeque<(Call, u32)>,
+    seen: Seen,
+}
+
+impl Worker {
+    fn new(cost: u64, refusal: u64) -> Self {
+        Self {
+            cost,
+            refusal,
+            now: 0,
+            door: Door::default(),
+            ready: VecDeque::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    fn come(&mut self, call: Call) {
+        match self.door.knock(call.priority, None, self.now) {
+            Found::Open => self.ready.push_back((call, STEPS)),
+            Found::Line => {
+                self.door.join(call.priority, call, self.now);
+            }
+            Found::Hopeless(_) => self.refuse(&[call]),
+        }
+        self.seen.most_waiting = self.seen.most_waiting.max(self.door.waiting());
+    }
+
+    fn refuse(&mut self, calls: &[Call]) {
+        let critical = calls.iter().filter(|call| call.priority == Priority::Critical);
+        self.seen.critical_sent_away += critical.count();
+        self.seen.sent_away += calls.len();
+        self.now += self.refusal * calls.len() as u64;
+    }
+
+    /// Works until `until`; a call comes every `each` µs, one in ten of them critical.
+    fn run(&mut self, each: u64, until: u64) {
+        let mut next = self.now;
+        let mut number = 0;
+        while self.now < until {
+            while next <= self.now && next < until {
+                let priority = match number % 10 {
+                    0 => Priority::Critical,
+                    _ => Priority::Normal,
+                };
+                number += 1;
+                self.come(Call {
+                    came: next,
+                    priority,
+                });
+                next += each;
+            }
+            self.lap();
+            if self.ready.is_empty() {
+                self.now = self.now.max(next.min(until));
+            }
+        }
+    }
+
+    fn lap(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some((call, steps)) = self.ready.pop_front() else {
+                break;
+            };
+            self.now += self.cost / u64::from(STEPS);
+            if steps > 1 {
+                self.ready.push_back((call, steps - 1));
+                continue;
+            }
+            self.seen.done += 1;
+            self.seen.took.push(self.now - call.came);
+        }
+        let called = self.door.lap(self.now);
+        self.refuse(&called.sent_away);
+        let begun = called.let_in.into_iter().map(|call| (call, STEPS));
+        self.ready.extend(begun);
+    }
+}
+
+const SECOND: u64 = 1_000_000;
+
+#[test]
+fn too_much_work_costs_no_throughput_and_no_patience_whatever_a_call_costs() {
+    for (cost, refusal) in [(100, 1), (5_000, 100), (40_000, 400)] {
+        let capacity = 6 * SECOND / cost;
+        for times in [2, 6] {
+            let mut worker = Worker::new(cost, refusal);
+            worker.run(cost / times, 6 * SECOND);
+            let mut seen = worker.seen;
+            let share = seen.done as f64 / capacity as f64;
+            assert!(share > 0.85, "{share} of {cost} µs, {times} times: {seen:?}");
+            // A fifth of the waiting is the line's, the rest the call's own steps.
+            let most = 1_300_000.max(cost * u64::from(STEPS) * 6);
+            assert!(seen.p99() < most, "{} of {cost} µs", seen.p99());
+            assert_eq!(seen.critical_sent_away, 0, "{cost} µs, {times} times");
+        }
+    }
+}
+
+#[test]
+fn with_as_much_as_can_be_done_nobody_is_sent_away() {
+    for cost in [200, 5_000] {
+        let mut worker = Worker::new(cost, 1);
+        worker.run(cost * 100 / 95, 5 * SECOND);
+        assert_eq!(worker.seen.sent_away, 0, "{cost} µs");
+    }
+}
+
+#[test]
+fn a_burst_is_worked_off_however_long_that_takes() {
+    let mut worker = Worker::new(5_000, 100);
+    for _ in 0..1_000 {
+        worker.come(Call {
+            came: 0,
+            priority: Priority::Normal,
+        });
+    }
+    while worker.seen.done < 1_000 && worker.now < 60 * SECOND {
+        worker.lap();
+    }
+    assert_eq!((worker.seen.done, worker.seen.sent_away), (1_000, 0));
+    assert_eq!(worker.seen.most_waiting, 1_000 - MOST_TURNS as usize);
+}
+
+#[test]
+fn a_burst_that_is_read_slowly_is_a_burst() {
+    let mut worker = Worker::new(5_000, 100);
+    let mut unread = 800_u64;
+    while worker.now < 60 * SECOND && worker.seen.done < 800 {
+        for _ in 0..4.min(unread) {
+            unread -= 1;
+            worker.come(Call {
+                came: 0,
+                priority: Priority::Normal,
+            });
+        }
+        worker.door.note_unread(unread);
+        worker.lap();
+    }
+    assert_eq!((worker.seen.done, worker.seen.sent_away), (800, 0));
+}
+
+#[test]
+fn what_is_over_is_over_at_once() {
+    let mut worker = Worker::new(2_000, 20);
+    worker.run(300, 10 * SECOND);
+    assert!(worker.seen.sent_away > 0);
+    let end = worker.now + SECOND;
+    worker.run(4_000, end);
+    worker.seen = Seen::default();
+    let end = worker.now + 5 * SECOND;
+    worker.run(4_000, end);
+    assert_eq!(worker.seen.sent_away, 0);
+    assert!(worker.seen.p99() < 50_000, "{}", worker.seen.p99());
+}
+
+#[test]
+fn who_matters_less_is_sent_away_first() {
+    let mut door: Door<u32> = Door::default();
+    let mut now = 0;
+    // One is let in every 10 ms, two come: one low, one high.
+    for number in 0..2_000 {
+        for priority in [Priority::Low, Priority::High] {
+            if door.knock(priority, None, now) == Found::Line {
+                door.join(priority, number, now);
+            }
+        }
+        now += 10_000;
+        drop(door.lap(now));
+    }
+    for number in 0..30 {
+        door.join(Priority::Low, number, now);
+    }
+    assert!(door.hopeless(Priority::Low, None, now).is_some());
+    assert_eq!(door.hopeless(Priority::High, None, now), None);
+    assert_eq!(door.hopeless(Priority::Critical, None, now), None);
+    // Whoever has no time to wait is told so, whatever it matters.
+    door.join(Priority::Critical, 0, now);
+    assert!(door.hopeless(Priority::Critical, Some(1_000), now).is_some());
+}
+
+#[test]
+fn a_worker_that_others_keep_from_its_core_refuses_nobody() {
+    let mut door: Door<u32> = Door::default();
+    let (mut now, mut waits) = (0, 0);
+    // A call a second, and each lap takes 50 ms because the thread is not let run.
+    for number in 0..200 {
+        match door.knock(Priority::Normal, None, now) {
+            Found::Open => {}
+            Found::Line => {
+                waits += 1;
+                door.join(Priority::Normal, number, now);
+            }
+            Found::Hopeless(_) => panic!("nobody is in the way"),
+        }
+        for _ in 0..3 {
+            now += 50_000;
+            assert!(door.lap(now).sent_away.is_empty());
+        }
+        door.rest();
+        now += SECOND;
+    }
+    assert_eq!(waits, 0);
+}
