@@ -43,8 +43,7 @@ fn is_urgent(head: &[u8]) -> bool {
     const LINE: &[u8] = b"x-seaworthy-priority: critical";
     let lines = head.split(|byte| *byte == b'\n');
     let is_line = |line: &[u8]| line.trim_ascii_end().eq_ignore_ascii_case(LINE);
-    !head.starts_with(b"POST ")
-        || lines.take_while(|line| line.len() > 1).any(is_line)
+    !head.starts_with(b"POST ") || lines.take_while(|line| line.len() > 1).any(is_line)
 }
 
 /// Why one may not come in.
@@ -243,7 +242,8 @@ mod tests {
 
     #[test]
     fn health_and_what_is_critical_is_read_whatever_there_is_to_do() {
-        let post = |line: &str| format!("POST /v1/messages HTTP/1.1\r\nhost: a\r\n{line}\r\n\r\n{{}}");
+        let post =
+            |line: &str| format!("POST /v1/messages HTTP/1.1\r\nhost: a\r\n{line}\r\n\r\n{{}}");
         assert!(is_urgent(b"GET /health/ready HTTP/1.1\r\nhost: a\r\n\r\n"));
         assert!(is_urgent(post("X-Seaworthy-Priority: Critical").as_bytes()));
         assert!(!is_urgent(post("x-seaworthy-priority: low").as_bytes()));

@@ -36,9 +36,13 @@ pub(crate) fn refuse(
         return None;
     };
     let headers = request.headers();
-    let wished = headers.get(&name::PRIORITY).and_then(|value| value.to_str().ok());
+    let wished = headers
+        .get(&name::PRIORITY)
+        .and_then(|value| value.to_str().ok());
     let snapshot = gateway.snapshot();
-    let most = snapshot.resilience.most_it_can_matter(operation.as_str(), wished);
+    let most = snapshot
+        .resilience
+        .most_it_can_matter(operation.as_str(), wished);
     if most == Priority::Critical || !door.is_hopeless(most) {
         return None;
     }
@@ -105,7 +109,9 @@ fn render(family: Family) -> Words {
     };
     let answer = Answer::error(family, &view);
     let mut headers = answer.headers;
-    let seconds = refusal.retry_after.map_or(1, |delay| delay.as_secs().max(1));
+    let seconds = refusal
+        .retry_after
+        .map_or(1, |delay| delay.as_secs().max(1));
     headers.insert(http::header::RETRY_AFTER, seconds.into());
     headers.extend(FOR_BROWSERS.iter().cloned());
     let body = match answer.content {

@@ -215,8 +215,7 @@ impl<T> Door<T> {
     /// Those who have waited too long, of each priority the first ones.
     fn send_away(&mut self, now: u64, sent_away: &mut Vec<T>) {
         for priority in [Priority::Low, Priority::Normal, Priority::High] {
-            let is_late =
-                |waiting: &Waiting<T>| now.saturating_sub(waiting.since) > LONGEST_WAIT;
+            let is_late = |waiting: &Waiting<T>| now.saturating_sub(waiting.since) > LONGEST_WAIT;
             while self.line.first_of(priority).is_some_and(is_late)
                 && let Some(late) = self.line.pop_of(priority)
             {

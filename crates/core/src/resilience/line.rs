@@ -99,13 +99,19 @@ impl<T> Line<T> {
     /// The one among those of this priority who came first.
     #[must_use]
     pub fn first_of(&self, priority: Priority) -> Option<&T> {
-        let (first, last) = (Place(Reverse(priority), 0), Place(Reverse(priority), u64::MAX));
+        let (first, last) = (
+            Place(Reverse(priority), 0),
+            Place(Reverse(priority), u64::MAX),
+        );
         self.waiting.range(first..=last).next().map(|(_, who)| who)
     }
 
     /// Takes out the one among those of this priority who came first.
     pub fn pop_of(&mut self, priority: Priority) -> Option<T> {
-        let (first, last) = (Place(Reverse(priority), 0), Place(Reverse(priority), u64::MAX));
+        let (first, last) = (
+            Place(Reverse(priority), 0),
+            Place(Reverse(priority), u64::MAX),
+        );
         let place = *self.waiting.range(first..=last).next()?.0;
         self.leave(place)
     }

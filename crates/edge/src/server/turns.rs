@@ -62,7 +62,9 @@ impl Turns {
         let mut state = self.state.lock();
         self.are_counted.store(turns.is_some(), Ordering::Relaxed);
         state.left = turns.unwrap_or_default();
-        let woken = turns.map_or(usize::MAX, |turns| usize::try_from(turns).unwrap_or(usize::MAX));
+        let woken = turns.map_or(usize::MAX, |turns| {
+            usize::try_from(turns).unwrap_or(usize::MAX)
+        });
         let first = state.waiting.len().saturating_sub(woken);
         let woken = state.waiting.split_off(first);
         drop(state);
@@ -89,7 +91,8 @@ impl Turns {
     /// Whether a request that got no turn for too long is refused, which is noted.
     pub(super) fn refuses(&self) -> bool {
         let refuses = self.may_refuse.load(Ordering::Relaxed);
-        self.refused.fetch_add(u64::from(refuses), Ordering::Relaxed);
+        self.refused
+            .fetch_add(u64::from(refuses), Ordering::Relaxed);
         refuses
     }
 

@@ -49,7 +49,9 @@ fn status(stream: &mut Option<TcpStream>) -> Option<u16> {
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
             continue;
         };
-        let mut lengths = head.lines().filter_map(|line| line.strip_prefix("content-length: "));
+        let mut lengths = head
+            .lines()
+            .filter_map(|line| line.strip_prefix("content-length: "));
         let length: usize = lengths.next_back()?.parse().ok()?;
         if body.len() >= length {
             break;
@@ -108,7 +110,9 @@ fn refusal(server: &Server) -> (u16, String) {
     let body = "{\"model\":\"echo\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"Ahoy\"}]}";
     for _ in 0..500 {
         let ask = Request::new(server.address, "POST", "/v1/messages");
-        let ask = ask.header("anthropic-version: 2023-06-01").header("x-request-id: mine");
+        let ask = ask
+            .header("anthropic-version: 2023-06-01")
+            .header("x-request-id: mine");
         let answer = ask.body(body).send();
         if answer.status != 200 {
             return (answer.status, answer.text());
@@ -155,11 +159,17 @@ fn too_much_for_the_processor_is_refused_by_priority_and_what_is_let_in_is_done(
     }
     let others = seen.others.load(Ordering::Relaxed);
     let refused = seen.refused.load(Ordering::Relaxed);
-    assert!(refused > 0 && others == 0, "{refused} refused, {others} other answers");
+    assert!(
+        refused > 0 && others == 0,
+        "{refused} refused, {others} other answers"
+    );
     let metrics = server.get("/metrics").send().text();
     let busy = "seaworthy_shed_total{reason=\"busy\"";
     assert!(metrics.contains(busy), "{metrics}");
-    assert!(metrics.contains("seaworthy_workers_overloaded 0"), "{metrics}");
+    assert!(
+        metrics.contains("seaworthy_workers_overloaded 0"),
+        "{metrics}"
+    );
     server.logged("more to do than the processors can");
     server.stop();
 }

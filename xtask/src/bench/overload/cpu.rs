@@ -35,7 +35,12 @@ pub(super) fn run(programs: &Programs, seconds: f64, figures: &mut Figures) -> a
         let surge = load(capacity * times, seconds / 2.0, &surge::CRITICAL)?;
         judge(&format!("{times} times"), &surge, &peak, figures);
         let offered = number(&surge, "/all/offered") / number(&surge, "/seconds");
-        figures.at_least("offered, of what was meant", 0.9, "", offered / capacity / times);
+        figures.at_least(
+            "offered, of what was meant",
+            0.9,
+            "",
+            offered / capacity / times,
+        );
         let p99 = ms(&surge, "/served_us/p99");
         figures.note("p99 of answers, calm", &format!("{usual:.1} ms"));
         figures.at_most("p99 of answers", usual + 300.0, " ms", p99);

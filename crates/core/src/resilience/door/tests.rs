@@ -66,7 +66,9 @@ impl Worker {
     }
 
     fn refuse(&mut self, calls: &[Call]) {
-        let critical = calls.iter().filter(|call| call.priority == Priority::Critical);
+        let critical = calls
+            .iter()
+            .filter(|call| call.priority == Priority::Critical);
         self.seen.critical_sent_away += critical.count();
         self.seen.sent_away += calls.len();
         self.now += self.refusal * calls.len() as u64;
@@ -127,7 +129,10 @@ fn too_much_work_costs_no_throughput_and_no_patience_whatever_a_call_costs() {
             worker.run(cost / times, 6 * SECOND);
             let mut seen = worker.seen;
             let share = seen.done as f64 / capacity as f64;
-            assert!(share > 0.85, "{share} of {cost} µs, {times} times: {seen:?}");
+            assert!(
+                share > 0.85,
+                "{share} of {cost} µs, {times} times: {seen:?}"
+            );
             // A fifth of the waiting is the line's, the rest the call's own steps.
             let most = 1_300_000.max(cost * u64::from(STEPS) * 6);
             assert!(seen.p99() < most, "{} of {cost} µs", seen.p99());
@@ -215,7 +220,10 @@ fn who_matters_less_is_sent_away_first() {
     assert_eq!(door.hopeless(Priority::Critical, None, now), None);
     // Whoever has no time to wait is told so, whatever it matters.
     door.join(Priority::Critical, 0, now);
-    assert!(door.hopeless(Priority::Critical, Some(1_000), now).is_some());
+    assert!(
+        door.hopeless(Priority::Critical, Some(1_000), now)
+            .is_some()
+    );
 }
 
 #[test]
