@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::detector::{Detector, Scan, Window};
 use crate::finding::Finding;
+use crate::invisible::visible;
 use crate::policy::{Action, Place, Policy, Selector, Verdict};
 use crate::render::{Piece, Renderer};
 use crate::stream::StreamGuard;
@@ -148,17 +149,27 @@ impl Engine {
         mut vault: Option<&mut Vault>,
     ) -> Outcome<'t> {
         let mut scan = Scan::default();
-        self.scan(Window::whole(text), &mut scan);
+        let seen = visible(text);
+        self.scan(Window::whole(&seen), &mut scan);
         if scan.findings.is_empty() {
+            let text = match place.is_inbound() {
+                // What holds no match leaves as it was written.
+                true => Cow::Borrowed(text),
+                false => seen,
+            };
             return Outcome {
-                text: Cow::Borrowed(text),
+                text,
                 verdict: Verdict::default(),
             };
         }
-        let mut out = String::with_capacity(text.len());
+        let mut out = String::with_capacity(seen.len());
         let mut renderer = Renderer::new(place);
+        let piece = Piece {
+            text: &seen,
+            begin: 0,
+        };
         renderer.advance(
-            (Piece { text, begin: 0 }, text.len()),
+            (piece, seen.len()),
             scan.findings,
             (&self.policy, &mut vault),
             &mut out,

@@ -8,6 +8,7 @@ pub mod finding;
 
 pub mod injection;
 pub mod input;
+mod invisible;
 pub mod leak;
 pub mod linear;
 pub mod moderation;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::cursor::LOOKBEHIND_BYTES;
 use crate::detector::{Scan, Window};
 use crate::engine::Engine;
+use crate::invisible::Invisible;
 use crate::policy::{Place, Verdict};
 use crate::render::{Piece, Renderer};
 
@@ -31,6 +32,7 @@ pub enum Flow {
 pub struct StreamGuard {
     engine: Arc<Engine>,
     renderer: Renderer,
+    invisible: Invisible,
     buffer: String,
     /// The offset of the buffer's first byte in the whole text.
     begin: usize,
@@ -43,6 +45,7 @@ impl StreamGuard {
         Self {
             engine,
             renderer: Renderer::new(place),
+            invisible: Invisible::default(),
             buffer: String::new(),
             begin: 0,
             decided: 0,
@@ -54,7 +57,7 @@ impl StreamGuard {
         if self.renderer.is_blocked() {
             return Flow::Blocked;
         }
-        self.buffer.push_str(piece);
+        self.invisible.push(piece, &mut self.buffer);
         self.decide(false, out)
     }
 
@@ -63,6 +66,7 @@ impl StreamGuard {
         if self.renderer.is_blocked() {
             return Flow::Blocked;
         }
+        self.invisible.finish(&mut self.buffer);
         self.decide(true, out)
     }
 

@@ -1,6 +1,8 @@
 //! Screens a request in the words of its own dialect: only the texts that a guard changes are
 //! replaced, and the rest of the body stays as the caller wrote it.
 
+mod parts;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -176,6 +178,7 @@ impl Rules {
                 edits.push((said.text.at.clone(), new));
             }
         }
+        screening.judge_parts(&said, &mut edits)?;
         let (policy, vault) = (screening.policy, screening.vault);
         let heard = screening.heard;
         let operator = || {

@@ -102,6 +102,11 @@ impl Segments {
         self.flow()
     }
 
+    /// Whether no sentence waits for its end.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.is_empty()
+    }
+
     pub(super) fn take_verdicts(&mut self) -> Verdicts {
         std::mem::take(&mut self.verdicts)
     }

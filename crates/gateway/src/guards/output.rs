@@ -32,6 +32,9 @@ pub(crate) struct OutputGuard {
 enum Open {
     None,
     Text(Box<TextPipe>),
+    /// A block of text that ended in what may still become part of a match: the next block decides
+    /// about it, if it is text too. Callers join such blocks.
+    Ended(Box<TextPipe>),
     /// A tool call whose arguments are not complete.
     Tool {
         opening: BlockOpening,
@@ -56,10 +59,25 @@ impl OutputGuard {
 
     /// Takes the next step of the answer and appends what may pass.
     pub(crate) fn push(&mut self, delta: Delta, out: &mut Vec<Delta>) {
-        if self.is_blocked {
+        if self.is_blocked || !self.settle_ended(&delta, out) {
             return;
         }
         match (delta, &mut self.open) {
+            (
+                Delta::Error {
+                    status,
+                    kind,
+                    message,
+                },
+                _,
+            ) => {
+                let message = self.guarding.guard_error(&message, &mut self.verdicts);
+                out.push(Delta::Error {
+                    status,
+                    kind,
+                    message,
+                });
+            }
             (Delta::Open(opening), _) => self.begin(opening, out),
             (Delta::Text(piece), Open::Text(guard)) => {
                 let flow = pass(guard, &piece, Delta::Text, out);
@@ -108,6 +126,28 @@ impl OutputGuard {
         }
     }
 
+    /// Decides about a block that ended, now that it is known what follows; false once the answer or the
+    /// step is dealt with.
+    fn settle_ended(&mut self, next: &Delta, out: &mut Vec<Delta>) -> bool {
+        match (std::mem::replace(&mut self.open, Open::None), next) {
+            (Open::Ended(pipe), Delta::Open(BlockOpening::Text)) => {
+                out.push(Delta::Close);
+                out.push(Delta::Open(BlockOpening::Text));
+                self.open = Open::Text(pipe);
+                false
+            }
+            (Open::Ended(pipe), Delta::Open(_) | Delta::Finish { .. } | Delta::Error { .. }) => {
+                self.open = Open::Text(pipe);
+                self.finish_text(out);
+                !self.is_blocked
+            }
+            (open, _) => {
+                self.open = open;
+                true
+            }
+        }
+    }
+
     /// What was decided, also about a block that is still open.
     pub(crate) fn take_verdicts(&mut self) -> Verdicts {
         self.note_open();
@@ -142,17 +182,26 @@ impl OutputGuard {
 
     fn close(&mut self, out: &mut Vec<Delta>) {
         match &mut self.open {
-            Open::None => out.push(Delta::Close),
-            Open::Text(guard) => {
-                let flow = finish(guard, out);
-                self.go_on(flow, out);
-                if !self.is_blocked {
-                    self.note_open();
-                    self.open = Open::None;
-                    out.push(Delta::Close);
+            Open::None | Open::Ended(_) => out.push(Delta::Close),
+            Open::Text(guard) if guard.place() == Place::OutputText && !guard.is_idle() => {
+                if let Open::Text(pipe) = std::mem::replace(&mut self.open, Open::None) {
+                    self.open = Open::Ended(pipe);
                 }
             }
+            Open::Text(_) => self.finish_text(out),
             Open::Tool { .. } => self.close_tool(out),
+        }
+    }
+
+    fn finish_text(&mut self, out: &mut Vec<Delta>) {
+        if let Open::Text(guard) = &mut self.open {
+            let flow = finish(guard, out);
+            self.go_on(flow, out);
+            if !self.is_blocked {
+                self.note_open();
+                self.open = Open::None;
+                out.push(Delta::Close);
+            }
         }
     }
 
@@ -199,7 +248,7 @@ impl OutputGuard {
     }
 
     fn note_open(&mut self) {
-        if let Open::Text(guard) = &mut self.open {
+        if let Open::Text(guard) | Open::Ended(guard) = &mut self.open {
             guard.note(&mut self.verdicts);
         }
     }
@@ -233,12 +282,25 @@ fn finish(guard: &mut TextPipe, out: &mut Vec<Delta>) -> Flow {
 
 /// Guards a whole answer: of a provider, or one that was remembered.
 pub(crate) fn guard_reply(guarding: &Arc<Guarding>, reply: &mut Reply, verdicts: &mut Verdicts) {
-    let mut kept = Vec::with_capacity(reply.blocks.len());
-    for mut block in std::mem::take(&mut reply.blocks) {
-        let outcome = guard_block(guarding, &mut block, verdicts);
+    let mut kept: Vec<Block> = Vec::with_capacity(reply.blocks.len());
+    let mut blocks = std::mem::take(&mut reply.blocks).into_iter().peekable();
+    // The text before, which ended in what may still become part of a match.
+    let mut ended: Option<TextPipe> = None;
+    while let Some(mut block) = blocks.next() {
+        let outcome = match &mut block {
+            Block::Text(text) => {
+                let joins = matches!(blocks.peek(), Some(Block::Text(_)));
+                let pipe = ended
+                    .take()
+                    .unwrap_or_else(|| TextPipe::new(guarding, Place::OutputText));
+                let (passed, rest) = guard_words(pipe, text, joins, verdicts);
+                ended = rest;
+                passed
+            }
+            other => guard_block(guarding, other, verdicts),
+        };
         match outcome {
-            Passed::Whole => kept.push(block),
-            Passed::Beginning => kept.push(block),
+            Passed::Whole | Passed::Beginning => kept.push(block),
             Passed::Nothing => {}
         }
         if outcome != Passed::Whole {
@@ -262,9 +324,9 @@ enum Passed {
 fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdicts) -> Passed {
     match block {
         Block::Text(text) | Block::Refusal(text) => {
-            guard_words(guarding, Place::OutputText, text, verdicts)
+            guard_alone(guarding, Place::OutputText, text, verdicts)
         }
-        Block::Thinking { text, .. } => guard_words(guarding, Place::Reasoning, text, verdicts),
+        Block::Thinking { text, .. } => guard_alone(guarding, Place::Reasoning, text, verdicts),
         Block::ToolUse {
             name, arguments, ..
         } => {
@@ -276,7 +338,7 @@ fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdi
             take(guarded, &mut native.json)
         }
         Block::Media(media) => match &mut media.source {
-            MediaSource::Text(text) => guard_words(guarding, Place::OutputText, text, verdicts),
+            MediaSource::Text(text) => guard_alone(guarding, Place::OutputText, text, verdicts),
             _ => Passed::Whole,
         },
         Block::ToolResult { blocks, .. } => {
@@ -292,24 +354,38 @@ fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdi
     }
 }
 
-fn guard_words(
+fn guard_alone(
     guarding: &Arc<Guarding>,
     place: Place,
     text: &mut String,
     verdicts: &mut Verdicts,
 ) -> Passed {
-    let mut guard = TextPipe::new(guarding, place);
+    guard_words(TextPipe::new(guarding, place), text, false, verdicts).0
+}
+
+/// Guards a text; where another one joins it, the guards come back that wait for what it says.
+fn guard_words(
+    mut guard: TextPipe,
+    text: &mut String,
+    joins: bool,
+    verdicts: &mut Verdicts,
+) -> (Passed, Option<TextPipe>) {
     let mut passed = String::with_capacity(text.len());
     let mut flow = guard.push(text, &mut passed);
+    if flow == Flow::Open && joins && !guard.is_idle() {
+        *text = passed;
+        return (Passed::Whole, Some(guard));
+    }
     if flow == Flow::Open {
         flow = guard.finish(&mut passed);
     }
     guard.note(verdicts);
     *text = passed;
-    match flow {
+    let passed = match flow {
         Flow::Blocked => Passed::Beginning,
         Flow::Open => Passed::Whole,
-    }
+    };
+    (passed, None)
 }
 
 fn take(guarded: Guarded, json: &mut String) -> Passed {

@@ -41,6 +41,13 @@ impl TextPipe {
         self.place
     }
 
+    /// Whether everything that was pushed was decided.
+    pub(crate) fn is_idle(&self) -> bool {
+        let holds_none = |guard: &StreamGuard| guard.held_bytes() == 0;
+        self.segments.as_ref().is_none_or(Segments::is_idle)
+            && self.guard.as_deref().is_none_or(holds_none)
+    }
+
     /// Takes the next piece and appends what may pass.
     pub(crate) fn push(&mut self, piece: &str, out: &mut String) -> Flow {
         self.pump(piece, false, out)

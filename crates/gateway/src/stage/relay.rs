@@ -290,9 +290,26 @@ async fn relay_error(
         status if status < 500 => Code::UpstreamRefused,
         _ => Code::UpstreamError,
     };
-    let frames = collect(exchange, body).await?;
+    let mut frames = collect(exchange, body).await?;
     exchange.fail(code);
-    if !is_json(&head.headers) {
+    let mut headers = head.headers;
+    let mut is_readable = is_json(&headers);
+    if is_readable && let Some(guarding) = exchange.answer_guard().cloned() {
+        let guarded = {
+            let body = joined(&frames);
+            let guard = |body| guarding.guard_error_body(body, &mut exchange.verdicts).ok();
+            std::str::from_utf8(&body).ok().and_then(guard)
+        };
+        match guarded {
+            Some(Some(new)) => {
+                headers.remove(http::header::CONTENT_LENGTH);
+                frames = vec![new.into()];
+            }
+            Some(None) => {}
+            None => is_readable = false,
+        }
+    }
+    if !is_readable {
         // A proxy's HTML page, for example: nothing that a client could read.
         let provider = provider_name(exchange);
         let mut refusal = Refusal::new(
@@ -302,13 +319,13 @@ async fn relay_error(
                 head.status.as_u16()
             ),
         );
-        refusal.headers = retry_headers(&head.headers);
+        refusal.headers = retry_headers(&headers);
         refusal.status = Some(head.status.as_u16());
         return Err(refusal);
     }
     Ok(Answer {
         status: head.status.as_u16(),
-        headers: head.headers,
+        headers,
         content: Content::Frames(frames),
     })
 }

@@ -24,6 +24,7 @@ mod guards;
 mod guards_control;
 mod guards_embeddings;
 mod guards_flood;
+mod guards_joints;
 mod guards_opinions;
 mod health;
 mod hedges;

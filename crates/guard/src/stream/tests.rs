@@ -175,6 +175,36 @@ fn a_match_cut_once_or_twice_anywhere_is_found() {
 }
 
 #[test]
+fn characters_that_nobody_sees_hide_no_match() {
+    for mark in ['\u{200B}', '\u{2060}', '\u{AD}', '\u{E0041}'] {
+        let hidden: String = "ann@example.org".chars().flat_map(|c| [c, mark]).collect();
+        let text = format!("write to {hidden} today");
+        let whole = REDACTING.apply(Place::OutputText, &text, None);
+        assert!(
+            whole.text.starts_with("write to [REDACTED:email]"),
+            "{}",
+            whole.text
+        );
+        let inbound = REDACTING.apply(Place::Input, &text, None);
+        assert!(
+            inbound.text.contains("[REDACTED:email]"),
+            "{}",
+            inbound.text
+        );
+        for seed in 0..20 {
+            let (out, verdict) = stream(&REDACTING, &text, &mut Dice::new(seed), 5);
+            assert_eq!((&*out, &verdict), (&*whole.text, &whole.verdict));
+        }
+    }
+    let calm = "an un\u{AD}seen hy\u{AD}phen";
+    assert_eq!(REDACTING.apply(Place::Input, calm, None).text, calm);
+    assert_eq!(
+        REDACTING.apply(Place::OutputText, calm, None).text,
+        "an unseen hyphen"
+    );
+}
+
+#[test]
 fn a_block_ends_the_stream_before_the_match() {
     let engine = engine(Action::Block);
     let mut guard = engine.stream(Place::ToolArguments);

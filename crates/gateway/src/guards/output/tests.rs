@@ -204,3 +204,75 @@ fn a_piece_that_belongs_to_no_block_is_not_passed_on() {
     assert!(guard.is_blocked());
     assert!(matches!(passed.as_slice(), [Delta::Finish { .. }]));
 }
+
+#[test]
+fn a_match_that_is_cut_into_blocks_of_text_is_found() {
+    let mut dice = Dice::new(12);
+    let example = Secrets::built_in()
+        .unwrap()
+        .examples(|count| dice.below(count))
+        .into_iter()
+        .find(|example| example.rule.starts_with("github"))
+        .unwrap();
+    let text = format!("Take {} and go.", example.text);
+    for (filter, stop) in [
+        (Filter::Redact, StopReason::EndTurn),
+        (Filter::Block, StopReason::ContentFilter),
+    ] {
+        let engine = engine(filter);
+        for cut in 1..text.len() {
+            let parts = [&text[..cut], &text[cut..]];
+            let mut reply = Reply {
+                id: String::new(),
+                model: String::new(),
+                blocks: parts
+                    .iter()
+                    .map(|part| Block::Text((*part).to_owned()))
+                    .collect(),
+                stop_reason: StopReason::EndTurn,
+                stop_sequence: None,
+                usage: None,
+                unknown_fields: Vec::new(),
+            };
+            guard_reply(&engine, &mut reply, &mut Verdicts::default());
+            let whole: String = reply
+                .blocks
+                .iter()
+                .map(|block| match block {
+                    Block::Text(text) => text.as_str(),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            let (mut guard, mut passed) = (OutputGuard::new(Arc::clone(&engine)), Vec::new());
+            for part in parts {
+                guard.push(Delta::Open(BlockOpening::Text), &mut passed);
+                guard.push(Delta::Text(part.to_owned()), &mut passed);
+                guard.push(Delta::Close, &mut passed);
+            }
+            let finish = Delta::Finish {
+                stop_reason: StopReason::EndTurn,
+                stop_sequence: None,
+            };
+            guard.push(finish, &mut passed);
+            let (mut streamed, mut open) = (String::new(), 0);
+            for delta in &passed {
+                match delta {
+                    Delta::Text(piece) => streamed.push_str(piece),
+                    Delta::Open(_) => open += 1,
+                    Delta::Close => open -= 1,
+                    Delta::Finish { stop_reason, .. } => assert_eq!(*stop_reason, stop),
+                    other => panic!("{other:?}"),
+                }
+                assert!((0..=1).contains(&open), "{passed:?}");
+            }
+            assert_eq!(open, 0, "{passed:?}");
+            assert_eq!(
+                (&streamed, reply.stop_reason),
+                (&whole, stop),
+                "cut at {cut}"
+            );
+            assert!(!streamed.contains(&example.text[..8]), "{streamed}");
+            assert!(guard.take_verdicts().names().is_some());
+        }
+    }
+}

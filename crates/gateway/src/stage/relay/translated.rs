@@ -138,7 +138,10 @@ pub(super) async fn error(
             "The provider `{}` answered with HTTP status {status}.",
             provider_name(exchange)
         ),
-        sentence => sentence.to_owned(),
+        sentence => match exchange.answer_guard().cloned() {
+            Some(guarding) => guarding.guard_error(sentence, &mut exchange.verdicts),
+            None => sentence.to_owned(),
+        },
     };
     let view = ErrorView {
         status: told.status,
