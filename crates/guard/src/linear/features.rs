@@ -178,7 +178,10 @@ pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl S
                 sink.add(finish(mix(hash, 8)));
                 (before_last, last) = (SENTENCE, SENTENCE);
             }
-            add_pieces(&bytes[begin..word.end as usize], sink);
+            let letters = &bytes[begin..word.end as usize];
+            if letters.len() >= LEAST_PIECED {
+                add_pieces(letters, sink);
+            }
         }
         sink.add(finish(mix(hash, 1)));
         sink.add(finish(mix(mix(last, hash), 2)));
@@ -194,18 +197,15 @@ pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl S
     }
 }
 
+/// Shorter words have no parts that say more than they do.
+const LEAST_PIECED: usize = 5;
+
 /// The pieces of four bytes of ` word `: enough to know a word by its parts.
 fn add_pieces(word: &[u8], sink: &mut impl Sink) {
-    let hash = |piece: u32| finish(piece.wrapping_mul(0xC2B2_AE35));
-    if let [first, second] = word {
-        sink.add(hash(u32::from_le_bytes([b' ', *first, *second, b' '])));
-    }
     let [first, second, rest @ ..] = word else {
         return;
     };
-    if rest.is_empty() {
-        return;
-    }
+    let hash = |piece: u32| finish(piece.wrapping_mul(0xC2B2_AE35));
     // The last four bytes, the latest on top.
     let mut piece = u32::from_le_bytes([0, b' ', *first, *second]);
     for byte in rest.iter().chain(b" ") {

@@ -21,6 +21,7 @@ struct Language {
 const ENGLISH: &str = include_str!("grammar/en.txt");
 const CHAT: &str = include_str!("grammar/chat.txt");
 const CARRIERS: &str = include_str!("grammar/carriers.txt");
+const FAMILIES: &str = include_str!("grammar/families.txt");
 
 const LANGUAGES: [Language; 5] = [
     language("english", ENGLISH, "", 4000),
@@ -48,6 +49,8 @@ const fn language(
 const IN_DOCUMENTS: [usize; 9] = [0, 0, 0, 0, 0, 1, 2, 3, 4];
 /// How many documents are made of each label.
 const DOCUMENTS: usize = 2500;
+/// How many texts of each label are made of the families of attacks and of what is like them.
+const FAMILY: usize = 1500;
 /// How many honest questions of a chat are made.
 const CHATS: usize = 3000;
 
@@ -148,6 +151,13 @@ pub(crate) fn make(seed: u64) -> Result<Vec<Text>> {
             0.8,
             chat.make("chat", &mut dice)?,
         );
+    }
+    let families = Grammar::read(&[ENGLISH, FAMILIES])?;
+    for _ in 0..FAMILY {
+        for (start, attack, weight) in [("family", true, 0.4), ("honest_family", false, 0.6)] {
+            let text = families.make(start, &mut dice)?;
+            add("made_families".to_owned(), attack, weight, text);
+        }
     }
     let carriers = Grammar::read(&[ENGLISH, CARRIERS])?;
     for _ in 0..DOCUMENTS {

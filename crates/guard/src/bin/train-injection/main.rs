@@ -45,8 +45,8 @@ struct Arguments {
 fn plan() -> Plan {
     Plan {
         bits: 18,
-        epochs: 12,
-        lambda: 1e-6,
+        epochs: 24,
+        lambda: 2.5e-7,
         rate: 3.0,
         seed: SEED,
         by_rarity: true,
