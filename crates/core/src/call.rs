@@ -173,6 +173,13 @@ pub enum ToolChoice {
     Required,
     /// This tool has to be called.
     Named(String),
+    /// Only these of the functions may be called.
+    Allowed {
+        /// Whether one of them has to be.
+        required: bool,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// A rule that only its own dialect knows.
     Native(Native),
 }

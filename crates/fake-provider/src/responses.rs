@@ -62,6 +62,14 @@ fn reasoning(of: &Identity<'_>) -> Value {
     json!({"id": format!("rs_{}", of.id), "type": "reasoning", "summary": []})
 }
 
+/// How an item stands: the last one is incomplete where the answer is.
+fn status(answer: &Answer, is_last: bool) -> &'static str {
+    match &answer.finish {
+        Finish::Length | Finish::Other(_) if is_last => "incomplete",
+        _ => "completed",
+    }
+}
+
 /// A whole answer.
 pub(crate) fn response(of: &Identity<'_>, answer: &Answer, directives: &Directives) -> Value {
     let mut body = envelope(of, "completed");
@@ -72,12 +80,15 @@ pub(crate) fn response(of: &Identity<'_>, answer: &Answer, directives: &Directiv
     if answer.tools.is_empty() {
         output.push(message(
             of,
-            "completed",
+            status(answer, true),
             &json!([text_part(&answer.text())]),
         ));
     }
     let calls = answer.tools.iter().enumerate();
-    output.extend(calls.map(|(at, tool)| call((at, tool), of, "completed", &tool.arguments)));
+    output.extend(calls.map(|(at, tool)| {
+        let status = status(answer, at + 1 == answer.tools.len());
+        call((at, tool), of, status, &tool.arguments)
+    }));
     body["output"] = output.into();
     match &answer.finish {
         Finish::Length => {
@@ -178,7 +189,12 @@ pub(crate) fn events(of: &Identity<'_>, answer: &Answer, directives: &Directives
         out.item(
             Role::Closing,
             true,
-            &call((at, tool), of, "completed", &tool.arguments),
+            &call(
+                (at, tool),
+                of,
+                status(answer, at + 1 == answer.tools.len()),
+                &tool.arguments,
+            ),
         );
     }
     let whole = response(of, answer, directives);
@@ -223,7 +239,7 @@ fn text(out: &mut Writer, of: &Identity<'_>, answer: &Answer) {
     out.item(
         Role::Closing,
         true,
-        &message(of, "completed", &json!([text_part(&whole)])),
+        &message(of, status(answer, true), &json!([text_part(&whole)])),
     );
 }
 

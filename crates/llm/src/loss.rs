@@ -33,6 +33,8 @@ pub enum Feature {
     SchemaDescription,
     /// A bound of reasoning in tokens.
     ReasoningBudget,
+    /// A bound of reasoning outside of what the provider takes.
+    NearestBudget,
     /// Reasoning that the target did not write itself.
     Thinking,
     /// A signature of reasoning.
@@ -100,7 +102,7 @@ pub enum Verdict {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::UnknownField,
         Self::TopK,
         Self::Seed,
@@ -115,6 +117,7 @@ impl Feature {
         Self::JsonObject,
         Self::SchemaDescription,
         Self::ReasoningBudget,
+        Self::NearestBudget,
         Self::Thinking,
         Self::Signature,
         Self::ToolError,
@@ -146,6 +149,7 @@ impl Feature {
 
     /// The table: what is done, and why.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table is read line by line")]
     pub fn verdict(self) -> (Verdict, &'static str) {
         use Verdict::{Drop, Refuse};
         match self {
@@ -169,6 +173,10 @@ impl Feature {
             ),
             Self::SchemaDescription => (Drop, "the provider takes no description of a schema"),
             Self::ReasoningBudget => (Drop, "the provider takes an effort, the nearest was sent"),
+            Self::NearestBudget => (
+                Drop,
+                "the provider takes at least 1024 tokens and less than the bound of the output; the nearest was sent",
+            ),
             Self::Thinking => (Drop, "the provider takes back only reasoning of its own"),
             Self::Signature => (Drop, "the dialect has no place for it"),
             Self::ToolError => (Drop, "the provider has no mark for it; the text tells"),
@@ -185,7 +193,7 @@ impl Feature {
             ),
             Self::NamedTool => (
                 Drop,
-                "the provider takes no name; no other tool was offered",
+                "the provider takes no names; no other tool was offered",
             ),
             Self::NoToolCall => (Drop, "the provider cannot be told; no tool was offered"),
             Self::ReasoningMode => (

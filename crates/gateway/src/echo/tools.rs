@@ -28,7 +28,13 @@ pub(super) fn calls(call: &Call, request_id: &str) -> Option<Vec<Block>> {
         Some(ToolChoice::Named(name)) => functions()
             .filter(|function| function.name == *name)
             .collect(),
-        Some(ToolChoice::Auto | ToolChoice::Required | ToolChoice::Native(_)) | None => {
+        Some(
+            ToolChoice::Auto
+            | ToolChoice::Required
+            | ToolChoice::Allowed { .. }
+            | ToolChoice::Native(_),
+        )
+        | None => {
             let named: Vec<&Function> = functions()
                 .filter(|function| words.contains(&function.name))
                 .collect();

@@ -10,10 +10,10 @@ mod stream_out;
 mod usage;
 
 pub(super) use decode_call::{
-    function, no_obfuscation, openai_settings, reasoning, say, tool_choice_word,
+    allowed, function, no_obfuscation, openai_settings, reasoning, say, tool_choice_word,
 };
 pub(super) use decode_content::{audio, cache_mark, file_data, image, tool_call, url};
-pub(super) use encode_call::{effort, function_tool, labels};
+pub(super) use encode_call::{allowed as write_allowed, effort, function_tool, labels};
 pub(super) use encode_content::{function_call, media};
 
 use super::Wire;

@@ -6,7 +6,7 @@ use crate::{
     loss::{Feature, Losses},
 };
 use seaworthy_core::{
-    call::{Block, Call, Delta, Function, Role, Tool},
+    call::{Block, Call, Delta, Function, Role, Tool, ToolChoice},
     dialect::Dialect,
 };
 use std::borrow::Cow;
@@ -165,6 +165,40 @@ pub(super) fn native_fields(
     }
 }
 
+/// The tokens that Claude may think for: at least so many, and fewer than it may generate in all.
+pub(super) fn claudes_budget(budget: u64, most: Option<u64>, losses: &mut Losses) -> u64 {
+    let below = most.map_or(u64::MAX, |most| most.saturating_sub(1));
+    let nearest = budget.min(below).max(1_024);
+    if nearest != budget {
+        losses.add(Feature::NearestBudget, "thinking.budget_tokens");
+    }
+    nearest
+}
+
+/// Whether a tool is offered: where a provider cannot be told which of them may be called, only those
+/// are.
+fn is_offered(dialect: Dialect, call: &Call, function: &Function) -> bool {
+    match &call.tool_choice {
+        Some(ToolChoice::Allowed { names, .. }) => {
+            let can_be_told = matches!(
+                dialect,
+                Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini
+            );
+            can_be_told || names.contains(&function.name)
+        }
+        _ => true,
+    }
+}
+
+/// `tool_choice` for a provider that cannot be told which tools may be called.
+pub(super) fn allowed_elsewhere(required: bool, losses: &mut Losses) -> ToolChoice {
+    losses.add(Feature::NamedTool, "tool_choice");
+    match required {
+        true => ToolChoice::Required,
+        false => ToolChoice::Auto,
+    }
+}
+
 /// Writes the tools; a dialect has its own form of functions, and takes its own tools as they are.
 pub(super) fn tools(
     dialect: Dialect,
@@ -175,7 +209,10 @@ pub(super) fn tools(
 ) {
     for (index, tool) in call.tools.iter().enumerate() {
         match tool {
-            Tool::Function(function) => write(function, items),
+            Tool::Function(function) if is_offered(dialect, call, function) => {
+                write(function, items);
+            }
+            Tool::Function(_) => {}
             Tool::Native(native) if native.dialect == dialect => items.raw(&native.json),
             Tool::Native(_) => losses.add(Feature::NativeTool, format!("tools[{index}]")),
         }

@@ -81,6 +81,7 @@ fn in_message(
         Dialect::CohereChat => format!("{message}{}{rest}", in_cohere(&piece)),
         Dialect::OpenAiResponses => {
             let rest = rest.replacen(".content", ".output", 1);
+            let rest = rest.replacen(".image_url.detail", ".detail", 1);
             match piece.block() {
                 Some(Block::Text(_) | Block::Refusal(_) | Block::Media(_)) => {
                     format!("{message}.content[{}]{rest}", number - piece.first)

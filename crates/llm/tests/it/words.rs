@@ -67,6 +67,13 @@ fn items_of_a_response_are_counted_one_by_one() {
         places(Dialect::OpenAiResponses, &request, Dialect::Gemini),
         ["input[3]", "input[4]", "input[7].content[1]"]
     );
+    let glance =
+        json!({"type": "input_image", "image_url": "https://a.test/a.png", "detail": "low"});
+    let looked = json!({"model": "m", "input": [{"role": "user", "content": [glance]}]});
+    assert_eq!(
+        places(Dialect::OpenAiResponses, &looked, Dialect::Gemini),
+        ["input[0].content[0].detail"]
+    );
     let mut small = request;
     for index in [3, 4] {
         small["input"][index]["arguments"] = json!("{}");

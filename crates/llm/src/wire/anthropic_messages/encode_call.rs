@@ -4,7 +4,7 @@ use super::encode_content as content;
 use crate::{
     json::{self, Members},
     loss::{Feature, Losses},
-    wire::shared::{lose, native_fields, tools as write_tools},
+    wire::shared::{allowed_elsewhere, claudes_budget, lose, native_fields, tools as write_tools},
 };
 use seaworthy_core::{
     call::{Call, Effort, Function, ReasoningMode, ResponseFormat, ToolChoice},
@@ -19,8 +19,7 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     json::object(&mut out, |body| {
         body.str("model", &call.model);
-        let most = call.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-        body.num("max_tokens", most);
+        body.num("max_tokens", most(call));
         if !call.system.is_empty() {
             body.array("system", |items| {
                 content::blocks(&call.system, "system", items, losses);
@@ -60,6 +59,16 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
     out
 }
 
+/// The bound that is sent; thoughts count towards it.
+fn most(call: &Call) -> u64 {
+    let thoughts = match call.reasoning.mode {
+        Some(ReasoningMode::BudgetTokens(budget)) if budget >= DEFAULT_MAX_TOKENS => budget,
+        _ => 0,
+    };
+    let usual = DEFAULT_MAX_TOKENS.saturating_add(thoughts);
+    call.max_output_tokens.unwrap_or(usual)
+}
+
 fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     let sampling = &call.sampling;
     if let Some(temperature) = sampling.temperature {
@@ -88,11 +97,15 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             );
         });
     }
-    let (kind, name) = match &call.tool_choice {
+    let elsewhere = match &call.tool_choice {
+        Some(ToolChoice::Allowed { required, .. }) => Some(allowed_elsewhere(*required, losses)),
+        _ => None,
+    };
+    let (kind, name) = match elsewhere.as_ref().or(call.tool_choice.as_ref()) {
         Some(ToolChoice::Native(_)) => {
             return losses.add(Feature::NativeToolChoice, "tool_choice");
         }
-        Some(ToolChoice::Auto) => ("auto", None),
+        Some(ToolChoice::Auto | ToolChoice::Allowed { .. }) => ("auto", None),
         Some(ToolChoice::None) => ("none", None),
         Some(ToolChoice::Required) => ("any", None),
         Some(ToolChoice::Named(name)) => ("tool", Some(name)),
@@ -137,6 +150,7 @@ fn output(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             });
         }
         (Some(ReasoningMode::BudgetTokens(budget)), _) => {
+            let budget = claudes_budget(budget, Some(most(call)), losses);
             body.object("thinking", |out| {
                 out.str("type", "enabled").num("budget_tokens", budget);
             });

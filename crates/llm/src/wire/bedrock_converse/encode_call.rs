@@ -143,6 +143,10 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             shared::tools(Dialect::BedrockConverse, call, items, losses, function);
         });
         match &call.tool_choice {
+            Some(ToolChoice::Allowed { required, .. }) => {
+                let is_any = shared::allowed_elsewhere(*required, losses) == ToolChoice::Required;
+                choice(config, if is_any { "any" } else { "auto" }, None);
+            }
             Some(ToolChoice::Auto) => choice(config, "auto", None),
             Some(ToolChoice::Required) => choice(config, "any", None),
             Some(ToolChoice::Named(name)) => choice(config, "tool", Some(name)),
@@ -266,6 +270,7 @@ fn model_fields(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
                     out.str("type", "adaptive");
                 }
                 ReasoningMode::BudgetTokens(budget) => {
+                    let budget = shared::claudes_budget(budget, call.max_output_tokens, losses);
                     out.str("type", "enabled").num("budget_tokens", budget);
                 }
             });

@@ -107,6 +107,11 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     }
     match &call.tool_choice {
         None | Some(ToolChoice::Auto) => {}
+        Some(ToolChoice::Allowed { required, .. }) => {
+            if shared::allowed_elsewhere(*required, losses) == ToolChoice::Required {
+                body.str("tool_choice", "REQUIRED");
+            }
+        }
         Some(ToolChoice::None) => {
             body.str("tool_choice", "NONE");
         }

@@ -151,14 +151,14 @@ fn tool_choice(node: Node<'_>) -> Result<Option<ToolChoice>, Fault> {
     fields.finish();
     Ok(match (mode.flatten(), names.as_deref()) {
         (None, _) => None,
-        (Some(ToolMode::Auto), _) => Some(ToolChoice::Auto),
         (Some(ToolMode::None), _) => Some(ToolChoice::None),
+        (Some(ToolMode::Auto), None | Some([])) => Some(ToolChoice::Auto),
         (Some(ToolMode::Any), None | Some([])) => Some(ToolChoice::Required),
         (Some(ToolMode::Any), Some([name])) => Some(ToolChoice::Named(name.clone())),
-        (Some(ToolMode::Any), Some(_)) => Some(ToolChoice::Native(decode_part::native(
-            "functionCallingConfig",
-            node,
-        ))),
+        (Some(mode), Some(names)) => Some(ToolChoice::Allowed {
+            required: matches!(mode, ToolMode::Any),
+            names: names.to_vec(),
+        }),
     })
 }
 

@@ -85,12 +85,17 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
             shared::tools(Dialect::Gemini, call, items, losses, |_, _| {});
         });
     }
-    let (mode, name) = match &call.tool_choice {
+    let (mode, names): (_, &[String]) = match &call.tool_choice {
         None => return,
-        Some(ToolChoice::Auto) => ("AUTO", None),
-        Some(ToolChoice::None) => ("NONE", None),
-        Some(ToolChoice::Required) => ("ANY", None),
-        Some(ToolChoice::Named(name)) => ("ANY", Some(name)),
+        Some(ToolChoice::Auto) => ("AUTO", &[]),
+        Some(ToolChoice::None) => ("NONE", &[]),
+        Some(ToolChoice::Required) => ("ANY", &[]),
+        Some(ToolChoice::Named(name)) => ("ANY", std::slice::from_ref(name)),
+        Some(ToolChoice::Allowed {
+            required: true,
+            names,
+        }) => ("ANY", names),
+        Some(ToolChoice::Allowed { names, .. }) => ("VALIDATED", names),
         Some(ToolChoice::Native(Native { dialect, json, .. })) => {
             if *dialect == Dialect::Gemini {
                 body.object("toolConfig", |out| {
@@ -105,8 +110,10 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
     body.object("toolConfig", |out| {
         out.object("functionCallingConfig", |out| {
             out.str("mode", mode);
-            if let Some(name) = name {
-                out.array("allowedFunctionNames", |names| names.str(name));
+            if !names.is_empty() {
+                out.array("allowedFunctionNames", |items| {
+                    names.iter().for_each(|name| items.str(name));
+                });
             }
         });
     });

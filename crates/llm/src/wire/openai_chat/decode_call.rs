@@ -244,6 +244,19 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     }
     let mut fields = node.object()?;
     let kind = fields.text("type")?;
+    if kind == "allowed_tools" {
+        let allowed = fields.required("allowed_tools", "an object", |node| {
+            node.whole(|fields| {
+                allowed(fields, |fields| {
+                    fields.required("function", "an object", |node| {
+                        node.whole(|fields| fields.text("name"))
+                    })
+                })
+            })
+        })?;
+        fields.finish();
+        return Ok(allowed.unwrap_or_else(|| ToolChoice::Native(content::native(kind, node))));
+    }
     if kind != "function" {
         return Ok(ToolChoice::Native(content::native(kind, node)));
     }
@@ -252,6 +265,29 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     })?;
     fields.finish();
     Ok(ToolChoice::Named(name))
+}
+
+/// A mode and the functions that may be called; `None` if there are other tools among them.
+pub(in crate::wire) fn allowed(
+    fields: &mut Object<'_>,
+    name: impl Fn(&mut Object<'_>) -> Result<String, Fault>,
+) -> Result<Option<ToolChoice>, Fault> {
+    let required = fields.required("mode", "a string", |node| {
+        node.one_of(&[("auto", false), ("required", true)])
+    })?;
+    let names = fields.required("tools", "an array of tools", |node| {
+        node.each(|tool| {
+            let mut fields = tool.object()?;
+            if fields.text("type")? != "function" {
+                return Ok(None);
+            }
+            let name = name(&mut fields)?;
+            fields.finish();
+            Ok(Some(name))
+        })
+    })?;
+    let names: Option<Vec<String>> = names.into_iter().collect();
+    Ok(names.map(|names| ToolChoice::Allowed { required, names }))
 }
 
 pub(in crate::wire) fn tool_choice_word(node: Node<'_>) -> Result<ToolChoice, Fault> {

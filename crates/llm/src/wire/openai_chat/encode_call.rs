@@ -119,11 +119,42 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
                 });
             });
         }
+        Some(ToolChoice::Allowed { required, names }) => {
+            body.object("tool_choice", |choice| {
+                choice
+                    .str("type", "allowed_tools")
+                    .object("allowed_tools", |out| {
+                        allowed(*required, names, out, |name, tool| {
+                            tool.object("function", |out| {
+                                out.str("name", name);
+                            });
+                        });
+                    });
+            });
+        }
         Some(ToolChoice::Native(native)) if native.dialect == Dialect::OpenAiChat => {
             body.raw("tool_choice", &native.json);
         }
         Some(ToolChoice::Native(_)) => losses.add(Feature::NativeToolChoice, "tool_choice"),
     }
+}
+
+/// A mode and the functions that may be called.
+pub(in crate::wire) fn allowed(
+    required: bool,
+    names: &[String],
+    out: &mut Members<'_>,
+    write: impl Fn(&str, &mut Members<'_>),
+) {
+    out.str("mode", if required { "required" } else { "auto" })
+        .array("tools", |tools| {
+            for name in names {
+                tools.object(|tool| {
+                    tool.str("type", "function");
+                    write(name, tool);
+                });
+            }
+        });
 }
 
 /// The members of a tool that is a function.

@@ -218,6 +218,11 @@ fn tool_choice(node: Node<'_>) -> Result<ToolChoice, Fault> {
     }
     let mut fields = node.object()?;
     let kind = fields.text("type")?;
+    if kind == "allowed_tools" {
+        let allowed = openai_chat::allowed(&mut fields, |fields| fields.text("name"))?;
+        fields.finish();
+        return Ok(allowed.unwrap_or_else(|| ToolChoice::Native(decode_item::native(kind, node))));
+    }
     if kind != "function" {
         return Ok(ToolChoice::Native(decode_item::native(kind, node)));
     }

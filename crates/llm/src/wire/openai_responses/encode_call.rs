@@ -116,6 +116,14 @@ fn tools(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
                 choice.str("type", "function").str("name", name);
             });
         }
+        Some(ToolChoice::Allowed { required, names }) => {
+            body.object("tool_choice", |choice| {
+                choice.str("type", "allowed_tools");
+                openai_chat::write_allowed(*required, names, choice, |name, tool| {
+                    tool.str("name", name);
+                });
+            });
+        }
         Some(ToolChoice::Native(native)) if native.dialect == Dialect::OpenAiResponses => {
             body.raw("tool_choice", &native.json);
         }

@@ -115,6 +115,7 @@ fn formatted(response_format: ResponseFormat) -> Call {
 
 fn reasoning(mode: Option<ReasoningMode>, effort: Option<Effort>) -> Call {
     Call {
+        max_output_tokens: Some(9_000),
         reasoning: Reasoning { mode, effort },
         ..asked()
     }

@@ -61,23 +61,20 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
                 }
             }),
         Feature::StrictTool => each_function(call, |function| function.strict = None),
-        Feature::NamedTool => call.tool_choice = Some(ToolChoice::Required),
+        Feature::NamedTool => {
+            if let Some(ToolChoice::Allowed { names, .. }) = call.tool_choice.take() {
+                call.tools.retain(
+                    |tool| matches!(tool, Tool::Function(tool) if names.contains(&tool.name)),
+                );
+            }
+            call.tool_choice = Some(ToolChoice::Required);
+        }
         Feature::NoToolCall => {
             call.tools.clear();
             call.tool_choice = None;
         }
-        Feature::ReasoningBudget => {
-            let effort = call.reasoning.effort;
-            call.reasoning = Reasoning {
-                mode: effort.map(|_| ReasoningMode::Adaptive),
-                effort: effort.or(Some(Effort::Low)),
-            };
-        }
-        Feature::NearestEffort => {
-            call.reasoning.effort = match call.reasoning.effort {
-                Some(Effort::Minimal) => Some(Effort::Low),
-                _ => Some(Effort::High),
-            };
+        Feature::ReasoningBudget | Feature::NearestBudget | Feature::NearestEffort => {
+            forget_degree(call, feature);
         }
         Feature::ReasoningMode => call.reasoning.mode = None,
         Feature::Effort => {
@@ -90,12 +87,47 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
     }
 }
 
+/// A bound or a degree of reasoning becomes the nearest that the provider takes.
+fn forget_degree(call: &mut Call, feature: Feature) {
+    match feature {
+        Feature::ReasoningBudget => {
+            let effort = call.reasoning.effort;
+            let nearest = match call.reasoning.mode {
+                Some(ReasoningMode::BudgetTokens(4_096..=16_383)) => Effort::Medium,
+                Some(ReasoningMode::BudgetTokens(16_384..)) => Effort::High,
+                _ => Effort::Low,
+            };
+            call.reasoning = Reasoning {
+                mode: effort.map(|_| ReasoningMode::Adaptive),
+                effort: effort.or(Some(nearest)),
+            };
+        }
+        Feature::NearestBudget => {
+            let most = call.max_output_tokens.unwrap_or(u64::MAX);
+            if let Some(ReasoningMode::BudgetTokens(budget)) = &mut call.reasoning.mode {
+                *budget = (*budget).min(most - 1).max(1_024);
+            }
+        }
+        Feature::NearestEffort => {
+            call.reasoning.effort = match call.reasoning.effort {
+                Some(Effort::Minimal) => Some(Effort::Low),
+                _ => Some(Effort::High),
+            };
+        }
+        other => panic!("{other:?} is no degree of reasoning"),
+    }
+}
+
 /// What a provider of the dialect does in any case.
 fn implied(call: &mut Call, dialect: Dialect) {
     let reasoning = &mut call.reasoning;
     match dialect {
         Dialect::AnthropicMessages => {
-            call.max_output_tokens = call.max_output_tokens.or(Some(4_096));
+            let thoughts = match reasoning.mode {
+                Some(ReasoningMode::BudgetTokens(budget)) if budget >= 4_096 => budget,
+                _ => 0,
+            };
+            call.max_output_tokens = call.max_output_tokens.or(Some(4_096 + thoughts));
             // One name serves for both.
             call.user = call.user.take().or(call.safety_identifier.take());
             if reasoning.effort.is_some() && reasoning.mode.is_none() {

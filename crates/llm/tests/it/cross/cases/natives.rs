@@ -67,7 +67,8 @@ pub(crate) fn natives() -> Vec<Native> {
         {"role": "assistant", "tool_calls": [called]},
         {"role": "tool", "tool_call_id": "c1", "content": "ok"},
     ]);
-    let allowed = json!({"mode": "auto", "tools": [function]});
+    let custom = json!({"type": "custom", "custom": {"name": "sql"}});
+    let allowed = json!({"mode": "auto", "tools": [function, custom]});
     let glance = json!({"url": "https://example.org/a.png", "detail": "low"});
     let search = json!({"type": "web_search_20260209", "name": "web_search"});
     let guarded = json!({"guardrailIdentifier": "gr-1", "guardrailVersion": "1"});
@@ -77,9 +78,6 @@ pub(crate) fn natives() -> Vec<Native> {
     };
     let responses_file =
         json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]);
-    let two_names =
-        json!({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["a", "b"]}});
-    let declared = json!([{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}]);
     let chat = Dialect::OpenAiChat;
     let responses = Dialect::OpenAiResponses;
     let anthropic = Dialect::AnthropicMessages;
@@ -127,7 +125,7 @@ pub(crate) fn natives() -> Vec<Native> {
         ),
         (
             chat,
-            "allowed tools",
+            "allowed tools, a custom one among them",
             json!({"tools": [function], "tool_choice": {"type": "allowed_tools", "allowed_tools": allowed}}),
         ),
         (
@@ -231,11 +229,6 @@ pub(crate) fn natives() -> Vec<Native> {
             gemini,
             "video",
             json!({"contents": parts(json!([{"fileData": {"mimeType": "video/mp4", "fileUri": "https://youtu.be/x"}}]))}),
-        ),
-        (
-            gemini,
-            "several allowed functions",
-            json!({"tools": declared, "toolConfig": two_names}),
         ),
         (
             cohere,

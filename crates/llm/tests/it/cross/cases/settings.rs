@@ -30,6 +30,17 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
             "reasoning_budget",
             reasoning(Some(ReasoningMode::BudgetTokens(2_048)), None),
         ),
+        (
+            "small_reasoning_budget",
+            reasoning(Some(ReasoningMode::BudgetTokens(256)), None),
+        ),
+        (
+            "large_reasoning_budget",
+            Call {
+                max_output_tokens: None,
+                ..reasoning(Some(ReasoningMode::BudgetTokens(16_000)), None)
+            },
+        ),
         ("effort", reasoning(None, Some(Effort::Medium))),
         ("effort_minimal", reasoning(None, Some(Effort::Minimal))),
         (

@@ -65,6 +65,23 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
         ("tools", with_tools(None)),
         ("tool_auto", with_tools(Some(ToolChoice::Auto))),
         ("tool_required", with_tools(Some(ToolChoice::Required))),
+        (
+            "tools_allowed",
+            Call {
+                tools: ["get_weather", "get_tide", "get_time"]
+                    .map(|name| {
+                        Tool::Function(Function {
+                            name: name.to_owned(),
+                            ..weather()
+                        })
+                    })
+                    .into(),
+                ..with_tools(Some(ToolChoice::Allowed {
+                    required: true,
+                    names: vec!["get_weather".to_owned(), "get_tide".to_owned()],
+                }))
+            },
+        ),
         ("tool_none", with_tools(Some(ToolChoice::None))),
         (
             "tool_named",
