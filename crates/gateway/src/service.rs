@@ -400,7 +400,7 @@ pub fn render_refusal(status: u16) -> Vec<u8> {
         ),
         503 => (
             "Service Unavailable",
-            "The gateway has as many connections open as it may. Try again shortly.",
+            "The gateway has more to do than it can, or as many connections open as it may. Try again shortly.",
         ),
         _ => (
             "Bad Request",
