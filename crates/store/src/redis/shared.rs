@@ -161,20 +161,6 @@ impl SharedCounters {
         self.is_up.load(Ordering::Acquire)
     }
 
-    /// When a claim that is taken or renewed now counts as abandoned, by the clock of the server: those
-    /// of replicas may be off, and a claim of a dead one must not live for hours.
-    fn lease_ends(&self) -> UnixMillis {
-        self.server_now().plus(LEASE)
-    }
-
-    fn server_now(&self) -> UnixMillis {
-        let state = self.state.lock();
-        match state.last_beat_at {
-            Some(at) => state.last_beat.plus(at.elapsed()),
-            None => self.options.clock.now(),
-        }
-    }
-
     fn moment(&self) -> Moment {
         Moment {
             at: Instant::now(),

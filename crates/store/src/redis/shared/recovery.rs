@@ -19,7 +19,7 @@ use super::super::encode;
 use super::super::link::Asked;
 use super::super::local::Alone;
 use super::super::tracked::{Place, Tracked};
-use super::{LEDGER_LAG, SharedCounters, chain};
+use super::{LEASE, LEDGER_LAG, SharedCounters, chain};
 
 /// How often a replica says that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -53,6 +53,20 @@ impl SharedCounters {
                 () = tokio::time::sleep(pause) => {}
                 () = self.lost.notified() => {}
             }
+        }
+    }
+
+    /// When a claim that is taken or renewed now counts as abandoned, by the clock of the server: those
+    /// of replicas may be off, and a claim of a dead one must not live for hours.
+    pub(super) fn lease_ends(&self) -> UnixMillis {
+        self.server_now().plus(LEASE)
+    }
+
+    pub(super) fn server_now(&self) -> UnixMillis {
+        let state = self.state.lock();
+        match state.last_beat_at {
+            Some(at) => state.last_beat.plus(at.elapsed()),
+            None => self.options.clock.now(),
         }
     }
 
