@@ -255,7 +255,7 @@ pub(crate) fn report(gateway: &Gateway, snapshot: &Snapshot) -> (u16, serde_json
         "workers": workers(gateway),
         "circuit_breakers": gateway.gates.news.sharing().as_str(),
         "degradation": tier,
-        "duration_ms": elapsed.as_secs_f64() * 1000.0,
+        "duration_ms": health::fractional_millis(elapsed),
         "response_time_target_ms": target.map(health::millis),
     });
     (if fails { 503 } else { 200 }, body)

@@ -162,9 +162,14 @@ pub(crate) fn report(gateway: &Gateway, config: &Config, endpoint: Endpoint, pat
         version: gateway.version,
         purpose: configured.and_then(|endpoint| endpoint.purpose.clone()),
         checks,
-        duration_ms: elapsed.as_secs_f64() * 1000.0,
+        duration_ms: fractional_millis(elapsed),
         response_time_target_ms: target.map(millis),
     }
+}
+
+/// Milliseconds to three places, which is as exact as a health endpoint has to be.
+pub(crate) fn fractional_millis(elapsed: Duration) -> f64 {
+    f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
 pub(crate) fn millis(bound: Within) -> u64 {
