@@ -1,27 +1,27 @@
 //! What a credential is restricted to, beside what its roles allow.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Most names in one list of a scope, and most characters of one.
 const MAX_NAMES: usize = 256;
 const MAX_NAME_CHARS: usize = 256;
 
-/// Names that a credential is restricted to; an empty list restricts nothing. A name that ends with
-/// `*` stands for every name that begins like it.
+/// Names that a credential is restricted to; a list that is left out restricts nothing, and an empty
+/// one is refused when it is read. A name that ends with `*` stands for every name that begins like it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scopes {
     /// Names of models, as configured.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// Agents that the caller may call as.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<String>,
     /// Tools that may be offered to a model.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,
     /// Classes of operations, `chat` for example.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<String>,
 }
 
@@ -95,6 +95,17 @@ impl Scopes {
     }
 }
 
+/// A list as it was written. An empty one may be what is left of somebody's names, and would allow
+/// every name there is.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list = Vec::<String>::deserialize(deserializer)?;
+    if list.is_empty() {
+        let message = "expected names in a list of `scopes`, found an empty list; leave it out to restrict nothing";
+        return Err(serde::de::Error::custom(message));
+    }
+    Ok(list)
+}
+
 /// Whether a list of a scope allows a name.
 #[must_use]
 pub fn allows(list: &[String], name: &str) -> bool {
@@ -122,6 +133,16 @@ fn covers_pattern(wide: &[String], narrow: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_list_is_refused_and_one_that_is_left_out_restricts_nothing() {
+        let read = |json: &str| serde_json::from_str::<Scopes>(json);
+        assert!(read("{}").unwrap().is_unrestricted());
+        let refused = read(r#"{"models": []}"#).unwrap_err().to_string();
+        assert!(refused.contains("empty list"), "{refused}");
+        let kept = serde_json::to_string(&models(&["gpt"])).unwrap();
+        assert_eq!(read(&kept).unwrap(), models(&["gpt"]));
+    }
 
     fn models(names: &[&str]) -> Scopes {
         Scopes {

@@ -56,7 +56,11 @@ fn texts_purpose_and_length_reach_every_provider() {
             match (caller, provider) {
                 (Embedding::OpenAi, Embedding::OpenAi) => {}
                 (Embedding::OpenAi, _) => expected.push("user"),
-                (_, Embedding::OpenAi) => expected.push("task_type"),
+                (Embedding::Gemini, Embedding::OpenAi) => expected.push("taskType"),
+                (Embedding::GeminiBatch, Embedding::OpenAi) => {
+                    expected.push("requests[0].taskType");
+                }
+                (Embedding::Cohere, Embedding::OpenAi) => expected.push("input_type"),
                 _ => {}
             }
             assert_eq!(names, expected, "{caller:?} to {provider:?}");

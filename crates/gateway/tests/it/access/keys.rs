@@ -84,6 +84,7 @@ async fn what_is_not_right_makes_no_key() {
         json!({"name": "a", "roles": ["admin"]}),
         json!({"name": "a", "scopes": {"modells": ["gpt"]}}),
         json!({"name": "a", "scopes": {"models": ["a*b"]}}),
+        json!({"name": "a", "scopes": {"models": []}}),
         json!({"name": "a", "team": "b\n"}),
         json!({"name": "a", "expires_in": "soon"}),
     ] {
