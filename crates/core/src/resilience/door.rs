@@ -2,8 +2,9 @@
 //!
 //! A worker is one thread, and what is ready to run on it runs in turn. A lap is once round everything
 //! that is ready; so many calls are begun in each lap that it stays short, and the others wait outside
-//! in a line by priority. A lap in which there is little to do is over at once. In a line that stands, calls wait for a moment only and are told at once when that is not
-//! enough, which needs no figure of what the machine can do: the laps themselves say it.
+//! in a line by priority. A lap in which there is little to do is over at once. In a line that stands,
+//! calls wait for a moment only and are told at once when that is not enough, which needs no figure of
+//! what the machine can do: the laps themselves say it.
 
 use super::line::{Joined, Line, Place, Priority};
 
