@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::resilience::line::Priority;
@@ -16,7 +16,7 @@ use seaworthy_llm::{ErrorView, error_status};
 use crate::door::too_busy;
 use crate::gateway::Gateway;
 use crate::headers::name;
-use crate::reply::{Answer, Content, FOR_BROWSERS, ReplyBody};
+use crate::reply::{Answer, Content, FOR_BROWSERS, ReplyBody, identify};
 use crate::routes::{self, Action, Lookup};
 
 /// Refuses a model call that its worker cannot come to, unless it could matter enough.
@@ -52,26 +52,13 @@ pub(crate) fn refuse(
     let mut response = Response::new(ReplyBody::detached(known.body.clone()));
     *response.status_mut() = known.status;
     *response.headers_mut() = known.headers.clone();
-    identify(family, headers, response.headers_mut());
+    let own = headers.get(&name::REQUEST_ID);
+    let own = own.and_then(|id| RequestId::accept(id.as_bytes()));
+    let id = own.unwrap_or_else(RequestId::generate);
+    identify(family, id.as_str(), response.headers_mut());
     let tier = gateway.degradation.in_force().header.clone();
     response.headers_mut().insert(&name::TIER, tier);
     Some(response)
-}
-
-/// The request ID, under the names that the family's clients know.
-fn identify(family: Family, of_request: &HeaderMap, headers: &mut HeaderMap) {
-    let own = of_request.get(&name::REQUEST_ID);
-    let own = own.and_then(|id| RequestId::accept(id.as_bytes()));
-    let id = own.unwrap_or_else(RequestId::generate);
-    let Ok(id) = HeaderValue::from_str(id.as_str()) else {
-        return;
-    };
-    match family {
-        Family::Anthropic => drop(headers.insert(&name::PROVIDER_REQUEST_ID, id.clone())),
-        Family::Bedrock => drop(headers.insert(&name::AMZN_REQUEST_ID, id.clone())),
-        Family::OpenAi | Family::Gemini | Family::Cohere => {}
-    }
-    headers.insert(&name::REQUEST_ID, id);
 }
 
 /// What a family's clients are told.

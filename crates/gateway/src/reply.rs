@@ -152,6 +152,19 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
     answer
 }
 
+/// The request ID, under the names that the family's clients know.
+pub(crate) fn identify(family: Family, id: &str, headers: &mut HeaderMap) {
+    let Ok(id) = HeaderValue::from_str(id) else {
+        return;
+    };
+    match family {
+        Family::Anthropic => drop(headers.insert(&name::PROVIDER_REQUEST_ID, id.clone())),
+        Family::Bedrock => drop(headers.insert(&name::AMZN_REQUEST_ID, id.clone())),
+        Family::OpenAi | Family::Gemini | Family::Cohere => {}
+    }
+    headers.insert(&name::REQUEST_ID, id);
+}
+
 /// What keeps an answer from being run, framed or passed on by a browser that shows it.
 pub(crate) static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -165,14 +178,7 @@ pub(crate) static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
 
 /// Adds the headers that every answer has.
 pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_stream: bool) {
-    if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
-        match exchange.family {
-            Family::Anthropic => drop(headers.insert(&name::PROVIDER_REQUEST_ID, id.clone())),
-            Family::Bedrock => drop(headers.insert(&name::AMZN_REQUEST_ID, id.clone())),
-            Family::OpenAi | Family::Gemini | Family::Cohere => {}
-        }
-        headers.insert(&name::REQUEST_ID, id);
-    }
+    identify(exchange.family, exchange.request_id.as_str(), headers);
     if let Ok(trace) = HeaderValue::from_bytes(&exchange.trace.traceparent()) {
         headers.insert(&name::TRACEPARENT, trace);
     }
