@@ -174,7 +174,7 @@ pub(crate) fn read(
     let fields = parse(rules, text)?;
     let (model, model_at) = model(rules, path, &fields, text)?;
     let in_body = rules.model == ModelPlace::Body;
-    let model_missing_at = (in_body && model_at.is_none()).then(|| after_brace(text, 0).start);
+    let model_missing_at = (in_body && model_at.is_none()).then(|| after_brace(text.as_bytes(), 0).start);
     let conversation = &rules.conversation;
     if conversation.is_required && !fields.conversation_seen {
         return Err(Fault::at(
@@ -196,7 +196,7 @@ pub(crate) fn read(
         _ => Usage {
             asked: !rules.usage_on_request,
             edit: Edit {
-                at: after_brace(text, 0),
+                at: after_brace(text.as_bytes(), 0),
                 text: r#""stream_options":{"include_usage":true},"#,
             },
         },
@@ -360,7 +360,7 @@ fn usage_in_options(text: &str, options: &RawValue) -> Result<Usage, Fault> {
             text: "true",
         },
         None => Edit {
-            at: after_brace(text, at.start),
+            at: after_brace(text.as_bytes(), at.start),
             text: if found.is_empty {
                 r#""include_usage":true"#
             } else {
@@ -375,8 +375,8 @@ fn usage_in_options(text: &str, options: &RawValue) -> Result<Usage, Fault> {
 }
 
 /// The empty range just behind the first `{` at or after `from`.
-fn after_brace(text: &str, from: usize) -> Range<usize> {
-    let brace = memchr::memchr(b'{', &text.as_bytes()[from..]).map_or(from, |at| from + at + 1);
+fn after_brace(text: &[u8], from: usize) -> Range<usize> {
+    let brace = memchr::memchr(b'{', &text[from..]).map_or(from, |at| from + at + 1);
     brace..brace
 }
 

@@ -1,9 +1,11 @@
 //! JSON without a tree: a cursor that knows its path, and a writer that keeps the order given.
 
 mod read;
+mod scan;
 mod write;
 
 pub(crate) use read::{Node, Object, Trail};
+pub(crate) use scan::Scan;
 pub(crate) use write::{Items, Members, array, object, write_string};
 
 use crate::fault::Fault;

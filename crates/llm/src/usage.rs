@@ -6,7 +6,7 @@ mod tools;
 
 pub use meter::{Seen, UsageMeter};
 pub(crate) use meter::{Tally, event_type, has_value, string_bytes};
-pub(crate) use reported::{Reported, count};
+pub(crate) use reported::{Reported, count, count_of};
 pub use tools::{Piece, pieces_of_event, pieces_of_reply};
 
 use crate::wire;

@@ -26,6 +26,9 @@ impl Shown<'_> {
     }
 }
 
+/// Three for requests, three for tokens, and one more that is added to them.
+const MOST: usize = 7;
+
 /// Names and values of headers.
 pub type Headers = Vec<(&'static str, String)>;
 
@@ -89,7 +92,7 @@ fn quoted(name: &str, text: &mut String) {
 /// `x-ratelimit-*` as OpenAI sends them: of each unit, the limit that is nearest.
 #[must_use]
 pub fn openai(limits: &[Shown<'_>]) -> Headers {
-    let mut headers = Headers::new();
+    let mut headers = Headers::with_capacity(MOST);
     if let Some(limit) = nearest(limits, Unit::Requests) {
         headers.push(("x-ratelimit-limit-requests", whole(limit)));
         headers.push(("x-ratelimit-remaining-requests", left(limit)));
@@ -106,7 +109,7 @@ pub fn openai(limits: &[Shown<'_>]) -> Headers {
 /// `anthropic-ratelimit-*` as Anthropic sends them: of each unit, the limit that is nearest.
 #[must_use]
 pub fn anthropic(limits: &[Shown<'_>], now: UnixMillis) -> Headers {
-    let mut headers = Headers::new();
+    let mut headers = Headers::with_capacity(MOST);
     if let Some(limit) = nearest(limits, Unit::Requests) {
         headers.push(("anthropic-ratelimit-requests-limit", whole(limit)));
         headers.push(("anthropic-ratelimit-requests-remaining", left(limit)));
@@ -138,11 +141,15 @@ fn nearest<'a>(limits: &'a [Shown<'a>], unit: Unit) -> Option<&'a Shown<'a>> {
 }
 
 fn whole(limit: &Shown<'_>) -> String {
-    limit.quota.limit().to_string()
+    decimal(limit.quota.limit())
 }
 
 fn left(limit: &Shown<'_>) -> String {
-    limit.remaining().to_string()
+    decimal(limit.remaining())
+}
+
+fn decimal(number: u64) -> String {
+    itoa::Buffer::new().format(number).to_owned()
 }
 
 /// RFC 3339 in whole seconds, rounded up.
@@ -158,19 +165,22 @@ fn moment(limit: &Shown<'_>, now: UnixMillis) -> String {
 /// A duration as Go writes it: `12ms`, `1s`, `1.5s`, `6m0s`, `1h0m2s`.
 fn go_duration(limit: &Shown<'_>) -> String {
     let millis = limit.standing.reset_ms;
+    let mut text = String::with_capacity(16);
     if millis < 1000 {
-        let unit = if millis == 0 { "s" } else { "ms" };
-        return format!("{millis}{unit}");
+        push(&mut text, "", millis);
+        text.push_str(if millis == 0 { "s" } else { "ms" });
+        return text;
     }
     let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
-    let mut text = String::new();
     if hours > 0 {
-        let _ = write!(text, "{hours}h");
+        push(&mut text, "", hours);
+        text.push('h');
     }
     if hours > 0 || minutes > 0 {
-        let _ = write!(text, "{minutes}m");
+        push(&mut text, "", minutes);
+        text.push('m');
     }
-    let _ = write!(text, "{}", millis / 1000 % 60);
+    push(&mut text, "", millis / 1000 % 60);
     if !millis.is_multiple_of(1000) {
         let decimals = format!("{:03}", millis % 1000);
         let _ = write!(text, ".{}", decimals.trim_end_matches('0'));

@@ -39,3 +39,31 @@ names! {
     TIMEOUT: "x-seaworthy-timeout-ms",
     UPSTREAM_REQUEST_ID: "x-seaworthy-upstream-request-id",
 }
+
+/// The headers that tell how a caller stands with its limits.
+static OF_LIMITS: [(&str, HeaderName); 13] = {
+    macro_rules! pairs {
+        ($($text:literal),* $(,)?) => { [$(($text, HeaderName::from_static($text))),*] };
+    }
+    pairs![
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+        "ratelimit",
+    ]
+};
+
+/// The name of a header about limits, as [`seaworthy_core::limit::headers`] has it.
+pub(crate) fn of_limit(text: &'static str) -> HeaderName {
+    let known = OF_LIMITS.iter().find(|(known, _)| *known == text);
+    known.map_or_else(|| HeaderName::from_static(text), |(_, name)| name.clone())
+}

@@ -28,7 +28,7 @@ mod refused;
 mod size;
 
 pub(crate) use claim::{CLAIM_LIFETIME, show, take};
-use claim::{LEAST_OUTPUT, Wanted, claim};
+use claim::{Wanted, claim};
 pub(crate) use flat::{Flat, reserve_flat};
 pub(crate) use refused::{cannot_record, refused};
 use refused::{nobody, over_cap, unpriced};
@@ -53,8 +53,6 @@ impl Reservation {
 
 /// Most output that is assumed of a call that neither its caller nor a cap bounds.
 pub(crate) const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
-/// An answer that its caller has bounded is shortened to no less than this part of the bound.
-const LEAST_SHARE: u64 = 4;
 
 /// Reserves the worst case of the planned call and records its intent.
 pub(crate) async fn reserve(
@@ -83,14 +81,12 @@ pub(crate) async fn reserve(
         return Err(cannot_record("too many settlements wait to be written"));
     };
     let id: Arc<str> = Arc::from(RequestId::generate().as_str());
-    let may_shorten = limits.may_shorten && !size.divides_output();
     let wanted = Wanted {
         bound: &bound,
         charge: &charge,
-        least_output: match may_shorten {
-            true => least_output(asked, size.output),
-            false => size.output,
-        },
+        asked,
+        whole_output: size.output,
+        may_shorten: limits.may_shorten,
     };
     let claimed = claim(exchange, &wanted, &id, &mut size).await?;
     crash::point(Point::ClaimTaken);
@@ -175,14 +171,6 @@ fn recorded(exchange: &Exchange, intent: &Intent) -> Result<Box<dyn JournalEntry
     let recorded = exchange.gateway.journal.record(exchange.worker, intent);
     crash::point(Point::IntentRecorded);
     recorded.map_err(|error| cannot_record("the journal cannot be written").because(&error))
-}
-
-/// How far the output may be shortened.
-fn least_output(asked: Option<u64>, most: u64) -> u64 {
-    let least = asked.map_or(LEAST_OUTPUT, |asked| {
-        (asked / LEAST_SHARE).max(LEAST_OUTPUT)
-    });
-    least.min(most)
 }
 
 /// Lets the other replicas know of the call, where they share the store.

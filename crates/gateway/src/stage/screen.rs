@@ -31,12 +31,12 @@ impl Screened {
     /// most that it can use.
     pub(crate) fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
         if let Operation::Chat(dialect) = self.0.operation {
-            let (body, head) =
-                seaworthy_llm::bound_output(dialect, &self.0.body, &self.0.head, tokens);
-            match head {
-                Some(head) => (self.0.body, self.0.head) = (body, head),
+            let Request { body, head, .. } = &mut self.0;
+            let (bounded, is_possible) = seaworthy_llm::bound_output(dialect, body, head, tokens);
+            match is_possible {
+                true => *body = bounded,
                 // Says why not.
-                None => self.0.replace_body(body)?,
+                false => self.0.replace_body(bounded)?,
             }
         }
         Ok(())

@@ -8,79 +8,76 @@ use bytes::Bytes;
 use seaworthy_core::dialect::Dialect;
 use serde_json::value::RawValue;
 
-use super::{Edit, Head, after_brace, range_in};
+use super::{Head, after_brace, range_in};
 use crate::wire;
 
 /// The body with its output bounded by so many tokens: every bound that it has is replaced, and one
 /// is added to a body without any. Every other byte stays as it was.
 ///
-/// Its head comes with it, so that nobody has to read the body again; `None` where the dialect has
-/// no bound as low as this one.
+/// Its head becomes that of the new body, so that nobody has to read it again. Where the dialect has
+/// no bound as low as this one, that is `false`, and the head is of no use.
 #[must_use]
 pub fn bound_output(
     dialect: Dialect,
     body: &Bytes,
-    head: &Head,
+    head: &mut Head,
     tokens: u64,
-) -> (Bytes, Option<Head>) {
-    let bound = tokens.to_string();
+) -> (Bytes, bool) {
+    let mut digits = itoa::Buffer::new();
+    let bound = digits.format(tokens);
     let mut edits: Vec<(Range<usize>, String)> = match head.bounds_at.is_empty() {
         false => {
             let places = head.bounds_at.iter();
-            places.map(|at| (at.clone(), bound.clone())).collect()
+            places.map(|at| (at.clone(), bound.to_owned())).collect()
         }
-        true => match str::from_utf8(body) {
-            Ok(text) => vec![addition(dialect, text, tokens)],
-            // A head was read of it, so that it is UTF-8.
-            Err(_) => return (body.clone(), None),
-        },
+        true => vec![addition(dialect, body, bound)],
     };
-    let is_possible = tokens >= wire::of(dialect).head_rules().max_tokens_least;
-    let bounded = is_possible.then(|| bounded(head, &edits, &bound));
+    adjust(head, &edits, bound);
     edits.sort_by_key(|(at, _)| at.start);
-    let body = replaced(body, edits);
-    let head = bounded.map(|bounded| Head {
-        max_output_tokens: Some(tokens),
-        input_bytes: body.len(),
-        ..bounded
-    });
-    (body, head)
+    let body = replaced(body, &edits);
+    head.max_output_tokens = Some(tokens);
+    head.input_bytes = body.len();
+    let is_possible = tokens >= wire::of(dialect).head_rules().max_tokens_least;
+    (body, is_possible)
 }
 
-/// The head with every place where it is after these edits, each of which brings the bound.
-fn bounded(head: &Head, edits: &[(Range<usize>, String)], bound: &str) -> Head {
+/// Every place of the head as it is after these edits, each of which brings the bound.
+fn adjust(head: &mut Head, edits: &[(Range<usize>, String)], bound: &str) {
     let moved = |place: usize| {
         let before = edits.iter().filter(|(at, _)| at.start < place);
         before.fold(place, |place, (at, text)| place + text.len() - at.len())
     };
-    let moved_range = |at: &Range<usize>| moved(at.start)..moved(at.end);
+    let move_range = |at: &mut Range<usize>| *at = moved(at.start)..moved(at.end);
     let bounds = edits.iter().map(|(at, text)| {
         let start = moved(at.start) + text.rfind(bound).unwrap_or(0);
         start..start + bound.len()
     });
-    Head {
-        model_at: head.model_at.as_ref().map(moved_range),
-        bounds_at: bounds.collect(),
-        model_missing_at: head.model_missing_at.map(moved),
-        usage_edit: head.usage_edit.as_ref().map(|edit| Edit {
-            at: moved_range(&edit.at),
-            text: edit.text,
-        }),
-        ..head.clone()
+    head.bounds_at = bounds.collect();
+    if let Some(at) = &mut head.model_at {
+        move_range(at);
+    }
+    head.model_missing_at = head.model_missing_at.map(moved);
+    if let Some(edit) = &mut head.usage_edit {
+        move_range(&mut edit.at);
     }
 }
 
 /// Where a bound is added, and what.
-fn addition(dialect: Dialect, body: &str, tokens: u64) -> (Range<usize>, String) {
+fn addition(dialect: Dialect, body: &[u8], bound: &str) -> (Range<usize>, String) {
     let rules = wire::of(dialect).head_rules();
     let name = rules.max_tokens.first().copied().unwrap_or("max_tokens");
-    let member = format!("\"{name}\":{tokens}");
     let Some(settings) = rules.settings.first() else {
-        return (after_brace(body, 0), format!("{member},"));
+        return (
+            after_brace(body, 0),
+            ["\"", name, "\":", bound, ","].concat(),
+        );
     };
-    let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(body).unwrap_or_default();
+    let member = format!("\"{name}\":{bound}");
+    // A head was read of it, so that it is UTF-8.
+    let text = str::from_utf8(body).unwrap_or_default();
+    let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text).unwrap_or_default();
     let known = rules.settings.iter().find_map(|name| fields.get(*name));
-    match known.map(|raw| (raw.get(), range_in(body, raw.get()))) {
+    match known.map(|raw| (raw.get(), range_in(text, raw.get()))) {
         Some((object, at)) if object.starts_with('{') => {
             let is_empty = object.trim_matches(['{', '}']).trim().is_empty();
             let comma = if is_empty { "" } else { "," };
@@ -94,7 +91,7 @@ fn addition(dialect: Dialect, body: &str, tokens: u64) -> (Range<usize>, String)
     }
 }
 
-fn replaced(body: &Bytes, edits: Vec<(Range<usize>, String)>) -> Bytes {
+fn replaced(body: &Bytes, edits: &[(Range<usize>, String)]) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + 64);
     let mut copied = 0;
     for (at, text) in edits {
@@ -118,10 +115,12 @@ mod tests {
         };
         let read = |body: &Bytes| head::head_in_path(dialect, path, body).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let (bounded, head) = bound_output(dialect, &body, &read(&body), 7);
+        let mut head = read(&body);
+        let (bounded, is_possible) = bound_output(dialect, &body, &mut head, 7);
         let again = read(&bounded);
         let most = again.max_output_tokens;
-        assert_eq!(head, Some(again), "as if it had been read again");
+        assert!(is_possible);
+        assert_eq!(head, again, "as if it had been read again");
         (String::from_utf8(bounded.to_vec()).unwrap(), most)
     }
 

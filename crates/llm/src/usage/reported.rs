@@ -86,6 +86,18 @@ impl Reported {
     }
 }
 
+/// A token count as it is written; by the rules of [`count`].
+pub(crate) fn count_of(json: &[u8]) -> Option<u64> {
+    if json.len() < DIGITS_OF_ANY_U64 && json.iter().all(u8::is_ascii_digit) {
+        let digit = |count: u64, digit: &u8| count * 10 + u64::from(digit - b'0');
+        return (!json.is_empty()).then(|| json.iter().fold(0, digit));
+    }
+    count(&mut serde_json::Deserializer::from_slice(json)).ok()?
+}
+
+/// So many digits and more may be too large a number.
+const DIGITS_OF_ANY_U64: usize = 20;
+
 /// Reads a token count; whatever is not one (`null`, text, a negative number) counts as not said,
 /// since a provider's slip must not cost the caller the answer.
 pub(crate) fn count<'de, D: Deserializer<'de>>(json: D) -> Result<Option<u64>, D::Error> {

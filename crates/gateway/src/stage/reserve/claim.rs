@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{Claim, Close, Outcome, Reason};
@@ -34,14 +34,32 @@ const MAX_HELD_POLL: Duration = Duration::from_millis(160);
 /// A claim whose owner is gone counts as abandoned after this time.
 pub(crate) const CLAIM_LIFETIME: Duration = Duration::from_secs(900);
 /// The least output that an answer is shortened to.
-pub(super) const LEAST_OUTPUT: u64 = 16;
+const LEAST_OUTPUT: u64 = 16;
+/// An answer that its caller has bounded is shortened to no less than this part of the bound.
+const LEAST_SHARE: u64 = 4;
 
 /// What a call asks for.
 pub(super) struct Wanted<'a> {
     pub(super) bound: &'a Bound,
     pub(super) charge: &'a Charge,
+    /// The bound of the output that the caller has set.
+    pub(super) asked: Option<u64>,
+    /// The output if nothing is shortened.
+    pub(super) whole_output: u64,
+    pub(super) may_shorten: bool,
+}
+
+impl Wanted<'_> {
     /// The least output that will do.
-    pub(super) least_output: u64,
+    fn least_output(&self, size: &Size) -> u64 {
+        if !self.may_shorten || size.divides_output() {
+            return self.whole_output;
+        }
+        let least = self.asked.map_or(LEAST_OUTPUT, |asked| {
+            (asked / LEAST_SHARE).max(LEAST_OUTPUT)
+        });
+        least.min(self.whole_output)
+    }
 }
 
 /// Takes what the call needs of every limit and budget that applies, or nothing. Where it does not
@@ -62,7 +80,6 @@ pub(super) async fn claim(
         spare.close(exchange.gateway.clock.now(), Close::Unused);
     }
     let gives_up_at = Instant::now() + HELD_TIMEOUT;
-    let whole_output = size.output;
     let mut held_poll = HELD_POLL;
     loop {
         size.relearn(&exchange.gateway.known_inputs);
@@ -109,7 +126,7 @@ pub(super) async fn claim(
             // Calls in flight usually use less than they reserve.
             tokio::time::sleep(held_poll.mul_f64(0.5 + chance())).await;
             held_poll = MAX_HELD_POLL.min(held_poll * 2);
-            size.output = whole_output;
+            size.output = wanted.whole_output;
             continue;
         }
         show(exchange, wanted.bound, &standings, now);
@@ -134,7 +151,7 @@ fn may_fit_counted(wanted: &Wanted<'_>, size: &Size, reason: Reason) -> bool {
             index, remaining, ..
         } => {
             let mut smallest = size.at_least();
-            smallest.output = smallest.output.min(wanted.least_output);
+            smallest.output = smallest.output.min(wanted.least_output(size));
             in_unit(wanted, index, &smallest) <= remaining
         }
     }
@@ -150,12 +167,13 @@ fn shortened(wanted: &Wanted<'_>, size: &Size, reason: Reason) -> Option<u64> {
     else {
         return None;
     };
-    if size.output <= wanted.least_output {
+    let least_output = wanted.least_output(size);
+    if size.output <= least_output {
         return None;
     }
     let affordable = size.affordable(remaining, |size| in_unit(wanted, index, size));
     // With the least output it shows whether calls in flight hold what would do.
-    Some(affordable.min(size.output - 1).max(wanted.least_output))
+    Some(affordable.min(size.output - 1).max(least_output))
 }
 
 /// What a call of this size takes. One that costs nothing still takes the least that there is, so
@@ -183,6 +201,9 @@ pub(crate) async fn take(gateway: &Gateway, claim: Claim) -> Result<Outcome, Ref
     taken.map_err(|error| cannot_record("the shared counters do not answer").because(&error))
 }
 
+/// Three for requests, three for tokens, and the two of the IETF.
+const MOST_HEADERS: usize = 8;
+
 /// Tells the caller how it stands, in the words of its dialect and of the IETF draft.
 pub(crate) fn show(
     exchange: &mut Exchange,
@@ -203,11 +224,13 @@ pub(crate) fn show(
     headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));
     let standing = headers.into_iter().filter_map(|(name, value)| {
         let value = HeaderValue::try_from(value).ok()?;
-        Some((HeaderName::from_static(name), value))
+        Some((name::of_limit(name), value))
     });
     let policy = bound.told().and_then(|told| {
         let value = HeaderValue::from_str(told).ok()?;
         Some((name::RATE_LIMIT_POLICY.clone(), value))
     });
-    exchange.limit_headers = standing.chain(policy).collect();
+    exchange.limit_headers.clear();
+    exchange.limit_headers.reserve_exact(MOST_HEADERS);
+    exchange.limit_headers.extend(standing.chain(policy));
 }

@@ -2,65 +2,109 @@
 //! only at its end.
 
 use crate::{
-    json::Members,
-    usage::{Reported, Seen, Tally, count, has_value, string_bytes},
+    json::{Members, Scan},
+    usage::{Reported, Seen, Tally, count_of as count, has_value, string_bytes},
 };
 use memchr::memmem::Finder;
 use seaworthy_core::usage::Usage;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::sync::LazyLock;
 
 /// The `usage` object.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct UsageObject {
-    #[serde(deserialize_with = "count")]
     prompt_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
+    prompt_details: PromptDetails,
+    completion_details: CompletionDetails,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct PromptDetails {
-    #[serde(deserialize_with = "count")]
     cached_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     cache_write_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     audio_tokens: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct CompletionDetails {
-    #[serde(deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     audio_tokens: Option<u64>,
 }
 
 impl UsageObject {
+    /// `None` for `null` and whatever else is no object.
+    fn read(json: &[u8]) -> Option<Self> {
+        let mut usage = Self::default();
+        let mut members = Scan::new(json);
+        for (name, value) in members.by_ref() {
+            match name {
+                b"prompt_tokens" => usage.prompt_tokens = count(value),
+                b"completion_tokens" => usage.completion_tokens = count(value),
+                b"prompt_tokens_details" => usage.prompt_details = PromptDetails::read(value),
+                b"completion_tokens_details" => {
+                    usage.completion_details = CompletionDetails::read(value);
+                }
+                _ => {}
+            }
+        }
+        members.is_whole().then_some(usage)
+    }
+
     /// The classes kept apart.
     pub(super) fn to_reported(&self) -> Reported {
-        let input_details = self.prompt_tokens_details.as_ref();
-        let output_details = self.completion_tokens_details.as_ref();
+        let (input_details, output_details) = (&self.prompt_details, &self.completion_details);
         let input = Reported::of_whole_input(
             self.prompt_tokens,
-            input_details.and_then(|d| d.cached_tokens),
-            input_details.and_then(|d| d.cache_write_tokens),
+            input_details.cached_tokens,
+            input_details.cache_write_tokens,
         );
-        let audio = input_details.and_then(|d| d.audio_tokens);
+        let audio = input_details.audio_tokens;
         Reported {
             output: self.completion_tokens,
-            reasoning: output_details.and_then(|d| d.reasoning_tokens),
+            reasoning: output_details.reasoning_tokens,
             audio_input: audio.map(|n| n.min(input.input.unwrap_or(0))),
-            audio_output: output_details.and_then(|d| d.audio_tokens),
+            audio_output: output_details.audio_tokens,
             ..input
         }
+    }
+}
+
+/// Within what a parser reads; what is no object says nothing.
+impl<'de> Deserialize<'de> for UsageObject {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(json)?;
+        Ok(Self::read(json.get().as_bytes()).unwrap_or_default())
+    }
+}
+
+impl PromptDetails {
+    fn read(json: &[u8]) -> Self {
+        let mut details = Self::default();
+        for (name, value) in Scan::new(json) {
+            match name {
+                b"cached_tokens" => details.cached_tokens = count(value),
+                b"cache_write_tokens" => details.cache_write_tokens = count(value),
+                b"audio_tokens" => details.audio_tokens = count(value),
+                _ => {}
+            }
+        }
+        details
+    }
+}
+
+impl CompletionDetails {
+    fn read(json: &[u8]) -> Self {
+        let mut details = Self::default();
+        for (name, value) in Scan::new(json) {
+            match name {
+                b"reasoning_tokens" => details.reasoning_tokens = count(value),
+                b"audio_tokens" => details.audio_tokens = count(value),
+                _ => {}
+            }
+        }
+        details
     }
 }
 
@@ -85,7 +129,7 @@ pub(super) fn encode(usage: &Usage, out: &mut Members<'_>) {
         });
 }
 
-/// A reply or a chunk of one, as far as usage is concerned.
+/// A chunk of a reply, as far as usage is concerned.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Frame<'a> {
@@ -105,16 +149,9 @@ impl Frame<'_> {
     }
 }
 
-/// A whole reply, of which nothing else is of interest.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Reply {
-    usage: Option<UsageObject>,
-}
-
 pub(super) fn of_reply(body: &[u8]) -> Option<Reported> {
-    let reply: Reply = serde_json::from_slice(body).ok()?;
-    reply.usage.map(|usage| usage.to_reported())
+    let usage = UsageObject::read(Scan::new(body).member("usage")?)?;
+    Some(usage.to_reported())
 }
 
 /// The keys to look for, quotes included.
