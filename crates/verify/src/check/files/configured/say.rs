@@ -60,7 +60,7 @@ pub(super) fn some(
     good: fn(&Setting) -> bool,
 ) -> Looked {
     if all.complete && about(all, words).is_empty() {
-        let found = format!("the configuration in force says nothing of {what}");
+        let found = format!("says nothing of {what}");
         return Looked::At(
             String::new(),
             vec![Problem::new("configuration in force", 0, found)],
