@@ -174,7 +174,8 @@ pub(crate) fn read(
     let fields = parse(rules, text)?;
     let (model, model_at) = model(rules, path, &fields, text)?;
     let in_body = rules.model == ModelPlace::Body;
-    let model_missing_at = (in_body && model_at.is_none()).then(|| after_brace(text.as_bytes(), 0).start);
+    let model_missing_at =
+        (in_body && model_at.is_none()).then(|| after_brace(text.as_bytes(), 0).start);
     let conversation = &rules.conversation;
     if conversation.is_required && !fields.conversation_seen {
         return Err(Fault::at(

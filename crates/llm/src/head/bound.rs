@@ -17,12 +17,7 @@ use crate::wire;
 /// Its head becomes that of the new body, so that nobody has to read it again. Where the dialect has
 /// no bound as low as this one, that is `false`, and the head is of no use.
 #[must_use]
-pub fn bound_output(
-    dialect: Dialect,
-    body: &Bytes,
-    head: &mut Head,
-    tokens: u64,
-) -> (Bytes, bool) {
+pub fn bound_output(dialect: Dialect, body: &Bytes, head: &mut Head, tokens: u64) -> (Bytes, bool) {
     let mut digits = itoa::Buffer::new();
     let bound = digits.format(tokens);
     let mut edits: Vec<(Range<usize>, String)> = match head.bounds_at.is_empty() {

@@ -130,7 +130,8 @@ fn after_value(json: &[u8], at: usize) -> Option<usize> {
         b',' | b'}' | b']' | b':' => None,
         _ => {
             let rest = json.get(at..)?;
-            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
+            let is_end =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
             let length = rest.iter().position(is_end)?;
             Some(at + length)
         }
@@ -172,7 +173,11 @@ mod tests {
     fn parsed(json: &str) -> Option<BTreeMap<String, String>> {
         let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
         let members = members.into_iter();
-        Some(members.map(|(key, raw)| (key, raw.get().to_owned())).collect())
+        Some(
+            members
+                .map(|(key, raw)| (key, raw.get().to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -191,8 +196,17 @@ mod tests {
             assert_eq!(scanned(&object[..end]), None, "{}", &object[..end]);
         }
         for broken in [
-            "[]", "1", "\"a\"", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1 "b":2}"#, r#"{,"a":1}"#,
-            r#"{"a":1}}"#, r#"{"a":1} {}"#, r#"{a:1}"#, r#"{"a":1,}x"#,
+            "[]",
+            "1",
+            "\"a\"",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{,"a":1}"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1} {}"#,
+            r#"{a:1}"#,
+            r#"{"a":1,}x"#,
         ] {
             assert_eq!(scanned(broken), None, "{broken}");
         }
