@@ -78,6 +78,10 @@ impl StreamEncoder {
         }
         let before = out.len();
         match delta {
+            // Anthropic begins every call with an empty piece. It says nothing, and must not be
+            // taken for the arguments of a call that has none.
+            Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text)
+                if text.is_empty() => {}
             Delta::Error {
                 status, message, ..
             } => self.fail(*status, message, out),

@@ -59,7 +59,7 @@ fn account(dialect: Dialect, events: &[Event], targets: &[Dialect]) -> String {
 fn targets(dialect: Dialect, fixture: &Path) -> Vec<Dialect> {
     let is_plain = matches!(
         fixture.file_stem().and_then(|name| name.to_str()),
-        Some("text" | "tools")
+        Some("text" | "tools" | "no_arguments")
     );
     let spoken_by_most = [Dialect::OpenAiChat, Dialect::AnthropicMessages, dialect];
     let is_shown = |target: &Dialect| is_plain || spoken_by_most.contains(target);
