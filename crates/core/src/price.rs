@@ -3,8 +3,10 @@
 //! Sums are made in millionths of a micro-dollar and rounded up once, at the end: a call never
 //! costs less than the provider charges, and less than one micro-dollar more.
 
+mod fees;
 mod list;
 
+pub use fees::ToolFee;
 pub use list::{LoadError, PriceList, Source, days_since, undated};
 
 use crate::money::Micros;

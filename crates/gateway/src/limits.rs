@@ -14,7 +14,7 @@ use seaworthy_core::usage::Usage;
 use seaworthy_llm::tier::ServiceTier;
 
 use crate::exchange::Exchange;
-use crate::pieces::{PiecePrices, ToolPrices};
+use crate::pieces::{Offered, PiecePrices, ToolPrices};
 
 /// Most combinations of caller, model and operation whose rules are remembered.
 const CAPACITY: usize = 4_096;
@@ -185,14 +185,14 @@ impl Limits {
         bound
     }
 
-    /// How a call of a model with or without a price is charged; `None` if it must not leave.
+    /// How a call of a model with or without a price, which offers these tools, is charged; `None` if it must not leave.
     pub(crate) fn charge(
         &self,
-        price: Option<&Price>,
+        (price, fees): (Option<&Price>, Vec<Offered>),
         tier: Option<ServiceTier>,
         bound: &Bound,
     ) -> Option<Charge> {
-        let pieces = PiecePrices::of(&self.tool_prices, price);
+        let pieces = PiecePrices::of(&self.tool_prices, price, fees);
         let in_priority = tier == Some(ServiceTier::Priority);
         if let Some(price) = price {
             let priority = price.in_priority();

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use seaworthy_config::{Config, Loaded, SecretSource, Tiers};
 use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::limit::policy::Policy;
-use seaworthy_core::price::{self, Price};
+use seaworthy_core::price::{self, Price, ToolFee};
 use seaworthy_core::principal::{Permissions, Role};
 use seaworthy_core::resilience::routing::Strategy;
 use seaworthy_edge::body;
@@ -56,6 +56,8 @@ pub(crate) struct Target {
     pub(crate) model: String,
     /// What it costs, if that is known.
     pub(crate) price: Option<Price>,
+    /// What its provider charges for the tools that it runs.
+    pub(crate) tool_fees: Arc<[ToolFee]>,
     /// When that price was last known to be right, if it is a built-in one.
     price_as_of: Option<String>,
     /// Its share of the model's calls.
@@ -85,6 +87,7 @@ impl Target {
             header: HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("")),
             model: String::new(),
             price: None,
+            tool_fees: Arc::default(),
             price_as_of: None,
             weight: 1,
             timeouts: provider.timeouts(None),
@@ -224,6 +227,7 @@ impl Snapshot {
                 built.weight = own.and_then(|own| own.weight).unwrap_or(1);
                 built.timeouts = provider.timeouts(own.map(|own| &own.timeouts));
                 built.price = price_of(&prices, provider, target);
+                built.tool_fees = prices.tool_fees(provider.kind(), &target.model);
                 built.price_as_of = prices
                     .as_of(&target.provider, provider.kind(), &target.model)
                     .map(str::to_owned);

@@ -8,9 +8,11 @@ mod fields;
 mod messages;
 mod rules;
 mod settings;
+mod tools;
 
 pub use bound::bound_output;
 pub(crate) use rules::{Conversation, HeadRules, ModelPlace, Shape};
+pub use tools::{TypedTools, bound_tool_calls, typed_tools};
 
 use crate::tier::{self, ServiceTier};
 use crate::{depth, fault::Fault, wire};
@@ -54,6 +56,8 @@ pub struct Head {
     pub background: bool,
     /// Whether the provider adds to the input what it has kept: a conversation or a prompt.
     pub reads_kept: bool,
+    /// Whether it offers tools to the model.
+    pub offers_tools: bool,
     /// The tier of service that is asked for.
     pub tier: Option<ServiceTier>,
     /// Where the value of `model` stands in the body, quotes included. `None`: not in the body.
@@ -218,6 +222,7 @@ pub(crate) fn read(
         reads_kept: present(fields.conversation)
             .or(present(fields.prompt))
             .is_some(),
+        offers_tools: present(fields.tools).is_some(),
         tier: present(fields.tier).and_then(tier::asked),
         model_at,
         bounds_at: fields

@@ -41,7 +41,10 @@ pub use error::{
 pub use event::Event;
 pub use fault::Fault;
 pub use framing::{Framer, Framing, FramingError};
-pub use head::{Head, InPath, bound_output, count_tokens_head, head, head_in_path, splice};
+pub use head::{
+    Head, InPath, TypedTools, bound_output, bound_tool_calls, count_tokens_head, head,
+    head_in_path, splice, typed_tools,
+};
 pub use loss::{Encoded, Feature, Loss, Lost, Verdict};
 pub use plain::moderation_head;
 pub use stream::{StreamDecoder, StreamEncoder, StreamSettings};

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10_000)]
     leavers: usize,
     /// How to build what is killed and asked: a profile of cargo with debug assertions, without which
-    /// no process dies at a named place
+    /// no process dies at a named place. The simulator has one of its own.
     #[arg(long, default_value = "dev")]
     profile: String,
     #[command(flatten)]
@@ -73,6 +73,17 @@ impl Part {
         }
     }
 
+    /// The profile of cargo that it has to be built with.
+    fn profile(self) -> Option<&'static str> {
+        (self == Self::Simulator).then_some("checked")
+    }
+
+    /// Whether a binary that is there can take the place of the one that the tests build. What is
+    /// killed has to come to named places, which a release has not.
+    fn takes_binary(self) -> bool {
+        self != Self::Kills
+    }
+
     /// The tests that hold it.
     fn tests(self) -> Option<&'static [Tests]> {
         match self {
@@ -110,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         say(&format!("── {}", part.title()));
         let began = Instant::now();
         let (figures, passed) = match part.tests() {
-            Some(tests) => repeat::run(tests, args)?,
+            Some(tests) => repeat::run(tests, *part, args)?,
             None => cpu::run(&args.cpu)?,
         };
         // What was not measured is not kept.

@@ -1,9 +1,11 @@
 //! The list of prices: the one that is built in, and what a configuration puts over it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use toml::{Table, Value};
 
+use super::fees::{Fees, ToolFee};
 use super::{KnownRates, Price};
 use crate::clock::UnixMillis;
 use crate::money::Micros;
@@ -17,6 +19,8 @@ pub struct PriceList {
     kinds: HashMap<String, Models>,
     /// By `provider/model`, where the provider has the name that it has in the configuration.
     overrides: Models,
+    /// Of tools that providers run, by their kind.
+    fees: HashMap<String, Fees>,
     sources: Vec<Source>,
 }
 
@@ -77,6 +81,7 @@ impl PriceList {
             };
             let models = provider.get("models").and_then(Value::as_array);
             let models = models.ok_or_else(|| fail(format!("expected models of {kind}")))?;
+            list.fees.insert(kind.clone(), Fees::read(&kind, provider)?);
             let known = list.kinds.entry(kind.clone()).or_default();
             for model in models.iter().filter_map(Value::as_table) {
                 let (id, price) = read_model(model).map_err(|error| LoadError {
@@ -108,6 +113,13 @@ impl PriceList {
             let models = self.kinds.get(kind)?;
             names(kind, model).find_map(|name| models.find(name))
         })
+    }
+
+    /// What a kind of provider charges for the tools that it runs for a model.
+    #[must_use]
+    pub fn tool_fees(&self, kind: &str, model: &str) -> Arc<[ToolFee]> {
+        let fees = self.fees.get(kind);
+        fees.map_or_else(Arc::default, |fees| fees.of(bare(kind, model)))
     }
 
     /// The day on which the built-in price of a model was known to be right; `None` for one that the
@@ -172,10 +184,7 @@ fn names<'a>(kind: &str, model: &'a str) -> impl Iterator<Item = &'a str> {
     const REGIONS: [&str; 8] = [
         "us.", "eu.", "apac.", "jp.", "au.", "ca.", "us-gov.", "global.",
     ];
-    let model = match kind {
-        "gemini" => model.strip_prefix("models/").unwrap_or(model),
-        _ => model,
-    };
+    let model = bare(kind, model);
     let undated = undated(model);
     let regional = REGIONS
         .iter()
@@ -188,6 +197,14 @@ fn names<'a>(kind: &str, model: &'a str) -> impl Iterator<Item = &'a str> {
         regional.map(self::undated),
     ];
     names.into_iter().flatten()
+}
+
+/// The name without the collection that Gemini puts before it.
+fn bare<'a>(kind: &str, model: &'a str) -> &'a str {
+    match kind {
+        "gemini" => model.strip_prefix("models/").unwrap_or(model),
+        _ => model,
+    }
 }
 
 /// The name without its version: `-2025-08-07`, `-20250929`, `-latest`, `-001`, and Bedrock's
@@ -290,7 +307,7 @@ fn read_rates(table: &Table, others: &[&str]) -> Result<KnownRates, String> {
     })
 }
 
-fn read_amount(table: &Table, key: &str) -> Result<Option<Micros>, String> {
+pub(super) fn read_amount(table: &Table, key: &str) -> Result<Option<Micros>, String> {
     let Some(value) = table.get(key) else {
         return Ok(None);
     };

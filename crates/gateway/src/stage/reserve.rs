@@ -13,12 +13,15 @@ use seaworthy_core::limit::policy::Bound;
 use seaworthy_core::principal::{ANONYMOUS, Principal};
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::trace::RequestId;
+use seaworthy_llm::tokens;
 
 use crate::exchange::Exchange;
 use crate::intent_sharer::SharedIntent;
 use crate::limits::{Charge, Limits};
 use crate::open_call::{Claimed, OpenCall, Recorded};
+use crate::pieces::{self, Offered};
 use crate::refusal::Refusal;
+use crate::routes::Operation;
 use crate::stage::plan::Candidate;
 use crate::stage::screen::Screened;
 
@@ -111,9 +114,9 @@ pub(crate) async fn reserve(
         worst_case: size.usage(),
         worst_case_cost: size.cost(&charge),
     };
-    if must_bound {
-        request.bound_output(size.output)?;
-    }
+    let tools =
+        (bound.draws_on_money() || caps.max_cost.is_some()).then(|| charge.pieces.unbounded());
+    request.bound(must_bound.then_some(size.output), tools)?;
     let shared = share(exchange, &intent).await?;
     let entry = recorded(exchange, &intent)?;
     if asked.is_some_and(|asked| size.output < asked) {
@@ -146,8 +149,24 @@ fn charge(
     bound: &Bound,
 ) -> Result<Charge, Refusal> {
     let price = plan.target.price.as_ref();
-    let charge = limits.charge(price, request.head.tier, bound);
+    let fees = fees(plan, request);
+    let charge = limits.charge((price, fees), request.head.tier, bound);
     charge.ok_or_else(|| unpriced(&plan.target.id, price.is_some()))
+}
+
+/// What the provider charges for the tools of its own that a request offers. A prompt that it keeps may
+/// offer any of them.
+fn fees(plan: &Candidate, request: &Screened) -> Vec<Offered> {
+    let known = &plan.target.tool_fees;
+    let (head, operation) = (&request.head, request.operation);
+    match operation {
+        Operation::Chat(dialect) if !known.is_empty() && head.offers_tools => {
+            let body = tokens::without_escaped_names(&request.body);
+            pieces::offered(known, dialect, &body)
+        }
+        Operation::Chat(_) if head.reads_kept => pieces::any_of(known),
+        _ => Vec::new(),
+    }
 }
 
 /// The ID of the call: the one of its claim, or made from it if an earlier attempt took that.

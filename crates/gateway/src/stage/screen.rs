@@ -27,9 +27,23 @@ impl std::ops::Deref for Screened {
 }
 
 impl Screened {
-    /// Writes a bound of the output into a request, so that what was reserved for it is really the
-    /// most that it can use.
-    pub(crate) fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
+    /// Writes bounds into a request, of its output and of how often it may call which tools of the
+    /// provider's, so that what was reserved for it is really the most that it can use.
+    pub(crate) fn bound(
+        &mut self,
+        output: Option<u64>,
+        tools: Option<(Vec<String>, u64)>,
+    ) -> Result<(), Refusal> {
+        if let Some(tokens) = output {
+            self.bound_output(tokens)?;
+        }
+        if let Some((tools, calls)) = tools {
+            self.bound_tools(&tools, calls)?;
+        }
+        Ok(())
+    }
+
+    fn bound_output(&mut self, tokens: u64) -> Result<(), Refusal> {
         if let Operation::Chat(dialect) = self.0.operation {
             let Request { body, head, .. } = &mut self.0;
             let (bounded, is_possible) = seaworthy_llm::bound_output(dialect, body, head, tokens);
@@ -37,6 +51,19 @@ impl Screened {
                 true => *body = bounded,
                 // Says why not.
                 false => self.0.replace_body(bounded)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// As far as the dialect has such a bound.
+    fn bound_tools(&mut self, tools: &[String], calls: u64) -> Result<(), Refusal> {
+        if let Operation::Chat(dialect) = self.0.operation {
+            for tool in tools {
+                let body = seaworthy_llm::bound_tool_calls(dialect, &self.0.body, tool, calls);
+                if let Some(body) = body {
+                    self.0.replace_body(body)?;
+                }
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use crate::support::app::TestApp;
 use crate::support::client::Answer;
 use crate::support::wire::{json_response, path, reply, request};
 
+mod fees;
 mod pieces;
 mod reports;
 mod routes;

@@ -86,7 +86,7 @@ fn addition(dialect: Dialect, body: &[u8], bound: &str) -> (Range<usize>, String
     }
 }
 
-fn replaced(body: &Bytes, edits: &[(Range<usize>, String)]) -> Bytes {
+pub(super) fn replaced(body: &Bytes, edits: &[(Range<usize>, String)]) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + 64);
     let mut copied = 0;
     for (at, text) in edits {

@@ -26,6 +26,7 @@ pub(super) struct Fields<'a> {
     pub tier: Option<&'a RawValue>,
     pub conversation: Option<&'a RawValue>,
     pub prompt: Option<&'a RawValue>,
+    pub tools: Option<&'a RawValue>,
     settings_seen: bool,
 }
 
@@ -169,6 +170,9 @@ impl Reader<'_> {
         }
         if let Some(name) = known(&tier::NAMES, key) {
             return Some((name, &mut fields.tier));
+        }
+        if key == "tools" {
+            return Some(("tools", &mut fields.tools));
         }
         if self.rules.keeps_answers {
             match key {

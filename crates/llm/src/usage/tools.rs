@@ -11,6 +11,9 @@ pub enum Piece {
     Called(String),
     /// A tool that the provider has run, by its name.
     Ran(String),
+    /// How often the provider has run a tool in the whole of its answer, as it reports itself: what
+    /// counts instead of single calls, of which some are free because they failed.
+    Total(&'static str, u64),
     /// An image that was generated.
     Image,
 }
@@ -30,7 +33,8 @@ pub fn pieces_of_reply(dialect: Dialect, body: &[u8]) -> Vec<Piece> {
                 each(&reply["output"], |item| response_item(item, &mut pieces))
             }
             Dialect::AnthropicMessages => {
-                each(&reply["content"], |block| message_block(block, &mut pieces))
+                each(&reply["content"], |block| message_block(block, &mut pieces));
+                message_usage(&reply["usage"], &mut pieces);
             }
             Dialect::Gemini => gemini(&reply, &mut pieces),
             Dialect::CohereChat => chat(&reply["message"], &mut pieces),
@@ -56,7 +60,10 @@ pub fn pieces_of_event(dialect: Dialect, data: &[u8]) -> Vec<Piece> {
             Dialect::OpenAiResponses if event["type"] == "response.output_item.done" => {
                 response_item(&event["item"], &mut pieces);
             }
-            Dialect::AnthropicMessages => message_block(&event["content_block"], &mut pieces),
+            Dialect::AnthropicMessages => {
+                message_block(&event["content_block"], &mut pieces);
+                message_usage(&event["usage"], &mut pieces);
+            }
             Dialect::Gemini => gemini(&event, &mut pieces),
             Dialect::CohereChat => chat(&event["delta"]["message"], &mut pieces),
             Dialect::BedrockConverse => {
@@ -72,7 +79,13 @@ pub fn pieces_of_event(dialect: Dialect, data: &[u8]) -> Vec<Piece> {
 
 /// A look that costs little, before a parse that costs more.
 fn may_hold_any(data: &[u8]) -> bool {
-    let marks = [&b"\"name\""[..], b"_call\"", b"inlineData"];
+    let marks = [
+        &b"\"name\""[..],
+        b"_call\"",
+        b"inlineData",
+        b"_requests\"",
+        b"groundingMetadata",
+    ];
     marks.iter().any(|mark| memmem::find(data, mark).is_some())
 }
 
@@ -104,6 +117,13 @@ fn message_block(block: &Value, pieces: &mut Vec<Piece>) {
     }
 }
 
+/// What Anthropic says that it has searched; searches that failed are not in it.
+fn message_usage(usage: &Value, pieces: &mut Vec<Piece>) {
+    if let Some(searches) = usage["server_tool_use"]["web_search_requests"].as_u64() {
+        pieces.push(Piece::Total("web_search", searches));
+    }
+}
+
 fn response_item(item: &Value, pieces: &mut Vec<Piece>) {
     match item["type"].as_str() {
         Some("function_call" | "custom_tool_call") => called(&item["name"], pieces),
@@ -112,6 +132,9 @@ fn response_item(item: &Value, pieces: &mut Vec<Piece>) {
             let name = item["name"].as_str().unwrap_or_default();
             pieces.push(Piece::Ran(name.to_owned()));
         }
+        // Looking at what a search has found is part of it.
+        Some("web_search_call") if matches!(item["action"]["type"].as_str(), Some(action) if action != "search") =>
+            {}
         Some(kind) => {
             if let Some(tool) = kind.strip_suffix("_call") {
                 pieces.push(Piece::Ran(tool.to_owned()));
@@ -122,6 +145,7 @@ fn response_item(item: &Value, pieces: &mut Vec<Piece>) {
 }
 
 fn gemini(reply: &Value, pieces: &mut Vec<Piece>) {
+    grounding(reply, pieces);
     each(&reply["candidates"], |candidate| {
         each(&candidate["content"]["parts"], |part| {
             called(&part["functionCall"]["name"], pieces);
@@ -131,6 +155,23 @@ fn gemini(reply: &Value, pieces: &mut Vec<Piece>) {
             }
         });
     });
+}
+
+/// What an answer of Gemini rests on. A stream says it as a whole, where it says it.
+fn grounding(reply: &Value, pieces: &mut Vec<Piece>) {
+    let (mut searches, mut maps) = (0, 0);
+    each(&reply["candidates"], |candidate| {
+        let grounding = &candidate["groundingMetadata"];
+        each(&grounding["webSearchQueries"], |_| searches += 1);
+        each(&grounding["groundingChunks"], |chunk| {
+            maps += u64::from(chunk["maps"].is_object());
+        });
+    });
+    for (tool, count) in [("google_search", searches), ("google_maps", maps)] {
+        if count > 0 {
+            pieces.push(Piece::Total(tool, count));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +209,37 @@ mod tests {
         assert_eq!(
             pieces_of_reply(Dialect::BedrockConverse, bedrock),
             [called("a")]
+        );
+    }
+
+    #[test]
+    fn what_providers_run_is_counted_as_they_count_it() {
+        let anthropic = br#"{"content":[{"type":"server_tool_use","name":"web_search"},{"type":"server_tool_use","name":"web_fetch"}],"usage":{"server_tool_use":{"web_search_requests":0}}}"#;
+        let ran = |name: &str| Piece::Ran(name.to_owned());
+        assert_eq!(
+            pieces_of_reply(Dialect::AnthropicMessages, anthropic),
+            [
+                ran("web_search"),
+                ran("web_fetch"),
+                Piece::Total("web_search", 0)
+            ]
+        );
+        let end = br#"{"type":"message_delta","usage":{"output_tokens":5,"server_tool_use":{"web_search_requests":3}}}"#;
+        assert_eq!(
+            pieces_of_event(Dialect::AnthropicMessages, end),
+            [Piece::Total("web_search", 3)]
+        );
+        let gemini = br#"{"candidates":[{"groundingMetadata":{"webSearchQueries":["a","b"],"groundingChunks":[{"web":{}},{"maps":{}}]}}]}"#;
+        let grounded = [
+            Piece::Total("google_search", 2),
+            Piece::Total("google_maps", 1),
+        ];
+        assert_eq!(pieces_of_reply(Dialect::Gemini, gemini), grounded);
+        assert_eq!(pieces_of_event(Dialect::Gemini, gemini), grounded);
+        let responses = br#"{"output":[{"type":"web_search_call","action":{"type":"search"}},{"type":"web_search_call","action":{"type":"open_page"}}]}"#;
+        assert_eq!(
+            pieces_of_reply(Dialect::OpenAiResponses, responses),
+            [ran("web_search")]
         );
     }
 

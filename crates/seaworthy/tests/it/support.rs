@@ -21,6 +21,12 @@ pub(crate) use meddler::meddle;
 /// How long anything may take that is expected to happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The program under test: the one of this build, or the one that `SEAWORTHY_BIN` names.
+fn program() -> std::ffi::OsString {
+    let named = std::env::var_os("SEAWORTHY_BIN");
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_seaworthy").into())
+}
+
 /// A folder of its own, in which the program runs.
 pub(crate) struct Ship {
     folder: tempfile::TempDir,
@@ -44,7 +50,7 @@ impl Ship {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seaworthy"));
+        let mut command = Command::new(program());
         command
             .args(arguments)
             .current_dir(self.folder.path())

@@ -27,9 +27,9 @@ pub(super) struct Args {
     /// Seconds of each of them
     #[arg(long, default_value_t = 4.0)]
     visit_seconds: f64,
-    /// Measure the CPU of this binary instead of building one
+    /// Measure this binary instead of building one, all but its deaths
     #[arg(long)]
-    seaworthy: Option<PathBuf>,
+    pub(super) seaworthy: Option<PathBuf>,
     /// Offer load with this binary instead of building one
     #[arg(long)]
     loadgen: Option<PathBuf>,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Args, Tests};
+use super::{Args, Part, Tests};
 use crate::command::{cargo, say, watched};
 
 /// A line of a test that tells a figure: `figure: NAME | LIMIT | MEASURED | VERDICT`.
@@ -13,17 +13,21 @@ const FIGURE: &str = "figure: ";
 const PROGRESS: &str = "progress: ";
 
 /// Runs tests with the counts that are asked for; what they tell, and whether they passed.
-pub(super) fn run(tests: &[Tests], args: &Args) -> anyhow::Result<(Vec<String>, bool)> {
+pub(super) fn run(tests: &[Tests], part: Part, args: &Args) -> anyhow::Result<(Vec<String>, bool)> {
     let (mut told, mut all_passed) = (Vec::new(), true);
     for Tests(package, filter) in tests {
         let mut command = cargo(&["test", "--package", package, "--test", "it"]);
-        command.args(["--profile", &args.profile, "--", filter]);
+        let profile = part.profile().unwrap_or(&args.profile);
+        command.args(["--profile", profile, "--", filter]);
         command.args(["--nocapture", "--test-threads=1"]);
         command
             .env("SEAWORTHY_TEST_ROUNDS", args.rounds.to_string())
             .env("SEAWORTHY_TEST_SECONDS", args.seconds.to_string())
             .env("SEAWORTHY_TEST_CASES", args.leavers.to_string())
             .env("SEAWORTHY_SIMULATION_SEEDS", args.seeds.to_string());
+        if let Some(binary) = args.cpu.seaworthy.as_ref().filter(|_| part.takes_binary()) {
+            command.env("SEAWORTHY_BIN", binary.canonicalize()?);
+        }
         let progress = RefCell::new(Progress::default());
         let ran = watched(&mut command, |line| match line.split_once(PROGRESS) {
             Some((_, told)) => progress.borrow_mut().show(told),
