@@ -85,12 +85,14 @@ pub enum Meaning {
         /// The requirements that together answer it.
         ids: Vec<String>,
     },
-    /// Its words are like those of one requirement.
+    /// It reads like the phrasings of one requirement.
     Similar {
         /// The requirement.
         id: String,
-        /// How sure that is, from 0 to 1; below 0.75 nothing is matched.
+        /// How sure that is, from 0 to 1; below 0.85 nothing is matched.
         score: f64,
+        /// The phrasing of the requirement that the item reads like.
+        like: &'static str,
     },
     /// Nothing is clearly like it: a person must judge.
     Unknown,

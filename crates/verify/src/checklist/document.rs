@@ -89,6 +89,13 @@ impl Item {
         self.sections.last().map_or("", String::as_str)
     }
 
+    /// What stands above it and helps to understand it: the item it is nested in, and its heading.
+    #[must_use]
+    pub(super) fn context(&self) -> Vec<&str> {
+        let parent = self.parent.as_deref().into_iter();
+        parent.chain(Some(self.section())).collect()
+    }
+
     /// Whether somebody ticked it by hand.
     #[must_use]
     pub fn ticked(&self) -> bool {

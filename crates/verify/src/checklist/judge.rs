@@ -6,9 +6,8 @@ use jiff::civil::Date;
 
 use super::document::{Document, Item};
 use super::known::Known;
-use super::matching::Matcher;
 use super::text::{hash_in, normalise};
-use super::{Answer, ItemStatus, Judged, JudgedItem, JudgedLine, Meaning};
+use super::{Answer, ItemStatus, Judged, JudgedItem, JudgedLine, Meaning, matching};
 use crate::check::{Need, Severity, catalogue};
 use crate::decisions::Decisions;
 use crate::outcome::Outcome;
@@ -22,7 +21,6 @@ mod derived;
 pub struct Judge<'a> {
     requirements: &'a Requirements,
     known: Known,
-    matcher: Matcher,
 }
 
 /// What a checklist is judged by.
@@ -37,13 +35,12 @@ pub struct Basis<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Prepares the matcher.
+    /// Judges by these requirements.
     #[must_use]
     pub fn new(requirements: &'a Requirements) -> Self {
         Self {
             requirements,
             known: Known::new(),
-            matcher: Matcher::new(requirements),
         }
     }
 
@@ -53,16 +50,11 @@ impl<'a> Judge<'a> {
         if let Some(ids) = self.known.find(item.section(), &item.text) {
             return Meaning::Exact { ids };
         }
-        let context: Vec<&str> = item
-            .parent
-            .as_deref()
-            .into_iter()
-            .chain(Some(item.section()))
-            .collect();
-        match self.matcher.find(&item.text, &context) {
+        match matching::find(&item.text, &item.context()) {
             Some(guess) => Meaning::Similar {
                 id: guess.id,
                 score: guess.sure,
+                like: guess.like,
             },
             None => Meaning::Unknown,
         }

@@ -1,4 +1,4 @@
-//! Words as the matcher compares them: endings cut, and what says little told from what says much.
+//! Words as the matcher compares them: endings cut, and what says nothing told from what says something.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -9,21 +9,7 @@ use super::text::repaired;
 const FILLER: &str = "a an the of for and or is are be been to in on with all each every by at that \
     it its this from as has have can will your our we any if when which must should ensure make \
     sure use used using set properly proper there they their so do does done was were what who how \
-    than then into per via etc e g i more one no never not without only up out also before after \
-    during over under between them you us would where being such like non both able least based own \
-    same other took take place year last month week day time today now always ever many several few \
-    some get got go see look keep kept there's don't can't here yes upon through around against \
-    within while because since until toward whether however just still already yet too very much \
-    well often may might could cannot let lets given across along among";
-
-/// Words that nearly every item has, and that say little.
-const WEAK: &str = "configure define implement enable verify check exist available appropriate \
-    appropriately require service system application production run add work data user new good \
-    document process procedure policy plan strategy place setup support ready need include minimum \
-    relevant applicable possible team critical ai agent llm model genai prod app clear known regular \
-    regularly current complete full standard basic correct handle manage provide create establish \
-    identify review approve track test monitor fully necessary code key project level mechanism \
-    approach solution environment tool component feature";
+    than then into per via etc e g i you us would where being such";
 
 const ENDINGS: [&str; 26] = [
     "ations", "ation", "ating", "ated", "ates", "ate", "izing", "ized", "ize", "ising", "ised",
@@ -32,7 +18,6 @@ const ENDINGS: [&str; 26] = [
 ];
 
 static FILLERS: LazyLock<BTreeSet<String>> = LazyLock::new(|| both(FILLER));
-static WEAKS: LazyLock<BTreeSet<String>> = LazyLock::new(|| both(WEAK));
 
 /// The words and their stems.
 fn both(words: &str) -> BTreeSet<String> {
@@ -54,11 +39,6 @@ pub(super) fn stems(text: &str) -> Vec<String> {
 /// Whether a stem says nothing about what is asked for.
 pub(super) fn is_filler(stem: &str) -> bool {
     FILLERS.contains(stem)
-}
-
-/// Whether nearly every item has this stem.
-pub(super) fn is_weak(stem: &str) -> bool {
-    WEAKS.contains(stem)
 }
 
 /// Targets of links and addresses are no words.

@@ -112,11 +112,12 @@ fn choose_verdict(line: &mut String, boxes: &[Mark], judged: &Judged) {
 fn evidence(item: &JudgedItem, was_ticked: bool) -> String {
     let mut words = match &item.meaning {
         Meaning::Exact { .. } => format!("**{}** (known item)", item.status.name()),
-        Meaning::Similar { score, .. } => {
+        Meaning::Similar { score, like, .. } => {
             format!(
-                "**{}** (matched, {:.0} % sure)",
+                "**{}** (matched, {:.0} % sure, reads like: {})",
                 item.status.name(),
-                confidence(*score)
+                confidence(*score),
+                like.replace(['*', '`'], "")
             )
         }
         Meaning::Unknown => format!("**{}** (not matched)", item.status.name()),

@@ -41,16 +41,18 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checklists")
 }
 
-/// What the items of our own foreign checklists mean, by file and line.
-fn meanings() -> BTreeMap<String, BTreeMap<usize, BTreeSet<String>>> {
-    let text = std::fs::read_to_string(fixtures().join("meaning.tsv")).expect("the table");
-    let mut files: BTreeMap<String, BTreeMap<usize, BTreeSet<String>>> = BTreeMap::new();
+/// What the items of a folder's checklists mean, by file and line.
+type Meanings = BTreeMap<String, BTreeMap<usize, BTreeSet<String>>>;
+
+fn meanings(table: &Path) -> Meanings {
+    let text = std::fs::read_to_string(table).expect("the table");
+    let mut files = Meanings::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [file, line, ids] = fields.as_slice() else {
+        let [file, line, ids, ..] = fields.as_slice() else {
             continue;
         };
-        let ids = ids.split(',').map(str::to_owned).collect();
+        let ids = ids.split(',').map(|id| id.trim().to_owned()).collect();
         let line = line.parse().expect("a line number");
         files
             .entry((*file).to_owned())
@@ -68,80 +70,108 @@ struct Score {
     wrong: Vec<String>,
 }
 
-/// Matches one checklist and compares with what its items mean.
-fn score(judge: &Judge<'_>, file: &str, meanings: &BTreeMap<usize, BTreeSet<String>>) -> Score {
-    let text = std::fs::read_to_string(fixtures().join(file)).expect("the checklist");
+impl Score {
+    fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.matched += other.matched;
+        self.wrong.extend(other.wrong);
+    }
+}
+
+/// Matches one checklist and compares with what its items mean; lines that the table does not name
+/// are not counted.
+fn score(judge: &Judge<'_>, path: &Path, meanings: &BTreeMap<usize, BTreeSet<String>>) -> Score {
+    let text = std::fs::read_to_string(path).expect("the checklist");
     let document = Document::read(&text);
-    let lines: Vec<usize> = document.items.iter().map(|item| item.line).collect();
-    let expected: Vec<usize> = meanings.keys().copied().collect();
-    assert_eq!(
-        lines, expected,
-        "{file}: every item is found and nothing else"
-    );
-    let mut score = Score::default();
+    let file = path.file_name().expect("a name").to_string_lossy();
+    let lines: BTreeSet<usize> = document.items.iter().map(|item| item.line).collect();
+    let missed = meanings.keys().filter(|line| !lines.contains(line));
+    for line in missed.clone() {
+        println!("{file}:{line}: not read as an item");
+    }
+    let mut score = Score {
+        items: missed.count(),
+        ..Score::default()
+    };
     for item in &document.items {
+        let Some(accepted) = meanings.get(&item.line) else {
+            continue;
+        };
         score.items += 1;
-        match judge.understand(item) {
-            Meaning::Similar { id, score: sure } => {
-                score.matched += 1;
-                if !meanings[&item.line].contains(&id) {
-                    let found = format!("{file}:{}: {} → {id} {sure:.2}", item.line, item.text);
-                    score.wrong.push(found);
-                }
+        let found = match judge.understand(item) {
+            Meaning::Similar { id, score, .. } => Some((id, score)),
+            Meaning::Exact { ids } => ids.into_iter().next().map(|id| (id, 1.0)),
+            Meaning::Unknown => None,
+        };
+        let place = format!("{file}:{}: {}", item.line, item.text);
+        if let Some((id, sure)) = found {
+            score.matched += 1;
+            if !accepted.contains(&id) {
+                score.wrong.push(format!("{place} → {id} {sure:.2}"));
             }
-            _ if std::env::var_os("SEAWORTHY_SHOW_UNMATCHED").is_some() => {
-                println!(
-                    "{file}:{}: {} ({:?})",
-                    item.line, item.text, meanings[&item.line]
-                );
-            }
-            _ => {}
+        } else if std::env::var_os("SEAWORTHY_SHOW_UNMATCHED").is_some() {
+            println!("{place} ({accepted:?})");
         }
     }
-    println!(
-        "{file}: {} of {} matched, {} wrong",
-        score.matched,
-        score.items,
-        score.wrong.len()
-    );
+    let (matched, wrong) = (score.matched, score.wrong.len());
+    println!("{file}: {} items, {matched} matched, {wrong} wrong", score.items);
     score
 }
 
-/// Half of the checklists were written before anybody saw how the matcher does on them: their names
-/// say so. They have been looked at since, and the matcher was fitted on both halves, so this finds
-/// what gets worse and says nothing about lists that nobody here has seen.
+/// The bounds between which a share lies with 95 % confidence, after Wilson, in percent.
+fn wilson(part: usize, all: usize) -> (f64, f64) {
+    let (n, z) = (all as f64, 1.96_f64);
+    let share = part as f64 / n;
+    let middle = share + z * z / (2.0 * n);
+    let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    let scale = 100.0 / (1.0 + z * z / n);
+    ((middle - half) * scale, (middle + half) * scale)
+}
+
+/// These lists are our own words in the style of many others; no phrasing was taken from them, but
+/// the bar of sureness was set by them, so this finds what gets worse and says little about lists
+/// that nobody here has seen.
 #[test]
 fn other_peoples_checklists_match_to_70_percent_with_under_2_percent_wrong() {
     let requirements = requirements();
     let judge = Judge::new(&requirements);
-    let (mut seen, mut held_out) = (Score::default(), Score::default());
-    for (file, meanings) in meanings() {
-        let one = score(&judge, &file, &meanings);
-        let half = if file.starts_with("heldout-") {
-            &mut held_out
-        } else {
-            &mut seen
-        };
-        half.items += one.items;
-        half.matched += one.matched;
-        half.wrong.extend(one.wrong);
+    let mut all = Score::default();
+    for (file, meanings) in meanings(&fixtures().join("meaning.tsv")) {
+        all.add(score(&judge, &fixtures().join(file), &meanings));
     }
-    for (name, half) in [("seen", &seen), ("held out", &held_out)] {
-        let Score {
-            items,
-            matched,
-            wrong,
-        } = half;
-        println!(
-            "{name}: matched {matched} of {items}, {} wrong",
-            wrong.len()
-        );
-        println!("{}", wrong.join("\n"));
-        assert!(matched * 100 >= items * 70, "{name}: {matched} of {items}");
+    let (items, matched, wrong) = (all.items, all.matched, all.wrong.len());
+    println!("{}", all.wrong.join("\n"));
+    println!("seen: matched {matched} of {items}, {wrong} wrong");
+    assert!(matched * 100 >= items * 70, "{matched} of {items}");
+    assert!(wrong * 100 < items * 2, "{wrong} of {items}");
+}
+
+/// Lists of others are not in this repository; whoever has some names their folder, which holds
+/// `gold.tsv` with file, line, and the requirements of which any is right (or `none`).
+#[test]
+fn lists_of_a_folder_are_scored_when_one_is_named() {
+    let Some(folder) = std::env::var_os("SEAWORTHY_LISTS").map(PathBuf::from) else {
+        println!("nothing scored: SEAWORTHY_LISTS names no folder");
+        return;
+    };
+    let requirements = requirements();
+    let judge = Judge::new(&requirements);
+    let mut all = Score::default();
+    for (file, meanings) in meanings(&folder.join("gold.tsv")) {
+        all.add(score(&judge, &folder.join(file), &meanings));
     }
-    let wrong = [seen.wrong, held_out.wrong].concat();
-    let items = seen.items + held_out.items;
-    assert!(wrong.len() * 100 < items * 2, "{}", wrong.join("\n"));
+    println!("{}", all.wrong.join("\n"));
+    let (items, wrong) = (all.items, all.wrong.len());
+    let parts = [
+        ("matched", all.matched),
+        ("right", all.matched - wrong),
+        ("wrong", wrong),
+    ];
+    for (name, part) in parts {
+        let share = part as f64 * 100.0 / items as f64;
+        let (low, high) = wilson(part, items);
+        println!("{name}: {part} of {items}, {share:.1} % ({low:.1} to {high:.1} %)");
+    }
 }
 
 /// The originals are other people's text and not in this repository; whoever has them names their

@@ -60,8 +60,13 @@ fn one(item: &JudgedItem, style: Style) -> String {
     };
     let sure = match &item.meaning {
         Meaning::Exact { .. } => String::new(),
-        Meaning::Similar { score, .. } => {
-            format!(" ({:.0} % sure)", crate::checklist::confidence(*score))
+        Meaning::Similar { score, like, .. } => {
+            let like = if style.details {
+                format!(", reads like: {like}")
+            } else {
+                String::new()
+            };
+            format!(" ({:.0} % sure{like})", crate::checklist::confidence(*score))
         }
         Meaning::Unknown => format!(" (not matched: {})", item.hash),
     };

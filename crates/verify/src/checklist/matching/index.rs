@@ -1,0 +1,273 @@
+//! Every phrasing of every requirement, counted: how like each requirement an item is.
+
+use std::collections::HashMap;
+
+use super::features::{Features, features};
+use crate::requirement;
+
+const PHRASES: &str = include_str!("../../../data/phrases.tsv");
+
+/// The name under which the phrasings stand that no requirement answers.
+pub(super) const NONE: &str = "none";
+
+/// How much a heading says beside its item.
+const HEADING: f64 = 0.45;
+/// The mass that each requirement is taken to have of everything before anything was counted.
+const PRIOR: f64 = 6.0;
+/// A requirement knows a word when as many of its phrasings have it.
+const KNOWN_FROM: f64 = 2.0;
+
+/// One way of asking.
+#[derive(Debug)]
+pub(super) struct Phrase {
+    pub(super) text: &'static str,
+    own: Vec<usize>,
+    heading: Vec<usize>,
+}
+
+/// What a requirement has of a feature.
+#[derive(Debug, Clone, Copy)]
+struct Posting {
+    class: usize,
+    /// The sum of its weights.
+    mass: f64,
+    /// How many phrasings have it.
+    phrases: f64,
+}
+
+/// A word, two neighbours or a word of a heading.
+#[derive(Debug, Default)]
+struct Feature {
+    /// How many phrasings have it.
+    phrases: f64,
+    /// How much it says.
+    weight: f64,
+    mass: f64,
+    postings: Vec<Posting>,
+}
+
+/// All phrasings, by requirement.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// The requirements, and [`NONE`].
+    pub(super) names: Vec<String>,
+    phrases: Vec<Vec<Phrase>>,
+    numbers: HashMap<String, usize>,
+    features: Vec<Feature>,
+    /// The mass of each requirement, and the length of its vector.
+    classes: Vec<(f64, f64)>,
+    mass: f64,
+    count: f64,
+}
+
+/// An item as the index sees it.
+#[derive(Debug)]
+pub(super) struct Reading {
+    vector: Vec<(usize, f64)>,
+    /// Its words, where the index has them, and how much each tells.
+    words: Vec<(Option<usize>, f64)>,
+}
+
+impl Index {
+    /// Counts the built-in phrasings, and what the requirements say of themselves.
+    pub(super) fn builtin() -> Self {
+        let mut index = Self::default();
+        let mut class = 0;
+        for line in PHRASES.lines().filter(|line| !line.starts_with('#')) {
+            if let Some(name) = line.strip_prefix('@') {
+                class = index.class(name);
+                let own = requirement::builtin().and_then(|all| all.get(name));
+                for text in own.iter().flat_map(|r| [&r.title, &r.words]) {
+                    index.add(class, "", text);
+                }
+            } else if let Some((heading, text)) = line.split_once('\t') {
+                index.add(class, heading, text);
+            }
+        }
+        index.weigh();
+        index
+    }
+
+    fn class(&mut self, name: &str) -> usize {
+        self.names.push(name.to_owned());
+        self.phrases.push(Vec::new());
+        self.names.len() - 1
+    }
+
+    fn add(&mut self, class: usize, heading: &str, text: &'static str) {
+        let read = features(text, heading);
+        let own = read.words.into_iter().chain(read.pairs);
+        let phrase = Phrase {
+            text,
+            own: own.map(|name| self.number(name)).collect(),
+            heading: read.heading.iter().map(|word| self.number(above(word))).collect(),
+        };
+        self.count += 1.0;
+        if let Some(phrases) = self.phrases.get_mut(class) {
+            phrases.push(phrase);
+        }
+    }
+
+    fn number(&mut self, name: String) -> usize {
+        let next = self.features.len();
+        let number = *self.numbers.entry(name).or_insert(next);
+        if number == next {
+            self.features.push(Feature::default());
+        }
+        if let Some(feature) = self.features.get_mut(number) {
+            feature.phrases += 1.0;
+        }
+        number
+    }
+
+    /// Sums the phrasings up when all are known.
+    fn weigh(&mut self) {
+        for feature in &mut self.features {
+            let rarity = ((1.0 + self.count) / (1.0 + feature.phrases)).ln() + 1.0;
+            feature.weight = rarity.sqrt();
+        }
+        for class in 0..self.phrases.len() {
+            let phrases = self.phrases.get(class).into_iter().flatten();
+            let vectors: Vec<_> = phrases.map(|p| self.vector(&p.own, &p.heading)).collect();
+            for (number, weight) in vectors.into_iter().flatten() {
+                if let Some(feature) = self.features.get_mut(number) {
+                    feature.count(class, weight);
+                }
+            }
+        }
+        self.classes = vec![(0.0, 0.0); self.names.len()];
+        for feature in &mut self.features {
+            for posting in &feature.postings {
+                feature.mass += posting.mass;
+                if let Some((mass, length)) = self.classes.get_mut(posting.class) {
+                    *mass += posting.mass;
+                    *length += posting.mass * posting.mass;
+                }
+            }
+            self.mass += feature.mass;
+        }
+        for (_, length) in &mut self.classes {
+            *length = length.sqrt();
+        }
+    }
+
+    /// What an item and its heading say, each with a length of its own.
+    fn vector(&self, own: &[usize], heading: &[usize]) -> Vec<(usize, f64)> {
+        let mut vector = Vec::with_capacity(own.len() + heading.len());
+        for (numbers, share) in [(own, 1.0), (heading, HEADING)] {
+            let weighed = || numbers.iter().filter_map(|n| Some((*n, self.features.get(*n)?.weight)));
+            let length = weighed().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+            vector.extend(weighed().map(|(number, weight)| (number, weight / length * share)));
+        }
+        vector
+    }
+
+    /// Reads an item beneath a heading.
+    pub(super) fn read(&self, text: &str, heading: &str) -> Reading {
+        let Features { words, pairs, heading } = features(text, heading);
+        let find = |name: &String| self.numbers.get(name).copied();
+        let own: Vec<usize> = words.iter().chain(&pairs).filter_map(find).collect();
+        let above: Vec<usize> = heading.iter().filter_map(|word| find(&above(word))).collect();
+        let tells = |number: Option<usize>| {
+            let feature = number.and_then(|number| self.features.get(number));
+            (self.count / feature.map_or(1.0, |feature| feature.phrases)).ln()
+        };
+        let words = words.iter().map(find);
+        Reading {
+            vector: self.vector(&own, &above),
+            words: words.map(|number| (number, tells(number))).collect(),
+        }
+    }
+
+    /// How probable each requirement makes the item, by the words of its phrasings.
+    pub(super) fn probable(&self, item: &Reading) -> Vec<f64> {
+        let all: f64 = item.vector.iter().map(|(_, weight)| weight).sum();
+        let unseen = |(mass, _): &(f64, f64)| all * (PRIOR / (mass + PRIOR)).ln();
+        let mut scores: Vec<f64> = self.classes.iter().map(unseen).collect();
+        for (number, weight) in &item.vector {
+            let Some(feature) = self.features.get(*number) else {
+                continue;
+            };
+            let prior = PRIOR * feature.mass / self.mass;
+            for posting in &feature.postings {
+                if let Some(score) = scores.get_mut(posting.class) {
+                    *score += weight * ((posting.mass + prior) / prior).ln();
+                }
+            }
+        }
+        scores
+    }
+
+    /// How near the item is to the middle of each requirement's phrasings.
+    pub(super) fn near(&self, item: &Reading) -> Vec<f64> {
+        let mut scores = vec![0.0; self.classes.len()];
+        for (number, weight) in &item.vector {
+            let postings = self.features.get(*number).map(|feature| &feature.postings);
+            for posting in postings.into_iter().flatten() {
+                if let Some(score) = scores.get_mut(posting.class) {
+                    *score += weight * posting.mass;
+                }
+            }
+        }
+        let lengths = self.classes.iter().map(|(_, length)| length);
+        scores.iter().zip(lengths).map(|(score, length)| score / length).collect()
+    }
+
+    /// The share of what the item tells that the requirement's phrasings know.
+    pub(super) fn known(&self, item: &Reading, class: usize) -> f64 {
+        let knows = |number: Option<usize>| {
+            let feature = number.and_then(|number| self.features.get(number));
+            let posting = feature.and_then(|f| f.postings.iter().find(|p| p.class == class));
+            posting.map_or(0.0, |posting| (posting.phrases / KNOWN_FROM).min(1.0))
+        };
+        let known: f64 = item.words.iter().map(|(number, tells)| tells * knows(*number)).sum();
+        known / item.all().max(f64::MIN_POSITIVE)
+    }
+
+    /// The share of what the item tells that no phrasing knows.
+    pub(super) fn strange(&self, item: &Reading) -> f64 {
+        let strange = item.words.iter().filter(|(number, _)| number.is_none());
+        strange.map(|(_, tells)| tells).sum::<f64>() / item.all().max(f64::MIN_POSITIVE)
+    }
+
+    /// The phrasing of a requirement that the item is most like.
+    pub(super) fn nearest(&self, item: &Reading, class: usize) -> Option<&Phrase> {
+        let phrases = self.phrases.get(class)?.iter();
+        let likeness = |phrase: &Phrase| -> f64 {
+            let vector = self.vector(&phrase.own, &phrase.heading);
+            let weight = |number| vector.iter().find(|(n, _)| *n == number).map_or(0.0, |(_, w)| *w);
+            item.vector.iter().map(|(number, w)| w * weight(*number)).sum()
+        };
+        let scored = phrases.map(|phrase| (likeness(phrase), phrase));
+        scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, phrase)| phrase)
+    }
+}
+
+impl Feature {
+    /// Phrasings come by requirement.
+    fn count(&mut self, class: usize, weight: f64) {
+        match self.postings.last_mut().filter(|last| last.class == class) {
+            Some(last) => {
+                last.mass += weight;
+                last.phrases += 1.0;
+            }
+            None => self.postings.push(Posting { class, mass: weight, phrases: 1.0 }),
+        }
+    }
+}
+
+impl Reading {
+    /// How many telling words it has.
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    fn all(&self) -> f64 {
+        self.words.iter().map(|(_, tells)| tells).sum()
+    }
+}
+
+/// A word of a heading is another feature than the same word of an item.
+fn above(word: &str) -> String {
+    format!("^{word}")
+}
