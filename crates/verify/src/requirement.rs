@@ -62,11 +62,8 @@ pub struct Requirement {
     pub verified_by: String,
     /// What to do when it is not met.
     pub remedy: String,
-    /// The words people use for it, for matching.
+    /// The words people use for it, for matching beside the phrasings of `data/phrases.tsv`.
     pub words: String,
-    /// Word groups that name it beyond doubt, for matching.
-    #[serde(default)]
-    pub phrases: Vec<String>,
     /// Too specific to be found by similarity: only a known item leads to it.
     #[serde(default)]
     pub specific: bool,
