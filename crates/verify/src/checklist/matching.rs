@@ -54,7 +54,9 @@ pub(super) fn find(text: &str, context: &[&str]) -> Option<Guess> {
     (sure >= LEAST_SURE).then(|| Guess {
         id: name.clone(),
         sure,
-        like: index.nearest(&item, best.class).map_or("", |phrase| phrase.text),
+        like: index
+            .nearest(&item, best.class)
+            .map_or("", |phrase| phrase.text),
     })
 }
 
@@ -70,13 +72,21 @@ fn best(index: &Index, item: &Reading) -> Option<Best> {
     });
     let mut candidates: Vec<(f64, f64, usize)> = candidates.collect();
     candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.cmp(&b.2)));
-    let [(score, known, class), (score_of_second, known_of_second, second), ..] =
-        *candidates.as_slice()
+    let [
+        (score, known, class),
+        (score_of_second, known_of_second, second),
+        ..,
+    ] = *candidates.as_slice()
     else {
         return None;
     };
     let none = index.names.iter().position(|name| name == NONE)?;
-    let family = |class: usize| index.names.get(class).and_then(|name| name.split('.').next());
+    let family = |class: usize| {
+        index
+            .names
+            .get(class)
+            .and_then(|name| name.split('.').next())
+    };
     let signs = [
         at(&liked, class),
         score - score_of_second,
@@ -95,8 +105,13 @@ fn best(index: &Index, item: &Reading) -> Option<Best> {
 
 /// How far a class is before the best of the others.
 fn lead(scores: &[f64], class: usize) -> f64 {
-    let others = scores.iter().enumerate().filter(|(other, _)| *other != class);
-    let best = others.map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
+    let others = scores
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != class);
+    let best = others
+        .map(|(_, score)| *score)
+        .fold(f64::NEG_INFINITY, f64::max);
     at(scores, class) - best
 }
 
@@ -114,9 +129,16 @@ fn at(scores: &[f64], class: usize) -> f64 {
 fn in_deviations(scores: &[f64]) -> Vec<f64> {
     let count = scores.len() as f64;
     let mean = scores.iter().sum::<f64>() / count;
-    let square = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
+    let square = scores
+        .iter()
+        .map(|score| (score - mean).powi(2))
+        .sum::<f64>()
+        / count;
     let deviation = square.sqrt().max(f64::MIN_POSITIVE);
-    scores.iter().map(|score| (score - mean) / deviation).collect()
+    scores
+        .iter()
+        .map(|score| (score - mean) / deviation)
+        .collect()
 }
 
 #[cfg(test)]

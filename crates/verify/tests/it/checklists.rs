@@ -114,7 +114,10 @@ fn score(judge: &Judge<'_>, path: &Path, meanings: &BTreeMap<usize, BTreeSet<Str
         }
     }
     let (matched, wrong) = (score.matched, score.wrong.len());
-    println!("{file}: {} items, {matched} matched, {wrong} wrong", score.items);
+    println!(
+        "{file}: {} items, {matched} matched, {wrong} wrong",
+        score.items
+    );
     score
 }
 

@@ -100,7 +100,11 @@ impl Index {
         let phrase = Phrase {
             text,
             own: own.map(|name| self.number(name)).collect(),
-            heading: read.heading.iter().map(|word| self.number(above(word))).collect(),
+            heading: read
+                .heading
+                .iter()
+                .map(|word| self.number(above(word)))
+                .collect(),
         };
         self.count += 1.0;
         if let Some(phrases) = self.phrases.get_mut(class) {
@@ -155,8 +159,15 @@ impl Index {
     fn vector(&self, own: &[usize], heading: &[usize]) -> Vec<(usize, f64)> {
         let mut vector = Vec::with_capacity(own.len() + heading.len());
         for (numbers, share) in [(own, 1.0), (heading, HEADING)] {
-            let weighed = || numbers.iter().filter_map(|n| Some((*n, self.features.get(*n)?.weight)));
-            let length = weighed().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+            let weighed = || {
+                numbers
+                    .iter()
+                    .filter_map(|n| Some((*n, self.features.get(*n)?.weight)))
+            };
+            let length = weighed()
+                .map(|(_, weight)| weight * weight)
+                .sum::<f64>()
+                .sqrt();
             vector.extend(weighed().map(|(number, weight)| (number, weight / length * share)));
         }
         vector
@@ -164,10 +175,17 @@ impl Index {
 
     /// Reads an item beneath a heading.
     pub(super) fn read(&self, text: &str, heading: &str) -> Reading {
-        let Features { words, pairs, heading } = features(text, heading);
+        let Features {
+            words,
+            pairs,
+            heading,
+        } = features(text, heading);
         let find = |name: &String| self.numbers.get(name).copied();
         let own: Vec<usize> = words.iter().chain(&pairs).filter_map(find).collect();
-        let above: Vec<usize> = heading.iter().filter_map(|word| find(&above(word))).collect();
+        let above: Vec<usize> = heading
+            .iter()
+            .filter_map(|word| find(&above(word)))
+            .collect();
         let tells = |number: Option<usize>| {
             let feature = number.and_then(|number| self.features.get(number));
             (self.count / feature.map_or(1.0, |feature| feature.phrases)).ln()
@@ -210,7 +228,11 @@ impl Index {
             }
         }
         let lengths = self.classes.iter().map(|(_, length)| length);
-        scores.iter().zip(lengths).map(|(score, length)| score / length).collect()
+        scores
+            .iter()
+            .zip(lengths)
+            .map(|(score, length)| score / length)
+            .collect()
     }
 
     /// The share of what the item tells that the requirement's phrasings know.
@@ -220,7 +242,11 @@ impl Index {
             let posting = feature.and_then(|f| f.postings.iter().find(|p| p.class == class));
             posting.map_or(0.0, |posting| (posting.phrases / KNOWN_FROM).min(1.0))
         };
-        let known: f64 = item.words.iter().map(|(number, tells)| tells * knows(*number)).sum();
+        let known: f64 = item
+            .words
+            .iter()
+            .map(|(number, tells)| tells * knows(*number))
+            .sum();
         known / item.all().max(f64::MIN_POSITIVE)
     }
 
@@ -235,11 +261,21 @@ impl Index {
         let phrases = self.phrases.get(class)?.iter();
         let likeness = |phrase: &Phrase| -> f64 {
             let vector = self.vector(&phrase.own, &phrase.heading);
-            let weight = |number| vector.iter().find(|(n, _)| *n == number).map_or(0.0, |(_, w)| *w);
-            item.vector.iter().map(|(number, w)| w * weight(*number)).sum()
+            let weight = |number| {
+                vector
+                    .iter()
+                    .find(|(n, _)| *n == number)
+                    .map_or(0.0, |(_, w)| *w)
+            };
+            item.vector
+                .iter()
+                .map(|(number, w)| w * weight(*number))
+                .sum()
         };
         let scored = phrases.map(|phrase| (likeness(phrase), phrase));
-        scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, phrase)| phrase)
+        scored
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, phrase)| phrase)
     }
 }
 
@@ -251,7 +287,11 @@ impl Feature {
                 last.mass += weight;
                 last.phrases += 1.0;
             }
-            None => self.postings.push(Posting { class, mass: weight, phrases: 1.0 }),
+            None => self.postings.push(Posting {
+                class,
+                mass: weight,
+                phrases: 1.0,
+            }),
         }
     }
 }

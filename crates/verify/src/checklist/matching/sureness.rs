@@ -41,7 +41,12 @@ fn read(table: &str) -> Weights {
     for (name, weight) in rows {
         let weight = weight.parse().unwrap_or_default();
         match SIGNS.iter().position(|sign| *sign == name) {
-            Some(at) => weights.signs.iter_mut().skip(at).take(1).for_each(|w| *w = weight),
+            Some(at) => weights
+                .signs
+                .iter_mut()
+                .skip(at)
+                .take(1)
+                .for_each(|w| *w = weight),
             None => weights.base = weight,
         }
     }

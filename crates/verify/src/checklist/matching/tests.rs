@@ -113,7 +113,10 @@ fn what_is_called_sure_is_right() {
         let (right, wrong): (Vec<_>, Vec<_>) = sure.partition(|e| e.is_right);
         println!("{least}: {} right, {} wrong", right.len(), wrong.len());
         let share = right.len() as f64 / (right.len() + wrong.len()) as f64;
-        assert!(share >= least, "{share:.3} of those called {least} sure are right");
+        assert!(
+            share >= least,
+            "{share:.3} of those called {least} sure are right"
+        );
     }
 }
 
@@ -123,12 +126,13 @@ fn fitted(examples: &[Example]) -> String {
     const RATE: f64 = 0.5;
     const SHRINK: f64 = 0.01;
     let count = examples.len() as f64;
-    let mean: Signs = std::array::from_fn(|s| {
-        examples.iter().map(|e| e.signs[s]).sum::<f64>() / count
-    });
+    let mean: Signs =
+        std::array::from_fn(|s| examples.iter().map(|e| e.signs[s]).sum::<f64>() / count);
     let spread: Signs = std::array::from_fn(|s| {
         let square = |e: &Example| (e.signs[s] - mean[s]).powi(2);
-        (examples.iter().map(square).sum::<f64>() / count).sqrt().max(1e-9)
+        (examples.iter().map(square).sum::<f64>() / count)
+            .sqrt()
+            .max(1e-9)
     });
     let rows: Vec<(Signs, f64)> = examples
         .iter()

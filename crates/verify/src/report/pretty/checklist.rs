@@ -66,7 +66,10 @@ fn one(item: &JudgedItem, style: Style) -> String {
             } else {
                 String::new()
             };
-            format!(" ({:.0} % sure{like})", crate::checklist::confidence(*score))
+            format!(
+                " ({:.0} % sure{like})",
+                crate::checklist::confidence(*score)
+            )
         }
         Meaning::Unknown => format!(" (not matched: {})", item.hash),
     };
