@@ -8,12 +8,12 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
-use seaworthy_core::dialect::Dialect;
+use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::resilience::advice;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
 use seaworthy_edge::coding::{Unpackable, codings_of};
-use seaworthy_llm::{Framing, embed, usage};
+use seaworthy_llm::{Framing, decode_error, embed, usage};
 
 use crate::echo::{self, EchoReply};
 use crate::exchange::Exchange;
@@ -291,6 +291,12 @@ async fn relay_error(
         _ => Code::UpstreamError,
     };
     let mut frames = collect(exchange, body).await?;
+    let dialect = exchange.operation().map(Operation::dialect);
+    if dialect == Some(Dialect::Gemini)
+        && decode_error(Family::Gemini, &joined(&frames)).is_key_refused()
+    {
+        return Err(credentials_refused(exchange, head.status));
+    }
     exchange.fail(code);
     let mut headers = head.headers;
     let mut is_readable = is_json(&headers);

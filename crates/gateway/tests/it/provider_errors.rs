@@ -111,6 +111,60 @@ async fn refused_credentials_are_the_operators_business_and_never_blamed_on_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_google_calls_a_wrong_argument_is_not_blamed_on_the_caller_either() {
+    let body = json!({"error": {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [
+            {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US"},
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID",
+                "domain": "googleapis.com",
+                "metadata": {"service": "generativelanguage.googleapis.com"},
+            },
+        ],
+    }});
+    let sections = "
+        [providers.google]
+        kind = \"gemini\"
+        base_url = \"http://google.test\"
+        api_key = \"secret://env/OPENAI_KEY\"
+        [models.gemini]
+        targets = [\"google/gemini-real\"]
+    ";
+    let asked = |body: &Value| body.to_string();
+    let gemini = json!({"contents": [{"parts": [{"text": "hi"}]}]});
+    let chat = json!({"model": "gemini", "messages": [{"role": "user", "content": "hi"}]});
+    for (family, path, request) in [
+        (
+            Family::Gemini,
+            "/v1beta/models/gemini:generateContent",
+            asked(&gemini),
+        ),
+        (
+            Family::Gemini,
+            "/v1beta/models/gemini:streamGenerateContent?alt=sse",
+            asked(&gemini),
+        ),
+        (Family::OpenAi, "/v1/chat/completions", asked(&chat)),
+    ] {
+        let app = TestApp::builder().sections(sections).start().await;
+        let headers = [("content-type", "application/json; charset=UTF-8")];
+        app.upstream
+            .will_send(http(400, &headers, body.to_string()));
+        let answer = app.post(path, request).send().await;
+        let text = answer.text();
+        assert_eq!(answer.status, 502, "{family:?}: {text}");
+        assert!(text.contains("upstream_authentication_failed"), "{text}");
+        assert!(!text.contains("Please pass"), "{text}");
+        let log = app.finish().await;
+        assert!(log.contains("\"level\":\"ERROR\""), "{log}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_cannot_be_reached_is_502() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;

@@ -32,6 +32,16 @@ impl ProviderError {
             ) || word.ends_with("spend_limit_reached")
         })
     }
+
+    /// Whether the key of the request is not taken: Google says so with the status of a request
+    /// that is wrong.
+    #[must_use]
+    pub fn is_key_refused(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some("API_KEY_INVALID" | "API_KEY_EXPIRED" | "ACCESS_TOKEN_EXPIRED")
+        )
+    }
 }
 
 /// Reads the body of an error response.
@@ -61,7 +71,7 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
     let code = match family {
         Family::OpenAi | Family::Cohere | Family::Bedrock => &error["code"],
         Family::Anthropic => &error["details"]["error_code"],
-        Family::Gemini => &error["details"][0]["reason"],
+        Family::Gemini => reason(&error["details"]),
     };
     let kind = match family {
         Family::OpenAi | Family::Anthropic | Family::Cohere => &error["type"],
@@ -76,6 +86,15 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
         param: text(&error["param"]),
         retry_after: retry_delay(&error["details"]),
     }
+}
+
+/// `"reason": "API_KEY_INVALID"` among the details.
+fn reason(details: &Value) -> &Value {
+    let reasons = details.as_array().into_iter().flatten();
+    let mut reasons = reasons.map(|detail| &detail["reason"]);
+    reasons
+        .find(|reason| reason.is_string())
+        .unwrap_or(&Value::Null)
 }
 
 /// `"retryDelay": "34.5s"` among the details.

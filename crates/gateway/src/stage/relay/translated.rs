@@ -10,8 +10,8 @@ use seaworthy_edge::client::UpstreamBody;
 use seaworthy_llm::{ErrorView, Framing, StreamSettings, decode_error, usage};
 
 use super::{
-    ESTIMATED, YES, collect, estimate, framing, joined, provider_name, retry_headers, stream_type,
-    unexpected,
+    ESTIMATED, YES, collect, credentials_refused, estimate, framing, joined, provider_name,
+    retry_headers, stream_type, unexpected,
 };
 use crate::exchange::Exchange;
 use crate::guards::output::{OutputGuard, guard_reply};
@@ -128,6 +128,9 @@ pub(super) async fn error(
     let status = head.status.as_u16();
     let frames = collect(exchange, body).await?;
     let error = decode_error(translation.provider.family(), &joined(&frames));
+    if error.is_key_refused() {
+        return Err(credentials_refused(exchange, head.status));
+    }
     let family = translation.caller.family();
     exchange.advice = exchange.advice.or(error.retry_after);
     let told = errors::told(family, status, &error);
