@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use seaworthy_core::code::Code;
 use seaworthy_core::principal::{Credential, Scopes, is_name};
+use seaworthy_core::store;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -64,22 +65,24 @@ pub(crate) async fn create(exchange: &Exchange, body: &Bytes) -> Result<Answer, 
             return Err(Refusal::new(Code::PermissionDenied, message).at("scopes".to_owned()));
         }
     }
-    let signer = exchange.gateway.keys.signer().await.map_err(|error| {
-        let message = "No token can be made now because the key store does not answer.";
-        Refusal::new(Code::StoreUnavailable, message)
-            .retry_after(Duration::from_secs(2))
-            .because(&error)
-    })?;
+    let (keys, now) = (&exchange.gateway.keys, exchange.gateway.clock.now());
+    let signer = keys.signer().await.map_err(|error| unavailable(&error))?;
+    let end = keys.end_of(&caller.key_id).await;
+    // A token ends with its key, and its holder is told when that is.
+    let lifetime = match end.map_err(|error| unavailable(&error))? {
+        Some(end) => Duration::from_secs(seconds).min(end.since(now)),
+        None => Duration::from_secs(seconds),
+    };
     let token = signer.issue(
         &caller.key_id,
         (wanted.session_id, wanted.scopes),
-        exchange.gateway.clock.now(),
-        Duration::from_secs(seconds),
+        now,
+        lifetime,
     );
     let body = json!({
         "access_token": token,
         "token_type": "Bearer",
-        "expires_in": seconds,
+        "expires_in": lifetime.as_secs(),
         "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
     });
     let mut answer = Answer::json(200, body.to_string());
@@ -119,6 +122,13 @@ fn read(body: &Bytes) -> Result<Wanted, Refusal> {
         }
     }
     Ok(wanted)
+}
+
+fn unavailable(error: &store::Error) -> Refusal {
+    let message = "No token can be made now because the key store does not answer.";
+    Refusal::new(Code::StoreUnavailable, message)
+        .retry_after(Duration::from_secs(2))
+        .because(error)
 }
 
 fn invalid(message: String) -> Refusal {

@@ -134,10 +134,12 @@ fn is_of_the_message(name: &str, listed: Option<&str>) -> bool {
 }
 
 /// The key that a caller presents: `Authorization: Bearer`, or the header that Anthropic, Azure
-/// OpenAI or Google have for it.
+/// OpenAI or Google have for it. An empty header is none: official clients send one when their key is
+/// set to nothing, beside the token that they are to use.
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
     let own = [&name::X_API_KEY, &name::API_KEY, &name::GOOGLE_KEY];
-    if let Some(key) = own.iter().find_map(|name| headers.get(*name)) {
+    let mut own = own.into_iter().filter_map(|name| headers.get(name));
+    if let Some(key) = own.find(|key| !key.is_empty()) {
         return key.to_str().ok().map(str::trim);
     }
     let value = headers.get(&name::AUTHORIZATION)?.to_str().ok()?;

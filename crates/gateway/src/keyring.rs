@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::sync::Cache;
-use seaworthy_core::clock::SharedClock;
+use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::key::{self, KeyDigest, KeyRecord, KeyState, TokenSecret};
 use seaworthy_core::principal::{Credential, Identity, Principal};
 use seaworthy_core::store::{self, KeyStore};
@@ -177,28 +177,33 @@ impl KeyRing {
         if !key::is_id(id) {
             return Verdict::Refused(Flaw::Malformed);
         }
-        let known = match self.by_id.get(id) {
-            Some(known) => known,
-            None => {
-                let generation = self.generation.load(Ordering::Acquire);
-                let known = match self.store.get(id).await {
-                    Err(error) => return cannot_say(&error),
-                    Ok(record) => record.map(|record| {
-                        let principal = principal_of(&record);
-                        Arc::new(Known { record, principal })
-                    }),
-                };
-                self.by_id.insert(id.to_owned(), known.clone());
-                if !self.is_current(generation) {
-                    self.by_id.remove(id);
-                }
-                known
-            }
-        };
-        match known {
-            Some(known) => self.judge(&known, &known.principal),
-            None => Verdict::Refused(Flaw::Unknown),
+        match self.of_id(id).await {
+            Err(error) => cannot_say(&error),
+            Ok(Some(known)) => self.judge(&known, &known.principal),
+            Ok(None) => Verdict::Refused(Flaw::Unknown),
         }
+    }
+
+    /// When the key of this ID ends; `None`: when somebody ends it.
+    pub(crate) async fn end_of(&self, id: &str) -> store::Result<Option<UnixMillis>> {
+        let known = self.of_id(id).await?;
+        Ok(known.and_then(|known| known.record.expires_at))
+    }
+
+    async fn of_id(&self, id: &str) -> store::Result<Option<Arc<Known>>> {
+        if let Some(known) = self.by_id.get(id) {
+            return Ok(known);
+        }
+        let generation = self.generation.load(Ordering::Acquire);
+        let known = self.store.get(id).await?.map(|record| {
+            let principal = principal_of(&record);
+            Arc::new(Known { record, principal })
+        });
+        self.by_id.insert(id.to_owned(), known.clone());
+        if !self.is_current(generation) {
+            self.by_id.remove(id);
+        }
+        Ok(known)
     }
 
     /// What was read before a change must not be remembered after it. Asked after it was stored:

@@ -53,6 +53,7 @@ async fn no_guarded_route_opens_without_a_live_key() {
         let call = || app.call(method.clone(), route);
         let missing = [
             call(),
+            call().header("x-api-key", ""),
             call().header("authorization", "Basic dXNlcjpwdw=="),
             call().header("cookie", &format!("key={}", app.user_key)),
         ];
@@ -65,13 +66,31 @@ async fn no_guarded_route_opens_without_a_live_key() {
             call().key(never_issued.expose()),
             call().key("sk-of-another-service"),
             call().key(&almost),
-            call().header("x-api-key", ""),
         ];
         for call in invalid {
             call.send()
                 .await
                 .assert_error(family, 401, "invalid_api_key");
         }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_header_is_no_key_and_hides_none() {
+    let app = TestApp::start().await;
+    for (empty, place) in [
+        ("x-api-key", "authorization"),
+        ("api-key", "authorization"),
+        ("x-api-key", "x-goog-api-key"),
+    ] {
+        let value = match place {
+            "authorization" => format!("Bearer {}", app.user_key),
+            _ => app.user_key.clone(),
+        };
+        let call = app.get("/v1/models").header(empty, "");
+        let answer = call.header(place, &value).send().await;
+        assert_eq!(answer.status, 200, "{empty} {place}: {}", answer.text());
     }
     app.finish().await;
 }

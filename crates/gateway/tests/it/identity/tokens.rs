@@ -51,6 +51,28 @@ async fn a_token_does_what_its_key_does_until_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_says_how_long_its_key_lives_where_that_is_less() {
+    let app = TestApp::start().await;
+    let twenty_minutes = Duration::from_secs(1200);
+    let (key, _) = app.create_key(Role::User, Some(twenty_minutes)).await;
+    app.keys_noticed().await;
+    for (asked, told) in [(900, 900), (1200, 1200), (3600, 1200)] {
+        let body = json!({"expires_in": asked}).to_string();
+        let made = exchange(&app, &key, body).await.json();
+        assert_eq!(made["expires_in"], told, "{asked}");
+    }
+    app.clock.advance(Duration::from_secs(600));
+    let made = exchange(&app, &key, "{}").await.json();
+    assert_eq!(made["expires_in"], 600);
+    let token = made["access_token"].as_str().unwrap();
+    app.clock.advance(Duration::from_secs(599));
+    assert_eq!(models(&app, token).await.status, 200);
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(models(&app, token).await.status, 401);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_process_that_shares_the_store_accepts_it_and_the_end_of_the_key_is_its_end() {
     let app = TestApp::start().await;
     let (key, id) = app.create_key(Role::User, None).await;
