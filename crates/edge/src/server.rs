@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -28,12 +29,15 @@ use tokio::task::JoinSet;
 use crate::BoxError;
 use crate::tls::Acceptor;
 
+mod framed;
 mod handshake;
 mod held;
 mod in_flight;
 mod io;
 mod turns;
 
+use framed::End;
+pub use framed::EndsTwice;
 use in_flight::{Counted, InFlight};
 use io::ServerIo;
 pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
@@ -362,17 +366,26 @@ async fn serve_connection<S: Service>(
         options.render_refusal,
     )
     .taking_turns(service.turns());
-    let handler = service_fn(move |request: Request<Incoming>| {
+    let handler = service_fn(move |mut request: Request<Incoming>| {
         let guard = in_flight.enter(request.version() == Version::HTTP_2);
+        let head = in_flight.next_head.take();
+        let end = framed::end(request.version(), request.headers(), head);
+        if end == End::Twice {
+            request.extensions_mut().insert(EndsTwice);
+        }
         let service = service.clone();
         async move {
-            let response = match AssertUnwindSafe(service.call(request, peer))
+            let mut response = match AssertUnwindSafe(service.call(request, peer))
                 .catch_unwind()
                 .await
             {
                 Ok(response) => response,
                 Err(_) => service.panicked(),
             };
+            if end != End::Sure {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
             Ok::<_, Infallible>(response.map(|body| Counted::new(body, guard)))
         }
     });

@@ -11,11 +11,15 @@ use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::framed::NextHead;
 use crate::BoxError;
 
 /// Requests that are being answered on one connection.
 #[derive(Debug)]
-pub(super) struct InFlight(Mutex<State>);
+pub(super) struct InFlight {
+    state: Mutex<State>,
+    pub(super) next_head: NextHead,
+}
 
 #[derive(Debug)]
 struct State {
@@ -30,16 +34,18 @@ struct State {
 
 impl InFlight {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+        let state = Mutex::new(State {
             count: 0,
             idle_since: Instant::now(),
             next_stream: 0,
             unread: BTreeMap::new(),
-        })))
+        });
+        let next_head = NextHead::default();
+        Arc::new(Self { state, next_head })
     }
 
     pub(super) fn enter(self: &Arc<Self>, is_http2: bool) -> InFlightGuard {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.count += 1;
         let stream = is_http2.then_some(state.next_stream);
         state.next_stream += 1;
@@ -51,13 +57,13 @@ impl InFlight {
 
     /// Since when nothing has been answered; `None` while something is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let state = self.0.lock();
+        let state = self.state.lock();
         (state.count == 0).then_some(state.idle_since)
     }
 
     /// Whether a client has left an answer unread for so long.
     pub(super) fn is_unread_for(&self, timeout: Duration) -> bool {
-        let state = self.0.lock();
+        let state = self.state.lock();
         let mut since = state.unread.values();
         since.any(|since| since.elapsed() >= timeout)
     }
@@ -75,14 +81,14 @@ impl InFlightGuard {
     /// hyper asked for the next piece: there is room for it.
     fn note_asked(&self) {
         if let Some(stream) = self.stream {
-            self.in_flight.0.lock().unread.remove(&stream);
+            self.in_flight.state.lock().unread.remove(&stream);
         }
     }
 
     /// hyper took what there was.
     fn note_taken(&self) {
         if let Some(stream) = self.stream {
-            let mut state = self.in_flight.0.lock();
+            let mut state = self.in_flight.state.lock();
             state.unread.insert(stream, Instant::now());
         }
     }
@@ -90,7 +96,7 @@ impl InFlightGuard {
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        let mut state = self.in_flight.0.lock();
+        let mut state = self.in_flight.state.lock();
         state.count -= 1;
         if state.count == 0 {
             state.idle_since = Instant::now();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::framed::{Head, Look};
 use super::held::Held;
 use super::in_flight::InFlight;
 use super::turns::Turns;
@@ -51,6 +52,7 @@ pub(super) struct ServerIo<T> {
     in_flight: Arc<InFlight>,
     render_refusal: RenderRefusal,
     phase: Phase,
+    look: Look,
     is_http2: Option<bool>,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -80,6 +82,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             in_flight,
             render_refusal,
             phase: Phase::Header(Instant::now()),
+            look: Look::begin(),
             is_http2: None,
             read_timer: None,
             write_timer: None,
@@ -122,7 +125,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
         if received.is_empty() {
             return;
         }
+        let is_first = self.is_http2.is_none();
         let is_http2 = *self.is_http2.get_or_insert(received.starts_with(b"PRI "));
+        if !is_http2 {
+            let is_idle = self.in_flight.idle_since().is_some();
+            let is_within = matches!(self.phase, Phase::Header(_)) && !self.look.is_over();
+            if is_idle && (is_first || !is_within) {
+                self.look = Look::begin();
+                self.in_flight.next_head.set(Head::Unseen);
+            }
+            if is_idle && let Some(head) = self.look.at(received) {
+                self.in_flight.next_head.set(head);
+            }
+        }
         self.phase = match (self.in_flight.idle_since(), self.phase) {
             (None, _) => Phase::Busy,
             // HTTP/2 control frames, answered pings for example, are not the start of a request.
