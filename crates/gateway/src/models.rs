@@ -1,4 +1,6 @@
-//! The models that clients may ask for, in the words of either family.
+//! The models that clients may ask for, in the words of each family.
+
+mod page;
 
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
@@ -9,30 +11,43 @@ use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::snapshot::{Model, Snapshot};
 
-/// All models that the caller may call.
-pub(crate) fn list(exchange: &Exchange) -> Answer {
+/// All models that the caller may call, or the page of them that the query asks for.
+pub(crate) fn list(exchange: &Exchange, query: Option<&str>) -> Result<Answer, Refusal> {
     let (snapshot, family) = (&exchange.snapshot, exchange.family);
     let allowed: Vec<_> = snapshot
         .models
         .iter()
         .filter(|model| exchange.may_call(model))
         .collect();
+    let names: Vec<&str> = allowed.iter().map(|model| &*model.name).collect();
+    let page = page::of(&names, family, query)?;
+    let names = names.get(page.range.clone()).unwrap_or_default();
     let models: Vec<Value> = allowed
+        .get(page.range)
+        .unwrap_or_default()
         .iter()
         .map(|model| describe(snapshot, model, family))
         .collect();
+    let next = names.last().filter(|_| page.has_more);
     let body = match family {
         Family::OpenAi => json!({"object": "list", "data": models}),
         Family::Anthropic => json!({
-            "first_id": allowed.first().map(|model| &*model.name),
-            "last_id": allowed.last().map(|model| &*model.name),
-            "has_more": false,
+            "first_id": names.first(),
+            "last_id": names.last(),
+            "has_more": page.has_more,
             "data": models,
         }),
-        Family::Gemini | Family::Cohere => json!({"models": models}),
+        Family::Gemini => match next {
+            Some(next) => json!({"models": models, "nextPageToken": next}),
+            None => json!({"models": models}),
+        },
+        Family::Cohere => match next {
+            Some(next) => json!({"models": models, "next_page_token": next}),
+            None => json!({"models": models}),
+        },
         Family::Bedrock => json!({"modelSummaries": models}),
     };
-    Answer::json(200, body.to_string())
+    Ok(Answer::json(200, body.to_string()))
 }
 
 /// One model. One that the caller may not call does not exist for it.

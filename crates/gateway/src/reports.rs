@@ -1,4 +1,4 @@
-//! What operators may ask of usage and budgets.
+//! What operators may ask of usage and budgets, and callers of their own usage.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use seaworthy_core::store::{self, UsageQuery};
 use serde_json::{Value, json};
 
 use crate::budgets;
+use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
@@ -18,6 +19,9 @@ use crate::snapshot::Snapshot;
 
 /// Groups of a page, if nobody says how many.
 const PAGE: usize = 100;
+/// How far back callers may ask for their own usage: any of them may ask, and each time the ledger is
+/// read from there.
+const FURTHEST_BACK: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// What the query of a request asks for.
 struct Asked(HashMap<String, String>);
@@ -98,6 +102,54 @@ pub(crate) async fn usage(gateway: &Gateway, query: Option<&str>) -> Result<Answ
         "next_offset": page.next,
     });
     Ok(Answer::json(200, body.to_string()))
+}
+
+/// What the caller itself used. Somebody else's usage is not found, whoever asks here.
+pub(crate) async fn own_usage(exchange: &Exchange, query: Option<&str>) -> Result<Answer, Refusal> {
+    let gateway = &exchange.gateway;
+    let asked = Asked::read(query, &["since", "until", "user"])?;
+    let user = match &exchange.principal {
+        Some(caller) => &*caller.user_id,
+        None => return Err(nobody()),
+    };
+    if asked.0.get("user").is_some_and(|name| name != user) {
+        return Err(nobody());
+    }
+    let now = gateway.clock.now();
+    let since = asked.get("since", |text| {
+        let since = report::moment(text, now)?;
+        match now.since(since) <= FURTHEST_BACK {
+            true => Ok(since),
+            false => Err("expected at most 31 days ago".to_owned()),
+        }
+    })?;
+    let calendar = &exchange.snapshot.limits.policy.calendar;
+    let since = since.unwrap_or_else(|| calendar.window(WindowKind::Day, now).start);
+    let until = asked.get("until", |text| report::moment(text, now))?;
+    let query = UsageQuery {
+        by: GroupBy::User,
+        since: Some(since),
+        until,
+    };
+    let totals = gateway.stores.ledger.usage(query).await;
+    let mut totals = totals.map_err(unavailable)?.into_iter();
+    let own = totals.find(|total| total.group == user);
+    let mut body = total(&own.unwrap_or_default());
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("group");
+        fields.insert("user".to_owned(), json!(user));
+        fields.insert("since".to_owned(), json!(since.to_string()));
+        fields.insert("until".to_owned(), json!(until.map(|at| at.to_string())));
+    }
+    Ok(Answer::json(200, body.to_string()))
+}
+
+fn nobody() -> Refusal {
+    Refusal::new(
+        Code::NotFound,
+        "There is no usage of this user to be seen here.",
+    )
+    .at("user".to_owned())
 }
 
 fn total(total: &UsageTotal) -> Value {

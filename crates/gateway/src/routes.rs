@@ -10,7 +10,7 @@ use seaworthy_llm::embed::Embedding;
 
 use crate::headers::name;
 
-pub(crate) use in_path::{Asked, InPath, key_in_query, named};
+pub(crate) use in_path::{Asked, InPath, decoded, key_in_query, named};
 pub(crate) use table::ROUTES;
 
 /// What a route does.
@@ -37,6 +37,7 @@ pub(crate) enum Action {
     CreateKey,
     RotateKey,
     RevokeKey,
+    OwnUsage,
     Usage,
     Projection,
     Budgets,
@@ -123,6 +124,7 @@ impl Action {
             Self::CreateKey => "create_key",
             Self::RotateKey => "rotate_key",
             Self::RevokeKey => "revoke_key",
+            Self::OwnUsage => "own_usage",
             Self::Usage => "admin_usage",
             Self::Projection => "admin_usage_projection",
             Self::Budgets => "admin_budgets",

@@ -95,6 +95,7 @@ impl DataPlane {
         exchange.action = Some(route.action);
         exchange.route = route.path;
         require_one_host(head.version, &head.headers)?;
+        require_one_end(&head.extensions)?;
         headers::take_key_from_query(route.family, head.uri.query(), &mut head.headers);
         refuse_header_flood(exchange, &head.headers)?;
         if let Action::Model(operation) = route.action {
@@ -168,6 +169,8 @@ impl DataPlane {
     ) -> Result<Answer, Refusal> {
         let (gateway, snapshot) = (&self.gateway, Arc::clone(&exchange.snapshot));
         match route.action {
+            Action::ListModels => models::list(exchange, query),
+            Action::OwnUsage => reports::own_usage(exchange, query).await,
             Action::Usage => reports::usage(gateway, query).await,
             Action::Projection => reports::projection(gateway, &snapshot, query).await,
             Action::Budgets => reports::budgets(gateway, &snapshot, query).await,
@@ -230,7 +233,6 @@ impl DataPlane {
     ) -> Result<Answer, Refusal> {
         let (gateway, action, path) = (&self.gateway, route.action, route.path);
         match action {
-            Action::ListModels => Ok(models::list(exchange)),
             Action::GetModel => models::get(exchange, &routes::named(route, parameter)),
             Action::Health | Action::Live | Action::Ready => {
                 let endpoint = match action {
@@ -268,6 +270,18 @@ impl DataPlane {
                 "A request took a way that is not for requests of its kind.",
             )),
         }
+    }
+}
+
+/// RFC 9112, 6.3: whoever passed a request on may have believed the other end of its body.
+fn require_one_end(extensions: &http::Extensions) -> Result<(), Refusal> {
+    match extensions.get::<server::EndsTwice>() {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(
+            Code::InvalidRequest,
+            "It is not certain where the body of the request ends: send either `content-length` or \
+             `transfer-encoding: chunked`, and that once.",
+        )),
     }
 }
 

@@ -78,6 +78,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/ready", Action::Ready, Access::Public, Family::OpenAi),
     route(Method::GET, "/health/deep", Action::DeepHealth, Access::Public, Family::OpenAi),
     route(Method::GET, "/v1/features", Action::ListFeatures, Access::Needs(Permission::ListModels), Family::OpenAi),
+    route(Method::GET, "/v1/usage", Action::OwnUsage, Access::Needs(Permission::ReadOwnUsage), Family::OpenAi),
     route(Method::GET, "/metrics", Action::Metrics, Access::Public, Family::OpenAi),
     route(Method::GET, "/admin/v1/status", Action::Status, Access::Needs(Permission::ReadStatus), Family::OpenAi),
     route(Method::GET, "/admin/v1/config", Action::EffectiveConfig, Access::Needs(Permission::ReadConfig), Family::OpenAi),

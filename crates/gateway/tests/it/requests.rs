@@ -222,6 +222,135 @@ async fn models_are_listed_in_the_words_of_either_family() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_ends_in_two_ways_is_refused_and_its_connection_closed() {
+    let app = TestApp::start().await;
+    let chunks = "2\r\n{}\r\n0\r\n\r\n";
+    for lines in [
+        "content-length: 4\r\ntransfer-encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4",
+        "transfer-encoding: gzip, chunked",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+    ] {
+        let mut io = app.connect();
+        let key = &app.user_key;
+        let first = format!("GET /v1/models HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n\r\n");
+        io.write_all(first.as_bytes()).await.unwrap();
+        let mut begun = [0; 15];
+        io.read_exact(&mut begun).await.unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 200 OK");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let hidden = "GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n";
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n{lines}\r\n\r\n{chunks}{hidden}"
+        );
+        io.write_all(request.as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        io.read_to_string(&mut answers).await.unwrap();
+        assert!(answers.contains("HTTP/1.1 400 "), "{lines}: {answers}");
+        assert!(answers.contains("It is not certain where"), "{answers}");
+        assert!(!answers.contains(" 404 "), "{lines}: {answers}");
+    }
+    // Chunks alone are fine, one request after the other.
+    let mut io = app.connect();
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\ntransfer-encoding: chunked\r\n\r\n{chunks}",
+        app.user_key
+    );
+    for _ in 0..2 {
+        io.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}}") {
+            assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains("`model`"), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+    drop(io);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_models_have_pages_where_the_callers_api_has_them() {
+    let app = TestApp::start().await;
+    let anthropic = ("anthropic-version", "2023-06-01");
+    let cohere = ("x-fern-sdk-name", "cohere");
+    // The path, whose words, the names on the page, and what leads to the next one.
+    let pages = [
+        ("/v1/models?limit=2", anthropic, "claude echo", "true"),
+        (
+            "/v1/models?limit=2&after_id=echo",
+            anthropic,
+            "gpt",
+            "false",
+        ),
+        (
+            "/v1/models?limit=1&before_id=gpt",
+            anthropic,
+            "echo",
+            "true",
+        ),
+        ("/v1/models?after_id=gpt", anthropic, "", "false"),
+        (
+            "/v1beta/models?pageSize=1",
+            ("accept", "*/*"),
+            "claude",
+            "claude",
+        ),
+        (
+            "/v1beta/models?pageSize=1&pageToken=claud%65",
+            ("accept", "*/*"),
+            "echo",
+            "echo",
+        ),
+        (
+            "/v1beta/models?pageSize=9&pageToken=echo",
+            ("accept", "*/*"),
+            "gpt",
+            "",
+        ),
+        ("/v1/models?page_size=2", cohere, "claude echo", "echo"),
+        ("/v1/models?page_size=2&page_token=echo", cohere, "gpt", ""),
+        (
+            "/v1/models?limit=1",
+            ("accept", "*/*"),
+            "claude echo gpt",
+            "",
+        ),
+    ];
+    for (path, (name, value), names, next) in pages {
+        let call = app.get(path).key(&app.user_key).header(name, value);
+        let answer = call.send().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let list = answer.json();
+        let models = list.get("data").or_else(|| list.get("models"));
+        let models = models.and_then(|models| models.as_array()).unwrap().iter();
+        let found: Vec<&str> = models
+            .map(|model| model["id"].as_str().or(model["name"].as_str()).unwrap())
+            .map(|name| name.trim_start_matches("models/"))
+            .collect();
+        assert_eq!(found.join(" "), names, "{path}");
+        let leads = ["has_more", "nextPageToken", "next_page_token"];
+        let leads = leads.iter().find_map(|field| list.get(field));
+        let leads = leads.map_or(String::new(), |lead| {
+            lead.as_str().map_or(lead.to_string(), str::to_owned)
+        });
+        assert_eq!(leads, next, "{path}");
+    }
+    for (path, (name, value)) in [
+        ("/v1/models?limit=0", anthropic),
+        ("/v1/models?after_id=nobody", anthropic),
+        ("/v1beta/models?pageSize=many", ("accept", "*/*")),
+    ] {
+        let call = app.get(path).key(&app.user_key).header(name, value);
+        let answer = call.send().await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        assert!(answer.text().contains("invalid_request"), "{path}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn heads_that_two_readers_could_understand_in_two_ways_are_refused() {
     let app = TestApp::start().await;
     for name in ["authorization", "x-api-key", "api-key", "x-goog-api-key"] {

@@ -1,6 +1,7 @@
 //! What operators are told of usage and budgets.
 
 use http::Method;
+use seaworthy_core::dialect::Family;
 use serde_json::{Value, json};
 
 use super::{chat, used};
@@ -83,6 +84,38 @@ async fn a_question_that_is_not_understood_is_refused() {
     }
     let call = app.call(Method::GET, "/admin/v1/usage").key(&app.user_key);
     assert_eq!(call.send().await.status, 403);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_see_what_they_used_and_nothing_of_anybody_else() {
+    let app = TestApp::start().await;
+    chat(&app, &[], &json!({}), &used(10, 5)).await;
+    chat(&app, &[], &json!({}), &used(20, 5)).await;
+    app.settlements().await;
+    let own = async |key: &str, query: &str| {
+        let call = app.call(Method::GET, &format!("/v1/usage{query}"));
+        call.key(key).send().await
+    };
+    for query in ["", "?since=24h", "?user=the-user"] {
+        let seen = own(&app.user_key, query).await.json();
+        let figures = [&seen["calls"], &seen["input_tokens"], &seen["total_tokens"]];
+        assert_eq!(figures, [2, 30, 40], "{query}: {seen}");
+        assert_eq!(seen["user"], "the-user");
+        assert!(seen["cost_usd"].is_string(), "{seen}");
+    }
+    let before = own(&app.user_key, "?until=2020-01-01").await;
+    assert_eq!(before.json()["calls"], 0, "{}", before.text());
+    // Administrators have used nothing themselves, and have another route for what others did.
+    assert_eq!(own(&app.admin_key, "").await.json()["calls"], 0);
+    let others = own(&app.admin_key, "?user=the-user").await;
+    others.assert_error(Family::OpenAi, 404, "not_found");
+    let others = own(&app.user_key, "?user=the-admin").await;
+    others.assert_error(Family::OpenAi, 404, "not_found");
+    for query in ["?since=32d", "?since=soon", "?by=user"] {
+        let wrong = own(&app.user_key, query).await;
+        wrong.assert_error(Family::OpenAi, 400, "invalid_request");
+    }
     app.finish().await;
 }
 
