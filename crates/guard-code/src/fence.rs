@@ -23,6 +23,8 @@ pub struct FenceRules {
     pub shell: Action,
     /// What follows when code is too long or too deep to be judged.
     pub unjudged: Action,
+    /// What follows when one shell command is too long to be judged.
+    pub unjudged_shell: Action,
 }
 
 impl FenceRules {
@@ -116,6 +118,18 @@ pub fn dangers(command: &str) -> bool {
     told.into_iter().any(|danger| danger != Danger::Composition)
 }
 
+/// Whether a command goes on in the next line.
+fn goes_on(line: &str) -> bool {
+    line.trim_end_matches(['\n', '\r'])
+        .ends_with(['\\', '|', '&'])
+}
+
+/// How many bytes of whole lines are whole commands.
+fn whole_commands(lines: &str) -> usize {
+    let last = commands(lines).pop().unwrap_or_default();
+    lines.len() - if goes_on(last) { last.len() } else { 0 }
+}
+
 /// The lines of a script, those joined that go on in the next.
 fn commands(source: &str) -> Vec<&str> {
     let mut found = Vec::new();
@@ -123,10 +137,7 @@ fn commands(source: &str) -> Vec<&str> {
     let mut end = 0;
     for line in source.split_inclusive('\n') {
         end += line.len();
-        let goes_on = line
-            .trim_end_matches(['\n', '\r'])
-            .ends_with(['\\', '|', '&']);
-        if !goes_on {
+        if !goes_on(line) {
             found.push(&source[begin..end]);
             begin = end;
         }
@@ -185,6 +196,15 @@ impl FenceGuard {
     /// What was decided since the last time.
     pub fn take_judged(&mut self) -> Vec<Judged> {
         std::mem::take(&mut self.judged)
+    }
+
+    /// Whether it is outside of a block of code and holds nothing back.
+    pub fn is_idle(&self) -> bool {
+        match &self.at {
+            At::LineStart(held) => held.is_empty(),
+            At::Line => true,
+            At::Unseen { .. } | At::Code { .. } => false,
+        }
     }
 
     /// Takes the next piece and appends what may pass.
@@ -277,7 +297,7 @@ impl FenceGuard {
         if !ends && line.len() <= MAX_OPENING_BYTES {
             return At::LineStart(line);
         }
-        let name = line.trim_start_matches(is_indent).trim_start_matches(mark);
+        let name = behind_indent(&line).trim_start_matches(mark);
         let name = name.trim().split([' ', '{', ',', ':']).next();
         let language = name.and_then(Language::of_fence);
         match language.filter(|_| ends) {
@@ -338,10 +358,19 @@ impl FenceGuard {
         let at = if is_end { *line } else { body.len() };
         let (language, opening) = (*language, std::mem::take(opening));
         let (mark, length) = (*mark, *length);
-        let body = std::mem::take(body);
-        let (code, closing) = body.split_at(at);
+        let mut body = std::mem::take(body);
+        let whole = whole_commands(&body[..*line]);
         self.at = match is_end {
             true => At::LineStart(String::new()),
+            // Commands are judged one by one: the last one may not be whole, and waits.
+            false if language == Language::Shell && whole > 0 => At::Code {
+                mark,
+                length,
+                language,
+                opening: String::new(),
+                line: *line - whole,
+                body: body.split_off(whole),
+            },
             // Too long to be judged: what follows passes unseen, if it may pass at all.
             false => At::Unseen {
                 mark,
@@ -349,7 +378,15 @@ impl FenceGuard {
                 line: String::new(),
             },
         };
-        self.release(language, &opening, code, closing, out);
+        let is_seen = is_end || matches!(self.at, At::Code { .. });
+        if language == Language::Shell && !is_seen && self.rules.shell != Action::Allow {
+            self.judged.push((Category::Shell, self.rules.unjudged_shell));
+            self.is_blocked |= self.rules.unjudged_shell >= Action::Redact;
+        }
+        if !self.is_blocked {
+            let (code, closing) = body.split_at(at.min(body.len()));
+            self.release(language, &opening, code, closing, out);
+        }
     }
 
     /// Judges a block and lets it go.
@@ -376,9 +413,24 @@ fn is_indent(c: char) -> bool {
     matches!(c, ' ' | '\t' | '>')
 }
 
+/// What stands behind the indentation of a line and the mark of an item of a list.
+fn behind_indent(line: &str) -> &str {
+    let rest = line.trim_start_matches(is_indent);
+    let number = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let item = match rest.len() - number.len() {
+        0 => rest.strip_prefix(['-', '*', '+']),
+        1..=9 => number.strip_prefix(['.', ')']),
+        _ => None,
+    };
+    match item.filter(|item| item.starts_with([' ', '\t'])) {
+        Some(item) => item.trim_start_matches(is_indent),
+        None => rest,
+    }
+}
+
 /// The character and the number of them that open a fence in this line.
 fn opening_mark(line: &str) -> Option<(char, usize)> {
-    let line = line.trim_start_matches(is_indent);
+    let line = behind_indent(line);
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let length = line.chars().take_while(|c| *c == mark).count();
     (length >= 3).then_some((mark, length))
@@ -386,8 +438,14 @@ fn opening_mark(line: &str) -> Option<(char, usize)> {
 
 /// Whether the beginning of a line may still become an opening.
 fn may_open(line: &str) -> bool {
-    let rest = line.trim_start_matches(is_indent);
-    rest.is_empty() || rest.chars().all(|c| c == '`') || rest.chars().all(|c| c == '~')
+    let rest = behind_indent(line);
+    let number = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let may_be_item = match rest.len() - number.len() {
+        0 => matches!(rest, "-" | "*" | "+"),
+        1..=9 => matches!(number, "" | "." | ")"),
+        _ => false,
+    };
+    may_be_item || rest.chars().all(|c| c == '`') || rest.chars().all(|c| c == '~')
 }
 
 fn closes(line: &str, mark: char, length: usize) -> bool {

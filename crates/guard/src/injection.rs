@@ -77,6 +77,8 @@ pub struct Signals {
     pub reveal_phrase: bool,
     /// The suspicious part was encoded or disguised.
     pub encoded: bool,
+    /// There are more layers of encoding than are taken off.
+    pub buried: bool,
 }
 
 /// The judgement about a text.
@@ -90,6 +92,24 @@ pub struct Assessment {
     pub logit: f32,
     /// Why, apart from the score.
     pub signals: Signals,
+}
+
+impl Assessment {
+    /// Nothing was said.
+    const CLEAR: Self = Self {
+        level: Level::Clear,
+        probability: 0.0,
+        logit: f32::NEG_INFINITY,
+        signals: Signals {
+            smuggled: false,
+            template_tokens: false,
+            exfil_image: false,
+            override_phrase: false,
+            reveal_phrase: false,
+            encoded: false,
+            buried: false,
+        },
+    };
 }
 
 /// Why the judge could not be built.
@@ -235,16 +255,25 @@ impl InjectionJudge {
         &self.manifest
     }
 
-    /// Judges a text, and what is hidden in it.
+    /// Judges a text, and what is hidden in it; of a long one the worst piece counts.
     pub fn assess(&self, text: &str) -> Assessment {
-        self.assess_shown(&Shown::of(text))
+        let judged = Shown::pieces(text).map(|piece| self.assess_shown(&piece));
+        judged.fold(Assessment::CLEAR, |worst, piece| {
+            match (piece.level, piece.logit) > (worst.level, worst.logit) {
+                true => piece,
+                false => worst,
+            }
+        })
     }
 
-    /// Judges a text that others judge too.
+    /// Judges a text, or a piece of one, that others judge too.
     pub fn assess_shown(&self, shown: &Shown<'_>) -> Assessment {
         let text = shown.wording.text();
         let (mut worst, turned) = self.assess_wording(&shown.wording);
-        let mut disguised: Vec<String> = decode::hidden_texts(text);
+        let decode::Hidden {
+            texts: mut disguised,
+            is_cut,
+        } = decode::hidden_texts(text);
         if normalise::may_be_leetspeak(text) {
             let leet = normalise::fold_leetspeak(text);
             let reads = |leet: &String| {
@@ -271,7 +300,8 @@ impl InjectionJudge {
         }
         // A flag of a country is made of tag characters too, six of them at most.
         worst.signals.smuggled = shown.traces.tags > 8;
-        if worst.signals.smuggled {
+        worst.signals.buried = is_cut;
+        if worst.signals.smuggled || worst.signals.buried {
             worst.level = Level::Block;
         }
         worst

@@ -42,7 +42,7 @@ impl Windows {
     /// For blocks that end with sentences.
     pub const OF_SENTENCES: Self = Self {
         most_blocks: 4,
-        smoothing: 40.0,
+        smoothing: 20.0,
     };
 
     /// The windows of a text of `blocks` blocks, as first and last block.
@@ -230,6 +230,7 @@ mod tests {
             rate: 0.5,
             seed: 1,
             by_rarity: false,
+            left_out: 0.0,
             windows: Windows::OF_BLOCKS,
         };
         let model = train::train(&examples, &plan).unwrap();

@@ -47,6 +47,18 @@ pub struct Event {
     pub probability: Option<f32>,
 }
 
+impl Event {
+    /// Adds what was seen of the same category elsewhere in the text.
+    fn add(&mut self, other: &Self) {
+        self.severity = self.severity.max(other.severity);
+        self.count += other.count;
+        let known = self.probability.zip(other.probability);
+        self.probability = known.map_or(self.probability.or(other.probability), |(a, b)| {
+            Some(a.max(b))
+        });
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PhraseFile {
@@ -202,10 +214,17 @@ impl ModerationJudge {
 
     /// The categories that a text falls into.
     pub fn assess(&self, text: &str) -> Vec<Event> {
-        self.assess_shown(&Shown::of(text))
+        let mut events: Vec<Event> = Vec::new();
+        for event in Shown::pieces(text).flat_map(|piece| self.assess_shown(&piece)) {
+            match events.iter_mut().find(|known| known.category == event.category) {
+                Some(known) => known.add(&event),
+                None => events.push(event),
+            }
+        }
+        events
     }
 
-    /// The categories that a text falls into which others judge too.
+    /// The categories that a text, or a piece of one, falls into which others judge too.
     pub fn assess_shown(&self, shown: &Shown<'_>) -> Vec<Event> {
         let mut counts = vec![0_u32; self.categories.len()];
         let window = Window::whole(shown.wording.text());

@@ -1,14 +1,15 @@
 //! A text as the judges of whole texts see it: without disguise, cut into words once for all of them.
 
-use std::borrow::Cow;
-
 use crate::linear::Wording;
 use crate::normalise::{Traces, normalise};
 
-/// Longer texts are judged by their beginning and their end, this many bytes each.
-const MAX_JUDGED_BYTES: usize = 256 * 1024;
+/// Longer texts are judged in pieces, so that what a judge keeps of one is bounded.
+const PIECE_BYTES: usize = 256 * 1024;
 
-/// A text that is to be judged.
+/// So much of the end of a piece is judged again with the next one, so that nothing hides in the seam.
+const SEAM_BYTES: usize = 4 * 1024;
+
+/// A text, or a piece of one, that is to be judged.
 #[derive(Debug)]
 pub struct Shown<'t> {
     pub(crate) wording: Wording<'t>,
@@ -18,36 +19,33 @@ pub struct Shown<'t> {
 }
 
 impl<'t> Shown<'t> {
-    /// Takes the disguise off a text.
-    pub fn of(text: &'t str) -> Self {
-        match beginning_and_end(text) {
-            Cow::Borrowed(text) => {
-                let shown = normalise(text);
-                Self {
-                    wording: Wording::of(shown.text),
-                    smuggled: shown.smuggled,
-                    traces: shown.traces,
-                }
-            }
-            Cow::Owned(text) => {
-                let shown = normalise(&text);
-                Self {
-                    wording: Wording::of(shown.text.into_owned()),
-                    smuggled: shown.smuggled,
-                    traces: shown.traces,
-                }
-            }
+    /// Takes the disguise off a text, piece by piece: one piece, unless the text is very long.
+    pub fn pieces(text: &'t str) -> impl Iterator<Item = Shown<'t>> {
+        pieces(text).map(Self::of)
+    }
+
+    fn of(text: &'t str) -> Self {
+        let shown = normalise(text);
+        Self {
+            wording: Wording::of(shown.text),
+            smuggled: shown.smuggled,
+            traces: shown.traces,
         }
     }
 }
 
-fn beginning_and_end(text: &str) -> Cow<'_, str> {
-    if text.len() <= 2 * MAX_JUDGED_BYTES {
-        return text.into();
-    }
-    let head = text.floor_char_boundary(MAX_JUDGED_BYTES);
-    let tail = text.ceil_char_boundary(text.len() - MAX_JUDGED_BYTES);
-    format!("{} {}", &text[..head], &text[tail..]).into()
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let whole = rest.take()?;
+        if whole.len() <= PIECE_BYTES {
+            return Some(whole);
+        }
+        let end = whole.floor_char_boundary(PIECE_BYTES);
+        let next = whole.floor_char_boundary(end - SEAM_BYTES);
+        rest = Some(&whole[next..]);
+        Some(&whole[..end])
+    })
 }
 
 #[cfg(test)]
@@ -55,11 +53,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_very_long_text_beginning_and_end_are_shown() {
-        let text = format!("First. {}Last", "padding ".repeat(1 << 17));
-        let shown = Shown::of(&text);
-        let words = shown.wording.text();
-        assert!(words.starts_with("First.") && words.ends_with("Last"));
-        assert_eq!(words.len(), 2 * MAX_JUDGED_BYTES + 1);
+    fn pieces_overlap_and_leave_nothing_out() {
+        let text: String = (0..200_000).map(|n| format!("{n}é ")).collect();
+        let mut covered = 0;
+        for piece in pieces(&text) {
+            let begin = piece.as_ptr() as usize - text.as_ptr() as usize;
+            assert!(begin <= covered && piece.len() <= PIECE_BYTES);
+            assert!(covered == 0 || covered - begin >= SEAM_BYTES);
+            covered = begin + piece.len();
+        }
+        assert_eq!(covered, text.len());
+        assert_eq!(pieces("").collect::<Vec<_>>(), [""]);
     }
 }

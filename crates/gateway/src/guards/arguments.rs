@@ -25,11 +25,10 @@ pub(super) fn guard(
     vault: &mut Option<Vault>,
     verdicts: &mut Verdicts,
 ) -> Guarded {
-    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(written).is_ok();
-    let outline = is_json.then(|| Outline::read(written).ok()).flatten();
-    let Some(outline) = outline else {
+    if serde_json::from_str::<serde::de::IgnoredAny>(written).is_err() {
         return guard_kept(engine, place, written, vault, verdicts);
-    };
+    }
+    let outline = Outline::read_leniently(written);
     let mut edits = Vec::new();
     for text in &outline.texts {
         match guard_member_kept(engine, place, text, vault, verdicts) {

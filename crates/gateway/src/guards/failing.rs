@@ -32,6 +32,11 @@ impl Guarding {
         }
     }
 
+    /// A word of an error, such as its code, if it may reach the caller.
+    pub(crate) fn admits_word(&self, word: &str, verdicts: &mut Verdicts) -> bool {
+        self.guard_error(word, verdicts) == word
+    }
+
     /// The body of an error as it may reach the caller, if that is another one.
     pub(crate) fn guard_error_body(
         &self,

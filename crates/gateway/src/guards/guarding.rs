@@ -76,13 +76,14 @@ impl Guarding {
     }
 
     pub(super) fn moderate(&self, place: Place, text: &str) -> Moderated {
-        match &self.rules.moderation {
-            Some(judge) => {
-                let shown = Shown::of(text);
-                moderate(judge, self.least_severity(), &self.policy, place, &shown)
+        let mut moderated = Moderated::default();
+        if let Some(judge) = &self.rules.moderation {
+            for shown in Shown::pieces(text) {
+                let least = self.least_severity();
+                moderated.add(moderate(judge, least, &self.policy, place, &shown));
             }
-            None => Moderated::default(),
         }
+        moderated
     }
 
     fn least_severity(&self) -> Severity {

@@ -18,7 +18,7 @@ use seaworthy_guard::{
 use super::arguments::{self, Guarded};
 use super::guarding::{Guarding, Heard};
 use super::links::RealLinks;
-use super::moderate::moderate;
+use super::moderate::{Moderated, moderate};
 use super::policy::{INBOUND, Who, restrict};
 use super::said::{Said, Speaker, offered_tools, to_embed, who_says};
 use super::texts::{BrokenEscape, Kind, Outline, replace};
@@ -296,12 +296,22 @@ impl Screening<'_> {
     /// Judges what a user or a tool says as a whole; the label that takes its place, if one does.
     fn judge(&mut self, said: &Said<'_, '_>, value: &str) -> Result<Option<String>, Refused> {
         let (rules, place) = (self.rules, said.place);
-        // Both judges read the same words.
-        let shown =
-            (rules.injection.is_some() || rules.moderation.is_some()).then(|| Shown::of(value));
-        if let (Some(judge), Some(shown)) = (&rules.injection, &shown) {
+        let mut level = Level::Clear;
+        let mut found = Moderated::default();
+        if rules.injection.is_some() || rules.moderation.is_some() {
+            // Both judges read the same words.
+            for shown in Shown::pieces(value) {
+                if let Some(judge) = &rules.injection {
+                    level = level.max(judge.assess_shown(&shown).level);
+                }
+                if let Some(judge) = &rules.moderation {
+                    let least = rules.least_severity;
+                    found.add(moderate(judge, least, &self.policy, place, &shown));
+                }
+            }
+        }
+        if rules.injection.is_some() {
             let action = self.policy.action(place, Category::Injection, "injection");
-            let level = judge.assess_shown(shown).level;
             self.is_suspicious |= level != Level::Clear;
             let action = match level {
                 Level::Clear => Action::Allow,
@@ -328,10 +338,6 @@ impl Screening<'_> {
             return Err(Refused::Pattern(place));
         }
         self.check_files(said, value)?;
-        let (Some(judge), Some(shown)) = (&rules.moderation, &shown) else {
-            return Ok(None);
-        };
-        let found = moderate(judge, rules.least_severity, &self.policy, place, shown);
         for (_, action) in &found.all {
             self.verdicts.judge(Category::Moderation, place, *action);
         }

@@ -23,7 +23,22 @@ pub(super) struct Moderated {
     pub(super) all: Vec<(String, Action)>,
 }
 
-/// Judges a text.
+impl Moderated {
+    /// Adds what was found in another piece of the same text.
+    pub(super) fn add(&mut self, other: Self) {
+        for (category, action) in other.all {
+            if self.all.iter().all(|(known, _)| *known != category) {
+                self.all.push((category, action));
+            }
+        }
+        let action = |worst: &Option<(Action, String)>| worst.as_ref().map(|(action, _)| *action);
+        if action(&other.worst) > action(&self.worst) {
+            self.worst = other.worst;
+        }
+    }
+}
+
+/// Judges a text, or a piece of one.
 pub(super) fn moderate(
     judge: &ModerationJudge,
     least: Severity,

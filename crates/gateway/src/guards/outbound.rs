@@ -56,15 +56,19 @@ pub(super) fn fences(rules: &Rules, policy: &Policy) -> Option<FenceRules> {
             .max()
             .unwrap_or(Action::Allow)
     };
-    let invalid = action(Category::Code);
+    let (invalid, shell) = (action(Category::Code), action(Category::Shell));
     let fences = FenceRules {
         invalid,
         policy: rules.code.clone(),
-        shell: action(Category::Shell),
+        shell,
         unjudged: match rules.on_failure {
             // What is only reported on is not stopped because it could not be judged.
             OnFailure::Block => invalid,
             OnFailure::Allow => invalid.min(Action::Flag),
+        },
+        unjudged_shell: match rules.on_failure {
+            OnFailure::Block => shell,
+            OnFailure::Allow => shell.min(Action::Flag),
         },
     };
     (!fences.are_off()).then_some(fences)

@@ -72,6 +72,10 @@ impl OutputGuard {
                 _,
             ) => {
                 let message = self.guarding.guard_error(&message, &mut self.verdicts);
+                let kind = match self.guarding.admits_word(&kind, &mut self.verdicts) {
+                    true => kind,
+                    false => "error".to_owned(),
+                };
                 out.push(Delta::Error {
                     status,
                     kind,
@@ -338,7 +342,9 @@ fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdi
             take(guarded, &mut native.json)
         }
         Block::Media(media) => match &mut media.source {
-            MediaSource::Text(text) => guard_alone(guarding, Place::OutputText, text, verdicts),
+            MediaSource::Text(text) | MediaSource::Url(text) => {
+                guard_alone(guarding, Place::OutputText, text, verdicts)
+            }
             _ => Passed::Whole,
         },
         Block::ToolResult { blocks, .. } => {

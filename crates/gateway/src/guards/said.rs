@@ -156,11 +156,21 @@ pub(super) fn to_embed<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
     Some(said)
 }
 
-/// Whether an object of this type is what a tool or a retrieval returned.
+/// Whether an object of this type is what a tool or a retrieval returned, or a call with what its tool
+/// returned.
 fn is_result(kind: &str) -> bool {
     kind.ends_with("tool_result")
         || kind.ends_with("_output")
-        || matches!(kind, "search_result" | "document")
+        || matches!(
+            kind,
+            "search_result"
+                | "document"
+                | "mcp_call"
+                | "mcp_list_tools"
+                | "file_search_call"
+                | "code_interpreter_call"
+                | "web_search_call"
+        )
 }
 
 /// Whether a text is below the arguments of a tool call that are written as an object.

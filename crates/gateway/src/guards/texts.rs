@@ -63,6 +63,22 @@ struct Frame<'a> {
 impl<'a> Outline<'a> {
     /// Reads a document.
     pub(crate) fn read(json: &'a str) -> Result<Self, BrokenEscape> {
+        Self::read_by(json, unquote)
+    }
+
+    /// Reads a document as readers do that take half a character for a whole one: U+FFFD stands for it.
+    pub(crate) fn read_leniently(json: &'a str) -> Self {
+        let lenient = |quoted: &'a str| {
+            let inner = quoted.get(1..quoted.len().saturating_sub(1));
+            Ok(unescape(inner.unwrap_or_default()))
+        };
+        Self::read_by(json, lenient).unwrap_or_default()
+    }
+
+    fn read_by(
+        json: &'a str,
+        unquote: impl Fn(&'a str) -> Result<Cow<'a, str>, BrokenEscape>,
+    ) -> Result<Self, BrokenEscape> {
         let bytes = json.as_bytes();
         let mut outline = Self::default();
         let mut stack: Vec<Frame<'a>> = Vec::new();
@@ -85,7 +101,8 @@ impl<'a> Outline<'a> {
                 }
                 b'"' => {
                     let end = string_end(bytes, at);
-                    outline.string(json, at..end, &mut stack)?;
+                    let value = unquote(json.get(at..end).unwrap_or_default())?;
+                    outline.string(value, at..end, &mut stack);
                     at = end;
                 }
                 b'-' | b'0'..=b'9' => {
@@ -135,13 +152,7 @@ impl<'a> Outline<'a> {
         });
     }
 
-    fn string(
-        &mut self,
-        json: &'a str,
-        at: Range<usize>,
-        stack: &mut [Frame<'a>],
-    ) -> Result<(), BrokenEscape> {
-        let value = unquote(json.get(at.clone()).unwrap_or_default())?;
+    fn string(&mut self, value: Cow<'a, str>, at: Range<usize>, stack: &mut [Frame<'a>]) {
         match stack.last_mut() {
             Some(frame) if frame.at_key => {
                 frame.at_key = false;
@@ -163,7 +174,6 @@ impl<'a> Outline<'a> {
                 self.text(Kind::String, at, value, stack);
             }
         }
-        Ok(())
     }
 
     fn text(&mut self, kind: Kind, at: Range<usize>, value: Cow<'a, str>, stack: &[Frame<'a>]) {
@@ -219,9 +229,66 @@ fn unquote(quoted: &str) -> Result<Cow<'_, str>, BrokenEscape> {
     Ok(Cow::Borrowed(inner.unwrap_or_default()))
 }
 
+/// What the escapes of JSON in a text stand for. Half a character becomes U+FFFD, and what is no escape
+/// stays.
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at..).unwrap_or_default();
+        let (character, length) = escaped(rest);
+        out.push(character);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The character that the escape at the beginning of a text stands for, and the length of the escape.
+fn escaped(text: &str) -> (char, usize) {
+    let unit = |from: usize| {
+        let digits = text.get(from..from + 6)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let plain = match text.as_bytes().get(1) {
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        _ => {
+            return match (unit(0), unit(6)) {
+                (Some(high @ 0xD800..0xDC00), Some(low @ 0xDC00..0xE000)) => {
+                    let whole = 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+                    (char::from_u32(whole).unwrap_or('\u{FFFD}'), 12)
+                }
+                (Some(unit), _) => (char::from_u32(unit).unwrap_or('\u{FFFD}'), 6),
+                (None, _) => ('\\', 1),
+            };
+        }
+    };
+    (plain, 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_are_read_as_lenient_readers_do() {
+        assert_eq!(unescape(r#"\u002e\u002e\/x \"\n\q \ud83d\ude00\ud800."#), "../x \"\n\\q \u{1F600}\u{FFFD}.");
+        assert_eq!(unescape("\\"), "\\");
+        let outline = Outline::read_leniently(r#"{"a":"\ud800","b":"\u002e"}"#);
+        let values: Vec<&str> = outline.texts.iter().map(|text| &*text.value).collect();
+        assert_eq!(values, ["a", "\u{FFFD}", "b", "."]);
+    }
 
     #[test]
     fn every_text_is_found_with_its_name_and_its_object() {

@@ -14,10 +14,13 @@ use seaworthy_guard_code::fence::{self, Outcome};
 use super::arguments::{Guarded, guard_member, guard_text};
 use super::guarding::Guarding;
 use super::links::RealLinks;
-use super::texts::{Kind, Outline, Text, replace};
+use super::texts::{Kind, Outline, Text, replace, unescape};
 use super::verdicts::Verdicts;
 
 const PLACE: Place = Place::ToolArguments;
+
+/// So many layers of escapes of JSON are taken off a value: documents in documents.
+const ESCAPED_DEPTH: usize = 3;
 
 /// Arguments that are commands of a shell.
 const COMMANDS: [&str; 8] = [
@@ -108,33 +111,40 @@ impl Guarding {
         verdicts: &mut Verdicts,
     ) -> Guarded {
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(written).is_ok();
-        let outline = is_json.then(|| Outline::read(written).ok()).flatten();
-        let Some(outline) = outline else {
-            let text = Text {
-                kind: Kind::String,
-                at: 0..written.len(),
-                value: Cow::Borrowed(written),
-                key: Cow::Borrowed(""),
-                object: None,
-            };
-            return self.guard_argument(tool, &text, verdicts);
-        };
-        let mut edits = Vec::new();
-        for text in &outline.texts {
-            match self.guard_argument(tool, text, verdicts) {
-                Guarded::Same => {}
-                Guarded::Changed(new) => edits.push((text.at.clone(), new)),
-                Guarded::Blocked => return Guarded::Blocked,
+        let mut guarded = Guarded::Same;
+        if is_json || written.trim_start().starts_with(['{', '[']) {
+            // Not every reader refuses half a character, or a comma too many.
+            let outline = Outline::read_leniently(written);
+            let mut edits = Vec::new();
+            for text in &outline.texts {
+                match self.guard_argument(tool, text, verdicts) {
+                    Guarded::Same => {}
+                    Guarded::Changed(new) => edits.push((text.at.clone(), new)),
+                    Guarded::Blocked => return Guarded::Blocked,
+                }
+            }
+            if !edits.is_empty() {
+                guarded = Guarded::Changed(replace(written, &edits));
             }
         }
-        match edits.is_empty() {
-            true => Guarded::Same,
-            false => Guarded::Changed(replace(written, &edits)),
+        if is_json {
+            return guarded;
+        }
+        let whole = match &guarded {
+            Guarded::Changed(new) => new,
+            _ => written,
+        };
+        match self.guard_argument(tool, &alone(whole), verdicts) {
+            Guarded::Same => guarded,
+            outcome => outcome,
         }
     }
 
     fn guard_argument(&self, tool: &str, text: &Text<'_>, verdicts: &mut Verdicts) -> Guarded {
         if text.kind != Kind::Key && !self.admits_argument(text, verdicts) {
+            return Guarded::Blocked;
+        }
+        if text.kind != Kind::Key && !self.admits_unescaped(text, verdicts) {
             return Guarded::Blocked;
         }
         let mut value = Cow::Borrowed(&*text.value);
@@ -163,6 +173,37 @@ impl Guarding {
             true => Guarded::Changed(value.into_owned()),
             false => Guarded::Same,
         }
+    }
+
+    /// Whether a value that holds escapes of characters may be given to a tool that resolves them. What stands
+    /// behind them cannot be replaced, so that a match blocks.
+    fn admits_unescaped(&self, text: &Text<'_>, verdicts: &mut Verdicts) -> bool {
+        let judge = |value: &str, verdicts: &mut Verdicts| {
+            let text = Text {
+                value: Cow::Borrowed(value),
+                key: text.key.clone(),
+                at: text.at.clone(),
+                ..*text
+            };
+            let engine = self.outbound.as_ref();
+            self.admits_argument(&text, verdicts)
+                && engine.is_none_or(|engine| {
+                    guard_member(engine, PLACE, &text, verdicts) == Guarded::Same
+                })
+        };
+        let mut inner = Cow::Borrowed(&*text.value);
+        for _ in 0..ESCAPED_DEPTH {
+            if !inner.contains("\\u") {
+                return true;
+            }
+            inner = Cow::Owned(unescape(&inner).into_owned());
+            let mut found = Verdicts::default();
+            if !judge(&inner, &mut found) && judge(&text.value, &mut Verdicts::default()) {
+                verdicts.append(found);
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether a value may be given to a tool, by its length and by the files that it names.
@@ -241,6 +282,17 @@ impl Guarding {
             Outcome::Changed(new) => Guarded::Changed(new),
             Outcome::Same => Guarded::Same,
         }
+    }
+}
+
+/// A text that is no member of anything.
+fn alone(written: &str) -> Text<'_> {
+    Text {
+        kind: Kind::String,
+        at: 0..written.len(),
+        value: Cow::Borrowed(written),
+        key: Cow::Borrowed(""),
+        object: None,
     }
 }
 

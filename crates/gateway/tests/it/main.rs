@@ -21,6 +21,7 @@ mod faces;
 mod faithful;
 mod files;
 mod guards;
+mod guards_bypasses;
 mod guards_control;
 mod guards_embeddings;
 mod guards_flood;

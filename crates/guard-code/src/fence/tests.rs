@@ -11,6 +11,7 @@ fn rules(invalid: Action, shell: Action) -> FenceRules {
             ..CodePolicy::default()
         },
         unjudged: Action::Block,
+        unjudged_shell: shell,
     }
 }
 
@@ -32,7 +33,7 @@ fn pass(rules: &FenceRules, text: &str, size: usize) -> (String, Flow, Vec<Judge
 }
 
 const TEXT: &str = "Intro `code` \u{2693}\n```python\nprint(1)\n```\nthen\n  ~~~~ bash\nls\nrm -rf \\\n  /\n~~~\n\
-                    ~~~~\n```\nunknown ``` here\n```\n```js\nlet x = ;\n```\nend";
+                    ~~~~\n- one\n12. ```sh\nls\nrm -rf /\n   ```\n-  two\n2024 - 3\n```\nunknown ``` here\n```\n```js\nlet x = ;\n```\nend";
 
 #[test]
 fn any_pieces_give_the_same_text_and_the_same_verdict() {
@@ -71,7 +72,8 @@ fn code_that_is_only_reported_on_flows_unchanged() {
 fn dangerous_commands_become_comments_with_the_lines_that_they_go_on_in() {
     let (out, _, judged) = pass(&rules(Action::Allow, Action::Redact), TEXT, 3);
     assert!(out.contains("ls\n# rm -rf \\\n#   /\n"), "{out}");
-    assert_eq!(judged, [(Category::Shell, Action::Redact)]);
+    assert!(out.contains("12. ```sh\nls\n# rm -rf /\n   ```\n"), "{out}");
+    assert_eq!(judged, [(Category::Shell, Action::Redact); 2]);
 }
 
 #[test]
@@ -98,4 +100,29 @@ fn code_without_an_end_is_held_in_bounded_memory() {
         assert!(pushed <= MAX_CODE_BYTES + 6);
     }
     assert!(out.is_empty());
+}
+
+#[test]
+fn a_long_script_is_judged_to_its_end() {
+    let lines = "echo some words that mean no harm\n".repeat(MAX_CODE_BYTES / 30);
+    let text = format!("```sh\n{lines}rm -rf \\\n /\n{lines}```\nend");
+    for size in [7, 1000, usize::MAX / 2] {
+        let (out, flow, _) = pass(&rules(Action::Allow, Action::Block), &text, size);
+        assert_eq!(flow, Flow::Blocked, "{size}");
+        assert!(!out.contains("rm -rf"));
+        let (out, _, judged) = pass(&rules(Action::Allow, Action::Redact), &text, size);
+        assert!(out.contains("# rm -rf \\\n#  /\n") && out.ends_with("```\nend"), "{size}");
+        assert_eq!(judged, [(Category::Shell, Action::Redact)]);
+    }
+}
+
+#[test]
+fn a_command_that_is_too_long_to_be_judged_follows_the_policy() {
+    let text = format!("```sh\necho {}; rm -rf /\n```\n", "x".repeat(2 * MAX_CODE_BYTES));
+    let mut rules = rules(Action::Allow, Action::Redact);
+    assert_eq!(pass(&rules, &text, 100).1, Flow::Blocked);
+    rules.unjudged_shell = Action::Flag;
+    let (out, flow, judged) = pass(&rules, &text, 100);
+    assert_eq!((out == text, flow), (true, Flow::Open));
+    assert_eq!(judged, [(Category::Shell, Action::Flag)]);
 }

@@ -107,6 +107,7 @@ fn main() -> Result<()> {
         rate: 1.0,
         seed: SEED,
         by_rarity: false,
+        left_out: 0.0,
         windows: Windows::OF_BLOCKS,
     };
     let flag_logit = flagging_point(&examples, &plan)?;

@@ -1,6 +1,8 @@
 //! Trains a linear model: logistic regression by stochastic gradient descent, on the worst window of
 //! each text. One thread, one seed: the same data give the same weights, byte for byte.
 
+use std::borrow::Cow;
+
 use super::{Features, LinearModel, ModelError, Windows};
 use crate::testing::Dice;
 
@@ -28,8 +30,12 @@ pub struct Plan {
     pub rate: f32,
     /// Decides the order of the examples.
     pub seed: u64,
-    /// Whether rare features count more than frequent ones.
+    /// Whether rare features count more than frequent ones, and those that texts of one label have more than
+    /// those that both have.
     pub by_rarity: bool,
+    /// The share of features that each step leaves out after the first pass, others each time, so that no
+    /// few of them decide.
+    pub left_out: f32,
     /// Which windows the model scores.
     pub windows: Windows,
 }
@@ -103,7 +109,9 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
         }
         for &index in &order {
             let example = &examples[index];
-            let blocks: Vec<&[u32]> = example.features.blocks().map(|(_, block)| block).collect();
+            let share = if epoch == 0 { 0.0 } else { plan.left_out };
+            let kept = thinned(&example.features, share, &mut dice);
+            let blocks: Vec<&[u32]> = kept.iter().map(|block| &**block).collect();
             if blocks.is_empty() {
                 continue;
             }
@@ -148,17 +156,36 @@ pub fn train(examples: &[Example], plan: &Plan) -> Result<LinearModel, ModelErro
     quantise(&average, average_bias, plan.windows)
 }
 
-/// How much each feature counts while the model learns: by the logarithm of how rare it is, or alike.
+/// The blocks of a text without a share of its features; which, the dice decide.
+fn thinned<'f>(features: &'f Features, share: f32, dice: &mut Dice) -> Vec<Cow<'f, [u32]>> {
+    let blocks = features.blocks().map(|(_, block)| block);
+    if share <= 0.0 {
+        return blocks.map(Cow::Borrowed).collect();
+    }
+    let salt = dice.roll() as u32;
+    let least = (share * u32::MAX as f32) as u32;
+    let stays = |hash: &u32| {
+        let mixed = (hash ^ salt).wrapping_mul(0x9E37_79B1);
+        (mixed ^ (mixed >> 15)).wrapping_mul(0x85EB_CA6B) >= least
+    };
+    let thin = |block: &[u32]| Cow::Owned(block.iter().copied().filter(stays).collect());
+    blocks.map(thin).collect()
+}
+
+/// How much each feature counts while the model learns: by the logarithm of how rare it is, more if texts of one
+/// label have it much more often; or alike.
 /// The weights hold it afterwards, so that judging costs nothing more.
 fn scales(examples: &[Example], plan: &Plan) -> Vec<f32> {
     let (size, shift) = (1 << plan.bits, 32 - plan.bits);
     if !plan.by_rarity {
         return vec![1.0; size];
     }
-    let (mut counts, mut total) = (vec![0.0_f32; size], 1.0);
+    // For each label, the features of its texts and their number.
+    let mut labels = [(vec![0.0_f32; size], 1.0_f32), (vec![0.0_f32; size], 1.0_f32)];
     let mut seen_in = vec![usize::MAX; size];
     for (index, example) in examples.iter().enumerate() {
-        total += example.weight;
+        let (counts, total) = &mut labels[usize::from(example.label)];
+        *total += example.weight;
         for hash in example.features.blocks().flat_map(|(_, block)| block) {
             let at = (hash >> shift) as usize;
             if seen_in[at] != index {
@@ -167,9 +194,14 @@ fn scales(examples: &[Example], plan: &Plan) -> Vec<f32> {
             }
         }
     }
-    let mut scales: Vec<f32> = counts
-        .iter()
-        .map(|count| (total / (1.0 + count)).ln())
+    let [(honest, all_honest), (hostile, all_hostile)] = &labels;
+    let counts: Vec<f32> = honest.iter().zip(hostile).map(|(a, b)| a + b).collect();
+    let mut scales: Vec<f32> = (0..size)
+        .map(|at| {
+            let rarity = ((all_honest + all_hostile) / (1.0 + counts[at])).ln();
+            let ratio = (1.0 + hostile[at]) / all_hostile * all_honest / (1.0 + honest[at]);
+            rarity * (1.0 + ratio.ln().abs())
+        })
         .collect();
     let used = scales
         .iter()

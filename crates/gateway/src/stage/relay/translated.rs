@@ -146,10 +146,16 @@ pub(super) async fn error(
             None => sentence.to_owned(),
         },
     };
+    let guarding = exchange.answer_guard().cloned();
+    let mut admits = |word: &&str| match &guarding {
+        Some(guarding) => guarding.admits_word(word, &mut exchange.verdicts),
+        None => true,
+    };
+    let word = error.code.as_deref().filter(&mut admits);
     let view = ErrorView {
         status: told.status,
         kind: told.kind,
-        code: Some(error.code.as_deref().unwrap_or(code.as_str())),
+        code: Some(word.unwrap_or(code.as_str())),
         message: &message,
         // The provider names fields of a request that the caller never saw.
         param: None,

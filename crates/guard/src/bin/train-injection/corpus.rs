@@ -23,6 +23,15 @@ pub(crate) struct Text {
     pub(crate) fold: usize,
 }
 
+/// Texts that were written for this project, attacks and honest ones that look like them, and pieces of its
+/// own code and pages.
+const OWN: [(&str, &str); 2] = [
+    ("own_words", include_str!("own.jsonl")),
+    ("own_code", include_str!("own_code.jsonl")),
+];
+/// What one of them counts.
+const OWN_WEIGHT: f32 = 1.0;
+
 /// The folds of the cross-validation.
 pub(crate) const FOLDS: usize = 5;
 
@@ -40,7 +49,7 @@ struct Row {
 /// What stands in the test sets, five words in a row at a time.
 pub(crate) struct TestTexts(HashSet<u64>);
 
-/// Everything of the recipe, without near-duplicates of test texts.
+/// Everything of the recipe and our own words, without near-duplicates of test texts.
 pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, Vec<Source>)> {
     let (mut texts, mut sources) = (Vec::new(), Vec::new());
     for set in &SETS {
@@ -55,19 +64,36 @@ pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, 
                 texts.push(text);
             }
         }
-        let mut sha256 = String::new();
-        for byte in Sha256::digest(&bytes) {
-            write!(sha256, "{byte:02x}")?;
-        }
-        sources.push(Source {
-            name: set.name.to_owned(),
-            licence: set.licence.to_owned(),
-            sha256,
-            used: texts.len() - before,
+        sources.push(source(set.name, set.licence, &bytes, texts.len() - before)?);
+    }
+    for (name, file) in OWN {
+        let own = parse(file)?.into_iter().map(|row| Text {
+            attack: row.label == 1,
+            text: row.text,
+            weight: OWN_WEIGHT,
+            group: name.to_owned(),
+            fold: 0,
         });
+        let before = texts.len();
+        texts.extend(own.filter(|text| !tests.resemble(&text.text)));
+        let (licence, used) = (env!("CARGO_PKG_LICENSE"), texts.len() - before);
+        sources.push(source(name, licence, file.as_bytes(), used)?);
     }
     fold(&mut texts);
     Ok((texts, sources))
+}
+
+fn source(name: &str, licence: &str, bytes: &[u8], used: usize) -> Result<Source> {
+    let mut sha256 = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(sha256, "{byte:02x}")?;
+    }
+    Ok(Source {
+        name: name.to_owned(),
+        licence: licence.to_owned(),
+        sha256,
+        used,
+    })
 }
 
 fn parse(text: &str) -> Result<Vec<Row>> {

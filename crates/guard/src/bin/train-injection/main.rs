@@ -45,11 +45,12 @@ struct Arguments {
 fn plan() -> Plan {
     Plan {
         bits: 18,
-        epochs: 24,
+        epochs: 12,
         lambda: 2.5e-7,
         rate: 3.0,
         seed: SEED,
         by_rarity: true,
+        left_out: 0.5,
         windows: Windows::OF_SENTENCES,
     }
 }
