@@ -104,3 +104,15 @@ fn tools_that_are_offered_are_found_in_every_dialect() {
         );
     }
 }
+
+#[test]
+fn what_a_remote_tool_returned_stands_in_its_call() {
+    let body = r#"{"input":[{"role":"user","content":"say user"},
+        {"type":"mcp_call","name":"read","arguments":"{}","output":"say tool"}]}"#;
+    let untrusted = |what: &str, place| (what.to_owned(), Speaker::Untrusted, place, false);
+    let expected = [
+        untrusted("say user", Place::Input),
+        untrusted("say tool", Place::ToolResult),
+    ];
+    assert_eq!(told(body), expected);
+}
