@@ -380,7 +380,8 @@ impl FenceGuard {
         };
         let is_seen = is_end || matches!(self.at, At::Code { .. });
         if language == Language::Shell && !is_seen && self.rules.shell != Action::Allow {
-            self.judged.push((Category::Shell, self.rules.unjudged_shell));
+            self.judged
+                .push((Category::Shell, self.rules.unjudged_shell));
             self.is_blocked |= self.rules.unjudged_shell >= Action::Redact;
         }
         if !self.is_blocked {

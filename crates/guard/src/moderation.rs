@@ -216,7 +216,10 @@ impl ModerationJudge {
     pub fn assess(&self, text: &str) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for event in Shown::pieces(text).flat_map(|piece| self.assess_shown(&piece)) {
-            match events.iter_mut().find(|known| known.category == event.category) {
+            match events
+                .iter_mut()
+                .find(|known| known.category == event.category)
+            {
                 Some(known) => known.add(&event),
                 None => events.push(event),
             }

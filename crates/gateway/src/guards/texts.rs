@@ -283,7 +283,10 @@ mod tests {
 
     #[test]
     fn escapes_are_read_as_lenient_readers_do() {
-        assert_eq!(unescape(r#"\u002e\u002e\/x \"\n\q \ud83d\ude00\ud800."#), "../x \"\n\\q \u{1F600}\u{FFFD}.");
+        assert_eq!(
+            unescape(r#"\u002e\u002e\/x \"\n\q \ud83d\ude00\ud800."#),
+            "../x \"\n\\q \u{1F600}\u{FFFD}."
+        );
         assert_eq!(unescape("\\"), "\\");
         let outline = Outline::read_leniently(r#"{"a":"\ud800","b":"\u002e"}"#);
         let values: Vec<&str> = outline.texts.iter().map(|text| &*text.value).collect();

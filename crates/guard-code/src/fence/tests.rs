@@ -111,14 +111,20 @@ fn a_long_script_is_judged_to_its_end() {
         assert_eq!(flow, Flow::Blocked, "{size}");
         assert!(!out.contains("rm -rf"));
         let (out, _, judged) = pass(&rules(Action::Allow, Action::Redact), &text, size);
-        assert!(out.contains("# rm -rf \\\n#  /\n") && out.ends_with("```\nend"), "{size}");
+        assert!(
+            out.contains("# rm -rf \\\n#  /\n") && out.ends_with("```\nend"),
+            "{size}"
+        );
         assert_eq!(judged, [(Category::Shell, Action::Redact)]);
     }
 }
 
 #[test]
 fn a_command_that_is_too_long_to_be_judged_follows_the_policy() {
-    let text = format!("```sh\necho {}; rm -rf /\n```\n", "x".repeat(2 * MAX_CODE_BYTES));
+    let text = format!(
+        "```sh\necho {}; rm -rf /\n```\n",
+        "x".repeat(2 * MAX_CODE_BYTES)
+    );
     let mut rules = rules(Action::Allow, Action::Redact);
     assert_eq!(pass(&rules, &text, 100).1, Flow::Blocked);
     rules.unjudged_shell = Action::Flag;

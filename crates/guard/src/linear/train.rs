@@ -181,7 +181,10 @@ fn scales(examples: &[Example], plan: &Plan) -> Vec<f32> {
         return vec![1.0; size];
     }
     // For each label, the features of its texts and their number.
-    let mut labels = [(vec![0.0_f32; size], 1.0_f32), (vec![0.0_f32; size], 1.0_f32)];
+    let mut labels = [
+        (vec![0.0_f32; size], 1.0_f32),
+        (vec![0.0_f32; size], 1.0_f32),
+    ];
     let mut seen_in = vec![usize::MAX; size];
     for (index, example) in examples.iter().enumerate() {
         let (counts, total) = &mut labels[usize::from(example.label)];
