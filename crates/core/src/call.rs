@@ -6,6 +6,7 @@
 
 mod block;
 mod delta;
+mod pieces;
 mod reply;
 
 pub use block::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role, Sealed};

@@ -7,6 +7,7 @@ pub mod door;
 pub mod gradient;
 pub mod line;
 pub mod openings;
+pub mod pressure;
 pub mod retry;
 pub mod routing;
 

@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -31,17 +32,16 @@ use crate::tls::Acceptor;
 
 mod framed;
 mod handshake;
-mod held;
 mod in_flight;
 mod io;
-mod turns;
+mod shedding;
 
 use framed::End;
 pub use framed::EndsTwice;
 use in_flight::{Counted, InFlight};
 use io::ServerIo;
 pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
-pub use turns::Turns;
+pub use shedding::Shedding;
 
 /// Answers requests. One clone serves one worker thread.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -55,8 +55,8 @@ pub trait Service: Clone + Send + Sync + 'static {
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
-    /// Turns that requests over HTTP/1.1 have to take before they are read; `None`: none.
-    fn turns(&self) -> Option<Arc<Turns>> {
+    /// Who is refused before a request over HTTP/1.1 is parsed; `None`: nobody.
+    fn shedding(&self) -> Option<Arc<dyn Shedding>> {
         None
     }
 
@@ -144,6 +144,10 @@ impl Listener {
 
 /// The loop that accepts is looked after more often than those that were accepted.
 const ACCEPTED_IN_A_ROW: u32 = 8;
+
+/// What the system keeps of an answer that its client does not read; it takes as much again for its
+/// own. Without a bound that is several MiB for each slow reader.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// hyper refuses to work with less.
 const MIN_BUFFER_BYTES: usize = 8192;
@@ -298,6 +302,9 @@ impl<S: Service> Worker<S> {
             tracing::debug!(%error, "a connection closed before it was used");
             return;
         }
+        if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
+            tracing::debug!(%error, "the send buffer of a connection could not be bounded");
+        }
         let options = self.options.clone();
         let (service, mut stage) = (self.service.clone(), self.stage.clone());
         tasks.spawn(async move {
@@ -365,7 +372,7 @@ async fn serve_connection<S: Service>(
         Arc::clone(&in_flight),
         options.render_refusal,
     )
-    .taking_turns(service.turns());
+    .shedding(service.shedding());
     let handler = service_fn(move |mut request: Request<Incoming>| {
         let guard = in_flight.enter(request.version() == Version::HTTP_2);
         let head = in_flight.next_head.take();

@@ -116,10 +116,6 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     gateway.metrics.in_flight.set(in_flight);
     let overloaded = gauge(gateway.overloaded_workers() as u64);
     gateway.metrics.workers_overloaded.set(overloaded);
-    for door in &gateway.doors {
-        let unread = door.turns.take_refused();
-        gateway.metrics.count_unread(unread);
-    }
     let shared = gateway.counters.status();
     let is_up = shared.as_ref().is_none_or(|status| status.is_up);
     gateway.metrics.shared_state_up.set(i64::from(is_up));
@@ -139,6 +135,8 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     let stale = snapshot.stale_prices(gateway.clock.now()).len();
     let stale = i64::try_from(stale).unwrap_or(i64::MAX);
     gateway.metrics.stale_prices.set(stale);
+    let quotas = gateway.degradation.known_quotas(gateway.clock.now());
+    gateway.metrics.show_quotas(quotas.into_iter());
     for (target, standing) in snapshot.standings() {
         gateway.metrics.note_gate(target, &standing);
     }

@@ -272,10 +272,17 @@ fn workers(gateway: &Gateway) -> serde_json::Value {
 
 fn providers(gateway: &Gateway, now: UnixMillis) -> BTreeMap<String, serde_json::Value> {
     let shown = |known: crate::degradation::ProviderStanding| {
+        let quota = known.quota(now);
+        let requests = quota.and_then(|quota| quota.requests);
+        let tokens = quota.and_then(|quota| quota.tokens);
         serde_json::json!({
             "last_status": known.last_status,
             "last_call_at": known.last_at.map(|at| at.to_string()),
-            "quota_remaining": known.quota(now),
+            "quota_remaining": quota.and_then(|quota| quota.least()),
+            "requests_remaining": requests.map(|left| left.remaining),
+            "requests_limit": requests.and_then(|left| left.limit),
+            "tokens_remaining": tokens.map(|left| left.remaining),
+            "tokens_limit": tokens.and_then(|left| left.limit),
         })
     };
     let providers = gateway.degradation.providers();

@@ -18,12 +18,14 @@ use seaworthy_core::degradation::{Machine, Manual, Standing};
 use seaworthy_core::signals::{Signals, Window};
 use seaworthy_core::store::Switch;
 
+use self::quota::Quota;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 
 pub(crate) mod admin;
+pub(crate) mod quota;
 mod spend;
 
 /// How often the tiers are judged.
@@ -48,7 +50,7 @@ pub(crate) struct Degradation {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ProviderStanding {
     /// What it said is left of its limits, and when.
-    quota: Option<(u64, UnixMillis)>,
+    quota: Option<(Quota, UnixMillis)>,
     /// The status of its last answer; `None` when none came.
     pub(crate) last_status: Option<u16>,
     pub(crate) last_at: Option<UnixMillis>,
@@ -56,11 +58,11 @@ pub(crate) struct ProviderStanding {
 
 impl ProviderStanding {
     /// What it said is left of its limits, if that is recent.
-    pub(crate) fn quota(&self, now: UnixMillis) -> Option<u64> {
+    pub(crate) fn quota(&self, now: UnixMillis) -> Option<Quota> {
         let recent = |at| now.since(at) < QUOTA_LIFETIME;
         self.quota
             .filter(|(_, at)| recent(*at))
-            .map(|(left, _)| left)
+            .map(|(quota, _)| quota)
     }
 
     /// Whether it refused the gateway's own credentials when it was last called.
@@ -186,7 +188,7 @@ impl Degradation {
         if status == Some(429) {
             self.window.note_limited(now);
         }
-        let quota = headers.and_then(remaining);
+        let quota = headers.and_then(Quota::read);
         let mut providers = self.providers.lock();
         let known = match providers.get_mut(provider) {
             Some(known) => known,
@@ -204,9 +206,17 @@ impl Degradation {
 
     /// What providers say is left of their limits, by provider.
     pub(crate) fn quotas(&self, now: UnixMillis) -> BTreeMap<String, u64> {
+        let known = self.known_quotas(now).into_iter();
+        known
+            .filter_map(|(name, quota)| Some((name, quota.least()?)))
+            .collect()
+    }
+
+    /// The same by limit.
+    pub(crate) fn known_quotas(&self, now: UnixMillis) -> BTreeMap<String, Quota> {
         let providers = self.providers.lock();
         let quota = |(name, known): (&String, &ProviderStanding)| {
-            known.quota(now).map(|left| (name.clone(), left))
+            known.quota(now).map(|quota| (name.clone(), quota))
         };
         providers.iter().filter_map(quota).collect()
     }
@@ -326,22 +336,6 @@ fn tell(before: &InForce, next: &InForce) {
             "the degradation tier has changed"
         );
     }
-}
-
-/// The least that a provider says is left of one of its limits.
-fn remaining(headers: &HeaderMap) -> Option<u64> {
-    const NAMES: [&str; 4] = [
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-remaining-requests",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-requests-remaining",
-    ];
-    // One pass over what is there: each look-up would hash a long name.
-    let told = headers
-        .iter()
-        .filter(|(name, _)| NAMES.contains(&name.as_str()));
-    told.filter_map(|(_, value)| value.to_str().ok()?.trim().parse::<u64>().ok())
-        .min()
 }
 
 /// Refuses a call that the cache did not answer while nothing else may.

@@ -4,14 +4,15 @@
 //! worker; the decisions are those of [`seaworthy_core::resilience::door`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use parking_lot::Mutex;
 use seaworthy_core::code::Code;
 use seaworthy_core::resilience::door::{self, Found};
 use seaworthy_core::resilience::line::{Joined, Place, Priority};
-use seaworthy_edge::server::Turns;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::refusal::Refusal;
 
@@ -20,8 +21,10 @@ use crate::refusal::Refusal;
 pub(crate) struct Door {
     started: Instant,
     state: Mutex<State>,
-    /// Turns to be read, which are counted while there is too much to do.
-    pub(crate) turns: Arc<Turns>,
+    /// Whether anybody is sent away, for those who only want to know that.
+    is_closing: AtomicBool,
+    /// Tells the task that goes round that somebody waits.
+    waited_at: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -31,19 +34,6 @@ struct State {
     goes_round: bool,
     /// Whether the log was told that there is too much to do.
     is_told: bool,
-}
-
-/// So many requests are read for each one that is let in: enough to find what is critical among three
-/// times too much, and few enough to leave the time for what is let in.
-const READ_FOR_EACH: u32 = 4;
-
-/// Whether a request is read whatever there is to do: questions about the gateway's health cost
-/// little, and what says that it is critical has to be seen, to be let in or not.
-fn is_urgent(head: &[u8]) -> bool {
-    const LINE: &[u8] = b"x-seaworthy-priority: critical";
-    let lines = head.split(|byte| *byte == b'\n');
-    let is_line = |line: &[u8]| line.trim_ascii_end().eq_ignore_ascii_case(LINE);
-    !head.starts_with(b"POST ") || lines.take_while(|line| line.len() > 1).any(is_line)
 }
 
 /// Why one may not come in.
@@ -60,7 +50,8 @@ impl Default for Door {
         Self {
             started: Instant::now(),
             state: Mutex::default(),
-            turns: Arc::new(Turns::new(is_urgent)),
+            is_closing: AtomicBool::new(false),
+            waited_at: Notify::new(),
         }
     }
 }
@@ -86,9 +77,9 @@ impl Door {
         self.state.lock().door.is_standing(self.now())
     }
 
-    /// Whether anybody waits.
-    pub(crate) fn is_waited_at(&self) -> bool {
-        self.waiting() > 0
+    /// Whether somebody may be sent away, which costs next to nothing to ask.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
     /// How many wait.
@@ -143,74 +134,106 @@ impl Door {
                 }
             }
         };
-        if state.door.is_used() && !state.goes_round {
+        if !state.door.is_used() {
+            return Ok(place);
+        }
+        if state.goes_round {
+            drop(state);
+            self.waited_at.notify_one();
+        } else {
             state.goes_round = true;
             drop(state);
             let door = Arc::clone(self);
             tokio::spawn(go_round(Round {
                 door,
-                is_over: false,
+                next: Next::Lap,
             }));
         }
         Ok(place)
     }
 
-    /// Lets in whose turn it is. Whether that has to be done again.
-    fn lap(&self) -> bool {
-        let now = self.now();
+    /// Lets in whose turn it is.
+    fn lap(&self) -> Next {
+        let (worked, now) = (worked(), self.now());
         let mut state = self.state.lock();
-        state.door.note_unread(self.turns.held());
-        let called = state.door.lap(now);
-        let is_used = state.door.is_used();
-        if !is_used {
-            state.door.rest();
-            state.goes_round = false;
-        }
+        let called = state.door.lap(worked, now);
         let is_standing = state.door.is_standing(now);
-        let news = (is_standing != state.is_told).then_some(is_standing);
-        state.is_told = is_standing;
+        let next = match (state.door.is_used(), is_standing) {
+            (true, _) => Next::Lap,
+            (false, true) => Next::Look,
+            (false, false) => Next::Rest,
+        };
+        if next != Next::Lap {
+            state.door.rest();
+        }
+        state.goes_round = next != Next::Rest;
+        let is_news = std::mem::replace(&mut state.is_told, is_standing) != is_standing;
         let waiting = state.door.waiting();
-        let turns = state.door.turns_if_few().filter(|_| is_used);
         drop(state);
-        let read = turns.map(|turns| turns * READ_FOR_EACH);
-        self.turns.give(read, is_standing);
+        self.is_closing.store(is_standing, Ordering::Relaxed);
         for let_in in called.let_in {
             // It may have left by itself.
             let _gone = let_in.send(());
         }
-        match news {
-            Some(true) => tracing::warn!(
+        match (is_news, is_standing) {
+            (true, true) => tracing::warn!(
                 waiting,
                 "there is more to do than the processors can: calls are refused by priority"
             ),
-            Some(false) => tracing::info!("the processors can do what there is to do again"),
-            None => {}
+            (true, false) => tracing::info!("the processors can do what there is to do again"),
+            (false, _) => {}
         }
-        is_used
+        next
     }
 }
+
+/// How long this thread has had a processor, in µs.
+fn worked() -> u64 {
+    let worked = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+    // Without such a clock every lap is a short one.
+    u64::try_from(worked.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What the task that goes round does after a lap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Lap,
+    /// Nobody waits: a look now and then, until it is certain that it is over.
+    Look,
+    Rest,
+}
+
+/// How often it is looked whether it is over.
+const LOOK_EACH: Duration = Duration::from_millis(20);
 
 /// The task that goes round, which may end with its runtime at any time.
 struct Round {
     door: Arc<Door>,
-    is_over: bool,
+    next: Next,
 }
 
 impl Drop for Round {
     fn drop(&mut self) {
-        if !self.is_over {
+        // When it rests, another one may go round already.
+        if self.next != Next::Rest {
             self.door.state.lock().goes_round = false;
-            self.door.turns.give(None, false);
+            self.door.is_closing.store(false, Ordering::Relaxed);
         }
     }
 }
 
 async fn go_round(mut round: Round) {
-    while !round.is_over {
-        // Behind everything that is ready to run now.
-        tokio::task::yield_now().await;
-        // When it is over, another one may go round already.
-        round.is_over = !round.door.lap();
+    while round.next != Next::Rest {
+        match round.next {
+            // Behind everything that is ready to run now.
+            Next::Lap => tokio::task::yield_now().await,
+            Next::Look | Next::Rest => {
+                let waited_at = round.door.waited_at.notified();
+                // Either way it is time to look.
+                let _elapsed = tokio::time::timeout(LOOK_EACH, waited_at).await;
+            }
+        }
+        round.next = round.door.lap();
     }
 }
 
@@ -222,7 +245,8 @@ struct InLine<'a> {
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        let left = self.door.state.lock().door.leave(self.place);
+        let now = self.door.now();
+        let left = self.door.state.lock().door.leave(self.place, now);
         drop(left);
     }
 }
@@ -234,20 +258,4 @@ pub(crate) fn too_busy() -> Refusal {
         "The gateway has more to do than its processors can. Try again shortly.",
     )
     .retry_after(Duration::from_secs(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_urgent;
-
-    #[test]
-    fn health_and_what_is_critical_is_read_whatever_there_is_to_do() {
-        let post =
-            |line: &str| format!("POST /v1/messages HTTP/1.1\r\nhost: a\r\n{line}\r\n\r\n{{}}");
-        assert!(is_urgent(b"GET /health/ready HTTP/1.1\r\nhost: a\r\n\r\n"));
-        assert!(is_urgent(post("X-Seaworthy-Priority: Critical").as_bytes()));
-        assert!(!is_urgent(post("x-seaworthy-priority: low").as_bytes()));
-        let in_body = post("a: b\r\n\r\nx-seaworthy-priority: critical");
-        assert!(!is_urgent(in_body.as_bytes()));
-    }
 }

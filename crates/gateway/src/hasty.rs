@@ -3,14 +3,15 @@
 //! Such requests are counted, and have no line of their own in the log: where a worker has more to do
 //! than it can, what is refused must not take the time of what is not.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::RequestId;
+use seaworthy_edge::server::Shedding;
 use seaworthy_llm::{ErrorView, error_status};
 
 use crate::door::too_busy;
@@ -19,23 +20,83 @@ use crate::headers::name;
 use crate::reply::{Answer, Content, FOR_BROWSERS, ReplyBody, identify};
 use crate::routes::{self, Action, Lookup};
 
+/// Refuses requests over HTTP/1.1 before they are parsed.
+#[derive(Debug)]
+pub(crate) struct Hasty {
+    gateway: Arc<Gateway>,
+    worker: usize,
+}
+
+impl Hasty {
+    pub(crate) fn new(gateway: Arc<Gateway>, worker: usize) -> Self {
+        Self { gateway, worker }
+    }
+}
+
+impl Shedding for Hasty {
+    fn is_on(&self) -> bool {
+        let door = self.gateway.doors.get(self.worker);
+        door.is_some_and(|door| door.is_closing())
+    }
+
+    fn refusal(&self, head: &[u8]) -> Option<Vec<u8>> {
+        let (path, headers) = of_interest(head)?;
+        let refused = refuse(&self.gateway, self.worker, (&Method::POST, path), &headers)?;
+        Some(refused.in_bytes())
+    }
+}
+
+/// The headers that decide who is refused, and how it is told.
+static OF_INTEREST: [&HeaderName; 3] =
+    [&name::PRIORITY, &name::REQUEST_ID, &name::ANTHROPIC_VERSION];
+
+/// The path of a head, and those of its headers that matter here.
+fn of_interest(head: &[u8]) -> Option<(&str, HeaderMap)> {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let target = lines.next()?.split(|byte| *byte == b' ').nth(1)?;
+    let path = target.split(|byte| *byte == b'?').next()?;
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let found =
+            |name: &&&HeaderName| line[..colon].eq_ignore_ascii_case(name.as_str().as_bytes());
+        let Some(name) = OF_INTEREST.iter().find(found) else {
+            continue;
+        };
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+        headers.entry(*name).or_insert(value);
+    }
+    Some((std::str::from_utf8(path).ok()?, headers))
+}
+
 /// Refuses a model call that its worker cannot come to, unless it could matter enough.
-pub(crate) fn refuse(
+pub(crate) fn refused(
     gateway: &Gateway,
     worker: usize,
     request: &Request<Incoming>,
 ) -> Option<Response<ReplyBody>> {
+    let asked = (request.method(), request.uri().path());
+    Some(refuse(gateway, worker, asked, request.headers())?.into_response())
+}
+
+fn refuse(
+    gateway: &Gateway,
+    worker: usize,
+    (method, path): (&Method, &str),
+    headers: &HeaderMap,
+) -> Option<Refused> {
     let door = gateway.doors.get(worker)?;
-    if !door.is_waited_at() {
+    if !door.is_closing() {
         return None;
     }
-    let Lookup::Found(route, _) = routes::find(request.method(), request.uri().path()) else {
+    let Lookup::Found(route, _) = routes::find(method, path) else {
         return None;
     };
     let Action::Model(operation) = route.action else {
         return None;
     };
-    let headers = request.headers();
     let wished = headers
         .get(&name::PRIORITY)
         .and_then(|value| value.to_str().ok());
@@ -43,22 +104,58 @@ pub(crate) fn refuse(
     let most = snapshot
         .resilience
         .most_it_can_matter(operation.as_str(), wished);
-    if most == Priority::Critical || !door.is_hopeless(most) {
+    if most == Priority::Critical || !snapshot.overload_control || !door.is_hopeless(most) {
         return None;
     }
     gateway.metrics.count_shed("busy", most);
-    let family = routes::family(Some(route), request.uri().path(), headers);
-    let known = words(family);
-    let mut response = Response::new(ReplyBody::detached(known.body.clone()));
-    *response.status_mut() = known.status;
-    *response.headers_mut() = known.headers.clone();
+    let family = routes::family(Some(route), path, headers);
     let own = headers.get(&name::REQUEST_ID);
     let own = own.and_then(|id| RequestId::accept(id.as_bytes()));
     let id = own.unwrap_or_else(RequestId::generate);
-    identify(family, id.as_str(), response.headers_mut());
+    let mut particular = HeaderMap::new();
+    identify(family, id.as_str(), &mut particular);
     let tier = gateway.degradation.in_force().header.clone();
-    response.headers_mut().insert(&name::TIER, tier);
-    Some(response)
+    particular.insert(&name::TIER, tier);
+    Some(Refused {
+        words: words(family),
+        particular,
+    })
+}
+
+/// What one caller is told.
+struct Refused {
+    words: &'static Words,
+    /// Headers of this answer only.
+    particular: HeaderMap,
+}
+
+impl Refused {
+    fn into_response(self) -> Response<ReplyBody> {
+        let mut response = Response::new(ReplyBody::detached(self.words.body.clone()));
+        *response.status_mut() = self.words.status;
+        *response.headers_mut() = self.words.headers.clone();
+        response.headers_mut().extend(self.particular);
+        response
+    }
+
+    fn in_bytes(&self) -> Vec<u8> {
+        let Words { head, body, .. } = self.words;
+        let mut bytes = Vec::with_capacity(head.len() + body.len() + 256);
+        bytes.extend_from_slice(head);
+        write_headers(&self.particular, &mut bytes);
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body);
+        bytes
+    }
+}
+
+fn write_headers(headers: &HeaderMap, bytes: &mut Vec<u8>) {
+    for (name, value) in headers {
+        bytes.extend_from_slice(name.as_ref());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
 }
 
 /// What a family's clients are told.
@@ -66,6 +163,8 @@ struct Words {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// Status and headers as HTTP/1.1 writes them, without the end of the head.
+    head: Vec<u8>,
 }
 
 fn words(family: Family) -> &'static Words {
@@ -105,9 +204,52 @@ fn render(family: Family) -> Words {
         Content::Frames(frames) => frames.into_iter().next().unwrap_or_default(),
         _ => Bytes::new(),
     };
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let reason = status.canonical_reason().unwrap_or("Overloaded");
+    let mut head = format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-length: {}\r\n",
+        status.as_str(),
+        body.len()
+    )
+    .into_bytes();
+    write_headers(&headers, &mut head);
     Words {
-        status: StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        status,
         headers,
         body,
+        head,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_head_only_what_matters_is_read() {
+        let head = b"POST /v1/messages?a=b HTTP/1.1\r\nHost: a\r\nX-Seaworthy-Priority:  low \r\n\
+                     x-request-id: mine\r\nx-request-id: other\r\n";
+        let (path, headers) = of_interest(head).unwrap();
+        assert_eq!(path, "/v1/messages");
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers[&name::PRIORITY], "low");
+        assert_eq!(headers[&name::REQUEST_ID], "mine");
+    }
+
+    #[test]
+    fn the_answer_is_a_whole_response_in_the_words_of_the_family() {
+        let mut particular = HeaderMap::new();
+        identify(Family::Anthropic, "mine", &mut particular);
+        let words = words(Family::Anthropic);
+        let bytes = Refused { words, particular }.in_bytes();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        for line in ["retry-after: 1", "x-request-id: mine", "request-id: mine"] {
+            assert!(head.lines().any(|found| found == line), "{head}");
+        }
+        let length = format!("content-length: {}", body.len());
+        assert!(head.lines().any(|found| found == length), "{head}");
+        assert!(body.contains("overloaded"), "{body}");
     }
 }

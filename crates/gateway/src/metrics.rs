@@ -29,6 +29,7 @@ mod health;
 mod keys;
 mod labels;
 mod process;
+mod quota;
 mod runs;
 mod secrets;
 mod stores;
@@ -57,6 +58,7 @@ use self::labels::{
 };
 use self::process::ProcessMetrics;
 pub use self::process::ProcessUsage;
+use self::quota::QuotaMetrics;
 use self::runs::RunLabels;
 pub use self::secrets::SecretMetrics;
 use self::stores::CallLabels;
@@ -115,6 +117,7 @@ pub struct Metrics {
     process: ProcessMetrics,
     tls: TlsMetrics,
     secrets: SecretMetrics,
+    quotas: QuotaMetrics,
     retries: Family<TargetLabels, Counter>,
     fallbacks: Family<TargetLabels, Counter>,
     hedges: Family<TargetLabels, Counter>,
@@ -260,6 +263,7 @@ impl Metrics {
             unnamed,
             tls: TlsMetrics::register(&mut registry),
             secrets: SecretMetrics::register(&mut registry),
+            quotas: QuotaMetrics::register(&mut registry),
             retries: family!(
                 registry,
                 "retries",

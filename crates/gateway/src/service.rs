@@ -12,11 +12,12 @@ use seaworthy_core::code::Code;
 use seaworthy_core::dialect::Family;
 use seaworthy_edge::body::RequestBody;
 use seaworthy_edge::coding;
-use seaworthy_edge::server::{self, Turns};
+use seaworthy_edge::server::{self, Shedding};
 use seaworthy_llm::{ErrorView, encode_error};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::hasty::{self, Hasty};
 use crate::in_place::boxed;
 use crate::once::Once;
 use crate::packing::packed;
@@ -29,7 +30,7 @@ use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
 use crate::waiting::Herald;
 use crate::{
-    admin, auth_token, batches, deep_health, features, files, hasty, headers, health, models, once,
+    admin, auth_token, batches, deep_health, features, files, headers, health, models, once,
     reports, responses, sandbox,
 };
 
@@ -333,7 +334,7 @@ impl server::Service for DataPlane {
     type Body = ReplyBody;
 
     async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ReplyBody> {
-        if let Some(refused) = hasty::refuse(&self.gateway, self.worker, &request) {
+        if let Some(refused) = hasty::refused(&self.gateway, self.worker, &request) {
             return refused;
         }
         let is_head = request.method() == Method::HEAD;
@@ -368,9 +369,9 @@ impl server::Service for DataPlane {
         response
     }
 
-    fn turns(&self) -> Option<Arc<Turns>> {
-        let door = self.gateway.doors.get(self.worker)?;
-        (self.plane != Plane::Control).then(|| Arc::clone(&door.turns))
+    fn shedding(&self) -> Option<Arc<dyn Shedding>> {
+        let hasty = || Hasty::new(Arc::clone(&self.gateway), self.worker);
+        (self.plane != Plane::Control).then(|| Arc::new(hasty()) as Arc<dyn Shedding>)
     }
 
     /// A panic outside of what [`Self::call`] catches.

@@ -7,21 +7,21 @@
 //! what the machine can do: the laps themselves say it.
 
 use super::line::{Joined, Line, Place, Priority};
+use super::pressure::Pressure;
 
-/// A lap that takes longer than this makes what is under way wait noticeably, in µs.
+/// A lap in which the thread works for longer than this makes what is under way wait noticeably, in µs.
+/// Time that the thread is not let run says nothing of what there is to do.
 const LONG_LAP: u64 = 5_000;
 /// The most calls that are begun in one lap.
 const MOST_TURNS: u32 = 16;
-/// A line of calls that were held up for so long is no burst, in µs.
-const STANDING: u64 = 1_000_000;
-/// How long calls are counted together to know how quickly the line moves, in µs.
-const WINDOW: u64 = 250_000;
-/// In so many windows in a row as many have to come as are let in.
-const PRESSED_WINDOWS: u32 = 3;
+/// A line of calls that were held up for so long may stand, in µs.
+const STANDING: u64 = 250_000;
 /// How long a call may wait in a line that stands, in µs.
-const LONGEST_WAIT: u64 = 500_000;
+const LONGEST_WAIT: u64 = 100_000;
 /// One that would wait longer is told at once: those who matter more may still come before it.
 const HOPELESS_WAIT: u64 = LONGEST_WAIT / 2;
+/// So many may wait in any case, or a lap would have nobody to let in.
+const SHORT_LINE: u64 = 4;
 /// Who waits is held in memory.
 const LONGEST_LINE: usize = 10_000;
 
@@ -32,31 +32,17 @@ pub struct Door<T> {
     /// How many may still be let in during this lap, and in each one.
     turns: u32,
     turns_a_lap: u32,
+    /// How long the thread had worked when this lap began.
     lap_began: Option<u64>,
-    /// Since when somebody has waited at any time.
-    waiting_since: Option<u64>,
-    window: Window,
-    /// How often one is let in, as the last window says.
+    pressure: Pressure,
+    /// How often one is let in, as the last window with somebody in line says.
     each: u64,
-    /// In how many windows as many came as were let in, the last ones in a row: a burst ends, this
-    /// does not.
-    pressed: u32,
-    /// Who has come and was not looked at.
-    unread: u64,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
     since: u64,
     who: T,
-}
-
-#[derive(Debug, Default)]
-struct Window {
-    began: u64,
-    came: u64,
-    let_in: u64,
-    unread: u64,
 }
 
 /// What one finds at the door.
@@ -86,11 +72,8 @@ impl<T> Default for Door<T> {
             turns: MOST_TURNS,
             turns_a_lap: MOST_TURNS,
             lap_began: None,
-            waiting_since: None,
-            window: Window::default(),
+            pressure: Pressure::default(),
             each: 0,
-            pressed: 0,
-            unread: 0,
         }
     }
 }
@@ -98,15 +81,18 @@ impl<T> Default for Door<T> {
 impl<T> Door<T> {
     /// Somebody wants to come in, who can wait for at most so long.
     pub fn knock(&mut self, priority: Priority, patience: Option<u64>, now: u64) -> Found {
-        self.roll(now);
-        self.window.came += 1;
+        self.pressure.came();
+        self.note(now);
         if self.line.is_empty() && self.turns > 0 {
             self.turns -= 1;
-            self.window.let_in += 1;
+            self.pressure.served();
             return Found::Open;
         }
         match self.hopeless(priority, patience, now) {
-            Some(wait) => Found::Hopeless(wait),
+            Some(wait) => {
+                self.pressure.sent_away();
+                Found::Hopeless(wait)
+            }
             None => Found::Line,
         }
     }
@@ -124,43 +110,42 @@ impl<T> Door<T> {
             Priority::Critical => u64::MAX,
             Priority::Low | Priority::Normal | Priority::High => HOPELESS_WAIT,
         };
-        (wait >= patience.unwrap_or(u64::MAX).min(most)).then_some(wait)
+        let is_long = wait >= most && ahead >= SHORT_LINE;
+        (is_long || patience.is_some_and(|patience| wait >= patience)).then_some(wait)
     }
 
     /// Counts somebody who was sent away without coming near.
     pub fn note_sent_away(&mut self, now: u64) {
-        self.roll(now);
-        self.window.came += 1;
+        self.pressure.came();
+        self.pressure.sent_away();
+        self.note(now);
     }
 
     /// Waits in line.
     pub fn join(&mut self, priority: Priority, who: T, now: u64) -> Joined<T> {
-        self.waiting_since.get_or_insert(now);
         let who = Waiting { since: now, who };
-        match self.line.join(priority, LONGEST_LINE, who) {
+        let joined = match self.line.join(priority, LONGEST_LINE, who) {
             Joined::Waiting(place) => Joined::Waiting(place),
             Joined::InsteadOf(place, sent_away) => Joined::InsteadOf(place, sent_away.who),
             Joined::Full(who) => Joined::Full(who.who),
-        }
+        };
+        self.note(now);
+        joined
     }
 
     /// Leaves the line.
-    pub fn leave(&mut self, place: Place) -> Option<T> {
+    pub fn leave(&mut self, place: Place, now: u64) -> Option<T> {
         let left = self.line.leave(place);
-        self.note_line();
+        self.note(now);
         left.map(|waiting| waiting.who)
     }
 
-    /// Notes how many have come that nobody has looked at, who are going to knock some time.
-    pub fn note_unread(&mut self, unread: u64) {
-        self.unread = unread;
-    }
-
-    /// A lap has ended, and the next one begins.
-    pub fn lap(&mut self, now: u64) -> Called<T> {
-        self.roll(now);
-        if let Some(began) = self.lap_began.replace(now) {
-            self.turns_a_lap = paced(self.turns_a_lap, now.saturating_sub(began));
+    /// A lap has ended, and the next one begins. `worked` is how long the thread has worked by now, in
+    /// all laps together.
+    pub fn lap(&mut self, worked: u64, now: u64) -> Called<T> {
+        self.note(now);
+        if let Some(began) = self.lap_began.replace(worked) {
+            self.turns_a_lap = paced(self.turns_a_lap, worked.saturating_sub(began));
         }
         self.turns = self.turns_a_lap;
         let mut called = Called {
@@ -174,10 +159,10 @@ impl<T> Door<T> {
             && let Some(waiting) = self.line.pop()
         {
             self.turns -= 1;
-            self.window.let_in += 1;
+            self.pressure.served();
             called.let_in.push(waiting.who);
         }
-        self.note_line();
+        self.note(now);
         called
     }
 
@@ -192,12 +177,6 @@ impl<T> Door<T> {
         self.lap_began = None;
     }
 
-    /// How many are let in each lap, where laps are too long to let in as many as may be.
-    #[must_use]
-    pub fn turns_if_few(&self) -> Option<u32> {
-        (self.turns_a_lap < MOST_TURNS).then_some(self.turns_a_lap)
-    }
-
     /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -207,9 +186,7 @@ impl<T> Door<T> {
     /// Whether there has been more to do than can be done for a while.
     #[must_use]
     pub fn is_standing(&self, now: u64) -> bool {
-        let since = self.waiting_since;
-        let is_pressed = self.pressed >= PRESSED_WINDOWS;
-        is_pressed && since.is_some_and(|since| now.saturating_sub(since) >= STANDING)
+        self.pressure.is_standing(now)
     }
 
     /// Those who have waited too long, of each priority the first ones.
@@ -219,42 +196,17 @@ impl<T> Door<T> {
             while self.line.first_of(priority).is_some_and(is_late)
                 && let Some(late) = self.line.pop_of(priority)
             {
+                self.pressure.sent_away();
                 sent_away.push(late.who);
             }
         }
     }
 
-    fn note_line(&mut self) {
-        if self.line.is_empty() {
-            self.waiting_since = None;
+    fn note(&mut self, now: u64) {
+        let is_empty = self.line.is_empty();
+        if let Some(pace) = self.pressure.note(is_empty, STANDING, now) {
+            self.each = pace.took / pace.served.max(1);
         }
-    }
-
-    /// Begins another window when this one is over.
-    fn roll(&mut self, now: u64) {
-        let took = now.saturating_sub(self.window.began);
-        if took < WINDOW {
-            return;
-        }
-        let Window {
-            came,
-            let_in,
-            unread,
-            ..
-        } = self.window;
-        let came = (came + self.unread).saturating_sub(unread);
-        // What nobody has looked at for long says nothing.
-        let is_recent = took < WINDOW * 4;
-        self.each = took / let_in.max(1);
-        self.pressed = match is_recent && came.saturating_mul(10) >= let_in.saturating_mul(9) {
-            true => self.pressed.saturating_add(1),
-            false => 0,
-        };
-        self.window = Window {
-            began: now,
-            unread: self.unread,
-            ..Window::default()
-        };
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Gradient {
     /// How long calls take while there are not too many of them, in ms.
     usual: Option<f64>,
     window: Samples,
+    /// When the last window ended, in ms.
+    judged_at: f64,
+    /// Whether more calls than the target can do were seen.
+    has_met_its_limit: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +35,8 @@ struct Samples {
     sum: f64,
     most_in_flight: u32,
     waited: bool,
+    /// How long it took until there were so many, in ms.
+    took: f64,
 }
 
 /// So many calls are judged together: one slow call says nothing.
@@ -54,6 +60,12 @@ impl Gradient {
         limit
     }
 
+    /// Whether the limit still grows quickly, because nothing is known of what the target can do.
+    #[must_use]
+    pub fn is_exploring(&self, settings: &Settings) -> bool {
+        settings.enabled && !self.has_met_its_limit && self.limit(settings) < settings.max
+    }
+
     /// How long the first token usually takes, in ms.
     #[must_use]
     pub fn usual_ms(&self) -> Option<f64> {
@@ -61,13 +73,13 @@ impl Gradient {
     }
 
     /// A call has its first token after so long. `in_flight` is how many were under way with it,
-    /// `is_waited_for` whether others waited for their turn.
+    /// `is_waited_for` whether others waited for their turn; `now` are ms of any clock.
     pub fn sample(
         &mut self,
         settings: &Settings,
         took_ms: f64,
-        in_flight: u32,
-        is_waited_for: bool,
+        (in_flight, is_waited_for): (u32, bool),
+        now: f64,
     ) {
         let window = &mut self.window;
         window.count += 1;
@@ -79,13 +91,15 @@ impl Gradient {
             self.usual = Some(took_ms);
         }
         if self.window.count >= WINDOW {
-            let window = std::mem::take(&mut self.window);
+            let mut window = std::mem::take(&mut self.window);
+            window.took = now - std::mem::replace(&mut self.judged_at, now);
             self.judge(settings, &window);
         }
     }
 
     /// The target said that it has too much to do, or did not answer in time.
     pub fn overloaded(&mut self, settings: &Settings) {
+        self.has_met_its_limit = true;
         let limit = self.current(settings) * BACK_OFF;
         self.limit = limit.clamp(f64::from(settings.min), f64::from(settings.max));
     }
@@ -106,10 +120,24 @@ impl Gradient {
         if is_used {
             let tolerance = tolerance(settings.tolerance, window.waited);
             let gradient = (tolerance * usual / recent.max(0.001)).clamp(0.5, 1.0);
-            // Room to grow: what is free is found out by trying.
-            let room = limit.sqrt();
-            let wanted = limit * gradient + if gradient >= 1.0 { room } else { 0.0 };
-            let moved = limit + (wanted - limit) * 0.5;
+            self.has_met_its_limit |= gradient < 1.0;
+            let moved = if gradient < 1.0 {
+                // What was under way before it shrank is still slow; but never less than what the target
+                // is seen to do would take.
+                let done = f64::from(window.count) / window.took.max(0.001);
+                (limit * gradient)
+                    .max(done * usual * half(tolerance))
+                    .min(limit)
+            } else if self.has_met_its_limit && recent > usual * half(tolerance) {
+                // What grows now is seen only when calls that begin now have ended.
+                limit
+            } else if self.has_met_its_limit {
+                // Room to grow: what is free is found out by trying.
+                limit + limit.sqrt() / 2.0
+            } else {
+                // Twice as many in the time of a call.
+                limit + f64::from(window.count)
+            };
             self.limit = moved.clamp(f64::from(settings.min), f64::from(settings.max));
         }
         // What is usual is learned while nobody waits, or the wait itself would become usual. At the
@@ -129,9 +157,14 @@ impl Gradient {
 /// nothing done that they would not get done anyway: half as much is fine.
 fn tolerance(configured: f64, is_waited_for: bool) -> f64 {
     match is_waited_for {
-        true => 1.0 + (configured - 1.0).max(0.0) / 2.0,
+        true => half(configured),
         false => configured,
     }
+}
+
+/// Half as much slower.
+fn half(tolerance: f64) -> f64 {
+    1.0 + (tolerance - 1.0).max(0.0) / 2.0
 }
 
 #[cfg(test)]
@@ -148,10 +181,12 @@ mod tests {
 
     /// A target that serves `capacity` calls at a time, each in 100 ms; more of them wait for it.
     fn drive(gradient: &mut Gradient, capacity: f64, calls: usize) {
+        let mut now = gradient.judged_at;
         for _ in 0..calls {
             let in_flight = gradient.limit(&SETTINGS);
             let took = 100.0 * (f64::from(in_flight) / capacity).max(1.0);
-            gradient.sample(&SETTINGS, took, in_flight, true);
+            now += took / f64::from(in_flight);
+            gradient.sample(&SETTINGS, took, (in_flight, true), now);
         }
     }
 
@@ -159,8 +194,10 @@ mod tests {
     fn the_limit_comes_near_to_what_the_target_can_do() {
         for capacity in [10.0, 50.0, 200.0] {
             let mut gradient = Gradient::default();
-            gradient.sample(&SETTINGS, 100.0, 1, false);
+            gradient.sample(&SETTINGS, 100.0, (1, false), 0.0);
+            assert!(gradient.is_exploring(&SETTINGS));
             drive(&mut gradient, capacity, 20_000);
+            assert!(!gradient.is_exploring(&SETTINGS));
             let limit = f64::from(gradient.limit(&SETTINGS));
             assert!(limit >= capacity, "{limit} of {capacity}");
             assert!(limit <= capacity * 2.0, "{limit} of {capacity}");
@@ -171,7 +208,7 @@ mod tests {
     fn an_idle_target_keeps_its_limit_and_what_is_usual_is_learned() {
         let mut gradient = Gradient::default();
         for _ in 0..1_000 {
-            gradient.sample(&SETTINGS, 700.0, 1, false);
+            gradient.sample(&SETTINGS, 700.0, (1, false), 0.0);
         }
         assert_eq!(gradient.limit(&SETTINGS), 20);
         assert_eq!(gradient.usual_ms(), Some(700.0));
@@ -184,7 +221,7 @@ mod tests {
             gradient.overloaded(&SETTINGS);
         }
         assert_eq!(gradient.limit(&SETTINGS), 5);
-        gradient.sample(&SETTINGS, 100.0, 1, false);
+        gradient.sample(&SETTINGS, 100.0, (1, false), 0.0);
         drive(&mut gradient, 200.0, 20_000);
         assert!(gradient.limit(&SETTINGS) > 100);
     }
@@ -193,13 +230,43 @@ mod tests {
     fn a_target_that_is_slower_for_good_is_believed_in_the_end() {
         let mut gradient = Gradient::default();
         for _ in 0..160 {
-            gradient.sample(&SETTINGS, 10.0, 1, false);
+            gradient.sample(&SETTINGS, 10.0, (1, false), 0.0);
         }
+        let mut now = 0.0;
         for _ in 0..200_000 {
             let in_flight = gradient.limit(&SETTINGS);
-            gradient.sample(&SETTINGS, 500.0, in_flight, true);
+            now += 500.0 / f64::from(in_flight);
+            gradient.sample(&SETTINGS, 500.0, (in_flight, true), now);
         }
         assert!(gradient.limit(&SETTINGS) > 20);
+    }
+
+    #[test]
+    fn nothing_is_lost_of_what_the_target_is_seen_to_do_when_it_is_slow_for_a_moment() {
+        let mut gradient = Gradient::default();
+        gradient.sample(&SETTINGS, 100.0, (1, false), 0.0);
+        drive(&mut gradient, 200.0, 20_000);
+        let mut now = gradient.judged_at;
+        // All that were under way answer late, as quickly after each other as ever.
+        for _ in 0..1_000 {
+            now += 0.5;
+            let in_flight = gradient.limit(&SETTINGS);
+            gradient.sample(&SETTINGS, 1_000.0, (in_flight, true), now);
+        }
+        let limit = gradient.limit(&SETTINGS);
+        assert!((200..400).contains(&limit), "{limit}");
+    }
+
+    #[test]
+    fn an_unknown_target_gets_twice_as_many_calls_in_the_time_of_each() {
+        let mut gradient = Gradient::default();
+        for lap in 1..=5 {
+            for _ in 0..gradient.limit(&SETTINGS).next_multiple_of(WINDOW) {
+                let in_flight = gradient.limit(&SETTINGS);
+                gradient.sample(&SETTINGS, 100.0, (in_flight, true), f64::from(lap) * 100.0);
+            }
+        }
+        assert!(gradient.limit(&SETTINGS) >= 600);
     }
 
     #[test]

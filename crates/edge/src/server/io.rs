@@ -2,6 +2,7 @@
 //! for the requests that hyper refuses on its own.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,9 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::framed::{Head, Look};
-use super::held::Held;
 use super::in_flight::InFlight;
-use super::turns::Turns;
+use super::shedding::{Ahead, Shedding, plain};
 
 /// Time limits of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,9 @@ pub const NEEDS_TLS: u16 = 0;
 /// Renders the whole HTTP/1.1 response for a request that could not be parsed, by its status, or by
 /// [`NEEDS_TLS`].
 pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
+
+/// What is read ahead of hyper at a time: a usual head, and the beginning of its body.
+const AHEAD_BYTES: usize = 16 << 10;
 
 /// What the read side waits for.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +60,11 @@ pub(super) struct ServerIo<T> {
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     refusal: Option<Refusal>,
-    /// Turns to begin a request, where they are counted.
-    turns: Option<Arc<Turns>>,
-    held: Option<Held>,
+    /// Who is refused before a request is parsed.
+    shedding: Option<Arc<dyn Shedding>>,
+    ahead: Ahead,
+    /// Whether hyper has nothing left to write.
+    is_flushed: bool,
 }
 
 /// A refusal that replaces what hyper wanted to write.
@@ -87,14 +92,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             read_timer: None,
             write_timer: None,
             refusal: None,
-            turns: None,
-            held: None,
+            shedding: None,
+            ahead: Ahead::default(),
+            is_flushed: true,
         }
     }
 
-    /// The same connection, of which requests take turns.
-    pub(super) fn taking_turns(self, turns: Option<Arc<Turns>>) -> Self {
-        Self { turns, ..self }
+    /// The same connection, of which requests may be refused before they are parsed.
+    pub(super) fn shedding(self, shedding: Option<Arc<dyn Shedding>>) -> Self {
+        Self { shedding, ..self }
     }
 
     /// Whether what comes now is the beginning of a request.
@@ -104,20 +110,69 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             && (is_at_the_beginning || !matches!(self.phase, Phase::Header(_)))
     }
 
-    /// Passes on what was held back, or refuses it in the end.
-    fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let (Some(held), Some(turns)) = (&mut self.held, &self.turns) else {
-            return Poll::Ready(Ok(()));
+    /// Whether requests are read ahead of hyper now.
+    fn reads_ahead(&self) -> bool {
+        let is_on = || {
+            self.shedding
+                .as_ref()
+                .is_some_and(|shedding| shedding.is_on())
         };
-        let has_turn = ready!(held.poll_pass(turns, cx, buf));
-        if !has_turn {
-            // Best effort and without waiting: the answer before was taken.
-            let refusal = (self.render_refusal)(503);
-            let _written = Pin::new(&mut self.inner).poll_write(cx, &refusal);
+        !self.ahead.is_empty()
+            || (self.is_flushed
+                && self.is_http2 != Some(true)
+                && self.is_between_requests()
+                && is_on())
+    }
+
+    /// Reads what begins here, answers those who are refused, and passes on the rest.
+    fn poll_read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.ahead.has_bytes() {
+            let mut space = [const { MaybeUninit::uninit() }; AHEAD_BYTES];
+            let mut ahead = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut ahead))?;
+            let received = ahead.filled();
+            if received.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let was_body = self.ahead.rest_of_body > 0;
+            let begun = self.ahead.without_body(received);
+            if was_body && self.ahead.rest_of_body == 0 {
+                self.phase = Phase::Idle(Instant::now());
+            }
+            if begun.is_empty() {
+                continue;
+            }
+            let plain = plain(begun);
+            let refusal = plain.as_ref().and_then(|plain| {
+                let shedding = self.shedding.as_ref()?;
+                shedding.refusal(plain.head)
+            });
+            let (Some(plain), Some(refusal)) = (plain, refusal) else {
+                self.note_read(begun);
+                self.ahead.keep(begun);
+                break;
+            };
+            // HTTP/2 does not begin like this.
+            self.is_http2 = Some(false);
+            let written = Pin::new(&mut self.inner).poll_write(cx, &refusal);
+            let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+            let is_written = matches!(written, Poll::Ready(Ok(length)) if length == refusal.len());
+            if !is_written || matches!(flushed, Poll::Ready(Err(_))) {
+                // Whoever does not read such a short answer has left.
+                return Poll::Ready(Ok(()));
+            }
+            self.ahead.rest_of_body = plain.rest_of_body;
+            self.phase = match plain.rest_of_body {
+                0 => Phase::Idle(Instant::now()),
+                _ => Phase::Header(Instant::now()),
+            };
         }
-        if !has_turn || held.is_passed() {
-            self.held = None;
-        }
+        buf.put_slice(self.ahead.take(buf.remaining()));
+        self.ahead.tidy();
         Poll::Ready(Ok(()))
     }
 
@@ -239,24 +294,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerIo<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.held.is_some() {
-            return this.poll_held(cx, buf);
-        }
-        let before = buf.filled().len();
-        if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
-            let begins = this.is_between_requests();
-            let received = buf.filled().get(before..).unwrap_or_default();
-            this.note_read(received);
-            let needs_turn = begins && !received.is_empty() && this.is_http2 == Some(false);
-            if needs_turn
-                && let Some(turns) = &this.turns
-                && !turns.begin(received, cx.waker())
-            {
-                this.held = Some(Held::new(received, turns));
-                buf.set_filled(before);
-                return this.poll_held(cx, buf);
+        if this.reads_ahead() {
+            if let Poll::Ready(result) = this.poll_read_ahead(cx, buf) {
+                return Poll::Ready(result);
             }
-            return Poll::Ready(result);
+        } else {
+            let before = buf.filled().len();
+            if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
+                let received = buf.filled().get(before..).unwrap_or_default();
+                this.note_read(received);
+                return Poll::Ready(result);
+            }
         }
         let phase = ready!(this.poll_read_deadline(cx));
         if matches!(phase, Phase::Header(_)) && this.is_http2 != Some(true) {
@@ -275,6 +323,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.is_flushed = false;
         if this.refusal.is_none()
             && let Some(status) = bare_refusal_status(buf)
         {
@@ -300,6 +349,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<T> {
             return self.poll_write(cx, only);
         }
         let this = self.get_mut();
+        this.is_flushed = false;
         let progress = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
         this.bound_write(cx, progress)
     }
@@ -312,7 +362,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<T> {
         // TLS keeps what the socket did not take.
         let this = self.get_mut();
         let progress = Pin::new(&mut this.inner).poll_flush(cx).map_ok(|()| 0);
-        this.bound_write(cx, progress).map_ok(drop)
+        let flushed = this.bound_write(cx, progress).map_ok(drop);
+        this.is_flushed |= matches!(flushed, Poll::Ready(Ok(())));
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,5 +9,6 @@
 mod client;
 mod http2;
 mod server;
+mod shedding;
 mod support;
 mod tls;

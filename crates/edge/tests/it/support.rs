@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use seaworthy_edge::BoxError;
 use seaworthy_edge::body::{Limits, RequestBody};
-use seaworthy_edge::server::{Listener, Options, Server, Service, Timeouts};
+use seaworthy_edge::server::{Listener, Options, Server, Service, Shedding, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -50,6 +50,24 @@ fn render_refusal(status: u16) -> Vec<u8> {
 pub(crate) struct Dock {
     pub(crate) release: Arc<Notify>,
     pub(crate) holding: Arc<AtomicUsize>,
+    /// Whether requests are refused that say that they can wait.
+    pub(crate) sheds: Arc<AtomicBool>,
+}
+
+/// Refuses those that can wait.
+#[derive(Debug)]
+struct Sheds(Arc<AtomicBool>);
+
+impl Shedding for Sheds {
+    fn is_on(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn refusal(&self, head: &[u8]) -> Option<Vec<u8>> {
+        let head = std::str::from_utf8(head).unwrap();
+        let refusal = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 5\r\n\r\nlater";
+        head.contains("can-wait: yes").then(|| refusal.into())
+    }
 }
 
 impl Service for Dock {
@@ -80,6 +98,10 @@ impl Service for Dock {
         let id = http::HeaderValue::from_static("1");
         response.headers_mut().insert("x-request-id", id);
         response
+    }
+
+    fn shedding(&self) -> Option<Arc<dyn Shedding>> {
+        Some(Arc::new(Sheds(Arc::clone(&self.sheds))))
     }
 
     fn panicked(&self) -> Response<Cargo> {

@@ -39,13 +39,6 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts requests that there was no time to read.
-    pub(crate) fn count_unread(&self, requests: u64) {
-        let (reason, priority) = ("unread", Priority::default().as_str());
-        let labels = ShedLabels { reason, priority };
-        self.shed.get_or_create(&labels).inc_by(requests);
-    }
-
     /// Counts a circuit breaker that has opened; `found` says where its target was found failing.
     pub(crate) fn count_opening(&self, target: &str, found: &'static str) {
         let target = target.to_owned();

@@ -1,6 +1,7 @@
 //! The gate of a target: its breaker, its limit of calls before their first token, and the line of
 //! those who wait for either. Gates belong to the process, so that a reload forgets nothing.
 
+mod pressure;
 mod standing;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use seaworthy_core::resilience::breaker::{Breaker, Ended, Entry, Pass, State};
 use seaworthy_core::resilience::gradient::Gradient;
 use seaworthy_core::resilience::line::{Joined, Line, Place, Priority};
+use seaworthy_core::resilience::pressure::Pressure;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -80,8 +82,7 @@ struct Inner {
     /// Calls that passed and have no first token yet.
     in_flight: u32,
     line: Line<oneshot::Sender<Called>>,
-    /// Since when the line has not been empty.
-    waiting_since: Option<u64>,
+    pressure: Pressure,
     latency: Option<Latency>,
 }
 
@@ -146,10 +147,6 @@ const PATIENCE_FACTOR: f64 = 8.0;
 /// … and at least this long; and this long where nothing is known of the target.
 const LEAST_PATIENCE_MS: f64 = 1_000.0;
 const UNKNOWN_PATIENCE_MS: f64 = 10_000.0;
-/// A line that was not empty for so long is no burst: it only makes everybody wait.
-const STANDING_LINE_MS: u64 = 1_000;
-/// How long a call may wait in such a line at least.
-const SHORTEST_WAIT_MS: f64 = 20.0;
 
 impl Gate {
     fn now(&self) -> u64 {
@@ -163,6 +160,7 @@ impl Gate {
         priority: Priority,
     ) -> Result<Permit, Denied> {
         let mut inner = self.inner.lock();
+        inner.pressure.came();
         if !inner.line.is_empty() && inner.line.ahead_of(priority) > 0 {
             return Err(match inner.breaker.is_paused() {
                 true => Denied::Paused(None),
@@ -191,7 +189,7 @@ impl Gate {
             let (wake_at, may_wait) = (self.wake_at(), self.may_wait());
             let mut look_again = wake_at.map_or(until, |at| at.min(until));
             if let Some(may_wait) = may_wait.filter(|_| priority < Priority::Critical) {
-                if self.is_standing() && joined_at.elapsed() >= may_wait {
+                if joined_at.elapsed() >= may_wait && self.sends_away(settings) {
                     return Waited::Shed;
                 }
                 look_again = look_again.min(Instant::now() + may_wait);
@@ -224,6 +222,7 @@ impl Gate {
         let now = self.now();
         let mut inner = self.inner.lock();
         if inner.is_hopeless(settings, priority, now) {
+            inner.pressure.sent_away();
             return None;
         }
         let joined = inner.line.join(priority, settings.queue.max_length, sender);
@@ -243,13 +242,19 @@ impl Gate {
     /// How long a call may wait in a line that stands; `None` while a provider's limit is waited for.
     fn may_wait(&self) -> Option<Duration> {
         let inner = self.inner.lock();
-        (!inner.breaker.is_paused())
-            .then(|| Duration::from_secs_f64(inner.shortest_wait_ms() / 1000.0))
+        (!inner.breaker.is_paused()).then(|| inner.longest_wait())
     }
 
-    fn is_standing(&self) -> bool {
+    /// Whether a call that has waited as long as it may is sent away, which is noted.
+    fn sends_away(&self, settings: &Resilience) -> bool {
         let now = self.now();
-        self.inner.lock().is_standing(now)
+        let mut inner = self.inner.lock();
+        inner.note_line(now);
+        let is_standing = inner.is_standing(settings, now);
+        if is_standing {
+            inner.pressure.sent_away();
+        }
+        is_standing
     }
 
     /// When a pause ends, which nobody else would tell.
@@ -336,6 +341,8 @@ impl Inner {
         match self.breaker.enter(&settings.breaker, now) {
             Entry::Pass(pass) => {
                 self.in_flight += 1;
+                self.pressure.served();
+                self.note_line(now);
                 Ok(Permit {
                     gate: Arc::clone(gate),
                     settings: Arc::clone(settings),
@@ -349,36 +356,6 @@ impl Inner {
             Entry::Wait(wait) => Err(Denied::Paused(wait.map(Duration::from_millis))),
             Entry::Refuse(wait) => Err(Denied::Open(Duration::from_millis(wait))),
         }
-    }
-
-    /// Notes whether anybody waits.
-    fn note_line(&mut self, now: u64) {
-        self.waiting_since = match self.line.is_empty() {
-            true => None,
-            false => Some(self.waiting_since.unwrap_or(now)),
-        };
-    }
-
-    /// Whether there has been more to do than can be done for a while.
-    fn is_standing(&self, now: u64) -> bool {
-        let since = self.waiting_since;
-        since.is_some_and(|since| now.saturating_sub(since) >= STANDING_LINE_MS)
-    }
-
-    /// As long again as a call takes.
-    fn shortest_wait_ms(&self) -> f64 {
-        let usual = self.gradient.usual_ms().unwrap_or(SHORTEST_WAIT_MS);
-        usual.max(SHORTEST_WAIT_MS)
-    }
-
-    /// Whether a call would wait too long in a line that stands, so that it is better told at once.
-    fn is_hopeless(&self, settings: &Resilience, priority: Priority, now: u64) -> bool {
-        if priority == Priority::Critical || self.breaker.is_paused() || !self.is_standing(now) {
-            return false;
-        }
-        // As many leave the line in that time as calls may be under way.
-        let limit = self.gradient.limit(&settings.concurrency);
-        self.line.ahead_of(priority) >= usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     fn note_latency(&mut self, took_ms: f64, now: u64) {
@@ -420,9 +397,10 @@ impl Permit {
         match ended {
             Ended::Succeeded => {
                 inner.note_latency(took_ms, now);
-                inner
-                    .gradient
-                    .sample(concurrency, took_ms, self.in_flight, is_waited_for);
+                #[expect(clippy::cast_precision_loss, reason = "ms of an uptime")]
+                let at = now as f64;
+                let seen = (self.in_flight, is_waited_for);
+                inner.gradient.sample(concurrency, took_ms, seen, at);
             }
             _ if self.is_overload => inner.gradient.overloaded(concurrency),
             _ => {}

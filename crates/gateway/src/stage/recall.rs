@@ -17,6 +17,7 @@ pub(crate) mod count;
 pub(crate) mod idempotent;
 pub(crate) mod kept;
 pub(crate) mod key;
+mod other_form;
 pub(crate) mod semantic;
 pub(crate) mod shared;
 pub(crate) mod warm;

@@ -1,5 +1,6 @@
 //! Every face that callers see: its paths, its place for the key, and errors in its own words.
 
+mod forms;
 pub(crate) mod signed;
 
 use bytes::Bytes;

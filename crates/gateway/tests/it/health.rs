@@ -150,6 +150,7 @@ async fn deep_health_shows_quotas_and_the_share_of_successes() {
         let headers = [
             ("content-type", "application/json"),
             ("x-ratelimit-remaining-requests", "41"),
+            ("x-ratelimit-limit-requests", "60"),
         ];
         app.upstream.will_send(http(200, &headers, &body));
         app.post(path(CHAT), request(CHAT, false, &json!({})))
@@ -158,7 +159,17 @@ async fn deep_health_shows_quotas_and_the_share_of_successes() {
     }
     let (_, body) = deep(&app).await;
     assert_eq!(body["providers"]["openai"]["quota_remaining"], 41, "{body}");
+    assert_eq!(body["providers"]["openai"]["requests_remaining"], 41);
+    assert_eq!(body["providers"]["openai"]["requests_limit"], 60);
+    assert_eq!(body["providers"]["openai"]["tokens_remaining"], json!(null));
     assert_eq!(body["providers"]["openai"]["last_status"], 200);
+    let metrics = app.get("/metrics").send().await.text();
+    for line in [
+        "seaworthy_provider_quota_remaining{provider=\"openai\",limit=\"requests\"} 41",
+        "seaworthy_provider_quota_limit{provider=\"openai\",limit=\"requests\"} 60",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
     let details = body["checks"].to_string();
     assert!(
         details.contains("100% of the requests of the last minute succeeded"),

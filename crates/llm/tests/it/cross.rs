@@ -139,7 +139,7 @@ fn stream_through(dialect: Dialect, reply: &Reply) -> (Reply, Vec<Loss>) {
     for event in cut(Framing::of(dialect), [&*stream], 1 << 20).unwrap() {
         decoder.push(&event, &mut read).unwrap();
     }
-    (collected(&read), encoder.dropped().to_vec())
+    (Reply::gathered(read).unwrap(), encoder.dropped().to_vec())
 }
 
 /// A reply piece by piece.
@@ -190,59 +190,6 @@ fn halves(text: &str) -> impl Iterator<Item = String> + use<> {
     let (head, tail) = text.split_at(text.floor_char_boundary(text.len() / 2));
     let halves = [head.to_owned(), tail.to_owned()];
     halves.into_iter().filter(|half| !half.is_empty())
-}
-
-/// The reply that deltas tell.
-fn collected(deltas: &[Delta]) -> Reply {
-    let mut reply = Reply {
-        id: String::new(),
-        model: String::new(),
-        blocks: Vec::new(),
-        stop_reason: StopReason::EndTurn,
-        stop_sequence: None,
-        usage: None,
-        unknown_fields: Vec::new(),
-    };
-    for delta in deltas.iter().cloned() {
-        match (delta, reply.blocks.last_mut()) {
-            (Delta::Start { id, model }, _) => (reply.id, reply.model) = (id, model),
-            (Delta::Open(opening), _) => reply.blocks.push(match opening {
-                BlockOpening::Text => Block::Text(String::new()),
-                BlockOpening::Refusal => Block::Refusal(String::new()),
-                BlockOpening::ToolUse { id, name } => Block::ToolUse {
-                    id,
-                    name,
-                    arguments: String::new(),
-                },
-                BlockOpening::Thinking => Block::Thinking {
-                    text: String::new(),
-                    signature: None,
-                },
-                BlockOpening::EncryptedThinking(sealed) => Block::EncryptedThinking(sealed),
-            }),
-            (Delta::Text(piece), Some(Block::Text(text) | Block::Refusal(text)))
-            | (Delta::Thinking(piece), Some(Block::Thinking { text, .. })) => *text += &piece,
-            (Delta::Arguments(piece), Some(Block::ToolUse { arguments, .. })) => {
-                *arguments += &piece;
-            }
-            (Delta::Signature(sealed), Some(Block::Thinking { signature, .. })) => {
-                *signature = Some(sealed);
-            }
-            (Delta::Usage(usage), _) => reply.usage = Some(usage),
-            (
-                Delta::Finish {
-                    stop_reason,
-                    stop_sequence,
-                },
-                _,
-            ) => {
-                (reply.stop_reason, reply.stop_sequence) = (stop_reason, stop_sequence);
-            }
-            (Delta::Close | Delta::Ping, _) => {}
-            (other, block) => panic!("{other:?} in {block:?}"),
-        }
-    }
-    reply
 }
 
 fn names(losses: &[Loss]) -> String {

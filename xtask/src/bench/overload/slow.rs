@@ -1,4 +1,7 @@
 //! Clients that read and send a few bytes a second: others keep their latency, and memory is bounded.
+//!
+//! The slow ones have a provider of their own: what is measured is the gateway's part, not how well the
+//! fake provider writes a thousand streams.
 
 use std::time::Duration;
 
@@ -14,11 +17,18 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let provider =
         programs.provider("provider", &["--defaults", "output_tokens=20,latency_ms=5"])?;
-    let at = provider.addr;
-    let config = format!(
-        "[providers.p]\nkind = \"openai\"\nbase_url = \"http://{at}/v1\"\n\
-         api_key = \"secret://env/UPSTREAM_KEY\"\n\n[models.fake-gpt]\ntargets = [\"p/fake-gpt\"]\n"
-    );
+    let theirs = programs.provider("slow-provider", &[])?;
+    let mut config = String::new();
+    for (name, model, at) in [
+        ("p", "fake-gpt", provider.addr),
+        ("slow", "slow-gpt", theirs.addr),
+    ] {
+        config.push_str(&format!(
+            "[providers.{name}]\nkind = \"openai\"\nbase_url = \"http://{at}/v1\"\n\
+             api_key = \"secret://env/UPSTREAM_KEY\"\n\n\
+             [models.{model}]\ntargets = [\"{name}/{model}\"]\n\n"
+        ));
+    }
     let gateway = programs.gateway("gateway", &config)?;
     let before = programs.load(&gateway, 200.0, 10.0, &[])?;
     let memory = || process::usage(gateway.process.pid()).rss_kib as f64 / 1024.0;
@@ -28,16 +38,17 @@ pub(super) fn run(
         "slow",
         "--addr",
         &addr,
+        "--model",
+        "slow-gpt",
         "--readers",
         &count,
         "--senders",
         &count,
         "--seconds",
-        "60",
+        "120",
     ];
     let slow = programs.beside(&args)?;
-    // Until all of them are there.
-    std::thread::sleep(Duration::from_secs(10));
+    settle(|| process::usage(gateway.process.pid()).cpu);
     let during = programs.load(&gateway, 200.0, 20.0, &[])?;
     let with = memory();
     drop(slow);
@@ -64,4 +75,17 @@ pub(super) fn run(
     let each = (with - without) * 1024.0 / (2.0 * clients as f64);
     figures.at_most("memory for each slow client", 160.0, " KiB", each);
     Ok(())
+}
+
+/// Until all of them are there and have what their buffers hold.
+fn settle(cpu: impl Fn() -> Duration) {
+    const SECOND: Duration = Duration::from_secs(1);
+    std::thread::sleep(SECOND * 5);
+    for _ in 0..40 {
+        let before = cpu();
+        std::thread::sleep(SECOND);
+        if cpu().saturating_sub(before) < SECOND * 3 / 10 {
+            break;
+        }
+    }
 }

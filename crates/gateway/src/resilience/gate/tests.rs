@@ -18,14 +18,19 @@ fn gate() -> (Arc<Gate>, Arc<Resilience>) {
     (Gates::default().of(&"a/b".into()), Arc::new(settings))
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Tally {
     offered: usize,
     served: usize,
     critical: usize,
     critical_served: usize,
-    slowest_served: Duration,
+    took: Vec<Duration>,
     slowest_refused: Duration,
+}
+
+fn p99(took: &mut [Duration]) -> Duration {
+    took.sort_unstable();
+    took[took.len() * 99 / 100]
 }
 
 /// Sends calls at a steady pace, whatever comes of them.
@@ -72,7 +77,7 @@ async fn offer(
             let mut tally = tally.borrow_mut();
             tally.served += 1;
             tally.critical_served += usize::from(is_critical);
-            tally.slowest_served = tally.slowest_served.max(began.elapsed());
+            tally.took.push(began.elapsed());
         }));
         // Ten milliseconds at a time: the clock of the runtime is no finer than one.
         if number % per_second.div_ceil(100) == 0 {
@@ -92,19 +97,23 @@ async fn three_times_as_much_as_can_be_done_leaves_what_can_be_done_done() {
         let target = Rc::new(Semaphore::new(CAPACITY));
         let most_per_second = 200;
         let calm = offer(&gate, &settings, &target, most_per_second / 2, 10).await;
-        assert_eq!(calm.served, calm.offered, "{calm:?}");
-        let flood = offer(&gate, &settings, &target, most_per_second * 3, 120).await;
-        let peak = 200 * 120;
-        assert!(flood.served * 10 >= peak * 9, "goodput: {flood:?}");
-        assert!(flood.slowest_served < Duration::from_secs(3), "{flood:?}");
-        assert!(flood.slowest_refused < Duration::from_secs(3), "{flood:?}");
-        let lost = flood.critical - flood.critical_served;
-        assert!(lost * 1_000 <= flood.critical, "critical calls: {flood:?}");
+        assert_eq!(calm.served, calm.offered);
+        let first = offer(&gate, &settings, &target, most_per_second * 3, 2).await;
+        let mut flood = offer(&gate, &settings, &target, most_per_second * 3, 60).await;
+        let peak = 200 * 60;
+        assert!(flood.served * 10 >= peak * 9, "goodput: {}", flood.served);
+        let slow = p99(&mut flood.took);
+        assert!(slow <= SERVICE * 5 / 2, "{slow:?}");
+        let slowest = first.slowest_refused.max(flood.slowest_refused);
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+        let critical = first.critical + flood.critical;
+        let lost = critical - first.critical_served - flood.critical_served;
+        assert!(lost * 1_000 <= critical, "{lost} critical calls");
         // It is over: nobody is refused any more.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let after = offer(&gate, &settings, &target, most_per_second / 2, 10).await;
-        assert_eq!(after.served, after.offered, "{after:?}");
-        assert!(after.slowest_served <= SERVICE * 2, "{after:?}");
+        let mut after = offer(&gate, &settings, &target, most_per_second / 2, 10).await;
+        assert_eq!(after.served, after.offered);
+        assert!(p99(&mut after.took) <= SERVICE * 2);
         let standing = gate.standing(&settings);
         assert_eq!((standing.in_flight, standing.waiting), (0, 0));
     };

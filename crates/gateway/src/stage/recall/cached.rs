@@ -20,6 +20,7 @@ use crate::reply::Answer;
 use crate::routes::Operation;
 use crate::stage::recall::count::count;
 use crate::stage::recall::key::Asked;
+use crate::stage::recall::other_form::{self, Wanted};
 use crate::stage::recall::semantic::{self, Probe, Semantic};
 use crate::stage::recall::{kept, key, shared};
 
@@ -159,10 +160,13 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
         };
     };
     let now = exchange.gateway.clock.now();
-    let found = match control.may_use() {
-        true => find(exchange, &key, now).await,
-        false => None,
-    };
+    let mut found = None;
+    if control.may_use() {
+        found = find(exchange, &key, now).await;
+        if found.is_none() {
+            found = find_other_form(exchange, errand, &asked, now).await;
+        }
+    }
     if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
         exchange.model = Some(Arc::clone(&model));
         count(exchange, errand, &model).await?;
@@ -198,6 +202,27 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
         max_entry_bytes: memory.max_entry_bytes,
         probe,
     }))
+}
+
+/// The answer to the same request in the other form, told in this one.
+async fn find_other_form(
+    exchange: &Exchange,
+    errand: &Errand,
+    asked: &Asked<'_>,
+    now: UnixMillis,
+) -> Option<Entry> {
+    let mut found = None;
+    for key in asked.keys_of_other_form() {
+        if found.is_none() {
+            found = find(exchange, &key, now).await;
+        }
+    }
+    let wanted = Wanted {
+        dialect: asked.operation.dialect(),
+        framing: asked.stream.then_some(asked.framing),
+        include_usage: errand.request.head.include_usage,
+    };
+    other_form::told(found?, wanted)
 }
 
 /// The answer of an equal request, which is being made; `None` if that one failed.

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use seaworthy_config::CacheScope;
+use seaworthy_core::dialect::Dialect;
 use seaworthy_core::fingerprint::{Fingerprint, Fingerprinter};
 use seaworthy_core::principal::Principal;
 use seaworthy_llm::Framing;
@@ -48,13 +49,52 @@ impl Asked<'_> {
     /// `None` for a body that is no JSON object.
     pub(crate) fn key(&self) -> Option<Fingerprint> {
         let mut body: Value = serde_json::from_slice(self.body).ok()?;
-        // An alias is the same model.
-        body.as_object_mut()?.remove("model");
+        let fields = body.as_object_mut()?;
+        // An alias is the same model, and the form is told by the frame.
+        fields.remove("model");
+        fields.remove("stream");
+        Some(self.key_of(&body))
+    }
+
+    /// The keys of the same request for the other form: whole instead of streamed, or a stream that says
+    /// as much as a whole answer, framed in one way or another.
+    pub(crate) fn keys_of_other_form(&self) -> Vec<Fingerprint> {
+        let (Operation::Chat(dialect), Ok(mut body)) =
+            (self.operation, serde_json::from_slice::<Value>(self.body))
+        else {
+            return Vec::new();
+        };
+        let Some(fields) = body.as_object_mut() else {
+            return Vec::new();
+        };
+        for name in ["model", "stream", "stream_options"] {
+            fields.remove(name);
+        }
+        if !self.stream && dialect == Dialect::OpenAiChat {
+            let options = serde_json::json!({"include_usage": true});
+            fields.insert("stream_options".to_owned(), options);
+        }
+        let mut framings = vec![Framing::of(dialect)];
+        if !self.stream && dialect == Dialect::Gemini {
+            framings.push(Framing::JsonArray);
+        }
+        let other = |framing| Self {
+            stream: !self.stream,
+            framing,
+            ..*self
+        };
+        let keys = framings
+            .into_iter()
+            .map(|framing| other(framing).key_of(&body));
+        keys.collect()
+    }
+
+    fn key_of(&self, body: &Value) -> Fingerprint {
         let mut key = Fingerprinter::default();
         key.part(b"answer");
         self.frame(&mut key);
-        key.json(&body);
-        Some(key.finish())
+        key.json(body);
+        key.finish()
     }
 
     /// Everything around the body: who asks whom, in which form, and under which rules.
@@ -67,7 +107,12 @@ impl Asked<'_> {
             self.operation.form(),
             self.model,
             if self.stream { "stream" } else { "whole" },
-            self.framing.content_type(),
+            // Whole answers are framed in one way.
+            if self.stream {
+                self.framing.content_type()
+            } else {
+                ""
+            },
             self.query.unwrap_or_default(),
             self.policy.unwrap_or_default(),
         ] {

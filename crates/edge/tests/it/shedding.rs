@@ -1,0 +1,98 @@
+//! Requests that are refused before they are parsed: their connections stay, and nothing else on
+//! them is lost.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::support::{options, read_answer, read_to_end, start};
+
+/// A request in pieces: what is sent at once, and what comes later.
+fn post(can_wait: bool, length: usize) -> (String, String) {
+    let can_wait = if can_wait { "yes" } else { "no" };
+    let head = format!(
+        "POST /read HTTP/1.1\r\nhost: a\r\ncan-wait: {can_wait}\r\ncontent-length: {length}\r\n\r\n"
+    );
+    (head, "b".repeat(length))
+}
+
+async fn send(stream: &mut TcpStream, bytes: &str) {
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_refused_keeps_the_connection_and_its_body_is_forgotten() {
+    let running = start(options());
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    let mut stream = running.connect().await;
+    for length in [0, 4, 100_000] {
+        let (head, body) = post(true, length);
+        send(&mut stream, &head).await;
+        let answer = read_answer(&mut stream, "later").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+        send(&mut stream, &body).await;
+        // What follows on the same connection begins where the body ended.
+        let (head, body) = post(false, 4);
+        send(&mut stream, &head).await;
+        send(&mut stream, &body).await;
+        let answer = read_answer(&mut stream, "bbbb").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    }
+    running.dock.sheds.store(false, Ordering::SeqCst);
+    let (head, body) = post(true, 4);
+    send(&mut stream, &(head + &body)).await;
+    read_answer(&mut stream, "bbbb").await;
+    drop(stream);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_refused_reaches_its_handler_whole_in_pieces_of_any_size() {
+    let running = start(options());
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    let (head, body) = post(false, 600);
+    let whole = head + &body;
+    for cut in [1, 20, 24, 25, 90, whole.len() - 1] {
+        let mut stream = running.connect().await;
+        send(&mut stream, &whole[..cut]).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        send(&mut stream, &whole[cut..]).await;
+        read_answer(&mut stream, &body).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let running = start(options());
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    let mut stream = running.connect().await;
+    let (mut head, body) = post(false, 4);
+    let first = head.replace("/read", "/hold") + &body;
+    head = post(true, 4).0;
+    // The second one comes while the first one is being answered: hyper has it.
+    send(&mut stream, &first).await;
+    send(&mut stream, &(head + "cccc")).await;
+    running.dock.release.notify_one();
+    let answers = read_answer(&mut stream, "cccc").await;
+    let (held, read) = answers.split_once("held").unwrap();
+    assert!(held.starts_with("HTTP/1.1 200 "), "{held:?}");
+    assert!(read.starts_with("HTTP/1.1 200 "), "{read:?}");
+    drop(stream);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_closes_the_connection() {
+    let mut options = options();
+    options.timeouts.header = Duration::from_millis(200);
+    let running = start(options);
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    let mut stream = running.connect().await;
+    send(&mut stream, &post(true, 100).0).await;
+    let answer = read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+    running.stop().await;
+}
