@@ -109,9 +109,20 @@ pub(crate) struct Way {
     pub(crate) seconds: u64,
     /// Phases of load, each as long as the options say.
     pub(crate) phases: u32,
-    /// Whether calls go up to twice the stated peak.
-    pub(crate) to_peak: bool,
+    /// How many calls it makes.
+    pub(crate) pace: Pace,
     pub(crate) run: Run,
+}
+
+/// How many calls a drill makes at most in a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// A few beside what it does, to see what callers see.
+    Beside,
+    /// Up to twice the stated peak.
+    TwicePeak,
+    /// So many at the same time.
+    AtOnce(u16),
 }
 
 /// The function behind a way.

@@ -15,7 +15,8 @@ pub(super) const STEPS: &[&str] = &[
 ];
 
 const BUDGET_MICROS: u64 = 2_000;
-const CALLS: usize = 60;
+/// So many calls come at once.
+pub(super) const CALLS: u16 = 60;
 
 pub(super) async fn enforcement(stage: &Stage<'_>) -> Probed {
     stage.next_step();
@@ -58,7 +59,7 @@ pub(super) async fn enforcement(stage: &Stage<'_>) -> Probed {
     let bound = Some(BUDGET_MICROS as f64);
     stage.measure("spent", has.cost as f64, "micro-dollars", bound);
     ensure(
-        answered > 0 && refused > 0 && answered + refused == CALLS,
+        answered > 0 && refused > 0 && answered + refused == usize::from(CALLS),
         "some calls answered and the others refused with 429",
         &words,
     )?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Drill, DrillOptions, Need, Way, servers};
+use super::{Drill, DrillOptions, Need, Pace, Way, servers};
 use crate::http::Base;
 
 /// A drill as it would be carried out.
@@ -50,9 +50,10 @@ pub fn plan(drill: &'static Drill, options: &DrillOptions) -> Plan {
         steps: way.map_or(&[], |way| way.steps),
         needs,
         longest: way.map_or(Duration::ZERO, |way| longest(way, options)),
-        load: match way {
-            Some(way) if way.to_peak => options.peak * 2.0,
-            Some(_) => BESIDE,
+        load: match way.map(|way| way.pace) {
+            Some(Pace::TwicePeak) => options.peak * 2.0,
+            Some(Pace::AtOnce(calls)) => f64::from(calls),
+            Some(Pace::Beside) => BESIDE,
             None => 0.0,
         },
         answers: way.map_or(&[], |way| way.answers),

@@ -211,6 +211,17 @@ async fn nothing_is_done_to_production_unless_that_is_said() {
     );
 }
 
+#[test]
+fn a_plan_says_how_many_calls_come_at_most() {
+    let mut options = DrillOptions::new("/no/such/program".into());
+    options.peak = 30.0;
+    for (name, calls) in [("kill", 20), ("load", 60), ("budget", 60)] {
+        let said = plan(Drill::named(name).expect("a drill"), &options).render();
+        let wanted = format!("{calls} calls a second");
+        assert!(said.contains(&wanted), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_on_a_program_that_is_not_there_is_not_verified() {
     let options = DrillOptions::new("/no/such/program".into());
