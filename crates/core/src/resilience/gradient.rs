@@ -41,6 +41,8 @@ struct Samples {
 
 /// So many calls are judged together: one slow call says nothing.
 const WINDOW: u32 = 16;
+/// In about so long it is believed that a target is slower than it was.
+const SLOWLY_MS: f64 = 60_000.0;
 /// What a single overload costs.
 const BACK_OFF: f64 = 0.9;
 
@@ -143,10 +145,12 @@ impl Gradient {
         // What is usual is learned while nobody waits, or the wait itself would become usual. At the
         // bottom there is no other way to learn that the target has become slower for good.
         let is_at_the_bottom = self.limit > 0.0 && self.limit <= f64::from(settings.min);
+        // It rises slowly: calls that wait for each other within the target are no other target.
+        let slowly = (window.took / SLOWLY_MS).clamp(0.0, 0.1);
         let weight = match (recent < usual, window.waited || is_used) {
             (true, _) => 0.3,
-            (false, false) => 0.1,
-            (false, true) if is_at_the_bottom => 0.1,
+            (false, false) => slowly,
+            (false, true) if is_at_the_bottom => slowly,
             (false, true) => 0.0,
         };
         self.usual = Some(usual + (recent - usual) * weight);
@@ -267,6 +271,16 @@ mod tests {
             }
         }
         assert!(gradient.limit(&SETTINGS) >= 600);
+    }
+
+    #[test]
+    fn a_rush_of_a_few_seconds_is_not_taken_for_what_is_usual() {
+        let mut gradient = Gradient::default();
+        for call in 0..500 {
+            let took = if call < 20 { 100.0 } else { 300.0 };
+            gradient.sample(&SETTINGS, took, (5, false), f64::from(call) * 10.0);
+        }
+        assert!(gradient.usual_ms().unwrap() < 120.0, "{gradient:?}");
     }
 
     #[test]
