@@ -89,7 +89,7 @@ pub enum Meaning {
     Similar {
         /// The requirement.
         id: String,
-        /// How sure that is, from 0 to 1; below 0.84 nothing is matched.
+        /// How sure that is, from 0 to 1; below 0.81 nothing is matched.
         score: f64,
         /// The phrasing of the requirement that the item reads like.
         like: &'static str,

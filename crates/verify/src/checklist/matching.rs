@@ -16,7 +16,7 @@ mod polarity;
 mod sureness;
 
 /// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.84;
+const LEAST_SURE: f64 = 0.81;
 
 /// So many are looked at closely, by how many of the item's words their phrasings know.
 const CANDIDATES: usize = 5;
