@@ -14,7 +14,7 @@ use crate::{
 use cases::{calls, replies};
 use forget::{alike, alike_reply, forget, forget_in_reply};
 use seaworthy_core::{
-    call::{Block, BlockOpening, Call, Delta, Reply, StopReason},
+    call::{Block, BlockOpening, Call, Delta, Reply},
     dialect::Dialect,
 };
 use seaworthy_llm::{
