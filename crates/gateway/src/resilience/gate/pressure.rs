@@ -16,7 +16,7 @@ const SHORT_LINE: u32 = 2;
 const LINE_OF_CALL: u32 = 8;
 
 impl Inner {
-    /// Notes whether anybody waits.
+    /// Notes whether anybody waits for a place, and not for a provider that asked for a pause.
     pub(super) fn note_line(&mut self, now: u64) {
         let standing_after = self
             .usual_ms()
@@ -27,7 +27,7 @@ impl Inner {
             reason = "within the bounds of the line above"
         )]
         let standing_after = standing_after as u64 * 1_000;
-        let is_empty = self.line.is_empty();
+        let is_empty = self.line.is_empty() || self.breaker.is_paused();
         let _pace = self.pressure.note(is_empty, standing_after, now * 1_000);
     }
 

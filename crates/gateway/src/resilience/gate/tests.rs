@@ -162,3 +162,34 @@ async fn who_waits_for_the_end_of_a_limit_hears_of_the_next_one() {
     let ((), took) = tokio::join!(first, then);
     assert!(took < second * 5 / 2, "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_a_provider_has_asked_for_does_not_stand() {
+    let (gate, settings) = gate();
+    let second = Duration::from_secs(1);
+    // What the target can take is known once it has been too much.
+    gate.enter(&settings, Priority::Normal)
+        .unwrap()
+        .failed(true);
+    gate.enter(&settings, Priority::Normal)
+        .unwrap()
+        .limited(second);
+    let callers = (0..90_u32).map(|number| {
+        let (gate, settings) = (&gate, &settings);
+        async move {
+            tokio::time::sleep(second / 100 * number).await;
+            let until = Instant::now() + settings.queue.max_wait;
+            assert!(gate.enter(settings, Priority::Normal).is_err());
+            match gate.wait(settings, Priority::Normal, until).await {
+                Waited::Turn(permit) => permit.succeeded(),
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let is_standing = async {
+        tokio::time::sleep(second * 95 / 100).await;
+        gate.inner.lock().is_standing(&settings, gate.now())
+    };
+    let (_, is_standing) = tokio::join!(futures_util::future::join_all(callers), is_standing);
+    assert!(!is_standing);
+}
