@@ -181,25 +181,18 @@ impl Gate {
             return Waited::Shed;
         };
         let _in_line = InLine { gate: self, place };
-        let mut waits_since = Instant::now();
+        let joined_at = Instant::now();
         loop {
             let mut paused = pin!(self.paused.notified());
             paused.as_mut().enable();
             self.call_next(settings);
             let (wake_at, may_wait) = (self.wake_at(), self.may_wait());
             let mut look_again = wake_at.map_or(until, |at| at.min(until));
-            match may_wait {
-                // What a provider asks to wait is not the fault of a line.
-                None => waits_since = Instant::now(),
-                Some(may_wait) if priority < Priority::Critical => {
-                    let is_called = !called.is_empty();
-                    let is_late = waits_since.elapsed() >= may_wait;
-                    if !is_called && is_late && self.sends_away(settings) {
-                        return Waited::Shed;
-                    }
-                    look_again = look_again.min(Instant::now() + may_wait);
+            if let Some(may_wait) = may_wait.filter(|_| priority < Priority::Critical) {
+                if joined_at.elapsed() >= may_wait && self.sends_away(settings) {
+                    return Waited::Shed;
                 }
-                Some(_) => {}
+                look_again = look_again.min(Instant::now() + may_wait);
             }
             tokio::select! {
                 called = &mut called => {
