@@ -14,7 +14,7 @@ use crate::{
 use cases::{calls, replies};
 use forget::{alike, alike_reply, forget, forget_in_reply};
 use seaworthy_core::{
-    call::{Block, BlockOpening, Call, Delta, Reply},
+    call::{Call, Delta, Reply},
     dialect::Dialect,
 };
 use seaworthy_llm::{
@@ -142,47 +142,17 @@ fn stream_through(dialect: Dialect, reply: &Reply) -> (Reply, Vec<Loss>) {
     (Reply::gathered(read).unwrap(), encoder.dropped().to_vec())
 }
 
-/// A reply piece by piece.
+/// A reply piece by piece, its texts cut in two.
 fn deltas(reply: &Reply) -> Vec<Delta> {
-    let mut out = vec![Delta::Start {
-        id: reply.id.clone(),
-        model: reply.model.clone(),
-    }];
-    for block in &reply.blocks {
-        match block.clone() {
-            Block::Text(text) => {
-                out.push(Delta::Open(BlockOpening::Text));
-                out.extend(halves(&text).map(Delta::Text));
-            }
-            Block::Refusal(text) => {
-                out.push(Delta::Open(BlockOpening::Refusal));
-                out.extend(halves(&text).map(Delta::Text));
-            }
-            Block::ToolUse {
-                id,
-                name,
-                arguments,
-            } => {
-                out.push(Delta::Open(BlockOpening::ToolUse { id, name }));
-                out.extend(halves(&arguments).map(Delta::Arguments));
-            }
-            Block::Thinking { text, signature } => {
-                out.push(Delta::Open(BlockOpening::Thinking));
-                out.extend(halves(&text).map(Delta::Thinking));
-                out.extend(signature.map(Delta::Signature));
-            }
-            Block::EncryptedThinking(sealed) => {
-                out.push(Delta::Open(BlockOpening::EncryptedThinking(sealed)));
-            }
-            other => panic!("not streamed: {other:?}"),
+    let mut out = Vec::new();
+    for piece in reply.pieces().unwrap() {
+        match piece {
+            Delta::Text(text) => out.extend(halves(&text).map(Delta::Text)),
+            Delta::Thinking(text) => out.extend(halves(&text).map(Delta::Thinking)),
+            Delta::Arguments(text) => out.extend(halves(&text).map(Delta::Arguments)),
+            other => out.push(other),
         }
-        out.push(Delta::Close);
     }
-    out.extend(reply.usage.map(Delta::Usage));
-    out.push(Delta::Finish {
-        stop_reason: reply.stop_reason,
-        stop_sequence: reply.stop_sequence.clone(),
-    });
     out
 }
 
