@@ -98,9 +98,8 @@ impl Face {
     }
 }
 
-/// The text of a streamed answer, which has to be framed and finished as its dialect is.
-fn streamed(face: &Face, answer: &Answer) -> String {
-    assert!(answer.whole);
+/// The pieces of a streamed answer.
+fn deltas(face: &Face, answer: &Answer) -> Vec<Delta> {
     let mut framer = Framer::new(face.framing, 1 << 20);
     framer.push(answer.body.clone());
     let (mut decoder, mut deltas) = (StreamDecoder::new(face.dialect), Vec::new());
@@ -108,6 +107,13 @@ fn streamed(face: &Face, answer: &Answer) -> String {
         decoder.push(&event, &mut deltas).unwrap();
     }
     assert!(framer.finish().unwrap().is_none(), "{}", face.name);
+    deltas
+}
+
+/// The text of a streamed answer, which has to be framed and finished as its dialect is.
+fn streamed(face: &Face, answer: &Answer) -> String {
+    assert!(answer.whole);
+    let deltas = deltas(face, answer);
     let is_finish = |delta: &Delta| matches!(delta, Delta::Finish { .. });
     assert!(deltas.iter().any(is_finish), "{}: {deltas:?}", face.name);
     let texts = deltas.iter().filter_map(|delta| match delta {

@@ -2,10 +2,10 @@
 
 use seaworthy_core::call::Reply;
 use seaworthy_core::dialect::Dialect;
-use seaworthy_llm::{Framer, StreamDecoder, decode_reply};
+use seaworthy_llm::decode_reply;
 use serde_json::json;
 
-use super::{FACES, Face};
+use super::{FACES, Face, deltas};
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
 
@@ -13,17 +13,10 @@ const ON: &str = "[cache]\nenabled = true\n";
 
 /// What an answer says, in either form.
 fn said(face: &Face, streams: bool, answer: &Answer) -> Reply {
-    if !streams {
-        return decode_reply(face.dialect, &answer.body).unwrap();
+    match streams {
+        true => Reply::gathered(deltas(face, answer)).unwrap(),
+        false => decode_reply(face.dialect, &answer.body).unwrap(),
     }
-    let mut framer = Framer::new(face.framing, 1 << 20);
-    framer.push(answer.body.clone());
-    let (mut decoder, mut deltas) = (StreamDecoder::new(face.dialect), Vec::new());
-    while let Some(event) = framer.next_event().unwrap() {
-        decoder.push(&event, &mut deltas).unwrap();
-    }
-    assert!(framer.finish().unwrap().is_none(), "{}", face.name);
-    Reply::gathered(deltas).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
