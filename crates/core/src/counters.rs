@@ -3,7 +3,9 @@
 //!
 //! [`memory`] is the meaning of [`Counters`]; every back end has to agree with it.
 
-use std::sync::Arc;
+use std::cmp::Ordering;
+use std::hash::{BuildHasher as _, Hash, Hasher};
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
@@ -19,20 +21,56 @@ pub mod shares;
 ///
 /// It begins with the deployment in braces, which is the hash tag of Redis Cluster: all keys of a
 /// deployment lie in one slot, so one script can change them together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Arc<str>);
+#[derive(Debug, Clone)]
+pub struct Key {
+    text: Arc<str>,
+    /// Each claim looks for the same keys, so they are hashed once.
+    hash: u64,
+}
+
+/// Random for each process: nobody can choose names that collide.
+static HASHER: LazyLock<foldhash::quality::RandomState> = LazyLock::new(Default::default);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
 
 impl Key {
     /// The key with this text.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self {
+            text: Arc::from(text),
+            hash: HASHER.hash_one(text),
+        }
     }
 
     /// Its text, such as `sw:{main}:budget:per_user.day.tokens:alice`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 

@@ -183,6 +183,15 @@ impl Price {
         })
     }
 
+    /// Whether it makes a call dearer that it writes to the provider's cache or has to do with sound.
+    #[must_use]
+    pub fn depends_on_what_is_sent(&self) -> bool {
+        let long = self.long.iter().map(|(_, rates)| rates);
+        std::iter::once(&self.rates)
+            .chain(long)
+            .any(|rates| rates.dearest(true, true) != rates.dearest(false, false))
+    }
+
     /// The prices of a call with this much input.
     fn rates_for(&self, total_input: u64) -> &Rates {
         match &self.long {

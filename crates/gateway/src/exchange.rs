@@ -272,6 +272,12 @@ impl Exchange {
         }
     }
 
+    /// Whether it makes a difference in which tier of service the provider serves the call.
+    pub(crate) fn has_price_by_tier(&self) -> bool {
+        let call = self.call.as_ref();
+        call.is_some_and(OpenCall::has_price_by_tier)
+    }
+
     /// Notes the tier of service that the provider says it served the call in, if it says so.
     pub(crate) fn note_tier(&mut self, tier: Option<ServiceTier>) {
         if let (Some(call), Some(tier)) = (&mut self.call, tier) {
@@ -281,7 +287,9 @@ impl Exchange {
 
     /// Notes what a whole answer says and brings that makes a difference to its price.
     pub(crate) fn note_pieces_of(&mut self, dialect: Dialect, reply: &[u8]) {
-        self.note_tier(tier::told(reply));
+        if self.has_price_by_tier() {
+            self.note_tier(tier::told(reply));
+        }
         if self.counts_pieces() {
             self.note_pieces(&pieces_of_reply(dialect, reply));
         }

@@ -100,6 +100,12 @@ impl Charge {
         self.in_priority = tier == ServiceTier::Priority;
     }
 
+    /// Whether [`Sent`] can make it dearer.
+    pub(crate) fn depends_on_what_is_sent(&self) -> bool {
+        let mut prices = self.price.iter().chain(&self.priority);
+        prices.any(Price::depends_on_what_is_sent)
+    }
+
     /// The most that it can cost.
     pub(crate) fn worst_case(&self, usage: &Usage, sent: Sent) -> Micros {
         let extent = Extent {

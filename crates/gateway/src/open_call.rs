@@ -8,7 +8,7 @@ use seaworthy_core::clock::{SharedClock, UnixMillis, micros_since};
 use seaworthy_core::counters::{Close, Counters, Settled};
 use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
-use seaworthy_core::limit::policy::{Demand, Policy};
+use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::money::Micros;
 use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
@@ -64,7 +64,8 @@ pub(crate) struct Recorded {
 pub(crate) struct Claimed {
     pub(crate) id: Arc<str>,
     pub(crate) counters: Arc<dyn Counters>,
-    pub(crate) policy: Arc<Policy>,
+    /// The rules that it was claimed under.
+    pub(crate) bound: Arc<Bound>,
     pub(crate) clock: SharedClock,
     pub(crate) is_closed: bool,
     /// What was claimed of budgets and of tokens in a time.
@@ -108,16 +109,14 @@ impl Claimed {
 
     fn settle(&self, now: UnixMillis, close: Close) {
         match self.counters.local() {
-            Some(local) => {
-                warn_of_thresholds(&self.policy, &local.settle_now(&self.id, now, close))
-            }
+            Some(local) => warn_of_thresholds(&self.bound, &local.settle_now(&self.id, now, close)),
             None => {
                 let (counters, id) = (Arc::clone(&self.counters), Arc::clone(&self.id));
-                let policy = Arc::clone(&self.policy);
+                let bound = Arc::clone(&self.bound);
                 counters.note(&id, now, close);
                 tokio::spawn(async move {
                     match counters.settle(&id, now, close).await {
-                        Ok(settled) => warn_of_thresholds(&policy, &settled),
+                        Ok(settled) => warn_of_thresholds(&bound, &settled),
                         Err(error) => {
                             let cause = crate::refusal::chain(&error);
                             tracing::error!(
@@ -133,18 +132,17 @@ impl Claimed {
 }
 
 /// Says which thresholds of budgets a settlement has reached, once for each in a window.
-fn warn_of_thresholds(policy: &Policy, settled: &Settled) {
+fn warn_of_thresholds(bound: &Bound, settled: &Settled) {
     let Settled::Closed(changes) = settled else {
         return;
     };
-    for change in changes {
-        let Some((rule, subject)) = policy.budget_of(&change.key) else {
-            continue;
-        };
+    // Both are in the order of the claim.
+    for (change, (rule, _)) in changes.iter().zip(bound.budgets()) {
         let (limit, spent) = (change.account.limit, change.account.spent);
         for share in watch::crossed(&rule.thresholds, limit, change.spent_before, spent) {
             let percent = share.ten_thousandths() / 100;
             let (budget, unit) = (&*rule.name, rule.unit.as_str());
+            let subject = bound.subject_of(&change.key);
             tracing::warn!(
                 budget,
                 subject,
@@ -262,6 +260,11 @@ impl OpenCall {
     /// Whether anything in the answer may be paid for by the piece.
     pub(crate) fn counts_pieces(&self) -> bool {
         !self.is_free && !self.charge.pieces.are_none()
+    }
+
+    /// Whether it makes a difference in which tier of service the provider serves the call.
+    pub(crate) fn has_price_by_tier(&self) -> bool {
+        self.charge.priority.is_some()
     }
 
     /// Notes the tier of service that the provider says it served the call in.

@@ -9,7 +9,7 @@ use crate::clock::UnixMillis;
 /// One limit that applied to a request, and how the caller stands.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
-    /// The name of the rule.
+    /// The name of the rule, [`quoted`].
     pub rule: &'a str,
     /// What it counts.
     pub unit: Unit,
@@ -26,11 +26,48 @@ impl Shown<'_> {
     }
 }
 
+/// The names of the headers that tell how a caller stands, in the places that [`Header::name`] means.
+pub const NAMES: [&str; 13] = [
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
+    "anthropic-ratelimit-tokens-limit",
+    "anthropic-ratelimit-tokens-remaining",
+    "anthropic-ratelimit-tokens-reset",
+    "ratelimit",
+];
+/// Where the names of each dialect begin: for each unit the limit, what remains, and the reset.
+const OPENAI: usize = 0;
+const ANTHROPIC: usize = 6;
+/// The place of the IETF's name.
+pub const STANDING: usize = 12;
+
 /// Three for requests, three for tokens, and one more that is added to them.
 const MOST: usize = 7;
 
-/// Names and values of headers.
-pub type Headers = Vec<(&'static str, String)>;
+/// One header of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The place of its name in [`NAMES`].
+    pub name: usize,
+    /// What it says.
+    pub value: Value,
+}
+
+/// What a header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A number.
+    Number(u64),
+    /// A text.
+    Text(String),
+}
 
 /// `RateLimit-Policy`: every limit that applied, such as `"per_user";q=30;w=60`. `None` without
 /// limits.
@@ -65,21 +102,17 @@ fn list(limits: &[Shown<'_>], parameters: impl Fn(&Shown<'_>, &mut String)) -> O
         if !text.is_empty() {
             text.push_str(", ");
         }
-        text.push('"');
-        quoted(limit.rule, &mut text);
-        text.push('"');
+        text.push_str(limit.rule);
         parameters(limit, &mut text);
     }
     (!text.is_empty()).then_some(text)
 }
 
 /// A name within quotes, without what cannot stand there.
-fn quoted(name: &str, text: &mut String) {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if name.bytes().all(is_plain) {
-        text.push_str(name);
-        return;
-    }
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    let mut text = String::with_capacity(name.len().saturating_add(2));
+    text.push('"');
     let possible = |c: &char| *c == ' ' || c.is_ascii_graphic();
     for c in name.chars().filter(possible) {
         if matches!(c, '"' | '\\') {
@@ -87,38 +120,40 @@ fn quoted(name: &str, text: &mut String) {
         }
         text.push(c);
     }
+    text.push('"');
+    text
 }
 
 /// `x-ratelimit-*` as OpenAI sends them: of each unit, the limit that is nearest.
 #[must_use]
-pub fn openai(limits: &[Shown<'_>]) -> Headers {
-    let mut headers = Headers::with_capacity(MOST);
-    if let Some(limit) = nearest(limits, Unit::Requests) {
-        headers.push(("x-ratelimit-limit-requests", whole(limit)));
-        headers.push(("x-ratelimit-remaining-requests", left(limit)));
-        headers.push(("x-ratelimit-reset-requests", go_duration(limit)));
-    }
-    if let Some(limit) = nearest(limits, Unit::Tokens) {
-        headers.push(("x-ratelimit-limit-tokens", whole(limit)));
-        headers.push(("x-ratelimit-remaining-tokens", left(limit)));
-        headers.push(("x-ratelimit-reset-tokens", go_duration(limit)));
-    }
-    headers
+pub fn openai(limits: &[Shown<'_>]) -> Vec<Header> {
+    nearest_of_each(limits, OPENAI, go_duration)
 }
 
 /// `anthropic-ratelimit-*` as Anthropic sends them: of each unit, the limit that is nearest.
 #[must_use]
-pub fn anthropic(limits: &[Shown<'_>], now: UnixMillis) -> Headers {
-    let mut headers = Headers::with_capacity(MOST);
-    if let Some(limit) = nearest(limits, Unit::Requests) {
-        headers.push(("anthropic-ratelimit-requests-limit", whole(limit)));
-        headers.push(("anthropic-ratelimit-requests-remaining", left(limit)));
-        headers.push(("anthropic-ratelimit-requests-reset", moment(limit, now)));
-    }
-    if let Some(limit) = nearest(limits, Unit::Tokens) {
-        headers.push(("anthropic-ratelimit-tokens-limit", whole(limit)));
-        headers.push(("anthropic-ratelimit-tokens-remaining", left(limit)));
-        headers.push(("anthropic-ratelimit-tokens-reset", moment(limit, now)));
+pub fn anthropic(limits: &[Shown<'_>], now: UnixMillis) -> Vec<Header> {
+    nearest_of_each(limits, ANTHROPIC, |limit| moment(limit, now))
+}
+
+/// What is said of each unit, in the names of a dialect.
+fn nearest_of_each(
+    limits: &[Shown<'_>],
+    names: usize,
+    reset: impl Fn(&Shown<'_>) -> String,
+) -> Vec<Header> {
+    let mut headers = Vec::with_capacity(MOST);
+    for (first, unit) in [(names, Unit::Requests), (names + 3, Unit::Tokens)] {
+        let Some(limit) = nearest(limits, unit) else {
+            continue;
+        };
+        let values = [
+            Value::Number(limit.quota.limit()),
+            Value::Number(limit.remaining()),
+            Value::Text(reset(limit)),
+        ];
+        let named = values.into_iter().zip(first..);
+        headers.extend(named.map(|(value, name)| Header { name, value }));
     }
     headers
 }
@@ -138,18 +173,6 @@ fn nearest<'a>(limits: &'a [Shown<'a>], unit: Unit) -> Option<&'a Shown<'a>> {
             let recovers_last = std::cmp::Reverse(limit.standing.reset_ms);
             (limit.remaining(), recovers_last)
         })
-}
-
-fn whole(limit: &Shown<'_>) -> String {
-    decimal(limit.quota.limit())
-}
-
-fn left(limit: &Shown<'_>) -> String {
-    decimal(limit.remaining())
-}
-
-fn decimal(number: u64) -> String {
-    itoa::Buffer::new().format(number).to_owned()
 }
 
 /// RFC 3339 in whole seconds, rounded up.
@@ -208,9 +231,10 @@ mod tests {
 
     #[test]
     fn the_ietf_fields_name_each_limit() {
+        let names = ["per_user", "to\"ken\u{e9}s"].map(quoted);
         let limits = [
-            shown("per_user", Unit::Requests, 30, 12, 2_001),
-            shown("to\"ken\u{e9}s", Unit::Tokens, 1000, 2000, 0),
+            shown(&names[0], Unit::Requests, 30, 12, 2_001),
+            shown(&names[1], Unit::Tokens, 1000, 2000, 0),
         ];
         assert_eq!(
             policy(&limits).as_deref(),
@@ -230,10 +254,14 @@ mod tests {
             shown("per_user", Unit::Requests, 30, 7, 46_500),
             shown("tokens", Unit::Tokens, 9000, 9000, 0),
         ];
-        let text = |headers: Headers| {
-            let lines = headers
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"));
+        let text = |headers: Vec<Header>| {
+            let lines = headers.iter().map(|header| {
+                let name = NAMES[header.name];
+                match &header.value {
+                    Value::Number(number) => format!("{name}={number}"),
+                    Value::Text(text) => format!("{name}={text}"),
+                }
+            });
             lines.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(

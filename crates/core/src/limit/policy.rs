@@ -236,6 +236,8 @@ pub struct Bound {
     rates: Vec<(usize, Key)>,
     slots: Vec<(usize, Key)>,
     budgets: Vec<(usize, Key)>,
+    /// The names of the rate limits, as headers have them.
+    labels: Vec<String>,
     /// What every answer says of the rate limits themselves.
     told: Option<String>,
 }
@@ -280,7 +282,7 @@ impl Policy {
             let subject = rule.subjects.subject(attributes)?;
             Some((index, key("rate", &rule.name, subject)))
         });
-        let rates = rates.collect();
+        let rates: Vec<_> = rates.collect();
         let slots = self.slots.iter().enumerate();
         let slots = slots.filter_map(|(index, rule)| {
             let subject = rule.subjects.subject(attributes)?;
@@ -295,6 +297,9 @@ impl Policy {
         let budgets = budgets.collect();
         let mut bound = Bound {
             policy: Arc::clone(self),
+            labels: of(&self.rates, &rates)
+                .map(|(rule, _)| headers::quoted(&rule.name))
+                .collect(),
             rates,
             slots,
             budgets,
@@ -375,11 +380,24 @@ impl Bound {
         of(&self.policy.budgets, &self.budgets)
     }
 
+    /// Whether it matters how many tokens a request is, or what it costs.
+    #[must_use]
+    pub fn measures(&self) -> bool {
+        !self.budgets.is_empty() || self.rates().any(|(rule, _)| rule.unit == Unit::Tokens)
+    }
+
     /// Whether the request draws on a budget of money.
     #[must_use]
     pub fn draws_on_money(&self) -> bool {
         self.budgets()
             .any(|(rule, _)| rule.unit == budget::Unit::Micros)
+    }
+
+    /// Whom the budget counts for that lies under this key.
+    #[must_use]
+    pub fn subject_of<'k>(&self, key: &'k Key) -> &'k str {
+        let budget = self.policy.budget_of(key);
+        budget.map_or("", |(_, subject)| subject)
     }
 
     /// What `RateLimit-Policy` says: it is the same for every request. `None` without rate limits.
@@ -392,9 +410,10 @@ impl Bound {
     #[must_use]
     pub fn shown(&self, standings: &[Standing]) -> Vec<Shown<'_>> {
         self.rates()
+            .zip(&self.labels)
             .zip(standings)
-            .map(|((rule, _), standing)| Shown {
-                rule: &rule.name,
+            .map(|(((rule, _), label), standing)| Shown {
+                rule: label,
                 unit: rule.unit,
                 quota: rule.quota,
                 standing: *standing,

@@ -57,8 +57,13 @@ impl Look {
                 return None;
             };
             let (line, after) = rest.split_at(end);
-            self.lengthen(line);
-            self.end_line();
+            if self.length == 0 {
+                self.end_line(line);
+            } else {
+                self.lengthen(line);
+                let begun = self.line;
+                self.end_line(begun.get(..self.length).unwrap_or(&begun));
+            }
             rest = after.get(1..).unwrap_or_default();
             if self.is_over {
                 return Some(self.found);
@@ -75,8 +80,8 @@ impl Look {
         self.length += piece.len();
     }
 
-    fn end_line(&mut self) {
-        let line = self.line.get(..self.length).unwrap_or(self.line.as_slice());
+    /// Takes a line, or at least so much of its beginning as its name may be long.
+    fn end_line(&mut self, line: &[u8]) {
         let is_empty = matches!(line, [] | [b'\r']);
         if self.is_first {
             let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -87,7 +92,10 @@ impl Look {
             self.is_first = is_empty;
         } else if is_empty {
             self.is_over = true;
-        } else if line.eq_ignore_ascii_case(NAME) {
+        } else if line
+            .get(..NAME.len())
+            .is_some_and(|begun| begun.eq_ignore_ascii_case(NAME))
+        {
             self.found = Head::WithLength;
         }
         self.length = 0;

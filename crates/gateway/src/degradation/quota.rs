@@ -18,64 +18,62 @@ pub(crate) struct Left {
     pub(crate) limit: Option<u64>,
 }
 
-/// The limits, as OpenAI, Azure and others, Anthropic and Cohere call what is left of them and how much
-/// they are. Google and AWS say nothing of that.
-const REQUESTS: [[&str; 2]; 3] = [
-    [
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-limit-requests",
-    ],
-    [
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-limit",
-    ],
-    [
-        "x-trial-endpoint-call-remaining",
-        "x-trial-endpoint-call-limit",
-    ],
-];
-const TOKENS: [[&str; 2]; 4] = [
-    ["x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens"],
-    [
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-limit",
-    ],
-    [
-        "anthropic-ratelimit-input-tokens-remaining",
-        "anthropic-ratelimit-input-tokens-limit",
-    ],
-    [
-        "anthropic-ratelimit-output-tokens-remaining",
-        "anthropic-ratelimit-output-tokens-limit",
-    ],
-];
-/// What all of these names begin with.
-const PREFIXES: [&str; 3] = ["x-ratelimit-", "anthropic-ratelimit-", "x-trial-"];
+/// How many limits are told of: the first ones are of requests, the others of tokens.
+const LIMITS: usize = 7;
+const OF_REQUESTS: usize = 3;
+/// What is told of a limit.
+const REMAINING: usize = 0;
+const LIMIT: usize = 1;
+
+/// Which limit a header tells of, and what of it, in the words of OpenAI, Azure and others, of Anthropic,
+/// and of Cohere. Google and AWS say nothing of that.
+fn told(name: &str) -> Option<(usize, usize)> {
+    if let Some(of) = name.strip_prefix("x-ratelimit-") {
+        return match of {
+            "remaining-requests" => Some((0, REMAINING)),
+            "limit-requests" => Some((0, LIMIT)),
+            "remaining-tokens" => Some((OF_REQUESTS, REMAINING)),
+            "limit-tokens" => Some((OF_REQUESTS, LIMIT)),
+            _ => None,
+        };
+    }
+    if let Some(of) = name.strip_prefix("anthropic-ratelimit-") {
+        let (of, what) = match (of.strip_suffix("-remaining"), of.strip_suffix("-limit")) {
+            (Some(of), _) => (of, REMAINING),
+            (None, Some(of)) => (of, LIMIT),
+            (None, None) => return None,
+        };
+        return match of {
+            "requests" => Some((1, what)),
+            "tokens" => Some((OF_REQUESTS + 1, what)),
+            "input-tokens" => Some((OF_REQUESTS + 2, what)),
+            "output-tokens" => Some((OF_REQUESTS + 3, what)),
+            _ => None,
+        };
+    }
+    match name.strip_prefix("x-trial-endpoint-call-")? {
+        "remaining" => Some((2, REMAINING)),
+        "limit" => Some((2, LIMIT)),
+        _ => None,
+    }
+}
 
 impl Quota {
     /// Reads the headers of an answer, most of which say nothing of that.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
-        let mut requests = [[None; 2]; REQUESTS.len()];
-        let mut tokens = [[None; 2]; TOKENS.len()];
+        let mut found = [[None; 2]; LIMITS];
         // One pass over what is there: each look-up would hash a long name.
         for (name, value) in headers {
-            let name = name.as_str();
-            if !PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-                continue;
-            }
-            let Some(number) = value
-                .to_str()
-                .ok()
-                .and_then(|text| text.trim().parse().ok())
-            else {
+            let Some((limit, what)) = told(name.as_str()) else {
                 continue;
             };
-            note(&REQUESTS, &mut requests, name, number);
-            note(&TOKENS, &mut tokens, name, number);
+            let text = value.to_str().unwrap_or_default().trim();
+            found[limit][what] = text.parse().ok().or(found[limit][what]);
         }
+        let (requests, tokens) = found.split_at(OF_REQUESTS);
         let quota = Self {
-            requests: least(&requests),
-            tokens: least(&tokens),
+            requests: least(requests),
+            tokens: least(tokens),
         };
         (quota != Self::default()).then_some(quota)
     }
@@ -84,14 +82,6 @@ impl Quota {
     pub(crate) fn least(&self) -> Option<u64> {
         let left = [self.requests, self.tokens].into_iter().flatten();
         left.map(|left| left.remaining).min()
-    }
-}
-
-fn note(names: &[[&str; 2]], found: &mut [[Option<u64>; 2]], name: &str, number: u64) {
-    for (names, found) in names.iter().zip(found) {
-        if let Some(at) = names.iter().position(|known| *known == name) {
-            found[at] = Some(number);
-        }
     }
 }
 

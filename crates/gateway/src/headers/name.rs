@@ -1,7 +1,10 @@
 //! The names of headers that are looked up or set for every request, and parsed once: a
 //! name as text is parsed, checked and hashed each time.
 
+use std::sync::LazyLock;
+
 use http::HeaderName;
+use seaworthy_core::limit::headers;
 
 macro_rules! names {
     ($($name:ident: $text:literal),* $(,)?) => {
@@ -41,29 +44,10 @@ names! {
 }
 
 /// The headers that tell how a caller stands with its limits.
-static OF_LIMITS: [(&str, HeaderName); 13] = {
-    macro_rules! pairs {
-        ($($text:literal),* $(,)?) => { [$(($text, HeaderName::from_static($text))),*] };
-    }
-    pairs![
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-        "x-ratelimit-limit-tokens",
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-reset-tokens",
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
-        "anthropic-ratelimit-tokens-limit",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
-        "ratelimit",
-    ]
-};
+static OF_LIMITS: LazyLock<[HeaderName; headers::NAMES.len()]> =
+    LazyLock::new(|| headers::NAMES.map(HeaderName::from_static));
 
-/// The name of a header about limits, as [`seaworthy_core::limit::headers`] has it.
-pub(crate) fn of_limit(text: &'static str) -> HeaderName {
-    let known = OF_LIMITS.iter().find(|(known, _)| *known == text);
-    known.map_or_else(|| HeaderName::from_static(text), |(_, name)| name.clone())
+/// The name of a header about limits, by its place in [`headers::NAMES`].
+pub(crate) fn of_limit(place: usize) -> Option<HeaderName> {
+    OF_LIMITS.get(place).cloned()
 }

@@ -71,13 +71,10 @@ pub(crate) async fn reserve(
         return Err(nobody());
     }
     let charge = charge(&limits, plan, request, &bound)?;
-    let mut size = Size::of(
-        request,
-        &plan.target,
-        &charge,
-        &exchange.gateway.known_inputs,
-    );
     let caps = limits.policy.caps(Some(operation));
+    let is_measured = bound.measures() || caps != Caps::default();
+    let known_inputs = is_measured.then(|| Arc::clone(&exchange.gateway.known_inputs));
+    let mut size = Size::of(request, &plan.target, &charge, known_inputs.as_deref());
     let asked = request.head.max_output_tokens;
     fit_caps(&mut size, &caps, asked, &charge).await?;
     let Some(slot) = exchange.gateway.ledger.reserve() else {
@@ -135,8 +132,8 @@ pub(crate) async fn reserve(
             shared,
         },
     ));
-    if let Some(call) = &mut exchange.call {
-        call.learn_input(Arc::clone(&exchange.gateway.known_inputs), size.key);
+    if let (Some(call), Some(known), Some(key)) = (&mut exchange.call, known_inputs, size.key) {
+        call.learn_input(known, key);
     }
     Ok(Reservation { claim })
 }

@@ -182,5 +182,5 @@ fn standings_are_shown_under_the_names_of_their_rules() {
     };
     let shown = bound.shown(&[standing, standing]);
     let names: Vec<_> = shown.iter().map(|shown| shown.rule).collect();
-    assert_eq!(names, ["global", "per_user"]);
+    assert_eq!(names, ["\"global\"", "\"per_user\""]);
 }

@@ -9,6 +9,7 @@ use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{Claim, Close, Outcome, Reason};
 use seaworthy_core::dialect::Family;
 use seaworthy_core::ledger::attempts;
+use seaworthy_core::limit::headers::{Header, Value};
 use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::limit::{self, headers as limit_headers};
 use seaworthy_core::money::Micros;
@@ -40,7 +41,7 @@ const LEAST_SHARE: u64 = 4;
 
 /// What a call asks for.
 pub(super) struct Wanted<'a> {
-    pub(super) bound: &'a Bound,
+    pub(super) bound: &'a Arc<Bound>,
     pub(super) charge: &'a Charge,
     /// The bound of the output that the caller has set.
     pub(super) asked: Option<u64>,
@@ -102,11 +103,10 @@ pub(super) async fn claim(
                 if is_first {
                     show(exchange, wanted.bound, &standings, now);
                 }
-                let policy = Arc::clone(&exchange.snapshot.limits.policy);
                 return Ok(Some(Claimed {
                     id: Arc::clone(id),
                     counters,
-                    policy,
+                    bound: Arc::clone(wanted.bound),
                     clock: Arc::clone(&exchange.gateway.clock),
                     is_closed: false,
                     needed,
@@ -219,12 +219,18 @@ pub(crate) fn show(
         Family::OpenAi => limit_headers::openai(&shown),
         Family::Anthropic => limit_headers::anthropic(&shown, now),
         // These have no words of their own for it.
-        Family::Gemini | Family::Cohere | Family::Bedrock => limit_headers::Headers::new(),
+        Family::Gemini | Family::Cohere | Family::Bedrock => Vec::new(),
     };
-    headers.extend(limit_headers::standing(&shown).map(|value| ("ratelimit", value)));
-    let standing = headers.into_iter().filter_map(|(name, value)| {
-        let value = HeaderValue::try_from(value).ok()?;
-        Some((name::of_limit(name), value))
+    headers.extend(limit_headers::standing(&shown).map(|text| Header {
+        name: limit_headers::STANDING,
+        value: Value::Text(text),
+    }));
+    let standing = headers.into_iter().filter_map(|header| {
+        let value = match header.value {
+            Value::Number(number) => HeaderValue::from(number),
+            Value::Text(text) => HeaderValue::try_from(text).ok()?,
+        };
+        Some((name::of_limit(header.name)?, value))
     });
     let policy = bound.told().and_then(|told| {
         let value = HeaderValue::from_str(told).ok()?;

@@ -113,7 +113,7 @@ async fn claim(
             Ok(Some(Claimed {
                 id: Arc::clone(id),
                 counters,
-                policy: Arc::clone(&exchange.snapshot.limits.policy),
+                bound: Arc::clone(bound),
                 clock: Arc::clone(&exchange.gateway.clock),
                 is_closed: false,
                 needed,

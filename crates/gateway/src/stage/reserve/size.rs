@@ -88,21 +88,24 @@ pub(crate) struct Size {
     kept: u64,
     /// What is reserved for tools and images.
     pieces: Micros,
-    /// Names the request for [`KnownInputs`].
-    pub(crate) key: u64,
+    /// Names the request for [`KnownInputs`], where it matters how many tokens it is.
+    pub(crate) key: Option<u64>,
 }
 
 impl Size {
-    /// The size of a request as far as it shows without counting.
+    /// The size of a request as far as it shows without counting, and as far as it is known where that
+    /// matters.
     pub(crate) fn of(
         request: &Screened,
         target: &Target,
         charge: &Charge,
-        known: &KnownInputs,
+        known: Option<&KnownInputs>,
     ) -> Self {
         let (operation, body) = (request.operation, &request.body);
-        let key = known.key(target, operation, body);
-        let reported = known.tokens.get(&key);
+        let key = known.map(|known| known.key(target, operation, body));
+        let reported = known
+            .zip(key)
+            .and_then(|(known, key)| known.tokens.get(&key));
         let is_charged = matches!(operation, Operation::Chat(_) | Operation::Embeddings(_));
         let kept = if request.head.reads_kept {
             KEPT_TOKENS
@@ -120,8 +123,9 @@ impl Size {
             _ => Vocabulary::Unknown,
         };
         let plain = tokens::without_escaped_names(body);
-        // It only matters to what the call costs.
-        let has = |needle: &Finder<'_>| charge.price.is_some() && needle.find(&plain).is_some();
+        // It only matters where it makes the call dearer.
+        let matters = charge.depends_on_what_is_sent();
+        let has = |needle: &Finder<'_>| matters && needle.find(&plain).is_some();
         Self {
             operation,
             body: body.clone(),
@@ -144,7 +148,7 @@ impl Size {
     pub(crate) fn relearn(&mut self, known: &KnownInputs) {
         if self.measured != Measured::Reported
             && self.kept == 0
-            && let Some(tokens) = known.tokens.get(&self.key)
+            && let Some(tokens) = self.key.and_then(|key| known.tokens.get(&key))
         {
             (self.measured, self.input) = (Measured::Reported, tokens);
         }
