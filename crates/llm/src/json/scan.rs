@@ -110,11 +110,37 @@ impl<'a> Iterator for Scan<'a> {
     }
 }
 
+/// Names and most values are shorter than what a search through memory costs to begin.
+const SHORT_WORDS: usize = 4;
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// Where the next quote or backslash stands, from `at` on.
+fn quote_or_escape(json: &[u8], at: usize) -> Option<usize> {
+    let rest = json.get(at..)?;
+    let (words, _) = rest.as_chunks::<8>();
+    for (index, word) in words.iter().take(SHORT_WORDS).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zero_bytes(word ^ (ONES * u64::from(b'"')))
+            | zero_bytes(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at + index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let passed = words.len().min(SHORT_WORDS) * 8;
+    Some(at + passed + memchr2(b'"', b'\\', rest.get(passed..)?)?)
+}
+
+/// The high bit of each byte that is zero; of the bytes behind the first one, maybe of more.
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH_BITS
+}
+
 /// Where the string that begins at `at` has ended.
 fn after_string(json: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        at += memchr2(b'"', b'\\', json.get(at..)?)?;
+        at = quote_or_escape(json, at)?;
         match json.get(at)? {
             b'"' => return Some(at + 1),
             _ => at += 2,
@@ -187,6 +213,21 @@ mod tests {
         assert_eq!(scanned(object), parsed(object));
         assert_eq!(scanned("{}"), parsed("{}"));
         assert_eq!(scanned(" { } "), parsed("{}"));
+    }
+
+    #[test]
+    fn strings_end_where_they_do_at_every_length_and_after_any_bytes() {
+        for length in 0..80 {
+            for filler in ['a', '!', '#', '[', ']', '\u{a2}', '\u{7f}'] {
+                let text = filler.to_string().repeat(length);
+                for json in [
+                    format!(r#"{{"{text}":"{text}","b":1}}"#),
+                    format!(r#"{{"k":"{text}\"{text}\\","b":1}}"#),
+                ] {
+                    assert_eq!(scanned(&json), parsed(&json), "{json}");
+                }
+            }
+        }
     }
 
     #[test]
