@@ -23,7 +23,7 @@ use super::lease::{Lease, Moment};
 use super::link::{Asked, Failure};
 use super::local::{Alone, Views};
 use super::shares::Shares;
-use super::tracked::{EndedLately, Place, SpentAlone, Tracked};
+use super::tracked::{EndedLately, Place, Report, SpentAlone, Tracked};
 use crate::observe::Observer;
 
 mod holding;
@@ -94,8 +94,8 @@ struct State {
     ended: Vec<String>,
     silent: Vec<String>,
     spent: SpentAlone,
-    /// What was spent alone and is being told, under its name.
-    report: Option<(String, Vec<(AccountKey, u64)>)>,
+    /// What was spent alone and is being told.
+    report: Option<Report>,
     replicas: u64,
     /// When the server answered a beat last, by its clock and by that of this process.
     last_beat: UnixMillis,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Claim, Close};
 
+use super::counters::Epoch;
 use super::lease::Moment;
 
 /// How long it is remembered what has ended: longer than a loss of memory goes unnoticed.
@@ -85,21 +86,78 @@ impl SpentAlone {
         }
     }
 
-    /// Everything that ended from `counted_until` on, summed by account; nothing is left.
-    pub(super) fn drain(&mut self, counted_until: Option<UnixMillis>) -> Vec<(AccountKey, u64)> {
-        let mut sums: HashMap<AccountKey, u64> = HashMap::new();
-        for ((moment, account), amount) in self.0.drain() {
-            if counted_until.is_none_or(|until| moment >= until.0) {
-                let sum = sums.entry(account).or_default();
-                *sum = sum.saturating_add(amount);
-            }
+    /// Everything that ended from `counted_until` on; nothing is left.
+    pub(super) fn drain(&mut self, counted_until: Option<UnixMillis>) -> Self {
+        let mut all = std::mem::take(&mut self.0);
+        if let Some(until) = counted_until {
+            all.retain(|(moment, _), _| *moment >= until.0);
         }
-        let mut sums: Vec<_> = sums.into_iter().collect();
+        Self(all)
+    }
+
+    /// Takes back what was not told after all.
+    fn take_back(&mut self, others: Self) {
+        for (at, amount) in others.0 {
+            let spent = self.0.entry(at).or_default();
+            *spent = spent.saturating_add(amount);
+        }
+    }
+
+    /// By account.
+    fn sums(&self) -> Vec<(AccountKey, u64)> {
+        let mut sums: HashMap<&AccountKey, u64> = HashMap::new();
+        for ((_, account), amount) in &self.0 {
+            let sum = sums.entry(account).or_default();
+            *sum = sum.saturating_add(*amount);
+        }
+        let mut sums: Vec<_> = sums
+            .into_iter()
+            .map(|(account, sum)| (account.clone(), sum))
+            .collect();
         sums.sort_by(|(a, _), (b, _)| {
             let place = |at: &AccountKey| (at.key.clone(), at.window.start);
             place(a).cmp(&place(b))
         });
         sums
+    }
+}
+
+/// What was spent without the server, on its way to it. It stays as it is until the server says that
+/// it has it: told twice under one name, it counts once.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) name: String,
+    /// What the server is that it is told. One that has lost its memory does not know the name any more.
+    epoch: Option<Epoch>,
+    spent: SpentAlone,
+}
+
+impl Report {
+    /// What is to be told next, if anything, under `fresh_name` unless it is on its way already. The
+    /// ledger was read until `counted_until` by a server that has lost its memory: what was on its way
+    /// to the one before may be in the ledger as well.
+    pub(super) fn next(
+        pending: Option<Self>,
+        spent: &mut SpentAlone,
+        epoch: Option<&Epoch>,
+        counted_until: Option<UnixMillis>,
+        fresh_name: impl FnOnce() -> String,
+    ) -> Option<Self> {
+        match pending {
+            Some(report) if report.epoch.as_ref() == epoch => return Some(report),
+            Some(report) => spent.take_back(report.spent),
+            None => {}
+        }
+        let spent = spent.drain(counted_until);
+        (!spent.0.is_empty()).then(|| Self {
+            name: fresh_name(),
+            epoch: epoch.cloned(),
+            spent,
+        })
+    }
+
+    pub(super) fn sums(&self) -> Vec<(AccountKey, u64)> {
+        self.spent.sums()
     }
 }
 
@@ -145,14 +203,14 @@ mod tests {
         spent.add(&claim("a"), UnixMillis(9_000), used(4));
         spent.add(&claim("b"), UnixMillis(9_000), Close::Reserved);
         spent.add(&claim("c"), UnixMillis(9_000), Close::Unused);
-        let mut sums = spent.drain(None);
+        let mut sums = spent.drain(None).sums();
         sums.sort_by(|a, b| a.0.key.cmp(&b.0.key));
         let sums: Vec<_> = sums
             .iter()
             .map(|(at, sum)| (at.key.as_str(), *sum))
             .collect();
         assert_eq!(sums, [("a", 7), ("b", 10)]);
-        assert!(spent.drain(None).is_empty());
+        assert!(spent.drain(None).sums().is_empty());
     }
 
     #[test]
@@ -160,8 +218,27 @@ mod tests {
         let mut spent = SpentAlone::default();
         spent.add(&claim("a"), UnixMillis(1_000), used(3));
         spent.add(&claim("a"), UnixMillis(9_000), used(4));
-        let sums = spent.drain(Some(UnixMillis(5_000)));
+        let sums = spent.drain(Some(UnixMillis(5_000))).sums();
         assert_eq!(sums.len(), 1);
         assert_eq!(sums[0].1, 4);
+    }
+
+    #[test]
+    fn a_report_to_a_server_that_forgot_it_leaves_out_what_the_ledger_has_counted() {
+        let mut spent = SpentAlone::default();
+        spent.add(&claim("a"), UnixMillis(1_000), used(3));
+        let (before, after) = (Epoch("1".to_owned()), Epoch("2".to_owned()));
+        let next = |pending, spent: &mut SpentAlone, epoch, until: Option<i64>, name: &str| {
+            let until = until.map(UnixMillis);
+            Report::next(pending, spent, Some(epoch), until, || name.to_owned())
+        };
+        let report = next(None, &mut spent, &before, None, "first");
+        // Nobody knows whether it arrived; meanwhile more was spent.
+        spent.add(&claim("a"), UnixMillis(9_000), used(4));
+        let again = next(report, &mut spent, &before, None, "second").unwrap();
+        assert_eq!((again.name.as_str(), again.sums()[0].1), ("first", 3));
+        let new = next(Some(again), &mut spent, &after, Some(5_000), "third").unwrap();
+        assert_eq!((new.name.as_str(), new.sums()[0].1), ("third", 4));
+        assert!(next(None, &mut spent, &after, None, "fourth").is_none());
     }
 }

@@ -18,7 +18,7 @@ use super::super::counters::{Epoch, Presence};
 use super::super::encode;
 use super::super::link::Asked;
 use super::super::local::Alone;
-use super::super::tracked::{Place, Tracked};
+use super::super::tracked::{Place, Report, Tracked};
 use super::{LEASE, LEDGER_LAG, SharedCounters, chain};
 
 /// How often a replica says that it lives.
@@ -146,9 +146,12 @@ impl SharedCounters {
         if !self.is_up() {
             return Ok(());
         }
-        let holder = self.state.lock().shares.end();
+        let (holder, known) = {
+            let state = &mut *self.state.lock();
+            (state.shares.end(), state.known.clone())
+        };
         let told = async {
-            self.tell(None).await?;
+            self.tell(known.as_ref(), None).await?;
             if let Some(holder) = &holder {
                 self.server.release(holder, false).await?;
             }
@@ -214,7 +217,7 @@ impl SharedCounters {
                 Ok(())
             }
             epoch if is_up && *epoch == known => {
-                self.tell(None).await?;
+                self.tell(epoch.as_ref(), None).await?;
                 self.renew_claims().await?;
                 self.balance(presence).await
             }
@@ -237,7 +240,8 @@ impl SharedCounters {
         if !presence.ready_in.is_zero() {
             return Ok(());
         }
-        self.tell(counted_until).await?;
+        let epoch = presence.epoch.as_ref();
+        self.tell(epoch, counted_until).await?;
         self.server.know(presence.epoch.clone());
         let lost_at = {
             let state = &mut *self.state.lock();
@@ -252,7 +256,7 @@ impl SharedCounters {
             "the shared state answers"
         );
         // What was decided here while this was told.
-        self.tell(None).await?;
+        self.tell(epoch, None).await?;
         let state = &mut *self.state.lock();
         state.alone = Alone::default();
         // What is left of the shares comes back, and others are set aside.
@@ -309,7 +313,7 @@ impl SharedCounters {
     }
 
     /// Tells the server what happened without it.
-    async fn tell(&self, counted_until: Option<UnixMillis>) -> Asked<()> {
+    async fn tell(&self, epoch: Option<&Epoch>, counted_until: Option<UnixMillis>) -> Asked<()> {
         self.forget_doubtful().await?;
         self.move_claims().await?;
         for (id, at, close) in self.noted() {
@@ -317,12 +321,11 @@ impl SharedCounters {
         }
         let report = {
             let state = &mut *self.state.lock();
-            if state.report.is_none() {
-                let spent = state.spent.drain(counted_until);
-                let name = self.server.report_name(&self.options.replica);
-                state.report = (!spent.is_empty()).then_some((name, spent));
-            }
-            state.report.clone()
+            let name = || self.server.report_name(&self.options.replica);
+            let pending = state.report.take();
+            state.report = Report::next(pending, &mut state.spent, epoch, counted_until, name);
+            let report = state.report.as_ref();
+            report.map(|report| (report.name.clone(), report.sums()))
         };
         if let Some((name, spent)) = report {
             let holder = self.state.lock().shares.holder().map(str::to_owned);
