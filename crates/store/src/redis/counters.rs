@@ -35,6 +35,9 @@ macro_rules! script {
     };
 }
 
+/// What is told too late, of a server that has lost its memory meanwhile.
+const CHANGED: u8 = 2;
+
 /// Which memory of the server a replica has seen: it changes when the server has lost something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch(pub String);
@@ -174,28 +177,36 @@ impl RedisCounters {
     /// # Errors
     /// When no answer comes in time. Nothing is known about the outcome then.
     pub async fn ask(&self, claim: &Claim) -> Asked<Take> {
-        self.claim(claim, false, None, self.quick).await
+        let epoch = self.known_epoch();
+        self.claim(claim, None, &epoch, self.quick).await
     }
 
     /// Tells the server of a claim that has passed, whatever the limits say. It was taken from the
-    /// share of this holder, if from one.
+    /// share of this holder, if from one. `false` where the server does not remember any more what it
+    /// did in this epoch.
     ///
     /// # Errors
     /// When no answer comes in time. Telling it again changes nothing.
-    pub async fn insist(&self, claim: &Claim, holder: Option<&str>) -> Asked<()> {
-        self.claim(claim, true, holder, self.patient)
-            .await
-            .map(drop)
+    pub async fn insist(
+        &self,
+        claim: &Claim,
+        holder: Option<&str>,
+        epoch: Option<&Epoch>,
+    ) -> Asked<bool> {
+        let share = holder.map_or_else(String::new, |holder| self.share_key(holder));
+        let epoch = epoch.map_or("", |epoch| &epoch.0);
+        let told = self.claim(claim, Some(share), epoch, self.patient);
+        Ok(matches!(told.await?, Take::Decided(..)))
     }
 
+    /// With a share, whatever the limits say.
     async fn claim(
         &self,
         claim: &Claim,
-        is_forced: bool,
-        holder: Option<&str>,
+        forced_from: Option<String>,
+        epoch: &str,
         deadline: Duration,
     ) -> Asked<Take> {
-        let share = holder.map_or_else(String::new, |holder| self.share_key(holder));
         let mut call = self.scripts.take.prepare_invoke();
         call.key(self.key("epoch"))
             .key(self.key("open"))
@@ -203,11 +214,11 @@ impl RedisCounters {
             .key(self.key("touched"));
         call.arg(claim.at.0)
             .arg(u8::from(self.uses_server_clock))
-            .arg(u8::from(is_forced))
-            .arg(self.known_epoch())
+            .arg(u8::from(forced_from.is_some()))
+            .arg(epoch)
             .arg(claim.expires_at.0)
             .arg(&*claim.id)
-            .arg(share)
+            .arg(forced_from.unwrap_or_default())
             .arg(claim.rates.len())
             .arg(claim.slots.len())
             .arg(claim.budgets.len());
@@ -384,7 +395,8 @@ impl RedisCounters {
     }
 
     /// Adds what was spent without the server, from the share of this holder if it has one. Saying
-    /// so again under the same name changes nothing.
+    /// so again under the same name changes nothing. `false` where the server does not remember any
+    /// more what it did in this epoch.
     ///
     /// # Errors
     /// When no answer comes in time.
@@ -393,19 +405,24 @@ impl RedisCounters {
         name: &str,
         spent: &[(AccountKey, u64)],
         holder: Option<&str>,
-    ) -> Asked<()> {
+        epoch: Option<&Epoch>,
+    ) -> Asked<bool> {
         let share = holder.map_or_else(String::new, |holder| self.share_key(holder));
         let accounts: Vec<_> = encode::accounts(spent).collect();
         for (part, accounts) in accounts.chunks(MAX_ACCOUNTS).enumerate() {
             let mut call = self.scripts.spend.prepare_invoke();
             call.key(self.key(&format!("{name}:{part}")));
-            call.key(self.key("touched")).arg(&share);
+            call.key(self.key("touched")).key(self.key("epoch"));
+            call.arg(&share).arg(epoch.map_or("", |epoch| &epoch.0));
             for (key, end, spent) in accounts {
                 call.key(key).arg(spent).arg(end);
             }
-            let _is_new: u8 = self.link.call(&call, self.patient).await?;
+            let done: u8 = self.link.call(&call, self.patient).await?;
+            if done == CHANGED {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The way to the server.

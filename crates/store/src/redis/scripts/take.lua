@@ -1,18 +1,18 @@
 -- Takes all of a claim or none of it; `force` takes it whatever the limits say.
 -- KEYS: epoch, open claims, this claim, touched accounts, then rates, slots and accounts.
--- ARGV: now by the caller, 1 for the clock of this server, 1 for force, epoch that the caller knows,
+-- ARGV: now by the caller, 1 for the clock of this server, 1 for force, epoch that it is meant for,
 -- when the claim expires, its ID, the share that it was taken from or nothing, how many rates, slots
 -- and budgets; then what each of them is.
 local at, force = tonumber(ARGV[1]), ARGV[3] == '1'
 local now = at
 if ARGV[2] == '1' then now = server_now() end
 
-if not force then
-    local epoch = redis.call('HMGET', KEYS[1], 'id', 'ready')
-    if not epoch[1] then return {'blank'} end
-    if ARGV[4] ~= epoch[1] then return {'changed'} end
-    if tonumber(epoch[2]) > server_now() then return {'gathering'} end
-end
+-- Also what passes whatever the limits say is meant for one memory of this server: told late, it would
+-- be held here for a call that the ledger has counted already.
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'ready')
+if not epoch[1] then return {'blank'} end
+if ARGV[4] ~= epoch[1] then return {'changed'} end
+if not force and tonumber(epoch[2]) > server_now() then return {'gathering'} end
 
 local expires, id, share = ARGV[5], ARGV[6], ARGV[7]
 local rate_count, slot_count, budget_count = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])

@@ -235,7 +235,7 @@ impl SharedCounters {
         let counted_until = has_lost.then_some(presence.counted_until);
         if let Some(until) = counted_until {
             self.sort_out_ended(presence.epoch.as_ref(), until);
-            self.say_what_is_held().await?;
+            self.say_what_is_held(presence.epoch.as_ref()).await?;
         }
         if !presence.ready_in.is_zero() {
             return Ok(());
@@ -294,7 +294,7 @@ impl SharedCounters {
     }
 
     /// Says again what the server knew of this replica and has lost.
-    async fn say_what_is_held(&self) -> Asked<()> {
+    async fn say_what_is_held(&self, epoch: Option<&Epoch>) -> Asked<()> {
         let held: Vec<Arc<Claim>> = {
             let state = self.state.lock();
             let forgotten =
@@ -304,7 +304,10 @@ impl SharedCounters {
             in_order(held.collect(), |claim: &Arc<Claim>| Arc::clone(&claim.id))
         };
         for claim in held {
-            self.server.insist(&claim, None).await?;
+            if !self.server.insist(&claim, None, epoch).await? {
+                // The next beat sees that it has lost its memory once more.
+                return Ok(());
+            }
             if let Some(tracked) = self.state.lock().tracked.get_mut(&claim.id) {
                 tracked.is_restated = true;
             }
@@ -315,7 +318,7 @@ impl SharedCounters {
     /// Tells the server what happened without it.
     async fn tell(&self, epoch: Option<&Epoch>, counted_until: Option<UnixMillis>) -> Asked<()> {
         self.forget_doubtful().await?;
-        self.move_claims().await?;
+        self.move_claims(epoch).await?;
         for (id, at, close) in self.noted() {
             self.close_there(&id, at, close).await?;
         }
@@ -329,8 +332,10 @@ impl SharedCounters {
         };
         if let Some((name, spent)) = report {
             let holder = self.state.lock().shares.holder().map(str::to_owned);
-            self.server.spend(&name, &spent, holder.as_deref()).await?;
-            self.state.lock().report = None;
+            let told = self.server.spend(&name, &spent, holder.as_deref(), epoch);
+            if told.await? {
+                self.state.lock().report = None;
+            }
         }
         Ok(())
     }
@@ -361,7 +366,7 @@ impl SharedCounters {
     }
 
     /// Hands claims that were taken here to the server, whatever the limits say: they have passed.
-    async fn move_claims(&self) -> Asked<()> {
+    async fn move_claims(&self, epoch: Option<&Epoch>) -> Asked<()> {
         let here: Vec<Tracked> = {
             let state = &mut *self.state.lock();
             let mut moved = Vec::new();
@@ -376,7 +381,9 @@ impl SharedCounters {
         let holder = self.state.lock().shares.holder().map(str::to_owned);
         for tracked in here {
             let claim = &tracked.claim;
-            self.server.insist(claim, holder.as_deref()).await?;
+            if !self.server.insist(claim, holder.as_deref(), epoch).await? {
+                return Ok(());
+            }
             if let Some(known) = self.state.lock().tracked.get_mut(&tracked.claim.id) {
                 (known.place, known.is_restated) = (Place::Server, true);
             }
