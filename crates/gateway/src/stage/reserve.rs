@@ -80,7 +80,7 @@ pub(crate) async fn reserve(
     let Some(slot) = exchange.gateway.ledger.reserve() else {
         return Err(cannot_record("too many settlements wait to be written"));
     };
-    let id: Arc<str> = Arc::from(RequestId::generate().as_str());
+    let mut id: Arc<str> = Arc::from(RequestId::generate().as_str());
     let wanted = Wanted {
         bound: &bound,
         charge: &charge,
@@ -88,7 +88,7 @@ pub(crate) async fn reserve(
         whole_output: size.output,
         may_shorten: limits.may_shorten,
     };
-    let claimed = claim(exchange, &wanted, &id, &mut size).await?;
+    let claimed = claim(exchange, &wanted, &mut id, &mut size).await?;
     crash::point(Point::ClaimTaken);
     let is_limited = claimed.is_some() || caps.output_allowance(size.input()).is_some();
     let must_bound = match asked {

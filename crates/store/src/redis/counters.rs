@@ -42,6 +42,15 @@ const CHANGED: u8 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch(pub String);
 
+/// What the server keeps of a claim that is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing: all that was ever sent about it was answered.
+    Forgotten,
+    /// That it is closed, for a day: what is still on its way about it finds it so.
+    Remembered,
+}
+
 /// The answer to a claim.
 #[derive(Debug)]
 pub enum Take {
@@ -238,7 +247,13 @@ impl RedisCounters {
     ///
     /// # Errors
     /// When no answer comes in time.
-    pub async fn close(&self, id: &str, at: UnixMillis, close: Close) -> Asked<Settled> {
+    pub async fn close(
+        &self,
+        id: &str,
+        at: UnixMillis,
+        close: Close,
+        ending: Ending,
+    ) -> Asked<Settled> {
         let (how, tokens, micros, rate_tokens) = match close {
             Close::Used {
                 amount,
@@ -257,7 +272,8 @@ impl RedisCounters {
             .arg(how)
             .arg(encode::amount(tokens))
             .arg(encode::amount(micros))
-            .arg(encode::amount(rate_tokens));
+            .arg(encode::amount(rate_tokens))
+            .arg(u8::from(ending == Ending::Remembered));
         let words = self.link.call(&call, self.patient).await?;
         Ok(Words::new(words).settled())
     }
@@ -445,7 +461,7 @@ impl Counters for RedisCounters {
     }
 
     async fn settle(&self, id: &str, at: UnixMillis, close: Close) -> Result<Settled> {
-        Ok(self.close(id, at, close).await?)
+        Ok(self.close(id, at, close, Ending::Forgotten).await?)
     }
 
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {

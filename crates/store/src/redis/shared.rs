@@ -18,7 +18,7 @@ use seaworthy_core::store::{Error, Result};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::counters::{Epoch, RedisCounters, Take};
+use super::counters::{Ending, Epoch, RedisCounters, Take};
 use super::lease::{Lease, Moment};
 use super::link::{Asked, Failure};
 use super::local::{Alone, Views};
@@ -202,35 +202,28 @@ impl SharedCounters {
     }
 
     /// Asks for a claim, once more if the connection broke: asking again is harmless.
-    async fn ask(&self, claim: &Arc<Claim>) -> Asked<Take> {
-        let doubt = Doubt {
-            counters: self,
-            id: Some(Arc::clone(&claim.id)),
-        };
+    async fn ask(&self, asking: &mut Asking<'_>) -> Asked<Take> {
         let asked_at = Instant::now();
         let observer = &self.options.observer;
-        let ask = || observer.watch("redis", "take", self.server.ask(claim));
-        let mut answer = ask().await;
+        let mut answer = asking.ask(observer).await;
         if let Err(Failure::Connection(_)) = answer
             && asked_at.elapsed() < DEADLINE / 2
         {
-            answer = ask().await;
+            answer = asking.ask(observer).await;
         }
-        let take = answer?;
-        doubt.dispel();
-        Ok(take)
+        answer
     }
 
     /// Asks the server. `None` where it is lost, which is known by then.
-    async fn take_there(&self, claim: &Arc<Claim>) -> Option<Outcome> {
+    async fn take_there(&self, asking: &mut Asking<'_>) -> Option<Outcome> {
         let asked = self.moment();
-        match self.ask(claim).await {
+        match self.ask(asking).await {
             Ok(Take::Decided(outcome, accounts)) => {
                 let state = &mut *self.state.lock();
-                state.views.note_claim(claim, &accounts);
-                state.shares.note_use(claim);
+                state.views.note_claim(&asking.claim, &accounts);
+                state.shares.note_use(&asking.claim);
                 if let Outcome::Taken(_) = outcome {
-                    state.track(claim, asked, Place::Server);
+                    asking.track(state, asked, Place::Server);
                 }
                 return Some(outcome);
             }
@@ -242,7 +235,8 @@ impl SharedCounters {
     }
 
     /// Decides without the server. `None` where it is back.
-    async fn take_alone(&self, claim: &Arc<Claim>) -> Result<Option<Outcome>> {
+    async fn take_alone(&self, asking: &mut Asking<'_>) -> Result<Option<Outcome>> {
+        let claim = &Arc::clone(&asking.claim);
         if self.options.on_loss == OnLoss::Reject {
             return Err(lost("the shared state is lost and `on_loss` is `reject`"));
         }
@@ -269,17 +263,22 @@ impl SharedCounters {
             ));
         };
         if let Outcome::Taken(_) = outcome {
-            state.track(claim, now, Place::Here);
+            asking.track(state, now, Place::Here);
         }
         Ok(Some(outcome))
     }
 
     /// Closes a claim at the server, which may know about it already.
     async fn close_there(&self, id: &str, at: UnixMillis, close: Close) -> Asked<Settled> {
+        // Whoever closes the claims of others does not know what is on its way.
+        let tracked = self.state.lock().tracked.get(id).map(|own| own.in_doubt);
+        let ending = match tracked {
+            Some(false) => Ending::Forgotten,
+            Some(true) | None => Ending::Remembered,
+        };
         let observer = &self.options.observer;
-        let settled = observer
-            .watch("redis", "settle", self.server.close(id, at, close))
-            .await?;
+        let settled = self.server.close(id, at, close, ending);
+        let settled = observer.watch("redis", "settle", settled).await?;
         let state = &mut *self.state.lock();
         if let Some(tracked) = state.tracked.remove(id) {
             state.ended_lately.note(tracked.claim, at, close);
@@ -299,17 +298,6 @@ impl State {
         self.blank_since.get_or_insert(now);
     }
 
-    fn track(&mut self, claim: &Arc<Claim>, taken: Moment, place: Place) {
-        let tracked = Tracked {
-            claim: Arc::clone(claim),
-            taken,
-            place,
-            closed: None,
-            is_restated: false,
-        };
-        self.tracked.insert(Arc::clone(&claim.id), tracked);
-    }
-
     /// What limits are divided by without a server.
     fn divisor(&self, options: &SharedOptions) -> u64 {
         self.replicas.max(options.replicas).max(1)
@@ -323,21 +311,41 @@ fn lost(why: &'static str) -> Error {
     }
 }
 
-/// A claim that is being asked for. Dropped without an answer, the server is told to give it back.
-struct Doubt<'a> {
+/// A claim that is being asked for. Dropped without having been taken while something that was not
+/// answered may still be on its way, the server is told to give it back, and never to take it.
+struct Asking<'a> {
     counters: &'a SharedCounters,
-    id: Option<Arc<str>>,
+    claim: Arc<Claim>,
+    /// Whether the server was asked and did not answer.
+    in_doubt: bool,
 }
 
-impl Doubt<'_> {
-    fn dispel(mut self) {
-        self.id = None;
+impl Asking<'_> {
+    async fn ask(&mut self, observer: &Observer) -> Asked<Take> {
+        let was_in_doubt = std::mem::replace(&mut self.in_doubt, true);
+        let take = self.counters.server.ask(&self.claim);
+        let take = observer.watch("redis", "take", take).await?;
+        self.in_doubt = was_in_doubt;
+        Ok(take)
+    }
+
+    fn track(&mut self, state: &mut State, taken: Moment, place: Place) {
+        let tracked = Tracked {
+            claim: Arc::clone(&self.claim),
+            taken,
+            place,
+            closed: None,
+            is_restated: false,
+            in_doubt: std::mem::take(&mut self.in_doubt),
+        };
+        state.tracked.insert(Arc::clone(&self.claim.id), tracked);
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
+        if self.in_doubt {
+            let id = Arc::clone(&self.claim.id);
             self.counters.state.lock().doubtful.push(id);
         }
     }
@@ -347,21 +355,25 @@ impl Drop for Doubt<'_> {
 impl Counters for SharedCounters {
     async fn take(&self, mut claim: Claim) -> Result<Outcome> {
         claim.expires_at = self.lease_ends();
-        let claim = Arc::new(claim);
+        let asking = &mut Asking {
+            counters: self,
+            claim: Arc::new(claim),
+            in_doubt: false,
+        };
         if self.is_up() && self.server.link().is_lost() {
             // Another step of this request, or of another one, has waited already.
             self.lose("it did not answer a moment ago", false);
         }
         if self.is_up()
-            && let Some(outcome) = self.take_there(&claim).await
+            && let Some(outcome) = self.take_there(asking).await
         {
             return Ok(outcome);
         }
-        if let Some(outcome) = self.take_alone(&claim).await? {
+        if let Some(outcome) = self.take_alone(asking).await? {
             return Ok(outcome);
         }
         // It came back in this moment.
-        let outcome = self.take_there(&claim).await;
+        let outcome = self.take_there(asking).await;
         outcome.ok_or_else(|| lost("the shared state is lost again"))
     }
 
@@ -372,8 +384,14 @@ impl Counters for SharedCounters {
                 Some(tracked) if tracked.place == Place::Here => {
                     let settled = state.alone.counters().settle_now(id, at, close);
                     state.shares.put_back(&tracked.claim, close);
-                    state.spent.add(&tracked.claim, at, close);
-                    state.tracked.remove(id);
+                    if tracked.in_doubt {
+                        // The server may hold it as well: it is told of the claim, not of a sum.
+                        tracked.closed.get_or_insert((at, close));
+                        tracked.place = Place::Moving;
+                    } else {
+                        state.spent.add(&tracked.claim, at, close);
+                        state.tracked.remove(id);
+                    }
                     return Ok(settled);
                 }
                 Some(tracked) => {

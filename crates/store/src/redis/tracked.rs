@@ -23,7 +23,7 @@ pub(super) enum Place {
     Server,
     /// By this replica, which was alone when it was taken.
     Here,
-    /// On the way from here to the server.
+    /// On the way from here to the server: what was taken here is over, or the server is back.
     Moving,
 }
 
@@ -37,6 +37,16 @@ pub(super) struct Tracked {
     pub(super) closed: Option<(UnixMillis, Close)>,
     /// Whether a server that has lost its memory was told of it again.
     pub(super) is_restated: bool,
+    /// Whether the server, as long as it keeps its memory, may hear of it later than now: something
+    /// that was sent was not answered.
+    pub(super) in_doubt: bool,
+}
+
+impl Tracked {
+    /// Whether a server that has lost its memory knows nothing of it, and what is here is all.
+    pub(super) fn is_untold(&self) -> bool {
+        self.place != Place::Here && !self.is_restated && !self.in_doubt
+    }
 }
 
 /// Claims that have ended lately. Whether a server that has lost its memory hears of them from the

@@ -14,6 +14,7 @@ use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::limit::{self, headers as limit_headers};
 use seaworthy_core::money::Micros;
 use seaworthy_core::resilience::chance;
+use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
 
 use super::refused::{cannot_record, refused};
@@ -68,7 +69,7 @@ impl Wanted<'_> {
 pub(super) async fn claim(
     exchange: &mut Exchange,
     wanted: &Wanted<'_>,
-    id: &Arc<str>,
+    id: &mut Arc<str>,
     size: &mut Size,
 ) -> Result<Option<Claimed>, Refusal> {
     let is_first = exchange.attempts <= 1;
@@ -114,6 +115,8 @@ pub(super) async fn claim(
             }
             Outcome::Refused(refusal, standings) => (refusal, standings),
         };
+        // What was asked is answered under its name, however late a part of it arrives.
+        *id = Arc::from(RequestId::generate().as_str());
         if size.is_rough() && may_fit_counted(wanted, size, refusal.reason) {
             size.count().await;
             continue;

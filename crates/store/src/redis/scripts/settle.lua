@@ -1,8 +1,15 @@
 -- Closes a claim.
 -- KEYS: open claims, this claim, touched accounts; the keys that the claim names lie in their slot.
 -- ARGV: now by the caller, 1 for the clock of this server, ID, how it ends, tokens, micro-dollars,
--- tokens of rate limits.
+-- tokens of rate limits, 1 if something about it may still be on its way.
+-- A claim of nothing stays for that: taken late, it is taken already; closed again, it changes nothing.
 local packed = redis.call('GET', KEYS[2])
+if ARGV[8] == '1' then
+    redis.call('SET', KEYS[2], cmsgpack.pack({at = 0, r = {}, s = {}, b = {}}), 'PX', text(DAY))
+else
+    redis.call('DEL', KEYS[2])
+end
+redis.call('ZREM', KEYS[1], ARGV[3])
 if not packed then return {'unknown'} end
 local claim = cmsgpack.unpack(packed)
 local at = tonumber(ARGV[1])
@@ -46,6 +53,4 @@ for _, budget in ipairs(claim.b) do
         answer[#answer + 1] = value
     end
 end
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[1], ARGV[3])
 return answer

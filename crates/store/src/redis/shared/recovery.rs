@@ -14,7 +14,7 @@ use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
 
-use super::super::counters::{Epoch, Presence};
+use super::super::counters::{Ending, Epoch, Presence};
 use super::super::encode;
 use super::super::link::Asked;
 use super::super::local::Alone;
@@ -278,12 +278,13 @@ impl SharedCounters {
                 }
             }
             for tracked in state.tracked.values_mut() {
-                tracked.is_restated = false;
+                // What was meant for the memory before is not taken any more.
+                (tracked.is_restated, tracked.in_doubt) = (false, false);
             }
         }
         let spent = &mut state.spent;
         state.tracked.retain(|_, tracked| match tracked.closed {
-            Some((at, close)) if tracked.place == Place::Server && !tracked.is_restated => {
+            Some((at, close)) if tracked.is_untold() => {
                 if at >= counted_until {
                     spent.add(&tracked.claim, at, close);
                 }
@@ -304,15 +305,30 @@ impl SharedCounters {
             in_order(held.collect(), |claim: &Arc<Claim>| Arc::clone(&claim.id))
         };
         for claim in held {
-            if !self.server.insist(&claim, None, epoch).await? {
+            if !self.insist(&claim, None, epoch).await? {
                 // The next beat sees that it has lost its memory once more.
                 return Ok(());
             }
-            if let Some(tracked) = self.state.lock().tracked.get_mut(&claim.id) {
-                tracked.is_restated = true;
-            }
         }
         Ok(())
+    }
+
+    /// Tells the server of a claim that has passed. `false` where it has lost its memory meanwhile.
+    async fn insist(
+        &self,
+        claim: &Claim,
+        holder: Option<&str>,
+        epoch: Option<&Epoch>,
+    ) -> Asked<bool> {
+        let told = self.server.insist(claim, holder, epoch).await;
+        if let Some(tracked) = self.state.lock().tracked.get_mut(&claim.id) {
+            match told {
+                Ok(true) => (tracked.place, tracked.is_restated) = (Place::Server, true),
+                Ok(false) => {}
+                Err(_) => tracked.in_doubt = true,
+            }
+        }
+        told
     }
 
     /// Tells the server what happened without it.
@@ -342,20 +358,12 @@ impl SharedCounters {
 
     /// Gives back what the server may hold and nobody wants.
     async fn forget_doubtful(&self) -> Asked<()> {
-        let doubtful: Vec<Arc<str>> = {
-            let state = &mut *self.state.lock();
-            let tracked = &state.tracked;
-            // One that was taken here meanwhile is moved, or was counted when it ended here.
-            let unwanted = |id: &Arc<str>| !tracked.contains_key(id);
-            std::mem::take(&mut state.doubtful)
-                .into_iter()
-                .filter(unwanted)
-                .collect()
-        };
+        let doubtful = std::mem::take(&mut self.state.lock().doubtful);
         let mut left = doubtful.into_iter();
         while let Some(id) = left.next() {
             let at = self.options.clock.now();
-            if let Err(failure) = self.server.close(&id, at, Close::Unused).await {
+            let closed = self.server.close(&id, at, Close::Unused, Ending::Remembered);
+            if let Err(failure) = closed.await {
                 let doubtful = &mut self.state.lock().doubtful;
                 doubtful.push(id);
                 doubtful.extend(left);
@@ -380,12 +388,9 @@ impl SharedCounters {
         };
         let holder = self.state.lock().shares.holder().map(str::to_owned);
         for tracked in here {
-            let claim = &tracked.claim;
-            if !self.server.insist(claim, holder.as_deref(), epoch).await? {
+            let told = self.insist(&tracked.claim, holder.as_deref(), epoch);
+            if !told.await? {
                 return Ok(());
-            }
-            if let Some(known) = self.state.lock().tracked.get_mut(&tracked.claim.id) {
-                (known.place, known.is_restated) = (Place::Server, true);
             }
         }
         Ok(())

@@ -78,10 +78,7 @@ impl Mistake {
                 "if redis.call('EXISTS', KEYS[3]) == 1 then return standings({'taken'}) end",
                 "",
             ),
-            Self::SettlingAgainCountsAgain => (
-                "redis.call('DEL', KEYS[2])\nredis.call('ZREM'",
-                "redis.call('ZREM'",
-            ),
+            Self::SettlingAgainCountsAgain => ("redis.call('DEL', KEYS[2])", ""),
             Self::AnyMemoryWillDo => ("if ARGV[4] ~= epoch[1] then return {'changed'} end", ""),
             Self::AStartRaisesWhatIsKnown => (
                 "if is_blank or redis.call('EXISTS', KEYS[index]) == 0 then",
