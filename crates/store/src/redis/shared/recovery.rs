@@ -362,7 +362,9 @@ impl SharedCounters {
         let mut left = doubtful.into_iter();
         while let Some(id) = left.next() {
             let at = self.options.clock.now();
-            let closed = self.server.close(&id, at, Close::Unused, Ending::Remembered);
+            let closed = self
+                .server
+                .close(&id, at, Close::Unused, Ending::Remembered);
             if let Err(failure) = closed.await {
                 let doubtful = &mut self.state.lock().doubtful;
                 doubtful.push(id);
