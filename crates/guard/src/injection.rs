@@ -146,7 +146,13 @@ struct Seen {
 
 struct Reading<'r> {
     reader: words::Reader<'r>,
-    marks: std::iter::Peekable<std::slice::Iter<'r, (usize, Mark)>>,
+    marks: std::slice::Iter<'r, (usize, Mark)>,
+    /// Where the next of them stands.
+    next_mark: usize,
+}
+
+fn next_mark(marks: &std::slice::Iter<'_, (usize, Mark)>) -> usize {
+    marks.as_slice().first().map_or(usize::MAX, |(at, _)| *at)
 }
 
 impl Notes for Reading<'_> {
@@ -166,16 +172,19 @@ impl Notes for Reading<'_> {
     }
 
     fn mark_before(&mut self, offset: usize) -> Option<u32> {
-        self.marks
-            .next_if(|(at, _)| *at < offset)
-            .map(|(_, mark)| match mark {
-                Mark::Template => 5,
-                Mark::Role => 6,
-                Mark::Delimiter => 7,
-                Mark::ExfilImage => 8,
-                Mark::Shout => 9,
-                Mark::Spaced => 10,
-            })
+        if self.next_mark >= offset {
+            return None;
+        }
+        let (_, mark) = self.marks.next()?;
+        self.next_mark = next_mark(&self.marks);
+        Some(match mark {
+            Mark::Template => 5,
+            Mark::Role => 6,
+            Mark::Delimiter => 7,
+            Mark::ExfilImage => 8,
+            Mark::Shout => 9,
+            Mark::Spaced => 10,
+        })
     }
 }
 
@@ -200,11 +209,12 @@ impl Featuriser {
         let mut marks = self.structure.read(wording.lower());
         let shouts = structure::shouts(text).into_iter();
         marks.extend(shouts.map(|at| (at, Mark::Shout)));
-        marks.extend(structure::spaced(text).map(|at| (at, Mark::Spaced)));
+        marks.extend(structure::spaced(wording).map(|at| (at, Mark::Spaced)));
         marks.sort_by_key(|(at, _)| *at);
         let mut reading = Reading {
             reader: self.words.reader(),
-            marks: marks.iter().peekable(),
+            next_mark: next_mark(&marks.iter()),
+            marks: marks.iter(),
         };
         linear::extract(wording, &mut reading, sink);
         let phrases = reading.reader.phrases;
@@ -274,7 +284,7 @@ impl InjectionJudge {
             texts: mut disguised,
             is_cut,
         } = decode::hidden_texts(text);
-        if normalise::may_be_leetspeak(text) {
+        if normalise::leet_words(text).any(|word| self.featuriser.words.has_role(&word)) {
             let leet = normalise::fold_leetspeak(text);
             let reads = |leet: &String| {
                 let seen = self.featuriser.read(&Wording::of(leet), &mut NoFeatures);

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-pub use fold::{fold_leetspeak, may_be_leetspeak};
+pub use fold::{fold_leetspeak, leet_words};
 
 /// What was hidden in a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

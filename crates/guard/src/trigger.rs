@@ -13,6 +13,19 @@ const MATCHES: u32 = 1 << 31;
 /// So many bytes are read before it is asked whether one of them ended a literal.
 const STRIDE: usize = 8;
 
+/// So many places of a text are read at the same time: each step waits for the one before it, and a processor
+/// has other things to do meanwhile.
+const LANES: usize = 4;
+
+/// A text is read in blocks of so many bytes, so that what is noted of one is bounded.
+const BLOCK: usize = 16 * 1024;
+
+/// No literal is longer.
+const MAX_LITERAL: usize = 64;
+
+/// For each lane, the strides in which literals end: the offset of each, and the row in which it begins.
+type LaneEnds = [Vec<(usize, u32)>; LANES];
+
 /// A set of literals, matched in any ASCII case; overlapping occurrences are all reported.
 ///
 /// The automaton is built by a library and then written down as one flat table, because each byte of each
@@ -49,7 +62,10 @@ impl Triggers {
     /// Compiles the literals; they are reported by their index.
     pub fn new<'l>(literals: impl IntoIterator<Item = &'l str>) -> Result<Self, TriggerError> {
         let literals: Vec<&str> = literals.into_iter().collect();
-        if let Some(odd) = literals.iter().find(|l| l.is_empty() || l.len() > 64) {
+        if let Some(odd) = literals
+            .iter()
+            .find(|l| l.is_empty() || l.len() > MAX_LITERAL)
+        {
             return Err(TriggerError::Length((*odd).to_owned()));
         }
         let automaton = DFA::builder()
@@ -114,13 +130,72 @@ impl Triggers {
         self.table[row as usize + usize::from(self.classes[usize::from(byte)])]
     }
 
-    /// Calls `visit(index, start)` for every occurrence from `window.from` on, and returns where the
-    /// text may be in the middle of one (its length when it is not).
+    /// Calls `visit(index, start)` for every occurrence from `window.from` on, in the order of their ends, and
+    /// returns where the text may be in the middle of one (its length when it is not).
     pub fn scan(&self, window: &Window<'_>, mut visit: impl FnMut(usize, usize)) -> usize {
-        let mut row = 0;
-        let tail = window.text.get(window.from..).unwrap_or_default();
-        let (strides, rest) = tail.as_chunks::<STRIDE>();
-        let mut at = window.from;
+        let (mut row, mut at) = (0, window.from);
+        let mut ends = Default::default();
+        for block in window.text.get(at..).unwrap_or_default().chunks(BLOCK) {
+            let lane = block.len() / LANES / STRIDE * STRIDE;
+            let mut rest = block;
+            if lane >= 2 * MAX_LITERAL {
+                row = self.read_lanes(row, block, lane, &mut ends);
+                for (index, ends) in ends.iter_mut().enumerate() {
+                    for (offset, row) in ends.drain(..) {
+                        let begin = index * lane + offset;
+                        let stride = &block[begin..begin + STRIDE];
+                        self.step(row, stride, at + begin, &mut visit);
+                    }
+                }
+                rest = &block[LANES * lane..];
+                at += LANES * lane;
+            }
+            row = self.read(row, rest, at, &mut visit);
+            at += rest.len();
+        }
+        let depth = self.depths.get(row as usize / self.columns);
+        window.text.len() - usize::from(depth.copied().unwrap_or(0))
+    }
+
+    /// Reads the first `LANES` times `lane` bytes of a block, and notes for each lane in which strides literals
+    /// end, and in which row each of those begins. Returns the last row.
+    fn read_lanes(&self, row: u32, block: &[u8], lane: usize, ends: &mut LaneEnds) -> u32 {
+        let strides = |index: usize| block[index * lane..][..lane].as_chunks::<STRIDE>().0;
+        let lanes: [&[[u8; STRIDE]]; LANES] = std::array::from_fn(strides);
+        // What has been read longer ago than the longest literal does not matter.
+        let mut rows: [u32; LANES] = std::array::from_fn(|index| match index {
+            0 => row,
+            _ => block[index * lane - MAX_LITERAL..index * lane]
+                .iter()
+                .fold(0, |row, byte| self.next(row, *byte) & !MATCHES),
+        });
+        for stride in 0..lane / STRIDE {
+            let before = rows;
+            let mut seen = [0; LANES];
+            for byte in 0..STRIDE {
+                for ((row, seen), lane) in rows.iter_mut().zip(&mut seen).zip(&lanes) {
+                    *row = self.next(*row & !MATCHES, lane[stride][byte]);
+                    *seen |= *row;
+                }
+            }
+            for (index, seen) in seen.iter().enumerate() {
+                if seen & MATCHES != 0 {
+                    ends[index].push((stride * STRIDE, before[index] & !MATCHES));
+                }
+            }
+        }
+        rows[LANES - 1] & !MATCHES
+    }
+
+    /// Reads the bytes that stand at `at`, and says which row they lead to.
+    fn read(
+        &self,
+        mut row: u32,
+        bytes: &[u8],
+        mut at: usize,
+        visit: &mut impl FnMut(usize, usize),
+    ) -> u32 {
+        let (strides, rest) = bytes.as_chunks::<STRIDE>();
         for stride in strides {
             // Few bytes end a literal: only where one of the stride does are they looked at again.
             let (mut next, mut seen) = (row, 0);
@@ -130,17 +205,13 @@ impl Triggers {
             }
             row = match seen & MATCHES {
                 0 => next,
-                _ => self.step(row, stride, at, &mut visit),
+                _ => self.step(row, stride, at, visit),
             };
             at += STRIDE;
         }
-        row = self.step(row, rest, at, &mut visit);
-        let depth = self.depths.get(row as usize / self.columns);
-        window.text.len() - usize::from(depth.copied().unwrap_or(0))
+        self.step(row, rest, at, visit)
     }
-}
 
-impl Triggers {
     /// Takes the bytes that stand at `at`, and says which row they lead to.
     fn step(
         &self,
@@ -216,6 +287,29 @@ mod tests {
             ("gh gl", 3),
         ] {
             assert_eq!(triggers.scan(&window(text), |_, _| {}), open, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_read_as_one() {
+        let literals = ["ab", "bab", "abababa", "aabba", "bbbbbbbbbbbb"];
+        let triggers = Triggers::new(literals).unwrap();
+        let mut dice = crate::testing::Dice::new(3);
+        for length in [100, 511, 512, 1029, 4096, 16_384, 16_385, 40_000] {
+            let text: String = (0..length).map(|_| dice.pick(&["a", "b"])).collect();
+            let mut expected: Vec<(usize, usize)> = (0..length)
+                .flat_map(|at| (0..literals.len()).map(move |literal| (at, literal)))
+                .filter(|(at, literal)| text[*at..].starts_with(literals[*literal]))
+                .map(|(at, literal)| (at + literals[literal].len(), literal))
+                .collect();
+            let mut found = Vec::new();
+            triggers.scan(&window(&text), |literal, start| {
+                found.push((start + literals[literal].len(), literal));
+            });
+            assert!(found.is_sorted_by_key(|(end, _)| *end));
+            expected.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{length}");
         }
     }
 

@@ -53,14 +53,10 @@ proptest! {
     }
 }
 
-/// The time that `run` takes, the least of three tries.
-fn least(mut run: impl FnMut()) -> Duration {
-    let time = |run: &mut dyn FnMut()| {
-        let start = Instant::now();
-        run();
-        start.elapsed()
-    };
-    (0..3).map(|_| time(&mut run)).min().unwrap()
+fn time(run: &dyn Fn()) -> Duration {
+    let start = Instant::now();
+    run();
+    start.elapsed()
 }
 
 #[test]
@@ -84,21 +80,19 @@ fn hostile_texts_cost_no_more_than_linear_time() {
         "A",
         "12 Aaa ",
     ] {
-        let cost = |length: usize| {
-            let text = piece.repeat(length / piece.len());
-            least(|| {
-                for detector in DETECTORS.iter() {
-                    detector.scan(Window::whole(&text), &mut Scan::default());
-                }
-                INJECTION.assess(&text);
-            })
+        let judge = |text: &str| {
+            for detector in DETECTORS.iter() {
+                detector.scan(Window::whole(text), &mut Scan::default());
+            }
+            INJECTION.assess(text);
         };
-        let (small, large) = (cost(8_000), cost(64_000));
+        let text = |length: usize| piece.repeat(length / piece.len());
+        let (short, long) = (text(8_000), text(64_000));
+        let small = (0..3).map(|_| time(&|| judge(&short))).min().unwrap();
         // Eight times the text: linear is eight times the cost, quadratic sixty-four. What lies
-        // between is noise of a busy machine.
-        assert!(
-            large < small * 40 + Duration::from_millis(200),
-            "{piece:?}: {small:?} then {large:?}"
-        );
+        // between is noise of a busy machine, which may have a second and a third try.
+        let most = small * 40 + Duration::from_millis(200);
+        let is_linear = (0..3).any(|_| time(&|| judge(&long)) < most);
+        assert!(is_linear, "{piece:?}: {small:?}, then more than {most:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::linear::{self, WordFilter};
+use crate::linear::{self, WordFilter, Wording};
 use crate::normalise::decode::rot13;
 
 const WORDS: &str = include_str!("../../data/injection-words.toml");
@@ -140,6 +140,13 @@ impl Words {
             true => self.places[self.place(hash)],
             false => Known::default(),
         }
+    }
+
+    /// Whether a text holds a word that can be part of a phrase.
+    pub(super) fn has_role(&self, text: &str) -> bool {
+        let wording = Wording::of(text);
+        let mut words = wording.words().iter();
+        words.any(|word| self.known(word.hash).plain != 0)
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
@@ -282,11 +289,7 @@ mod tests {
     fn phrases(text: &str) -> Phrases {
         let words = Words::built_in().unwrap();
         let mut reader = Read(words.reader());
-        linear::extract(
-            &linear::Wording::of(text),
-            &mut reader,
-            &mut linear::NoFeatures,
-        );
+        linear::extract(&Wording::of(text), &mut reader, &mut linear::NoFeatures);
         reader.0.phrases
     }
 

@@ -1,6 +1,7 @@
 //! A text cut into words, which all judges of a text share: each is hashed once.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Words longer than this are cut: nothing natural is.
 pub(super) const MAX_WORD_BYTES: usize = 64;
@@ -10,9 +11,16 @@ pub(super) const MAX_WORD_BYTES: usize = 64;
 pub struct Word {
     pub(super) begin: u32,
     pub(super) end: u32,
-    pub(super) hash: u32,
+    pub(crate) hash: u32,
     /// Whether a sentence begins with it.
     pub(super) new_sentence: bool,
+}
+
+impl Word {
+    /// Where it stands in the text in lower case.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.begin as usize..self.end as usize
+    }
 }
 
 /// The words of a text.
@@ -42,6 +50,10 @@ impl<'t> Wording<'t> {
     /// The text as it is written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    pub(crate) fn words(&self) -> &[Word] {
+        &self.words
     }
 
     /// The text in lower case, in which the words stand.
@@ -129,7 +141,7 @@ mod tests {
     fn words(text: &str) -> Vec<(&str, bool)> {
         let wording = Wording::of(text);
         let word = |word: &Word| {
-            let range = word.begin as usize..word.end as usize;
+            let range = word.range();
             assert_eq!(word.hash, word_hash(&wording.lower[range.clone()]));
             (&text[range], word.new_sentence)
         };

@@ -78,9 +78,10 @@ fn decode_layer(text: &str, budget: &mut usize, hidden: &mut Hidden) {
 
 /// What a text with percent escapes, HTML escapes or both stands for.
 fn escapes(text: &str) -> Option<String> {
-    let unescaped = text.contains('%').then(|| percent(text)).flatten();
+    let holds = |text: &str, byte| memchr::memchr(byte, text.as_bytes()).is_some();
+    let unescaped = holds(text, b'%').then(|| percent(text)).flatten();
     let inner = unescaped.as_deref().unwrap_or(text);
-    let plain = inner.contains('&').then(|| html_entities(inner)).flatten();
+    let plain = holds(inner, b'&').then(|| html_entities(inner)).flatten();
     plain.or(unescaped).filter(|decoded| decoded != text)
 }
 
