@@ -30,12 +30,14 @@ use tokio::task::JoinSet;
 use crate::BoxError;
 use crate::tls::Acceptor;
 
+mod forgetting;
 mod framed;
 mod handshake;
 mod in_flight;
 mod io;
 mod shedding;
 
+use forgetting::Forget;
 use framed::End;
 pub use framed::EndsTwice;
 use in_flight::{Counted, InFlight};
@@ -97,6 +99,8 @@ impl Listener {
     /// When the address is taken or not allowed.
     pub fn bind(options: Options) -> std::io::Result<Self> {
         let socket = std::net::TcpListener::bind(options.listen)?;
+        // The standard library asks for 128.
+        SockRef::from(&socket).listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         Ok(Self { socket, options })
     }
@@ -142,8 +146,14 @@ impl Listener {
     }
 }
 
-/// The loop that accepts is looked after more often than those that were accepted.
-const ACCEPTED_IN_A_ROW: u32 = 8;
+/// So many connections are accepted before the others get on, or as many as can be in this time: a burst
+/// of thousands is taken in quickly, and holds nobody up for long.
+const ACCEPTED_IN_A_ROW: u32 = 32;
+const ACCEPTING_IN_A_ROW: Duration = Duration::from_millis(1);
+
+/// So many connections may wait to be accepted; the system has a bound of its own. What finds no room is
+/// not refused but forgotten: its client tries again after a second, then after two, then after four.
+const BACKLOG: i32 = 4096;
 
 /// What the system keeps of an answer that its client does not read; it takes as much again for its
 /// own. Without a bound that is several MiB for each slow reader.
@@ -241,6 +251,27 @@ impl Refused {
     }
 }
 
+/// Connections that are accepted one after the other.
+struct Row {
+    began: Instant,
+    accepted: u32,
+}
+
+impl Row {
+    fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            accepted: 0,
+        }
+    }
+
+    /// Whether one more is enough.
+    fn is_over(&mut self) -> bool {
+        self.accepted += 1;
+        self.accepted >= ACCEPTED_IN_A_ROW || self.began.elapsed() >= ACCEPTING_IN_A_ROW
+    }
+}
+
 impl<S: Service> Worker<S> {
     async fn run(self) {
         let mut stage = self.stage.clone();
@@ -256,16 +287,15 @@ impl<S: Service> Worker<S> {
             }
         };
         let mut tasks = JoinSet::new();
-        let mut in_a_row = 0;
+        let mut row = Row::begin();
         loop {
             tokio::select! {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
                         self.admit(stream, peer, &mut tasks);
-                        in_a_row += 1;
-                        if in_a_row >= ACCEPTED_IN_A_ROW {
-                            in_a_row = 0;
+                        if row.is_over() {
                             tokio::task::yield_now().await;
+                            row = Row::begin();
                         }
                     }
                     Err(error) => {
@@ -309,7 +339,8 @@ impl<S: Service> Worker<S> {
         let (service, mut stage) = (self.service.clone(), self.stage.clone());
         tasks.spawn(async move {
             let Some(tls) = &options.tls else {
-                serve_connection(stream, peer, options, service, stage).await;
+                let forget = Some(forgetting::forget as Forget<_>);
+                serve_connection((stream, forget), peer, options, service, stage).await;
                 drop(open);
                 return;
             };
@@ -318,7 +349,7 @@ impl<S: Service> Worker<S> {
                 () = reached(&mut stage, Stage::Draining) => None,
             };
             if let Some(encrypted) = encrypted {
-                serve_connection(encrypted, peer, options, service, stage).await;
+                serve_connection((encrypted, None), peer, options, service, stage).await;
             }
             drop(open);
         });
@@ -355,11 +386,11 @@ pub async fn serve_io<S: Service>(
     service: S,
 ) {
     let (_serving, stage) = watch::channel(Stage::Serving);
-    serve_connection(stream, peer, options, service, stage).await;
+    serve_connection((stream, None), peer, options, service, stage).await;
 }
 
-async fn serve_connection<S: Service>(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    (stream, forget): (T, Option<Forget<T>>),
     peer: SocketAddr,
     options: Options,
     service: S,
@@ -372,7 +403,7 @@ async fn serve_connection<S: Service>(
         Arc::clone(&in_flight),
         options.render_refusal,
     )
-    .shedding(service.shedding());
+    .shedding(service.shedding(), forget);
     let handler = service_fn(move |mut request: Request<Incoming>| {
         let guard = in_flight.enter(request.version() == Version::HTTP_2);
         let head = in_flight.next_head.take();

@@ -65,16 +65,16 @@ impl Door {
     pub(crate) fn is_hopeless(&self, priority: Priority) -> bool {
         let mut state = self.state.lock();
         let now = self.now();
-        let is_hopeless = state.door.hopeless(priority, None, now).is_some();
+        let is_hopeless = state.door.is_hopeless(priority, None, now);
         if is_hopeless {
             state.door.note_sent_away(now);
         }
         is_hopeless
     }
 
-    /// Whether there has been more to do than can be done for a while.
+    /// Whether there has been more to do than can be done for a while, and calls are refused.
     pub(crate) fn is_overloaded(&self) -> bool {
-        self.state.lock().door.is_standing(self.now())
+        self.state.lock().door.is_closing(self.now())
     }
 
     /// Whether somebody may be sent away, which costs next to nothing to ask.
@@ -124,7 +124,7 @@ impl Door {
         let found = state.door.knock(priority, patience, now);
         let place = match found {
             Found::Open => None,
-            Found::Hopeless(_) => return Err(Denied::Busy),
+            Found::Hopeless => return Err(Denied::Busy),
             Found::Line => {
                 let (sender, called) = oneshot::channel();
                 match state.door.join(priority, sender, now) {
@@ -157,8 +157,8 @@ impl Door {
         let (worked, now) = (worked(), self.now());
         let mut state = self.state.lock();
         let called = state.door.lap(worked, now);
-        let is_standing = state.door.is_standing(now);
-        let next = match (state.door.is_used(), is_standing) {
+        let is_closing = state.door.is_closing(now);
+        let next = match (state.door.is_used(), is_closing) {
             (true, _) => Next::Lap,
             (false, true) => Next::Look,
             (false, false) => Next::Rest,
@@ -167,15 +167,15 @@ impl Door {
             state.door.rest();
         }
         state.goes_round = next != Next::Rest;
-        let is_news = std::mem::replace(&mut state.is_told, is_standing) != is_standing;
+        let is_news = std::mem::replace(&mut state.is_told, is_closing) != is_closing;
         let waiting = state.door.waiting();
         drop(state);
-        self.is_closing.store(is_standing, Ordering::Relaxed);
+        self.is_closing.store(is_closing, Ordering::Relaxed);
         for let_in in called.let_in {
             // It may have left by itself.
             let _gone = let_in.send(());
         }
-        match (is_news, is_standing) {
+        match (is_news, is_closing) {
             (true, true) => tracing::warn!(
                 waiting,
                 "there is more to do than the processors can: calls are refused by priority"

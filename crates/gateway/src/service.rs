@@ -335,6 +335,9 @@ impl server::Service for DataPlane {
 
     async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ReplyBody> {
         if let Some(refused) = hasty::refused(&self.gateway, self.worker, &request) {
+            // Who is still sending would see a broken connection instead of the answer.
+            let limits = self.gateway.snapshot().body_limits;
+            drop(RequestBody::new(request.into_body(), limits));
             return refused;
         }
         let is_head = request.method() == Method::HEAD;

@@ -120,7 +120,7 @@ impl Default for Concurrency {
         Self {
             adaptive: true,
             initial: count(200),
-            min: count(16),
+            min: count(1),
             max: count(10_000),
             tolerance: Factor::TWO,
         }

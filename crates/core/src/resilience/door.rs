@@ -2,12 +2,14 @@
 //!
 //! A worker is one thread, and what is ready to run on it runs in turn. A lap is once round everything
 //! that is ready; so many calls are begun in each lap that it stays short, and the others wait outside
-//! in a line by priority. A lap in which there is little to do is over at once. In a line that stands,
-//! calls wait for a moment only and are told at once when that is not enough, which needs no figure of
-//! what the machine can do: the laps themselves say it.
+//! in a line by priority. A lap in which there is little to do is over at once. A line that stands is
+//! bearable while all who are in it get in before they could come back; so do as many callers as there
+//! may be, each of whom waits for its answer. Where even more come, calls wait for a moment only and are
+//! told at once when that is not enough, which needs no figure of what the machine can do: the laps
+//! themselves say it.
 
 use super::line::{Joined, Line, Place, Priority};
-use super::pressure::Pressure;
+use super::pressure::{Pace, Pressure};
 
 /// A lap in which the thread works for longer than this makes what is under way wait noticeably, in µs.
 /// Time that the thread is not let run says nothing of what there is to do.
@@ -16,12 +18,19 @@ const LONG_LAP: u64 = 5_000;
 const MOST_TURNS: u32 = 16;
 /// A line of calls that were held up for so long may stand, in µs.
 const STANDING: u64 = 250_000;
-/// How long a call may wait in a line that stands, in µs.
+/// Who is refused is told to come back after so long, in µs: nobody is while all of them could be let in
+/// by then.
+const BEARABLE_WAIT: u64 = 1_000_000;
+/// Each of those who wait holds a connection and what its call begins with.
+const BEARABLE_LINE: usize = 1_000;
+/// How long a call may wait once calls are refused, in µs.
 const LONGEST_WAIT: u64 = 100_000;
 /// One that would wait longer is told at once: those who matter more may still come before it.
 const HOPELESS_WAIT: u64 = LONGEST_WAIT / 2;
 /// So many may wait in any case, or a lap would have nobody to let in.
 const SHORT_LINE: u64 = 4;
+/// In so many parts one call is counted, where a few calls are averaged.
+const PARTS: u64 = 1_024;
 /// Who waits is held in memory.
 const LONGEST_LINE: usize = 10_000;
 
@@ -35,8 +44,10 @@ pub struct Door<T> {
     /// How long the thread had worked when this lap began.
     lap_began: Option<u64>,
     pressure: Pressure,
-    /// How often one is let in, as the last window with somebody in line says.
-    each: u64,
+    /// How many were let in, in parts of one, and in what time; the last windows count most.
+    pace: Pace,
+    /// Whether more waited than could be let in while it is bearable, since the line stands.
+    is_unbearable: bool,
 }
 
 #[derive(Debug)]
@@ -52,8 +63,8 @@ pub enum Found {
     Open,
     /// It has to wait for its turn.
     Line,
-    /// It would wait too long, about so many µs.
-    Hopeless(u64),
+    /// It would wait too long.
+    Hopeless,
 }
 
 /// Those who wait no longer after a lap.
@@ -73,7 +84,8 @@ impl<T> Default for Door<T> {
             turns_a_lap: MOST_TURNS,
             lap_began: None,
             pressure: Pressure::default(),
-            each: 0,
+            pace: Pace { took: 0, served: 0 },
+            is_unbearable: false,
         }
     }
 }
@@ -88,30 +100,28 @@ impl<T> Door<T> {
             self.pressure.served();
             return Found::Open;
         }
-        match self.hopeless(priority, patience, now) {
-            Some(wait) => {
-                self.pressure.sent_away();
-                Found::Hopeless(wait)
-            }
-            None => Found::Line,
+        if self.is_hopeless(priority, patience, now) {
+            self.pressure.sent_away();
+            return Found::Hopeless;
         }
+        Found::Line
     }
 
-    /// Whether somebody would be sent away, without coming near: about how long it would wait.
+    /// Whether somebody would be sent away, without coming near.
     #[must_use]
-    pub fn hopeless(&self, priority: Priority, patience: Option<u64>, now: u64) -> Option<u64> {
-        if !self.is_standing(now) {
-            return None;
+    pub fn is_hopeless(&self, priority: Priority, patience: Option<u64>, now: u64) -> bool {
+        if !self.pressure.is_standing(now) {
+            return false;
         }
         let ahead = u64::try_from(self.line.ahead_of(priority)).unwrap_or(u64::MAX);
-        let wait = ahead.saturating_mul(self.each);
+        let wait = self.wait(ahead);
         let most = match priority {
             // It must go through, if its caller waits.
             Priority::Critical => u64::MAX,
             Priority::Low | Priority::Normal | Priority::High => HOPELESS_WAIT,
         };
-        let is_long = wait >= most && ahead >= SHORT_LINE;
-        (is_long || patience.is_some_and(|patience| wait >= patience)).then_some(wait)
+        let is_long = self.is_unbearable && wait >= most && ahead >= SHORT_LINE;
+        is_long || patience.is_some_and(|patience| wait >= patience)
     }
 
     /// Counts somebody who was sent away without coming near.
@@ -152,7 +162,7 @@ impl<T> Door<T> {
             let_in: Vec::new(),
             sent_away: Vec::new(),
         };
-        if self.is_standing(now) {
+        if self.is_closing(now) {
             self.send_away(now, &mut called.sent_away);
         }
         while self.turns > 0
@@ -183,10 +193,10 @@ impl<T> Door<T> {
         self.line.len()
     }
 
-    /// Whether there has been more to do than can be done for a while.
+    /// Whether there has been more to do than can be done for a while, and calls are refused.
     #[must_use]
-    pub fn is_standing(&self, now: u64) -> bool {
-        self.pressure.is_standing(now)
+    pub fn is_closing(&self, now: u64) -> bool {
+        self.is_unbearable && self.pressure.is_standing(now)
     }
 
     /// Those who have waited too long, of each priority the first ones.
@@ -205,8 +215,31 @@ impl<T> Door<T> {
     fn note(&mut self, now: u64) {
         let is_empty = self.line.is_empty();
         if let Some(pace) = self.pressure.note(is_empty, STANDING, now) {
-            self.each = pace.took / pace.served.max(1);
+            self.pace = smoothed(self.pace, pace);
         }
+        let is_standing = self.pressure.is_standing(now);
+        self.is_unbearable = is_standing && (self.is_unbearable || self.is_too_long());
+    }
+
+    /// About how long one waits behind so many.
+    fn wait(&self, ahead: u64) -> u64 {
+        let parts = ahead.saturating_mul(PARTS);
+        let wait = parts.saturating_mul(self.pace.took);
+        wait.checked_div(self.pace.served).unwrap_or_default()
+    }
+
+    fn is_too_long(&self) -> bool {
+        let waiting = self.line.len();
+        let ahead = u64::try_from(waiting).unwrap_or(u64::MAX);
+        waiting >= BEARABLE_LINE || self.wait(ahead) >= BEARABLE_WAIT
+    }
+}
+
+/// What is known after another window, of which one says little: those who are let in come in bunches.
+fn smoothed(known: Pace, window: Pace) -> Pace {
+    Pace {
+        took: known.took / 4 * 3 + window.took,
+        served: known.served / 4 * 3 + window.served * PARTS,
     }
 }
 

@@ -27,6 +27,14 @@ pub struct Gradient {
     judged_at: f64,
     /// Whether more calls than the target can do were seen.
     has_met_its_limit: bool,
+    /// How it was when the limit began to shrink because calls were slow.
+    slow_since: Option<Slow>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    limit: f64,
+    recent: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,8 +47,13 @@ struct Samples {
     took: f64,
 }
 
-/// So many calls are judged together: one slow call says nothing.
+/// So many calls are judged together: one slow call says nothing. Where fewer may be under way, fewer
+/// are, or it would take long to learn anything.
 const WINDOW: u32 = 16;
+const SHORT_WINDOW: u32 = 4;
+/// Where half as many calls are still slower than this share of what they were, it is not they that make
+/// each other slow.
+const HARDLY_FASTER: f64 = 0.75;
 /// In about so long it is believed that a target is slower than it was.
 const SLOWLY_MS: f64 = 60_000.0;
 /// What a single overload costs.
@@ -92,7 +105,7 @@ impl Gradient {
         if self.usual.is_none() {
             self.usual = Some(took_ms);
         }
-        if self.window.count >= WINDOW {
+        if self.window.count >= self.limit(settings).clamp(SHORT_WINDOW, WINDOW) {
             let mut window = std::mem::take(&mut self.window);
             window.took = now - std::mem::replace(&mut self.judged_at, now);
             self.judge(settings, &window);
@@ -123,6 +136,16 @@ impl Gradient {
             let tolerance = tolerance(settings.tolerance, window.waited);
             let gradient = (tolerance * usual / recent.max(0.001)).clamp(0.5, 1.0);
             self.has_met_its_limit |= gradient < 1.0;
+            let slow = *self.slow_since.get_or_insert(Slow { limit, recent });
+            let are_half = f64::from(window.most_in_flight) <= slow.limit / 2.0;
+            if gradient < 1.0 && are_half && recent > slow.recent * HARDLY_FASTER {
+                // Fewer calls are as slow: the target itself, or what it is asked for, is.
+                self.usual = Some(recent);
+                self.limit = slow.limit;
+                self.slow_since = None;
+                return;
+            }
+            self.slow_since = self.slow_since.filter(|_| gradient < 1.0);
             let moved = if gradient < 1.0 {
                 // What was under way before it shrank is still slow; but never less than what the target
                 // is seen to do would take.
@@ -243,6 +266,50 @@ mod tests {
             gradient.sample(&SETTINGS, 500.0, (in_flight, true), now);
         }
         assert!(gradient.limit(&SETTINGS) > 20);
+    }
+
+    #[test]
+    fn a_small_target_gets_few_calls() {
+        let settings = Settings {
+            initial: 200,
+            min: 1,
+            ..SETTINGS
+        };
+        for capacity in [1.0, 2.0, 4.0] {
+            let (mut gradient, mut now) = (Gradient::default(), 0.0);
+            gradient.sample(&settings, 100.0, (1, false), now);
+            for _ in 0..5_000 {
+                let in_flight = gradient.limit(&settings);
+                let took = 100.0 * (f64::from(in_flight) / capacity).max(1.0);
+                now += took / f64::from(in_flight);
+                gradient.sample(&settings, took, (in_flight, true), now);
+            }
+            let limit = f64::from(gradient.limit(&settings));
+            assert!(
+                limit >= capacity && limit <= capacity * 3.0,
+                "{limit} of {capacity}"
+            );
+        }
+    }
+
+    #[test]
+    fn longer_calls_are_no_reason_to_send_fewer_for_long() {
+        let settings = Settings {
+            initial: 200,
+            min: 1,
+            ..SETTINGS
+        };
+        let (mut gradient, mut now) = (Gradient::default(), 0.0);
+        for number in 0..10_000 {
+            // As many as there are make none of them slower, but they are other calls from here on.
+            let took = if number < 2_000 { 100.0 } else { 3_000.0 };
+            let in_flight = gradient.limit(&settings);
+            now += took / f64::from(in_flight);
+            gradient.sample(&settings, took, (in_flight, true), now);
+            assert!(gradient.limit(&settings) >= 40, "{number}: {gradient:?}");
+        }
+        assert!(gradient.usual_ms().unwrap() > 2_000.0, "{gradient:?}");
+        assert!(gradient.limit(&settings) >= 200, "{gradient:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::forgetting::Forget;
 use super::framed::{Head, Look};
 use super::in_flight::InFlight;
 use super::shedding::{Ahead, Shedding, plain};
@@ -34,7 +35,7 @@ pub const NEEDS_TLS: u16 = 0;
 pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
 
 /// What is read ahead of hyper at a time: a usual head, and the beginning of its body.
-const AHEAD_BYTES: usize = 16 << 10;
+const AHEAD_BYTES: usize = 8 << 10;
 
 /// What the read side waits for.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,8 @@ pub(super) struct ServerIo<T> {
     refusal: Option<Refusal>,
     /// Who is refused before a request is parsed.
     shedding: Option<Arc<dyn Shedding>>,
+    /// How their bodies are forgotten, if there is a way that costs less than reading them.
+    forget: Option<Forget<T>>,
     ahead: Ahead,
     /// Whether hyper has nothing left to write.
     is_flushed: bool,
@@ -93,14 +96,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             write_timer: None,
             refusal: None,
             shedding: None,
+            forget: None,
             ahead: Ahead::default(),
             is_flushed: true,
         }
     }
 
     /// The same connection, of which requests may be refused before they are parsed.
-    pub(super) fn shedding(self, shedding: Option<Arc<dyn Shedding>>) -> Self {
-        Self { shedding, ..self }
+    pub(super) fn shedding(
+        self,
+        shedding: Option<Arc<dyn Shedding>>,
+        forget: Option<Forget<T>>,
+    ) -> Self {
+        Self {
+            shedding,
+            forget,
+            ..self
+        }
     }
 
     /// Whether what comes now is the beginning of a request.
@@ -131,6 +143,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.ahead.has_bytes() {
+            if let Some(forget) = self.forget.filter(|_| self.ahead.rest_of_body > 0) {
+                let forgotten = ready!(forget(&self.inner, cx, self.ahead.rest_of_body))?;
+                if forgotten == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                self.note_forgotten(forgotten);
+                continue;
+            }
             let mut space = [const { MaybeUninit::uninit() }; AHEAD_BYTES];
             let mut ahead = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.inner).poll_read(cx, &mut ahead))?;
@@ -138,11 +158,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             if received.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let was_body = self.ahead.rest_of_body > 0;
-            let begun = self.ahead.without_body(received);
-            if was_body && self.ahead.rest_of_body == 0 {
-                self.phase = Phase::Idle(Instant::now());
-            }
+            let forgotten = self.ahead.of_body(received.len());
+            self.note_forgotten(forgotten);
+            let begun = &received[forgotten..];
             if begun.is_empty() {
                 continue;
             }
@@ -174,6 +192,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
         buf.put_slice(self.ahead.take(buf.remaining()));
         self.ahead.tidy();
         Poll::Ready(Ok(()))
+    }
+
+    /// So much of a refused request's body has come.
+    fn note_forgotten(&mut self, bytes: usize) {
+        if self.ahead.forget(bytes) {
+            self.phase = Phase::Idle(Instant::now());
+        }
     }
 
     fn note_read(&mut self, received: &[u8]) {

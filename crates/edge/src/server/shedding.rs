@@ -6,6 +6,8 @@
 
 use std::fmt::Debug;
 
+use memchr::memmem;
+
 /// Says who is refused.
 pub trait Shedding: Debug + Send + Sync {
     /// Whether anybody may be refused now. Asked before each request.
@@ -57,12 +59,19 @@ impl Ahead {
         self.passed < self.bytes.len()
     }
 
-    /// Forgets what belongs to the body of a refused request; what is left begins another one.
-    pub(super) fn without_body<'a>(&mut self, received: &'a [u8]) -> &'a [u8] {
+    /// How many of so many bytes that were received belong to the body of a refused request; what is
+    /// left begins another one.
+    pub(super) fn of_body(&self, received: usize) -> usize {
         let of_body = usize::try_from(self.rest_of_body).unwrap_or(usize::MAX);
-        let of_body = of_body.min(received.len());
-        self.rest_of_body -= u64::try_from(of_body).unwrap_or(u64::MAX);
-        &received[of_body..]
+        of_body.min(received)
+    }
+
+    /// Forgets so many bytes of the body of a refused request. Says whether they were its last ones.
+    pub(super) fn forget(&mut self, bytes: usize) -> bool {
+        let before = self.rest_of_body;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.rest_of_body = before.saturating_sub(bytes);
+        before > 0 && self.rest_of_body == 0
     }
 }
 
@@ -80,7 +89,7 @@ pub(super) struct Plain<'a> {
 /// Finds out where a request ends; `None` where two readers could disagree about that, or where more
 /// than that matters.
 pub(super) fn plain(received: &[u8]) -> Option<Plain<'_>> {
-    let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let end = memmem::find(received, b"\r\n\r\n")?;
     let head = &received[..end + 2];
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next()?.strip_suffix(b"\r")?;
@@ -176,8 +185,9 @@ mod tests {
             rest_of_body: 5,
             ..Ahead::default()
         };
-        assert_eq!(ahead.without_body(b"abc"), b"");
-        assert_eq!(ahead.without_body(b"deNEXT"), b"NEXT");
+        assert_eq!((ahead.of_body(3), ahead.forget(3)), (3, false));
+        assert_eq!((ahead.of_body(6), ahead.forget(2)), (2, true));
+        assert_eq!((ahead.of_body(4), ahead.forget(0)), (0, false));
         ahead.keep(b"NEXT");
         assert_eq!(ahead.take(3), b"NEX");
         ahead.tidy();

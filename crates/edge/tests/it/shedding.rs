@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use seaworthy_edge::server::Listener;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -95,4 +96,14 @@ async fn a_body_that_never_comes_closes_the_connection() {
     let answer = read_to_end(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_comes_at_once_is_waited_for() {
+    // Nothing is accepted yet: this is what happens while a worker is busy.
+    let listener = Listener::bind(options()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let crowd = futures_util::future::try_join_all((0..600).map(|_| TcpStream::connect(address)));
+    let came = tokio::time::timeout(Duration::from_secs(20), crowd).await;
+    assert_eq!(came.expect("room for all").unwrap().len(), 600);
 }

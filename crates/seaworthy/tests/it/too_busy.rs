@@ -13,14 +13,22 @@ const ON_A_THREAD: usize = 40;
 /// How long anything may take to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One model that costs nothing but the processor's time, on one worker.
+/// One model that costs nothing but the processor's time, on one worker, and a guard that reads what it
+/// is sent.
 const CONFIG: &str = "[storage]\nurl = \"memory:\"\n[auth]\nenabled = false\n[server]\nworkers = 1\n\
                       [resilience.priorities]\nmay_raise = true\n[providers.echo]\nkind = \"echo\"\n\
-                      [models.echo]\ntargets = [\"echo/echo\"]\n[logging]\nlevel = \"warn\"\n";
+                      [models.echo]\ntargets = [\"echo/echo\"]\n[logging]\nlevel = \"warn\"\n\
+                      [guards.policies.mail]\ndetector = \"email\"\nplaces = [\"input\"]\n\
+                      action = \"flag\"\n";
+/// Words that the guard reads, so that all of the crowd together are more than a second's work.
+const WORDS: usize = 3_000;
 
 /// Asks at a connection that is open, or opens one; `None`: it is closed.
 fn ask(stream: &mut Option<TcpStream>, server: SocketAddr) -> Option<()> {
-    let body = "{\"model\":\"echo\",\"messages\":[{\"role\":\"user\",\"content\":\"Ahoy\"}]}";
+    let words = "ahoy ".repeat(WORDS);
+    let body = format!(
+        "{{\"model\":\"echo\",\"messages\":[{{\"role\":\"user\",\"content\":\"{words}\"}}]}}"
+    );
     let length = body.len();
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
@@ -82,9 +90,8 @@ fn crowd(server: SocketAddr, seen: &Seen, is_over: &AtomicBool) {
             let count = match status(stream) {
                 Some(200) => &seen.served,
                 Some(503) => &seen.refused,
-                // A connection that was closed before the request came.
-                None => continue,
-                Some(_) => &seen.others,
+                // A connection that was closed is no answer.
+                None | Some(_) => &seen.others,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -60,7 +60,7 @@ impl Worker {
             Found::Line => {
                 self.door.join(call.priority, call, self.now);
             }
-            Found::Hopeless(_) => self.refuse(&[call]),
+            Found::Hopeless => self.refuse(&[call]),
         }
         self.seen.most_waiting = self.seen.most_waiting.max(self.door.waiting());
     }
@@ -126,7 +126,11 @@ fn too_much_work_costs_no_throughput_and_no_patience_whatever_a_call_costs() {
         let capacity = 6 * SECOND / cost;
         for times in [2, 6] {
             let mut worker = Worker::new(cost, refusal);
-            worker.run(cost / times, 6 * SECOND);
+            // What comes until it is certain that this is no burst has waited longer.
+            worker.run(cost / times, 3 * SECOND);
+            worker.seen = Seen::default();
+            let until = worker.now + 6 * SECOND;
+            worker.run(cost / times, until);
             let mut seen = worker.seen;
             let share = seen.done as f64 / capacity as f64;
             assert!(
@@ -148,6 +152,39 @@ fn with_as_much_as_can_be_done_nobody_is_sent_away() {
         worker.run(cost * 100 / 95, 5 * SECOND);
         assert_eq!(worker.seen.sent_away, 0, "{cost} µs");
     }
+}
+
+/// So many callers, of whom each asks again when it is answered.
+fn closed_loop(callers: u64, cost: u64) -> Seen {
+    let mut worker = Worker::new(cost, cost / 20);
+    let come = |worker: &mut Worker, count: u64| {
+        for _ in 0..count {
+            let came = worker.now;
+            worker.come(Call {
+                came,
+                priority: Priority::Normal,
+            });
+        }
+    };
+    come(&mut worker, callers);
+    while worker.now < 10 * SECOND {
+        let before = worker.seen.done + worker.seen.sent_away;
+        worker.lap();
+        let answered = worker.seen.done + worker.seen.sent_away - before;
+        come(&mut worker, answered as u64);
+    }
+    worker.seen
+}
+
+#[test]
+fn callers_who_wait_for_their_answers_are_not_refused_while_a_second_is_enough_for_all() {
+    for (callers, cost) in [(64, 12_000), (500, 1_500)] {
+        let mut seen = closed_loop(callers, cost);
+        assert_eq!(seen.sent_away, 0, "{callers} of {cost} µs");
+        assert!(seen.p99() < 1_100_000, "{} of {cost} µs", seen.p99());
+    }
+    let seen = closed_loop(64, 40_000);
+    assert!(seen.sent_away > 0 && seen.done > 150, "{seen:?}");
 }
 
 #[test]
@@ -197,15 +234,12 @@ fn who_matters_less_is_sent_away_first() {
     for number in 0..30 {
         door.join(Priority::Low, number, now);
     }
-    assert!(door.hopeless(Priority::Low, None, now).is_some());
-    assert_eq!(door.hopeless(Priority::High, None, now), None);
-    assert_eq!(door.hopeless(Priority::Critical, None, now), None);
+    assert!(door.is_hopeless(Priority::Low, None, now));
+    assert!(!door.is_hopeless(Priority::High, None, now));
+    assert!(!door.is_hopeless(Priority::Critical, None, now));
     // Whoever has no time to wait is told so, whatever it matters.
     door.join(Priority::Critical, 0, now);
-    assert!(
-        door.hopeless(Priority::Critical, Some(1_000), now)
-            .is_some()
-    );
+    assert!(door.is_hopeless(Priority::Critical, Some(1_000), now));
 }
 
 #[test]
@@ -220,7 +254,7 @@ fn a_worker_that_others_keep_from_its_core_refuses_nobody() {
                 waits += 1;
                 door.join(Priority::Normal, number, now);
             }
-            Found::Hopeless(_) => panic!("nobody is in the way"),
+            Found::Hopeless => panic!("nobody is in the way"),
         }
         for _ in 0..3 {
             now += 50_000;
@@ -243,7 +277,7 @@ fn a_thread_that_is_seldom_let_run_lets_in_what_it_can_do() {
             match door.knock(Priority::Normal, None, now) {
                 Found::Open => let_in += 1,
                 Found::Line => drop(door.join(Priority::Normal, number, now)),
-                Found::Hopeless(_) => panic!("all of them can be done"),
+                Found::Hopeless => panic!("all of them can be done"),
             }
         }
         (now, worked) = (now + 20_000, worked + 1_000);

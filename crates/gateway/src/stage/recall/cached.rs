@@ -19,7 +19,7 @@ use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::routes::Operation;
 use crate::stage::recall::count::count;
-use crate::stage::recall::key::Asked;
+use crate::stage::recall::key::{Asked, Said};
 use crate::stage::recall::other_form::{self, Wanted};
 use crate::stage::recall::semantic::{self, Probe, Semantic};
 use crate::stage::recall::{kept, key, shared};
@@ -152,19 +152,20 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     let policy = exchange.guarding.as_ref();
     let policy = policy.map(|guarding| guarding.policy_text());
     let asked = memory.asked(errand, &model.name, policy.as_deref());
-    let Some(key) = asked.key().filter(|_| !control.no_store) else {
+    let Some(said) = asked.said().filter(|_| !control.no_store) else {
         exchange.cache = Some("bypass");
         return match control.only_if_cached {
             true => Err(not_cached()),
             false => Ok(Looked::Off),
         };
     };
+    let key = asked.key(&said);
     let now = exchange.gateway.clock.now();
     let mut found = None;
     if control.may_use() {
         found = find(exchange, &key, now).await;
         if found.is_none() {
-            found = find_other_form(exchange, errand, &asked, now).await;
+            found = find_other_form(exchange, errand, (&asked, &said), now).await;
         }
     }
     if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
@@ -208,11 +209,11 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
 async fn find_other_form(
     exchange: &Exchange,
     errand: &Errand,
-    asked: &Asked<'_>,
+    (asked, said): (&Asked<'_>, &Said),
     now: UnixMillis,
 ) -> Option<Entry> {
     let mut found = None;
-    for key in asked.keys_of_other_form() {
+    for key in asked.keys_of_other_form(said) {
         if found.is_none() {
             found = find(exchange, &key, now).await;
         }

@@ -31,6 +31,13 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// What a body says, but for the model and the form of the answer. Read once for all keys.
+#[derive(Debug)]
+pub(crate) struct Said {
+    rest: Fingerprint,
+    stream_options: Option<Value>,
+}
+
 /// Whose answers a caller can get, as the parts of a key.
 pub(crate) fn tenant(scope: CacheScope, caller: &Principal) -> (&'static str, &str) {
     match scope {
@@ -45,35 +52,36 @@ pub(crate) fn tenant(scope: CacheScope, caller: &Principal) -> (&'static str, &s
 }
 
 impl Asked<'_> {
-    /// The key of a remembered answer: who asks, everything that is asked, and under which rules.
-    /// `None` for a body that is no JSON object.
-    pub(crate) fn key(&self) -> Option<Fingerprint> {
+    /// What the body says; `None` for a body that is no JSON object.
+    pub(crate) fn said(&self) -> Option<Said> {
         let mut body: Value = serde_json::from_slice(self.body).ok()?;
         let fields = body.as_object_mut()?;
         // An alias is the same model, and the form is told by the frame.
         fields.remove("model");
         fields.remove("stream");
-        Some(self.key_of(&body))
+        let stream_options = fields.remove("stream_options");
+        let mut rest = Fingerprinter::default();
+        rest.json(&body);
+        Some(Said {
+            rest: rest.finish(),
+            stream_options,
+        })
+    }
+
+    /// The key of a remembered answer: who asks, everything that is asked, and under which rules.
+    pub(crate) fn key(&self, said: &Said) -> Fingerprint {
+        self.key_of(said, said.stream_options.as_ref())
     }
 
     /// The keys of the same request for the other form: whole instead of streamed, or a stream that says
     /// as much as a whole answer, framed in one way or another.
-    pub(crate) fn keys_of_other_form(&self) -> Vec<Fingerprint> {
-        let (Operation::Chat(dialect), Ok(mut body)) =
-            (self.operation, serde_json::from_slice::<Value>(self.body))
-        else {
+    pub(crate) fn keys_of_other_form(&self, said: &Said) -> Vec<Fingerprint> {
+        let Operation::Chat(dialect) = self.operation else {
             return Vec::new();
         };
-        let Some(fields) = body.as_object_mut() else {
-            return Vec::new();
-        };
-        for name in ["model", "stream", "stream_options"] {
-            fields.remove(name);
-        }
-        if !self.stream && dialect == Dialect::OpenAiChat {
-            let options = serde_json::json!({"include_usage": true});
-            fields.insert("stream_options".to_owned(), options);
-        }
+        let says_usage = serde_json::json!({"include_usage": true});
+        let has_options = !self.stream && dialect == Dialect::OpenAiChat;
+        let options = has_options.then_some(&says_usage);
         let mut framings = vec![Framing::of(dialect)];
         if !self.stream && dialect == Dialect::Gemini {
             framings.push(Framing::JsonArray);
@@ -85,15 +93,16 @@ impl Asked<'_> {
         };
         let keys = framings
             .into_iter()
-            .map(|framing| other(framing).key_of(&body));
+            .map(|framing| other(framing).key_of(said, options));
         keys.collect()
     }
 
-    fn key_of(&self, body: &Value) -> Fingerprint {
+    fn key_of(&self, said: &Said, stream_options: Option<&Value>) -> Fingerprint {
         let mut key = Fingerprinter::default();
         key.part(b"answer");
         self.frame(&mut key);
-        key.json(body);
+        key.part(&said.rest.0);
+        key.json(stream_options.unwrap_or(&Value::Null));
         key.finish()
     }
 

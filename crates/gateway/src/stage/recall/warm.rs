@@ -110,7 +110,9 @@ impl Gateway {
             headers: &HeaderMap::new(),
             body: &request.received,
         };
-        let key = asked.key().ok_or("expected the request as a JSON object")?;
+        let said = asked.said();
+        let said = said.ok_or("expected the request as a JSON object")?;
+        let key = asked.key(&said);
         let now = self.clock.now();
         let entry = Entry {
             stored_at: now,
