@@ -19,7 +19,7 @@ use http::{HeaderValue, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,6 +36,7 @@ mod handshake;
 mod in_flight;
 mod io;
 mod shedding;
+mod streams;
 
 use forgetting::Forget;
 use framed::End;
@@ -44,6 +45,7 @@ use in_flight::{Counted, InFlight};
 use io::ServerIo;
 pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
 pub use shedding::Shedding;
+use streams::Streams;
 
 /// Answers requests. One clone serves one worker thread.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -404,6 +406,7 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
         options.render_refusal,
     )
     .shedding(service.shedding(), forget);
+    let streams = Streams::new(Arc::clone(&in_flight), options.timeouts.write);
     let handler = service_fn(move |mut request: Request<Incoming>| {
         let guard = in_flight.enter(request.version() == Version::HTTP_2);
         let head = in_flight.next_head.take();
@@ -427,7 +430,7 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
             Ok::<_, Infallible>(response.map(|body| Counted::new(body, guard)))
         }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(streams);
     builder
         .http1()
         // A header section that does not fit is refused with 431.

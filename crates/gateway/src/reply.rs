@@ -240,8 +240,6 @@ pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_st
 pub struct ReplyBody {
     content: Sending,
     exchange: Option<Box<Exchange>>,
-    /// Whether only its length is of interest.
-    is_head: bool,
 }
 
 #[derive(Debug)]
@@ -293,7 +291,6 @@ pub(crate) fn respond_waiting(
     let mut response = Response::new(ReplyBody {
         content: Sending::Waiting(Box::new(Waiting::new(answering, notice))),
         exchange: None,
-        is_head: false,
     });
     *response.headers_mut() = headers;
     response
@@ -313,7 +310,6 @@ impl ReplyBody {
         Self {
             content,
             exchange: Some(exchange),
-            is_head,
         }
     }
 
@@ -322,14 +318,15 @@ impl ReplyBody {
         self.exchange.as_deref_mut()
     }
 
-    /// What is going to be sent, where that is known and nothing of it was sent yet.
+    /// What is going to be sent, where that is known and nothing of it was sent yet. Of an answer to
+    /// `HEAD` the length is told alone, which is that of the answer to `GET`.
     pub(crate) fn whole(&self) -> Option<&[Bytes]> {
         match &self.content {
             Sending::Frames {
                 rest,
                 is_stream: false,
                 ..
-            } if !self.is_head => Some(rest.as_slice()),
+            } => Some(rest.as_slice()),
             _ => None,
         }
     }
@@ -344,7 +341,6 @@ impl ReplyBody {
         Self {
             content: Sending::known(vec![bytes.into()], false),
             exchange: None,
-            is_head: false,
         }
     }
 }

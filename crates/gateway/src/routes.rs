@@ -247,9 +247,11 @@ fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
         return (pattern == path).then_some("");
     };
     let parameter = path.strip_prefix(start)?;
-    let end = rest.split_once('}').map_or("", |(_, end)| end);
+    let (name, end) = rest.split_once('}').unwrap_or((rest, ""));
     let parameter = parameter.strip_suffix(end)?;
-    let runs_on = end.starts_with('/') && parameter.contains('/');
+    // Names of models may have slashes.
+    let is_one_segment = name != "model" || end.starts_with('/');
+    let runs_on = is_one_segment && parameter.contains('/');
     (!parameter.is_empty() && !runs_on).then_some(parameter)
 }
 
@@ -339,6 +341,14 @@ mod tests {
             allow: "GET, HEAD, POST",
         };
         assert_eq!(find(&Method::PUT, "/admin/v1/keys"), both);
+        for path in ["/v1/responses/r/cancel", "/v1/batches/b/cancel"] {
+            let post = Lookup::WrongMethod { allow: "POST" };
+            assert_eq!(find(&Method::DELETE, path), post);
+        }
+        let content = "/v1/files/f/content";
+        let get = Lookup::WrongMethod { allow: "GET, HEAD" };
+        assert_eq!(find(&Method::DELETE, content), get);
+        assert_eq!(find(&Method::GET, "/v1/files/f/g"), Lookup::NotFound);
         for odd in ["/admin/v1/keys//rotate", "/admin/v1/keys/a/b/rotate"] {
             assert_eq!(find(&Method::POST, odd), Lookup::NotFound);
         }

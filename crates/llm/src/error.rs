@@ -67,17 +67,18 @@ pub(crate) fn sse_error(
 }
 
 /// The status that means the same in this family: 529 is known to Anthropic's clients alone, AWS
-/// has no 401, and clients of Cohere and AWS have no word for a gateway's own troubles.
+/// has no 401, and clients of Cohere and AWS have no word for a gateway's own troubles. A wrong
+/// method and a conflict stay what they are: the status is all that a program can go by.
 #[must_use]
 pub fn error_status(family: Family, status: u16) -> u16 {
     match (family, status) {
         (Family::OpenAi | Family::Gemini | Family::Cohere | Family::Bedrock, 529) => 503,
         (Family::Cohere | Family::Bedrock, 502) => 503,
         (Family::Bedrock, 401) => 403,
-        (Family::Bedrock, 402 | 405 | 409 | 413 | 415 | 422) => 400,
+        (Family::Bedrock, 402 | 413 | 415 | 422) => 400,
         (Family::Bedrock, 504) => 408,
         (Family::Cohere, 402) => 429,
-        (Family::Cohere, 405 | 409 | 413 | 415) => 400,
+        (Family::Cohere, 413 | 415) => 400,
         _ => status,
     }
 }
@@ -99,6 +100,7 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
             402 => "ServiceQuotaExceededException",
             404 => "ResourceNotFoundException",
             408 | 504 => "ModelTimeoutException",
+            409 => "ConflictException",
             424 => "ModelErrorException",
             429 => "ThrottlingException",
             502 | 503 | 529 => "ServiceUnavailableException",
@@ -110,6 +112,7 @@ pub fn error_kind(family: Family, status: u16) -> &'static str {
             401 => "unauthorized",
             403 => "forbidden",
             404 => "not_found",
+            409 => "conflict",
             429 => "too_many_requests",
             503 | 529 => "service_unavailable",
             504 => "gateway_timeout",

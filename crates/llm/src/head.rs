@@ -182,10 +182,11 @@ pub(crate) fn read(
         (in_body && model_at.is_none()).then(|| after_brace(text.as_bytes(), 0).start);
     let conversation = &rules.conversation;
     if conversation.is_required && !fields.conversation_seen {
-        return Err(Fault::at(
-            conversation.field,
-            "missing; expected a non-empty array of messages",
-        ));
+        let expected = match conversation.shape {
+            Shape::Messages { .. } => "missing; expected a non-empty array of messages",
+            Shape::Anything => "missing; it is what the answer is made from",
+        };
+        return Err(Fault::at(conversation.field, expected));
     }
     let max_output_tokens = max_output_tokens(rules, &fields)?;
     let stream = match (rules.model, path) {

@@ -9,6 +9,7 @@
 //! A new dialect is a file in `wire/` and a line in `wire.rs`. How its streams are framed is known to
 //! [`Framer`] alone; what stands in the path of a request comes in as [`InPath`].
 
+mod answered;
 mod buffer;
 mod depth;
 pub mod embed;
@@ -33,6 +34,7 @@ mod waiting;
 mod wire;
 mod words;
 
+pub use answered::{is_reply, is_vectors};
 pub use endpoint::{count_endpoint, endpoint, path_segment};
 pub use error::{
     ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_kind,

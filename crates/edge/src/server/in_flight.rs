@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -27,6 +26,8 @@ struct State {
     /// When the last of them ended.
     idle_since: Instant,
     next_stream: u64,
+    /// The stream of HTTP/2 that was entered last, until its task is known.
+    entered: Option<u64>,
     /// Streams of HTTP/2 whose last piece was taken and that were not asked for another since: their
     /// client does not read. Over HTTP/1.1 the socket itself tells.
     unread: BTreeMap<u64, Instant>,
@@ -38,6 +39,7 @@ impl InFlight {
             count: 0,
             idle_since: Instant::now(),
             next_stream: 0,
+            entered: None,
             unread: BTreeMap::new(),
         });
         let next_head = NextHead::default();
@@ -49,6 +51,7 @@ impl InFlight {
         state.count += 1;
         let stream = is_http2.then_some(state.next_stream);
         state.next_stream += 1;
+        state.entered = stream;
         InFlightGuard {
             in_flight: Arc::clone(self),
             stream,
@@ -61,11 +64,14 @@ impl InFlight {
         (state.count == 0).then_some(state.idle_since)
     }
 
-    /// Whether a client has left an answer unread for so long.
-    pub(super) fn is_unread_for(&self, timeout: Duration) -> bool {
-        let state = self.state.lock();
-        let mut since = state.unread.values();
-        since.any(|since| since.elapsed() >= timeout)
+    /// The stream that was entered since this was asked last.
+    pub(super) fn take_entered(&self) -> Option<u64> {
+        self.state.lock().entered.take()
+    }
+
+    /// Since when the client of a stream has left its answer unread.
+    pub(super) fn unread_since(&self, stream: u64) -> Option<Instant> {
+        self.state.lock().unread.get(&stream).copied()
     }
 }
 

@@ -237,10 +237,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             (Some(_), phase) => phase,
         };
         let deadline = match self.phase {
-            Phase::Busy if self.in_flight.is_unread_for(self.timeouts.write) => {
-                return Poll::Ready(self.phase);
-            }
-            Phase::Busy => Instant::now() + self.timeouts.keep_alive.min(self.timeouts.write),
+            Phase::Busy => Instant::now() + self.timeouts.keep_alive,
             Phase::Idle(since) => since + self.timeouts.keep_alive,
             Phase::Header(since) => since + self.timeouts.header,
         };

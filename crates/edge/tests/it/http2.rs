@@ -118,17 +118,42 @@ async fn an_answer_that_takes_long_keeps_its_connection() {
     assert_eq!(get(&mut sender, "/hold").await.1, "held");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_client_that_opens_no_window_is_given_up() {
-    let dock = Dock::default();
-    let (mut sender, driver) = http2::Builder::new(TokioExecutor::new())
+/// A client that opens a window of 1,000 bytes for each stream, and no other while nobody reads.
+async fn with_a_small_window(dock: &Dock) -> Sender {
+    let (sender, driver) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(1000)
-        .handshake(TokioIo::new(in_memory(&dock)))
+        .handshake(TokioIo::new(in_memory(dock)))
         .await
         .unwrap();
     tokio::spawn(async move {
         let _ended = driver.await;
     });
+    sender
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_ends_alone() {
+    let dock = Dock::default();
+    let mut sender = with_a_small_window(&dock).await;
+    let request = Request::get("http://a/big").body(Empty::new()).unwrap();
+    let unread = sender.send_request(request).await.unwrap();
+    let (mut slow, release) = (sender.clone(), std::sync::Arc::clone(&dock.release));
+    let held = tokio::spawn(async move { get(&mut slow, "/hold").await });
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(get(&mut sender, "/").await.1, "ahoy");
+    }
+    assert_eq!(dock.holding.load(Ordering::SeqCst), 1, "the limit is 30 s");
+    release.notify_one();
+    assert_eq!(held.await.unwrap().1, "held", "it was begun with the unread one");
+    let error = unread.into_body().collect().await.unwrap_err().to_string();
+    assert!(!sender.is_closed(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_opens_no_window_is_given_up() {
+    let dock = Dock::default();
+    let mut sender = with_a_small_window(&dock).await;
     let request = Request::get("http://a/big")
         .body(Empty::<Bytes>::new())
         .unwrap();

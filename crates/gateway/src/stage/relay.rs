@@ -26,6 +26,7 @@ use crate::stage::dispatch::{Back, Reply, too_late};
 use crate::translate::Translation;
 
 mod embedded;
+mod no_answer;
 mod translated;
 
 /// On answers whose token counts are an estimate, where a caller can be told.
@@ -93,7 +94,12 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                     Ok(answer)
                 }
                 StatusCode::OK if is_json(response.headers()) => match back {
-                    Back::Direct { .. } => relay_whole(exchange, response).await,
+                    Back::Direct { .. } => match (exchange.stream, exchange.operation()) {
+                        (true, Some(Operation::Chat(dialect))) => {
+                            Err(no_answer::not_a_stream(exchange, response, dialect).await)
+                        }
+                        _ => relay_whole(exchange, response).await,
+                    },
                     Back::Translated { translation, .. } => {
                         Box::pin(translated::whole(exchange, response, translation)).await
                     }
@@ -242,14 +248,8 @@ async fn relay_whole(
         Some(Operation::CountTokens(_) | Operation::Moderations) | None => None,
     };
     if let Some(used) = used {
-        if used.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() {
-            return Err(Refusal::new(
-                Code::UpstreamInvalid,
-                format!(
-                    "The provider `{}` answered with something that is not JSON.",
-                    provider_name(exchange)
-                ),
-            ));
+        if used.is_none() {
+            no_answer::verify(exchange, &text)?;
         }
         exchange.note_complete(used.unwrap_or_else(|| estimate(exchange, text.len())));
     }

@@ -49,6 +49,63 @@ async fn a_body_that_is_not_json_or_not_announced_as_such_is_502() {
     }
 }
 
+/// What stands in a body that comes with 200 and is no answer, and what callers are told of it.
+const NO_ANSWERS: [(&str, &str); 4] = [
+    ("{}", "its API does not promise"),
+    ("null", "its API does not promise"),
+    (r#"{"id":"x","choices":null,"content":null}"#, "its API does not promise"),
+    (
+        r#"{"type":"error","error":{"type":"api_error","message":"the reactor is cold"}}"#,
+        "and an error: the reactor is cold",
+    ),
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_200_that_is_no_answer_is_502_and_another_target_may_be_asked() {
+    for dialect in DIALECTS {
+        for (body, told) in NO_ANSWERS {
+            let app = TestApp::start().await;
+            let kind = [("content-type", "application/json")];
+            app.upstream.will_send(http(200, &kind, body));
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+            answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+            assert!(answer.text().contains(told), "{}", answer.text());
+            assert_eq!(app.only_settlement().await.outcome, Outcome::Failure);
+            app.finish().await;
+        }
+    }
+    let app = TestApp::builder().attempts(2).start().await;
+    let kind = [("content-type", "application/json")];
+    app.upstream.will_send(http(200, &kind, NO_ANSWERS[3].0));
+    app.upstream.will_send(ok(Dialect::OpenAiChat));
+    let ask = ask(Dialect::OpenAiChat, false);
+    let answer = app.post(path(Dialect::OpenAiChat), ask).send().await;
+    assert_eq!((answer.status, app.upstream.requests()), (200, 2));
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_or_an_error_instead_of_a_stream_is_502_and_paid_for() {
+    for dialect in DIALECTS {
+        for is_error in [false, true] {
+            let app = TestApp::start().await;
+            let kind = [("content-type", "application/json")];
+            app.upstream.will_send(match is_error {
+                false => ok(dialect),
+                true => http(200, &kind, NO_ANSWERS[3].0),
+            });
+            let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+            answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+            let told = answer.text().contains("the reactor is cold");
+            assert_eq!(told, is_error, "{}", answer.text());
+            let settled = app.only_settlement().await;
+            assert_eq!(settled.outcome, Outcome::Failure);
+            assert_eq!(settled.usage.estimated, is_error);
+            app.finish().await;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_whole_answer_that_breaks_off_is_502() {
     for dialect in DIALECTS {

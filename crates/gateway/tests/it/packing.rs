@@ -1,6 +1,7 @@
 //! Bodies that are packed: what callers send, and what they get.
 
 use bytes::Bytes;
+use http::Method;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_edge::coding::{Coding, pack, unpack};
 use serde_json::json;
@@ -222,6 +223,27 @@ async fn a_packed_answer_that_cannot_be_taken_is_the_providers_fault() {
                 .will_send(http(200, &headers, "not packed at all"));
             let answer = app.post(path(dialect), ask(dialect, false)).send().await;
             answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_tells_the_length_that_get_has() {
+    let app = TestApp::start().await;
+    for coding in ["", "gzip"] {
+        let ask = |method| {
+            let call = app.call(method, "/admin/v1/config").key(&app.admin_key);
+            match coding {
+                "" => call,
+                _ => call.header("accept-encoding", coding),
+            }
+        };
+        let (get, head) = (ask(Method::GET).send().await, ask(Method::HEAD).send().await);
+        assert_eq!(get.header("content-encoding"), coding);
+        assert!(head.body.is_empty());
+        for name in ["content-length", "content-encoding", "content-type", "vary"] {
+            assert_eq!(head.header(name), get.header(name), "{name} {coding:?}");
         }
     }
     app.finish().await;

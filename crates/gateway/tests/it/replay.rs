@@ -217,9 +217,8 @@ async fn a_signature_is_its_own_nonce() {
     let first = signed_call(&app, &id).send().await;
     assert_eq!(first.status, 200, "{}", first.text());
     let again = signed_call(&app, &id).send().await;
-    // AWS's clients know no other class of error for it.
-    assert_eq!(again.status, 400, "{}", again.text());
-    assert_eq!(again.header("x-amzn-errortype"), "ValidationException");
+    assert_eq!(again.status, 409, "{}", again.text());
+    assert_eq!(again.header("x-amzn-errortype"), "ConflictException");
     assert!(again.text().contains("nonce"), "{}", again.text());
     // Signed in another second, it is another request.
     app.clock.advance(Duration::from_secs(1));

@@ -21,10 +21,13 @@ pub(super) fn decode(root: Node<'_>) -> Result<Embed, Fault> {
     root.whole(|fields| {
         fields.skip(&["model"]);
         let mut lost = Vec::new();
-        for name in ["images", "inputs"] {
-            if fields.optional(name, |_| Ok(()))?.is_some() {
-                lost.push((Feature::NativeBlock, name.to_owned()));
-            }
+        if fields.optional("images", |_| Ok(()))?.is_some() {
+            lost.push((Feature::NativeBlock, "images".to_owned()));
+        }
+        let inputs = fields.optional("inputs", |node| node.each(input))?;
+        let inputs: Option<Vec<String>> = inputs.unwrap_or_default().into_iter().collect();
+        if inputs.is_none() {
+            lost.push((Feature::NativeBlock, "inputs".to_owned()));
         }
         let word = fields.optional("input_type", |node| node.string())?;
         let known = PURPOSES
@@ -38,14 +41,24 @@ pub(super) fn decode(root: Node<'_>) -> Result<Embed, Fault> {
             lost.push((Feature::NativeField, "embedding_types".to_owned()));
         }
         let texts = fields.optional("texts", |node| node.each(|item| item.string()))?;
+        let texts = texts.unwrap_or_default().into_iter();
         Ok(Embed {
-            texts: texts.unwrap_or_default(),
+            texts: texts.chain(inputs.unwrap_or_default()).collect(),
             dimensions: fields.optional("output_dimension", |node| node.u64())?,
             purpose: known.map(|(_, purpose)| *purpose),
             lost,
             ..Embed::default()
         })
     })
+}
+
+/// What one vector is made of, as newer clients say it; `None` if it is not text alone.
+fn input(node: Node<'_>) -> Result<Option<String>, Fault> {
+    let parts = node.object()?.required("content", "an array", |node| {
+        node.each(|part| part.object()?.optional("text", |node| node.string()))
+    })?;
+    let texts: Option<Vec<String>> = parts.into_iter().collect();
+    Ok(texts.map(|texts| texts.join("\n")))
 }
 
 pub(super) fn encode(embed: &Embed) -> Vec<u8> {

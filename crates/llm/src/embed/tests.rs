@@ -87,10 +87,25 @@ fn what_is_no_text_and_what_differs_within_a_batch_is_refused() {
             r#"{"model":"m","texts":["a"],"embedding_types":["int8"]}"#,
             "embedding_types",
         ),
+        (
+            Embedding::Cohere,
+            r#"{"model":"m","inputs":[{"content":[{"type":"image_url","image_url":{"url":"data:"}}]}]}"#,
+            "inputs",
+        ),
     ] {
         let refused = encode_embed(Embedding::OpenAi, &read(form, body)).unwrap_err();
         assert_eq!(refused.refused[0].path, path);
     }
+}
+
+#[test]
+fn texts_of_newer_clients_of_cohere_are_texts() {
+    let body = r#"{"model":"m","inputs":[{"content":[{"type":"text","text":"calm"}]},{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}],"input_type":"search_query"}"#;
+    let asked = read(Embedding::Cohere, body);
+    assert_eq!(asked.texts, ["calm", "a\nb"]);
+    let sent = encode_embed(Embedding::OpenAi, &asked).unwrap();
+    let sent: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(sent["input"], serde_json::json!(["calm", "a\nb"]));
 }
 
 #[test]

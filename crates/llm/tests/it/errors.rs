@@ -72,6 +72,21 @@ fn every_status_has_the_word_its_clients_know() {
 }
 
 #[test]
+fn a_conflict_and_a_wrong_method_are_told_to_everyone_as_such() {
+    let families = [
+        Family::OpenAi,
+        Family::Anthropic,
+        Family::Gemini,
+        Family::Cohere,
+        Family::Bedrock,
+    ];
+    for family in families {
+        assert_eq!(error_status(family, 409), 409);
+        assert_eq!(error_status(family, 405), 405);
+    }
+}
+
+#[test]
 fn cohere_errors_are_a_sentence() {
     assert_eq!(
         text(&encode_error(Family::Cohere, &MISSING)),
@@ -93,6 +108,7 @@ fn bedrock_errors_are_a_sentence_and_a_class_for_the_header() {
     let kind = seaworthy_llm::error_kind;
     assert_eq!(kind(Family::Bedrock, 404), "ResourceNotFoundException");
     assert_eq!(kind(Family::Bedrock, 529), "ServiceUnavailableException");
+    assert_eq!(kind(Family::Bedrock, 409), "ConflictException");
     let body = br#"{"__type":"ThrottlingException","message":"slow"}"#;
     let read = decode_error(Family::Bedrock, body);
     assert_eq!(read.kind.as_deref(), Some("ThrottlingException"));

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use seaworthy_core::call::Reply;
-use seaworthy_core::code::Code;
 use seaworthy_edge::client::UpstreamBody;
 use seaworthy_llm::{ErrorView, Framing, StreamSettings, decode_error, usage};
 
 use super::{
-    ESTIMATED, YES, collect, credentials_refused, estimate, framing, joined, provider_name,
-    retry_headers, stream_type, unexpected,
+    ESTIMATED, YES, collect, credentials_refused, estimate, framing, joined, no_answer,
+    provider_name, retry_headers, stream_type, unexpected,
 };
 use crate::exchange::Exchange;
 use crate::guards::output::{OutputGuard, guard_reply};
@@ -66,11 +65,10 @@ pub(super) async fn whole(
     response: Response<UpstreamBody>,
     translation: Translation,
 ) -> Result<Answer, Refusal> {
-    let (head, body) = response.into_parts();
     if exchange.stream {
-        return Err(unexpected(exchange, head.status, &head.headers));
+        return Err(no_answer::not_a_stream(exchange, response, translation.provider).await);
     }
-    let frames = collect(exchange, body).await?;
+    let frames = collect(exchange, response.into_body()).await?;
     let text = joined(&frames);
     let reported = usage::from_reply(translation.provider, &text);
     exchange.note_pieces_of(translation.provider, &text);
@@ -91,24 +89,9 @@ pub(super) async fn whole(
         }
     };
     let encoded = translation.reply(&text, (used, (&id, &model)), now, guard);
-    let encoded = encoded.map_err(|fault| {
-        if let Some(word) = fault.broke_off {
-            let name = provider_name(exchange);
-            let message = format!("The provider `{name}` broke its answer off: `{word}`.");
-            return Refusal::new(Code::UpstreamInvalid, message);
-        }
-        // The fault's sentence may quote the answer; where it is does not.
-        let place = fault
-            .param
-            .map_or(String::new(), |param| format!(" at `{param}`"));
-        Refusal::new(
-            Code::UpstreamInvalid,
-            format!(
-                "The provider `{}` answered with something that its API does not promise{place}.",
-                provider_name(exchange)
-            ),
-        )
-    })?;
+    let family = translation.provider.family();
+    let unreadable = |fault| no_answer::unreadable(exchange, family, &text, &fault);
+    let encoded = encoded.map_err(unreadable)?;
     exchange.note_complete(used);
     exchange.dropped.extend(encoded.dropped);
     let mut answer = Answer::json(200, encoded.body);

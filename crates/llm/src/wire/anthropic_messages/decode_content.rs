@@ -115,7 +115,13 @@ fn document(fields: &mut Object<'_>) -> Result<Media, Fault> {
 fn source(node: Node<'_>) -> Result<MediaSource, Fault> {
     let mut fields = node.object()?;
     let kind = fields.required("type", "a string", |node| {
-        node.one_of(&[("base64", 0_u8), ("url", 1), ("file", 2), ("text", 3)])
+        node.one_of(&[
+            ("base64", 0_u8),
+            ("url", 1),
+            ("file", 2),
+            ("text", 3),
+            ("content", 4),
+        ])
     })?;
     let source = match kind {
         0 => MediaSource::Base64 {
@@ -127,11 +133,24 @@ fn source(node: Node<'_>) -> Result<MediaSource, Fault> {
             dialect: Dialect::AnthropicMessages,
             id: fields.text("file_id")?,
         },
-        _ => {
+        3 => {
             fields.skip(&["media_type"]);
             MediaSource::Text(fields.text("data")?)
         }
+        _ => MediaSource::Text(fields.required("content", "a string or blocks", blocks_of_text)?),
     };
     fields.finish();
     Ok(source)
+}
+
+/// A document in blocks of the caller's own: their texts. No other API has one with pictures in it.
+fn blocks_of_text(node: Node<'_>) -> Result<String, Fault> {
+    let texts = content(node)?.into_iter().filter_map(|block| match block {
+        Block::Text(text) => Some(Ok(text)),
+        Block::CachePoint(_) => None,
+        _ => Some(Err(node.fault(
+            "expected blocks of `text` only, for a provider of another API",
+        ))),
+    });
+    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
 }

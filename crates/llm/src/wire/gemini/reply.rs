@@ -19,7 +19,12 @@ use seaworthy_core::{
 pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
     let trail = Trail::default();
     let mut reply = {
-        let mut fields = trail.root(body)?.object()?;
+        let root = trail.root(body)?;
+        let mut fields = root.object()?;
+        // All of its fields are optional, so that an error would be an empty answer.
+        if !crate::is_reply(Dialect::Gemini, body) {
+            return Err(root.fault("expected `candidates`"));
+        }
         let reply = read(&mut fields)?;
         fields.finish();
         reply

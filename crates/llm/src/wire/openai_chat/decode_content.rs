@@ -141,7 +141,7 @@ pub(in crate::wire) fn image(node: Node<'_>) -> Result<Media, Fault> {
 /// A place on the web, or the medium itself within a `data` URL.
 pub(in crate::wire) fn url(node: Node<'_>) -> Result<MediaSource, Fault> {
     let url = node.string()?;
-    match url.strip_prefix("data:") {
+    match behind_data(&url) {
         Some(rest) => {
             base64_url(rest).ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`"))
         }
@@ -189,7 +189,7 @@ fn file(node: Node<'_>) -> Result<Media, Fault> {
 /// A document within the request, as a `data` URL or bare.
 pub(in crate::wire) fn file_data(node: Node<'_>) -> Result<MediaSource, Fault> {
     let data = node.string()?;
-    match data.strip_prefix("data:") {
+    match behind_data(&data) {
         Some(rest) => {
             base64_url(rest).ok_or_else(|| node.fault("expected `data:<type>;base64,<data>`"))
         }
@@ -200,11 +200,21 @@ pub(in crate::wire) fn file_data(node: Node<'_>) -> Result<MediaSource, Fault> {
     }
 }
 
-/// What stands behind `data:`.
+/// What stands behind `data:`, which small letters are not asked of (RFC 3986, 3.1).
+fn behind_data(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once(':')?;
+    scheme.eq_ignore_ascii_case("data").then_some(rest)
+}
+
+/// The medium within a `data` URL. Parameters of its type are for texts, a charset for example, and
+/// no API has a place for them.
 fn base64_url(rest: &str) -> Option<MediaSource> {
-    let (media_type, data) = rest.split_once(";base64,")?;
-    Some(MediaSource::Base64 {
-        media_type: media_type.to_owned(),
+    let (head, data) = rest.split_once(',')?;
+    let (media_type, coding) = head.rsplit_once(';')?;
+    let media_type = media_type.split(';').next().unwrap_or_default();
+    let is_base64 = coding.trim().eq_ignore_ascii_case("base64");
+    is_base64.then(|| MediaSource::Base64 {
+        media_type: media_type.trim().to_ascii_lowercase(),
         data: data.to_owned(),
     })
 }
