@@ -145,7 +145,11 @@ async fn a_stream_that_nobody_reads_ends_alone() {
     }
     assert_eq!(dock.holding.load(Ordering::SeqCst), 1, "the limit is 30 s");
     release.notify_one();
-    assert_eq!(held.await.unwrap().1, "held", "it was begun with the unread one");
+    assert_eq!(
+        held.await.unwrap().1,
+        "held",
+        "it was begun with the unread one"
+    );
     let error = unread.into_body().collect().await.unwrap_err().to_string();
     assert!(!sender.is_closed(), "{error}");
 }

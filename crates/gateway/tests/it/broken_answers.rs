@@ -53,7 +53,10 @@ async fn a_body_that_is_not_json_or_not_announced_as_such_is_502() {
 const NO_ANSWERS: [(&str, &str); 4] = [
     ("{}", "its API does not promise"),
     ("null", "its API does not promise"),
-    (r#"{"id":"x","choices":null,"content":null}"#, "its API does not promise"),
+    (
+        r#"{"id":"x","choices":null,"content":null}"#,
+        "its API does not promise",
+    ),
     (
         r#"{"type":"error","error":{"type":"api_error","message":"the reactor is cold"}}"#,
         "and an error: the reactor is cold",

@@ -239,7 +239,10 @@ async fn head_tells_the_length_that_get_has() {
                 _ => call.header("accept-encoding", coding),
             }
         };
-        let (get, head) = (ask(Method::GET).send().await, ask(Method::HEAD).send().await);
+        let (get, head) = (
+            ask(Method::GET).send().await,
+            ask(Method::HEAD).send().await,
+        );
         assert_eq!(get.header("content-encoding"), coding);
         assert!(head.body.is_empty());
         for name in ["content-length", "content-encoding", "content-type", "vary"] {

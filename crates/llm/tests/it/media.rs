@@ -39,10 +39,16 @@ fn a_data_url_may_be_in_capitals_and_have_parameters() {
     }
     for url in ["data:image/png,iVBO", "data:", "data:;charset=base64"] {
         let fault = picture(url).unwrap_err().to_string();
-        assert!(fault.contains("expected `data:<type>;base64,<data>`"), "{fault}");
+        assert!(
+            fault.contains("expected `data:<type>;base64,<data>`"),
+            "{fault}"
+        );
     }
     let elsewhere = "https://a.test/data:image/png;base64,x";
-    assert_eq!(picture(elsewhere).unwrap(), MediaSource::Url(elsewhere.to_owned()));
+    assert_eq!(
+        picture(elsewhere).unwrap(),
+        MediaSource::Url(elsewhere.to_owned())
+    );
 }
 
 #[test]
@@ -54,7 +60,10 @@ fn a_document_in_blocks_is_their_texts() {
     };
     let text = |text: &str| json!({"type": "text", "text": text});
     let marked = json!({"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}});
-    assert_eq!(document(json!("a")).unwrap(), MediaSource::Text("a".to_owned()));
+    assert_eq!(
+        document(json!("a")).unwrap(),
+        MediaSource::Text("a".to_owned())
+    );
     let both = document(json!([text("a"), marked])).unwrap();
     assert_eq!(both, MediaSource::Text("a\n\nb".to_owned()));
     let source = json!({"type": "url", "url": "https://a.test/b.png"});
