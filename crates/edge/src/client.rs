@@ -36,8 +36,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the request sent to the head of the answer.
     pub first_byte: Duration,
-    /// From the request sent to the first token of a stream, which its reader notes with
-    /// [`UpstreamBody::note_token`].
+    /// From the start of the attempt to the first token of a stream, which its reader notes with
+    /// [`UpstreamBody::note_token`]; whole answers have none.
     pub first_token: Option<Duration>,
     /// Between two pieces of the answer.
     pub between_chunks: Duration,
@@ -309,7 +309,10 @@ impl Deadlines {
     }
 
     fn for_head(&self) -> Expiry {
-        self.next(Timeout::FirstByte, Instant::now(), self.timeouts.first_byte)
+        let now = Instant::now();
+        let expiry = self.next(Timeout::FirstByte, now, self.timeouts.first_byte);
+        // What has no head has no token either.
+        self.or_first_token(expiry)
     }
 
     fn for_body(&self, last_progress: Instant, token_seen: bool) -> Expiry {
@@ -318,8 +321,16 @@ impl Deadlines {
             last_progress,
             self.timeouts.between_chunks,
         );
+        match token_seen {
+            true => expiry,
+            false => self.or_first_token(expiry),
+        }
+    }
+
+    /// The earlier of an expiry and that of the first token, which did not come yet.
+    fn or_first_token(&self, expiry: Expiry) -> Expiry {
         match self.timeouts.first_token {
-            Some(after) if !token_seen && self.started + after < expiry.at => Expiry {
+            Some(after) if self.started + after < expiry.at => Expiry {
                 at: self.started + after,
                 which: Timeout::FirstToken,
                 after,

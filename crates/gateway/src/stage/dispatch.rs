@@ -180,6 +180,7 @@ pub(crate) fn prepare(
         headers,
         timeouts: Timeouts {
             deadline: exchange.deadline,
+            first_token: target.timeouts.first_token.filter(|_| request.head.stream),
             ..target.timeouts
         },
     }))

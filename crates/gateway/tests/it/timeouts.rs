@@ -177,6 +177,16 @@ async fn the_time_to_the_first_token_ends_with_it_and_whole_answers_have_none() 
             "{}",
             answer.text()
         );
+        // Not even a head, for which there is more time: an error with a status.
+        app.upstream.will([Step::Silence]);
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        assert_about(answer.took, 5);
+        assert_eq!(answer.status, 504, "{}", answer.text());
+        assert!(
+            answer.text().contains("first token timeout"),
+            "{}",
+            answer.text()
+        );
         app.finish().await;
     }
 }
