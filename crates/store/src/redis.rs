@@ -20,7 +20,7 @@ mod shares;
 mod tracked;
 
 pub use answers::RedisAnswers;
-pub use counters::{Epoch, Presence, RedisCounters, Take};
+pub use counters::{Ending, Epoch, Found, Presence, RedisCounters, Take};
 pub use link::{Asked, Dial, Failure, Link, LinkError, Stream};
 pub use nonces::RedisNonces;
 pub use openings::RedisOpenings;

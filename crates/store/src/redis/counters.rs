@@ -17,6 +17,10 @@ use super::link::{Asked, Failure, Link};
 use super::set_aside::HOLDER_LIFETIME;
 use super::shares::Touched;
 
+mod talk;
+
+pub use talk::{Ending, Epoch, Found, Presence, Take};
+
 /// How long a call in the path of a request may take.
 const QUICK: Duration = Duration::from_millis(50);
 /// How long a call may take that nobody waits for.
@@ -37,49 +41,6 @@ macro_rules! script {
 
 /// What is told too late, of a server that has lost its memory meanwhile.
 const CHANGED: u8 = 2;
-
-/// Which memory of the server a replica has seen: it changes when the server has lost something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epoch(pub String);
-
-/// What the server keeps of a claim that is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Nothing: all that was ever sent about it was answered.
-    Forgotten,
-    /// That it is closed, for a day: what is still on its way about it finds it so.
-    Remembered,
-}
-
-/// The answer to a claim.
-#[derive(Debug)]
-pub enum Take {
-    /// The server decided. With it come the accounts that the claim names.
-    Decided(Outcome, Vec<Account>),
-    /// The server has lost what it knew: the ledger has to restore it first.
-    Blank,
-    /// The server lost what it knew, and knows it again, but not from this replica yet.
-    Changed,
-}
-
-/// The answer to a beat.
-#[derive(Debug)]
-pub struct Presence {
-    /// The clock of the server.
-    pub now: UnixMillis,
-    /// How many replicas live.
-    pub replicas: u64,
-    /// What the server remembers; `None` when it has to be restored.
-    pub epoch: Option<Epoch>,
-    /// How long replicas still have to say what they hold, before claims may be taken.
-    pub ready_in: Duration,
-    /// Until when the ledger was read for that.
-    pub counted_until: UnixMillis,
-    /// Holders of shares that were not heard of for a while.
-    pub silent: Vec<String>,
-    /// Accounts that have changed since the last beat.
-    pub touched: Vec<Touched>,
-}
 
 /// Counters in Redis. It does nothing of its own accord: see [`super::SharedCounters`].
 #[derive(Debug)]
@@ -295,7 +256,8 @@ impl RedisCounters {
     }
 
     /// Raises accounts to what the ledger says. A server that knew nothing then knows this, and
-    /// takes claims after `gathering`, in which replicas say what they hold.
+    /// takes claims after `gathering`, in which replicas say what they hold. One that is not as it was
+    /// found any more stays as it is.
     ///
     /// # Errors
     /// When no answer comes in time.
@@ -303,6 +265,7 @@ impl RedisCounters {
         &self,
         spent: &[(AccountKey, u64)],
         (gathering, counted_until): (Duration, UnixMillis),
+        found: Found,
         new_epoch: &Epoch,
     ) -> Asked<()> {
         let run = self.run.lock().clone();
@@ -318,7 +281,9 @@ impl RedisCounters {
             call.arg(u8::from(index == last))
                 .arg(&new_epoch.0)
                 .arg(&run);
-            call.arg(gathering.as_millis() as u64).arg(counted_until.0);
+            call.arg(gathering.as_millis() as u64)
+                .arg(counted_until.0)
+                .arg(u8::from(found == Found::Blank));
             for (key, end, spent) in part {
                 call.key(key).arg(spent).arg(end);
             }
@@ -498,10 +463,13 @@ impl Counters for RedisCounters {
     async fn restore(&self, spent: &[(AccountKey, u64)]) -> Result<()> {
         let epoch = Epoch("1".to_owned());
         let at_once = (Duration::ZERO, UnixMillis(0));
-        self.raise(spent, at_once, &epoch).await?;
-        let beat = self.beat("alone", UnixMillis(0), None, self.patient);
-        let epoch = beat.await?.epoch;
-        self.know(epoch);
+        let beat = || self.beat("alone", UnixMillis(0), None, self.patient);
+        let found = match beat().await?.epoch {
+            None => Found::Blank,
+            Some(_) => Found::Knowing,
+        };
+        self.raise(spent, at_once, found, &epoch).await?;
+        self.know(beat().await?.epoch);
         Ok(())
     }
 }

@@ -25,7 +25,9 @@ use super::local::{Alone, Views};
 use super::shares::Shares;
 use super::tracked::{EndedLately, Place, Report, SpentAlone, Tracked};
 use crate::observe::Observer;
+use asking::Asking;
 
+mod asking;
 mod holding;
 mod recovery;
 
@@ -308,46 +310,6 @@ fn lost(why: &'static str) -> Error {
     Error::Unavailable {
         backend: "redis",
         source: why.into(),
-    }
-}
-
-/// A claim that is being asked for. Dropped without having been taken while something that was not
-/// answered may still be on its way, the server is told to give it back, and never to take it.
-struct Asking<'a> {
-    counters: &'a SharedCounters,
-    claim: Arc<Claim>,
-    /// Whether the server was asked and did not answer.
-    in_doubt: bool,
-}
-
-impl Asking<'_> {
-    async fn ask(&mut self, observer: &Observer) -> Asked<Take> {
-        let was_in_doubt = std::mem::replace(&mut self.in_doubt, true);
-        let take = self.counters.server.ask(&self.claim);
-        let take = observer.watch("redis", "take", take).await?;
-        self.in_doubt = was_in_doubt;
-        Ok(take)
-    }
-
-    fn track(&mut self, state: &mut State, taken: Moment, place: Place) {
-        let tracked = Tracked {
-            claim: Arc::clone(&self.claim),
-            taken,
-            place,
-            closed: None,
-            is_restated: false,
-            in_doubt: std::mem::take(&mut self.in_doubt),
-        };
-        state.tracked.insert(Arc::clone(&self.claim.id), tracked);
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        if self.in_doubt {
-            let id = Arc::clone(&self.claim.id);
-            self.counters.state.lock().doubtful.push(id);
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Counters of every back end: one contract, and the model beside them.
 
+mod late;
 mod model;
 mod outage;
 mod partition;

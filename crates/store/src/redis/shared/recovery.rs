@@ -14,7 +14,7 @@ use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
 
-use super::super::counters::{Ending, Epoch, Presence};
+use super::super::counters::{Ending, Epoch, Found, Presence};
 use super::super::encode;
 use super::super::link::Asked;
 use super::super::local::Alone;
@@ -120,8 +120,9 @@ impl SharedCounters {
             .server
             .beat(replica, nothing_since, None, BEAT_DEADLINE);
         let now = self.options.clock.now();
-        let mut counted_until = now;
+        let (mut counted_until, mut found) = (now, Found::Knowing);
         if beat.await?.epoch.is_none() {
+            found = Found::Blank;
             {
                 let state = &mut *self.state.lock();
                 self.end_shares(state);
@@ -135,7 +136,7 @@ impl SharedCounters {
         }
         let epoch = Epoch(RequestId::generate().as_str().to_owned());
         let moments = (GATHERING, counted_until);
-        self.server.raise(spent, moments, &epoch).await?;
+        self.server.raise(spent, moments, found, &epoch).await?;
         self.state.lock().blank_since = None;
         Ok(true)
     }

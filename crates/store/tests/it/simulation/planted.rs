@@ -22,10 +22,11 @@ pub(super) enum Mistake {
     NobodyLooksBeforeSending,
     TheLedgerIsReadToItsEnd,
     OpenCallsAreForgotten,
+    WhatArrivesLateIsTaken,
 }
 
 impl Mistake {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::WhatIsSetAsideIsGivenOut,
         Self::SharesOverlap,
         Self::ReportsCountAgain,
@@ -44,6 +45,7 @@ impl Mistake {
         Self::NobodyLooksBeforeSending,
         Self::TheLedgerIsReadToItsEnd,
         Self::OpenCallsAreForgotten,
+        Self::WhatArrivesLateIsTaken,
     ];
 
     /// Those that show within a few seeds.
@@ -80,6 +82,7 @@ impl Mistake {
             ),
             Self::SettlingAgainCountsAgain => ("redis.call('DEL', KEYS[2])", ""),
             Self::AnyMemoryWillDo => ("if ARGV[4] ~= epoch[1] then return {'changed'} end", ""),
+            Self::WhatArrivesLateIsTaken => ("if ARGV[8] == '1' then", "if false then"),
             Self::AStartRaisesWhatIsKnown => (
                 "if is_blank or redis.call('EXISTS', KEYS[index]) == 0 then",
                 "if true then",

@@ -1,0 +1,50 @@
+//! What reaches a Redis when its call is long over.
+
+use seaworthy_core::budget::Account;
+use seaworthy_core::clock::UnixMillis;
+use seaworthy_core::counters::{AccountKey, Claim, Counters as _, Outcome, Settled};
+use seaworthy_store::redis::{Ending, RedisCounters};
+use seaworthy_test_servers::Redis;
+
+use super::suite::{budget, claim, used};
+
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+async fn account(server: &RedisCounters) -> Account {
+    let budget = budget(0, 0);
+    let at = AccountKey {
+        key: budget.key,
+        window: budget.window,
+    };
+    server.snapshot(&[at]).await.unwrap()[0]
+}
+
+#[tokio::test]
+async fn what_arrives_after_its_call_is_over_takes_nothing_and_spends_nothing() {
+    let redis = Redis::start();
+    let server = super::on(&redis, "x");
+    server.restore(&[]).await.unwrap();
+    let asks = |id: &str| Claim {
+        budgets: vec![budget(100, 50)],
+        ..claim(id)
+    };
+    let is_taken = async |id| matches!(server.take(asks(id)).await, Ok(Outcome::Taken(_)));
+    assert!(is_taken("was there").await);
+    for (id, spent) in [("was there", 20), ("was not", 20)] {
+        let closed = server.close(id, NOW, used(20), Ending::Remembered).await;
+        assert_eq!(closed.unwrap() == Settled::Unknown, id == "was not");
+        // Asked for again, whether the limits allow it or not, it is taken already.
+        assert!(is_taken(id).await);
+        let now = account(&server).await;
+        assert_eq!((now.spent, now.reserved), (spent, 0), "{id}");
+        server.settle(id, NOW, used(30)).await.unwrap();
+        assert_eq!(account(&server).await.spent, spent, "{id}");
+    }
+    let far = UnixMillis(i64::MAX / 2);
+    assert!(server.overdue(far, 10).await.unwrap().is_empty());
+    // What was answered leaves nothing behind.
+    assert!(is_taken("another").await);
+    server.settle("another", NOW, used(1)).await.unwrap();
+    let exists = |key| redis.command(&["EXISTS", key]);
+    assert_eq!(exists("sw:{x}:claim:another"), exists("nothing"));
+}
