@@ -84,6 +84,8 @@ pub struct Price {
     pub long: Option<(u64, Rates)>,
     /// Tokens of a call in the provider's priority tier; `None` where that is not known.
     pub priority: Option<Rates>,
+    /// What `long` is in that tier.
+    pub priority_long: Option<(u64, Rates)>,
     /// Each image that is generated.
     pub image: Micros,
     /// Each call of a tool that the provider runs.
@@ -177,8 +179,9 @@ impl Price {
     pub fn in_priority(&self) -> Option<Self> {
         self.priority.map(|rates| Self {
             rates,
-            long: None,
+            long: self.priority_long,
             priority: None,
+            priority_long: None,
             ..*self
         })
     }

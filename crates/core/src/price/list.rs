@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use super::fees::{Fees, ToolFee};
-use super::{KnownRates, Price};
+use super::{KnownRates, Price, Rates};
 use crate::clock::UnixMillis;
 use crate::money::Micros;
 
@@ -260,20 +260,27 @@ fn read_model(model: &Table) -> Result<(String, Price), LoadError> {
         request: amount("request").map_err(fail)?,
         ..Price::of_tokens(rates)
     };
-    if let Some(long) = model.get("long") {
-        let expected = || fail("expected long = { above = number, … }".to_owned());
-        let long = long.as_table().ok_or_else(expected)?;
-        let above = long.get("above").and_then(Value::as_integer);
-        let above = above.and_then(|above| u64::try_from(above).ok());
-        let rates = read_rates(long, &["above"]).map_err(fail)?;
-        price.long = Some((above.ok_or_else(expected)?, rates.into()));
-    }
+    price.long = read_long(model).map_err(fail)?;
     if let Some(priority) = model.get("priority") {
         let expected = || fail("expected priority = { input = \"…\", … }".to_owned());
         let priority = priority.as_table().ok_or_else(expected)?;
-        price.priority = Some(read_rates(priority, &[]).map_err(fail)?.into());
+        price.priority = Some(read_rates(priority, &["long"]).map_err(fail)?.into());
+        price.priority_long = read_long(priority).map_err(fail)?;
     }
     Ok((id.to_owned(), price))
+}
+
+/// `long` of a model or of its priority tier.
+fn read_long(table: &Table) -> Result<Option<(u64, Rates)>, String> {
+    let Some(long) = table.get("long") else {
+        return Ok(None);
+    };
+    let expected = || "expected long = { above = number, … }".to_owned();
+    let long = long.as_table().ok_or_else(expected)?;
+    let above = long.get("above").and_then(Value::as_integer);
+    let above = above.and_then(|above| u64::try_from(above).ok());
+    let rates = read_rates(long, &["above"])?;
+    Ok(Some((above.ok_or_else(expected)?, rates.into())))
 }
 
 fn read_rates(table: &Table, others: &[&str]) -> Result<KnownRates, String> {

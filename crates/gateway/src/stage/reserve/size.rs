@@ -39,6 +39,12 @@ pub(crate) struct KnownInputs {
     tokens: Cache<u64, u64>,
 }
 
+/// Whether a kind of provider writes prompts to its cache, and charges for it where that has a price, without being
+/// asked to.
+fn writes_unasked(kind: &str) -> bool {
+    matches!(kind, "openai" | "azure-openai")
+}
+
 impl Default for KnownInputs {
     fn default() -> Self {
         Self {
@@ -136,7 +142,9 @@ impl Size {
             choices: request.head.choices,
             kept,
             sent: Sent {
-                writes_cache: has(&CACHE_CONTROL) || has(&CACHE_POINT),
+                writes_cache: writes_unasked(target.provider.kind())
+                    || has(&CACHE_CONTROL)
+                    || has(&CACHE_POINT),
                 has_audio: has(&AUDIO),
             },
             pieces: charge.pieces.reserved(&plain),
