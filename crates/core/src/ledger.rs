@@ -14,7 +14,7 @@ pub mod attempts;
 mod group;
 pub mod report;
 
-pub use group::{Coordinates, GroupBy};
+pub use group::{Coordinates, GroupBy, Only};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::clock::UnixMillis;
 use crate::counters::shares::ShareRegistry;
 use crate::idempotency::IdempotencyStore;
 use crate::key::{KeyDigest, KeyRecord, TokenSecret};
-use crate::ledger::{Ending, GroupBy, Intent, Settlement, UsageTotal};
+use crate::ledger::{Ending, GroupBy, Intent, Only, Settlement, UsageTotal};
 use crate::objects::ObjectStore;
 
 pub mod memory;
@@ -98,7 +98,7 @@ pub trait KeyStore: Send + Sync + std::fmt::Debug {
 }
 
 /// Which settlements to sum.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct UsageQuery {
     /// What to group by.
     pub by: GroupBy,
@@ -106,6 +106,8 @@ pub struct UsageQuery {
     pub since: Option<UnixMillis>,
     /// Only what was settled before this moment.
     pub until: Option<UnixMillis>,
+    /// Only what all of these are true of.
+    pub only: Vec<Only>,
 }
 
 /// What a ledger knows of a call.

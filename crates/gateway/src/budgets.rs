@@ -107,6 +107,7 @@ async fn known<'a>(
         by,
         since: Some(window.start),
         until,
+        only: Vec::new(),
     };
     let totals = ledger.usage(query).await?;
     let in_unit = |total: &UsageTotal| match rule.unit {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use seaworthy_core::budget::{WindowKind, watch};
 use seaworthy_core::code::Code;
 use seaworthy_core::ledger::report::{self, MAX_PAGE};
-use seaworthy_core::ledger::{GroupBy, UsageTotal};
+use seaworthy_core::ledger::{GroupBy, Only, UsageTotal};
 use seaworthy_core::store::{self, UsageQuery};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ const PAGE: usize = 100;
 const FURTHEST_BACK: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// What the query of a request asks for.
-struct Asked(HashMap<String, String>);
+struct Asked(HashMap<String, Vec<String>>);
 
 impl Asked {
     /// Reads a query in which only these names are known.
@@ -37,7 +37,8 @@ impl Asked {
                 let names = known.join(", ");
                 return Err(wrong(name, &format!("unknown; expected one of {names}")));
             }
-            asked.insert(name.to_owned(), decoded(value));
+            let values: &mut Vec<String> = asked.entry(name.to_owned()).or_default();
+            values.push(decoded(value));
         }
         Ok(Self(asked))
     }
@@ -47,8 +48,17 @@ impl Asked {
         name: &str,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Refusal> {
-        let value = self.0.get(name).map(|value| read(value));
-        value.transpose().map_err(|error| wrong(name, &error))
+        Ok(self.all(name, read)?.pop())
+    }
+
+    fn all<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, Refusal> {
+        let values = self.0.get(name).into_iter().flatten();
+        let values: Result<_, _> = values.map(|value| read(value)).collect();
+        values.map_err(|error| wrong(name, &error))
     }
 
     /// Where a page begins and how many groups it has.
@@ -68,7 +78,7 @@ impl Asked {
 
 /// What was used, summed from the ledger.
 pub(crate) async fn usage(gateway: &Gateway, query: Option<&str>) -> Result<Answer, Refusal> {
-    let known = ["by", "since", "until", "limit", "offset", "format"];
+    let known = ["by", "since", "until", "only", "limit", "offset", "format"];
     let asked = Asked::read(query, &known)?;
     let now = gateway.clock.now();
     let by = asked.get("by", str::parse)?.unwrap_or(GroupBy::Model);
@@ -80,7 +90,13 @@ pub(crate) async fn usage(gateway: &Gateway, query: Option<&str>) -> Result<Answ
         "json" => Ok(false),
         other => Err(format!("expected json or csv, found {other:?}")),
     })?;
-    let query = UsageQuery { by, since, until };
+    let only = asked.all("only", str::parse)?;
+    let query = UsageQuery {
+        by,
+        since,
+        until,
+        only,
+    };
     let totals = gateway.stores.ledger.usage(query).await;
     let page = report::page(totals.map_err(unavailable)?, by, offset, limit);
     if is_csv == Some(true) {
@@ -112,7 +128,8 @@ pub(crate) async fn own_usage(exchange: &Exchange, query: Option<&str>) -> Resul
         Some(caller) => &*caller.user_id,
         None => return Err(nobody()),
     };
-    if asked.0.get("user").is_some_and(|name| name != user) {
+    let named = asked.all("user", |name| Ok(name.to_owned()))?;
+    if named.iter().any(|name| name != user) {
         return Err(nobody());
     }
     let now = gateway.clock.now();
@@ -130,10 +147,10 @@ pub(crate) async fn own_usage(exchange: &Exchange, query: Option<&str>) -> Resul
         by: GroupBy::User,
         since: Some(since),
         until,
+        only: Only::new(GroupBy::User, user).into_iter().collect(),
     };
     let totals = gateway.stores.ledger.usage(query).await;
-    let mut totals = totals.map_err(unavailable)?.into_iter();
-    let own = totals.find(|total| total.group == user);
+    let own = totals.map_err(unavailable)?.pop();
     let mut body = total(&own.unwrap_or_default());
     if let Some(fields) = body.as_object_mut() {
         fields.remove("group");
@@ -196,6 +213,7 @@ pub(crate) async fn projection(
             by: GroupBy::Operation,
             since: Some(window.start),
             until: None,
+            only: Vec::new(),
         };
         let totals = gateway.stores.ledger.usage(query).await;
         let totals = totals.map_err(unavailable)?;

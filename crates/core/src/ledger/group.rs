@@ -78,6 +78,57 @@ impl std::str::FromStr for GroupBy {
     }
 }
 
+/// A name that a settlement has to have under a dimension: the calls of one user, for example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Only {
+    by: GroupBy,
+    name: String,
+}
+
+impl Only {
+    /// `None` for hours and days, which are no names: usage is asked for from one moment to another.
+    #[must_use]
+    pub fn new(by: GroupBy, name: &str) -> Option<Self> {
+        let is_time = matches!(by, GroupBy::Hour | GroupBy::Day);
+        (!is_time).then(|| Self {
+            by,
+            name: name.to_owned(),
+        })
+    }
+
+    /// The dimension.
+    #[must_use]
+    pub fn by(&self) -> GroupBy {
+        self.by
+    }
+
+    /// The name; empty for what has none there.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is true of a settlement.
+    #[must_use]
+    pub fn is_true_of(&self, settlement: &Settlement) -> bool {
+        Coordinates::of(settlement, self.by).text == self.name
+    }
+}
+
+impl std::str::FromStr for Only {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected =
+            || format!("expected a dimension and a name, as in user=ada, found {text:?}");
+        let (by, name) = text.split_once('=').ok_or_else(expected)?;
+        let by: GroupBy = by.parse()?;
+        Self::new(by, name).ok_or_else(|| {
+            format!("expected a dimension with names, found {text:?}: use since and until")
+        })
+    }
+}
+
 /// What of a settlement usage can be summed by.
 #[derive(Debug, Clone, Copy)]
 pub struct Coordinates<'a> {
@@ -156,5 +207,12 @@ mod tests {
             assert_eq!(by.as_str().parse(), Ok(by));
         }
         assert!("colour".parse::<GroupBy>().is_err());
+        assert_eq!(
+            "user=a=b".parse(),
+            Ok(Only::new(GroupBy::User, "a=b").unwrap())
+        );
+        for text in ["user", "colour=red", "day=2026-11-28"] {
+            assert!(text.parse::<Only>().is_err(), "{text}");
+        }
     }
 }

@@ -229,6 +229,7 @@ impl Ledger for MemoryLedger {
                 && query
                     .until
                     .is_none_or(|until| settlement.settled_at < until)
+                && query.only.iter().all(|only| only.is_true_of(settlement))
         };
         for settlement in settled.values().filter(in_range) {
             let group = Coordinates::of(settlement, query.by).group(query.by);

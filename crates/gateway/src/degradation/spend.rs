@@ -36,6 +36,7 @@ impl Spend {
                 by: GroupBy::Model,
                 since: Some(since),
                 until: Some(until),
+                only: Vec::new(),
             };
             let totals = ledger.usage(query).await.ok()?;
             Some(

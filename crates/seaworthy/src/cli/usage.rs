@@ -2,7 +2,7 @@
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::report::{self, MAX_PAGE};
-use seaworthy_core::ledger::{GroupBy, UsageTotal};
+use seaworthy_core::ledger::{GroupBy, Only, UsageTotal};
 use seaworthy_core::store::UsageQuery;
 
 use super::ConfigArgument;
@@ -27,6 +27,10 @@ pub(super) struct Arguments {
     /// Only calls before then, written as `--since`.
     #[arg(long, value_parser = moment)]
     until: Option<UnixMillis>,
+    /// Only calls with this name: `user=ada`, `model=large`, or another dimension of `--by` but `hour`
+    /// and `day`. May be repeated; all of them have to be true then.
+    #[arg(long, value_name = "DIMENSION=NAME", value_parser = only)]
+    only: Vec<Only>,
     /// How many groups to show at most.
     #[arg(long, default_value_t = MAX_PAGE)]
     limit: usize,
@@ -62,6 +66,10 @@ fn by(text: &str) -> Result<GroupBy, String> {
     text.parse()
 }
 
+fn only(text: &str) -> Result<Only, String> {
+    text.parse()
+}
+
 fn moment(text: &str) -> Result<UnixMillis, String> {
     report::moment(text, app::clock().now())
 }
@@ -79,6 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             by,
             since: arguments.since,
             until: arguments.until,
+            only: arguments.only.clone(),
         };
         let totals = stores.ledger.usage(query).await;
         stores.lifecycle.close().await;

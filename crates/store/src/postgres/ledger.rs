@@ -1,5 +1,6 @@
 //! Settlements in PostgreSQL.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use seaworthy_core::money::Micros;
 use seaworthy_core::store::{Fate, Ledger, Result, UsageQuery};
 use serde::Serialize;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::{Database, PATIENT, text, unavailable};
 
@@ -114,15 +116,20 @@ impl Ledger for PostgresLedger {
             return Ok(Vec::new());
         };
         let work = async move |client: Object| {
-            let column = column(query.by);
+            let group = column(query.by);
+            let only: String = (3..)
+                .zip(&query.only)
+                .map(|(place, only)| format!(" AND {} = ${place}", column(only.by())))
+                .collect();
             let sql = format!(
-                "SELECT {column}, {SUMS} FROM settlements WHERE settled_at BETWEEN $1 AND $2
+                "SELECT {group}, {SUMS} FROM settlements WHERE settled_at BETWEEN $1 AND $2{only}
                  GROUP BY 1"
             );
-            let rows = client
-                .query(&sql, &[&first, &last])
-                .await
-                .map_err(unavailable)?;
+            let names = query.only.iter().map(|only| text::stored(only.name()));
+            let names: Vec<String> = names.map(Cow::into_owned).collect();
+            let mut values: Vec<&(dyn ToSql + Sync)> = vec![&first, &last];
+            values.extend(names.iter().map(|name| name as &(dyn ToSql + Sync)));
+            let rows = client.query(&sql, &values).await.map_err(unavailable)?;
             Ok(totals(&rows, query.by))
         };
         self.0.run("usage", PATIENT, work).await
@@ -200,18 +207,18 @@ fn column(by: GroupBy) -> &'static str {
 /// A settlement as one object of the batch.
 #[derive(Serialize)]
 struct Line<'a> {
-    call_id: std::borrow::Cow<'a, str>,
-    request_id: std::borrow::Cow<'a, str>,
+    call_id: Cow<'a, str>,
+    request_id: Cow<'a, str>,
     settled_at: i64,
     duration_ms: i64,
-    key_id: std::borrow::Cow<'a, str>,
-    user_id: std::borrow::Cow<'a, str>,
-    team_id: std::borrow::Cow<'a, str>,
-    agent_id: std::borrow::Cow<'a, str>,
-    session_id: std::borrow::Cow<'a, str>,
-    operation: std::borrow::Cow<'a, str>,
-    model: std::borrow::Cow<'a, str>,
-    target: std::borrow::Cow<'a, str>,
+    key_id: Cow<'a, str>,
+    user_id: Cow<'a, str>,
+    team_id: Cow<'a, str>,
+    agent_id: Cow<'a, str>,
+    session_id: Cow<'a, str>,
+    operation: Cow<'a, str>,
+    model: Cow<'a, str>,
+    target: Cow<'a, str>,
     stream: bool,
     attempt: u32,
     outcome: &'static str,

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use seaworthy_core::budget::Amount;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::ledger::{
@@ -57,7 +58,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {
-        let work = move |db: &Connection| sum(db, query);
+        let work = move |db: &Connection| sum(db, &query);
         self.0.reports.read(work).await
     }
 }
@@ -128,22 +129,33 @@ fn stored(count: u64) -> i64 {
 
 /// Sums here and not in SQL: `sum()` fails for good once it overflows, and grouping sorts every row
 /// into memory or a temporary file, whereas this holds one total for each group.
-fn sum(db: &Connection, query: UsageQuery) -> rusqlite::Result<Vec<UsageTotal>> {
+fn sum(db: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageTotal>> {
     let first = query.since.unwrap_or(UnixMillis(i64::MIN)).0;
     let last = query.until.map_or(Some(i64::MAX), |at| at.0.checked_sub(1));
     let Some(last) = last else {
         return Ok(Vec::new());
     };
     let mut totals: HashMap<String, UsageTotal> = HashMap::new();
+    let only: String = (3..)
+        .zip(&query.only)
+        .map(|(place, only)| format!(" AND {} = ?{place}", column(only.by())))
+        .collect();
     let mut select = db.prepare_cached(&format!(
         "SELECT {group}, outcome, input_tokens, cached_read_tokens, cache_write_5m_tokens,
                 cache_write_1h_tokens, output_tokens, reasoning_tokens, audio_input_tokens,
                 audio_output_tokens, estimated, cost_micros, images, tool_calls, unpriced,
                 over_reserved, settled_at
-         FROM settlements WHERE settled_at BETWEEN ?1 AND ?2",
+         FROM settlements WHERE settled_at BETWEEN ?1 AND ?2{only}",
         group = column(query.by),
     ))?;
-    let mut rows = select.query([first, last])?;
+    let names = query
+        .only
+        .iter()
+        .map(|only| Value::from(only.name().to_owned()));
+    let values = [Value::from(first), Value::from(last)]
+        .into_iter()
+        .chain(names);
+    let mut rows = select.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         let coordinates = Coordinates {
             settled_at: UnixMillis(row.get(16)?),

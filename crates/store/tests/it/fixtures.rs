@@ -64,4 +64,5 @@ pub(crate) const BY_USER: UsageQuery = UsageQuery {
     by: GroupBy::User,
     since: None,
     until: None,
+    only: Vec::new(),
 };

@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::key::{KeyDigest, KeyRecord};
-use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Outcome, Settlement};
+use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Only, Outcome, Settlement};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::Extras;
 use seaworthy_core::principal::Role;
@@ -180,9 +180,17 @@ prop_compose! {
 
 fn usage_query() -> impl Strategy<Value = UsageQuery> {
     let by = prop::sample::select(&GroupBy::ALL[..]);
-    (by, option::of(moment()), option::of(moment())).prop_map(|(by, since, until)| UsageQuery {
-        by,
-        since,
-        until,
+    let only = vec((by.clone(), group()), 0..3);
+    let only = only.prop_map(|only| {
+        let only = only.iter().filter_map(|(by, name)| Only::new(*by, name));
+        only.collect()
+    });
+    (by, option::of(moment()), option::of(moment()), only).prop_map(|(by, since, until, only)| {
+        UsageQuery {
+            by,
+            since,
+            until,
+            only,
+        }
     })
 }

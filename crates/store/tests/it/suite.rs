@@ -44,6 +44,7 @@ macro_rules! conformance {
                 a_call_twice_in_one_batch_counts_once,
                 an_empty_batch_is_settled,
                 usage_is_grouped_by_each_dimension,
+                only_what_was_asked_for_is_summed,
                 the_largest_group_comes_first_then_by_name,
                 since_is_inclusive_and_until_is_not,
                 the_ends_of_time_are_ordinary_moments,

@@ -98,6 +98,7 @@ async fn ours(ledger: &dyn Ledger, theirs: &Days, provider: Option<&str>) -> Res
             by: GroupBy::Target,
             since: Some(start),
             until: Some(UnixMillis(start.0.saturating_add(DAY_MS))),
+            only: Vec::new(),
         };
         let totals = ledger.usage(query).await;
         for total in totals.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use seaworthy_core::budget::Amount;
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Outcome, Settlement, UsageTotal};
+use seaworthy_core::ledger::{Attribution, Flags, GroupBy, Only, Outcome, Settlement, UsageTotal};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::Extras;
 use seaworthy_core::store::{Fate, Stores, UsageQuery};
@@ -146,6 +146,48 @@ pub(crate) async fn usage_is_grouped_by_each_dimension(stores: &Stores) {
     ] {
         let found = calls(stores, UsageQuery { by, ..BY_USER }).await;
         assert_eq!(found, [(group.to_owned(), 1)]);
+    }
+}
+
+pub(crate) async fn only_what_was_asked_for_is_summed(stores: &Stores) {
+    let by = |call: &str, user: &str, model: &str, agent: Option<&str>| Settlement {
+        user_id: Arc::from(user),
+        model: Arc::from(model),
+        attribution: Attribution {
+            agent: agent.map(Arc::from),
+            ..Attribution::default()
+        },
+        ..settlement(call)
+    };
+    settle(
+        stores,
+        [
+            by("1", "ada", "large", Some("a\\\0b")),
+            by("2", "ada", "small", None),
+            by("3", "Ada", "large", Some("x' OR ''='")),
+        ],
+    )
+    .await;
+    for (only, expected) in [
+        (vec![(GroupBy::User, "ada")], 2),
+        (vec![(GroupBy::User, "ada"), (GroupBy::Model, "large")], 1),
+        (vec![(GroupBy::User, "ada"), (GroupBy::User, "Ada")], 0),
+        (vec![(GroupBy::Agent, "")], 1),
+        (vec![(GroupBy::Agent, "a\\\0b")], 1),
+        (vec![(GroupBy::Agent, "x' OR ''='")], 1),
+        (vec![(GroupBy::Key, "nobody")], 0),
+    ] {
+        let query = UsageQuery {
+            by: GroupBy::Operation,
+            only: only
+                .iter()
+                .map(|(by, name)| Only::new(*by, name).unwrap())
+                .collect(),
+            ..BY_USER
+        };
+        let found = calls(stores, query).await;
+        let found: u64 = found.iter().map(|(_, calls)| calls).sum();
+        assert_eq!(found, expected, "{only:?}");
     }
 }
 
