@@ -22,6 +22,27 @@ pub fn from_reply(dialect: Dialect, body: &[u8]) -> Option<Usage> {
     wire::of(dialect).reply_usage(body)?.complete()
 }
 
+/// What a complete reply used: as its provider says, and where that says nothing a guess, from the size of
+/// the request and of what the model wrote.
+#[must_use]
+pub fn of_reply(dialect: Dialect, body: &[u8], input_bytes: usize) -> Usage {
+    let wire = wire::of(dialect);
+    let reported = wire.reply_usage(body).unwrap_or_default();
+    let mut usage = reported.to_usage();
+    if !reported.has_input() {
+        usage.input_tokens = tokens_in(input_bytes);
+        usage.estimated = true;
+    }
+    if reported.output.is_none() {
+        usage.output_tokens = match wire.decode_reply(body) {
+            Ok(reply) => reply.blocks.iter().map(tokens_in_block).sum::<u64>().max(1),
+            Err(_) => tokens_in(body.len()),
+        };
+        usage.estimated = true;
+    }
+    usage
+}
+
 /// A guess from sizes: a token is about four bytes of text.
 #[must_use]
 pub fn estimate(input_bytes: usize, output_bytes: usize) -> Usage {

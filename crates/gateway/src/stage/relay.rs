@@ -251,7 +251,7 @@ async fn relay_whole(
         if used.is_none() {
             no_answer::verify(exchange, &text)?;
         }
-        exchange.note_complete(used.unwrap_or_else(|| estimate(exchange, text.len())));
+        exchange.note_complete(used.unwrap_or_else(|| estimate(exchange, &text)));
     }
     Ok(Answer {
         status: 200,
@@ -268,14 +268,14 @@ fn joined(frames: &[Bytes]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A guess at what an answer of this size used, for providers that do not say.
-fn estimate(exchange: &Exchange, output_bytes: usize) -> Usage {
-    let output_bytes = match exchange.operation() {
-        Some(Operation::Chat(_)) => output_bytes,
+/// What an answer used whose provider does not say all of it.
+fn estimate(exchange: &Exchange, answer: &[u8]) -> Usage {
+    let input_bytes = exchange.input_bytes();
+    match exchange.operation() {
+        Some(Operation::Chat(dialect)) => usage::of_reply(dialect, answer, input_bytes),
         // Vectors are not text that a model wrote.
-        _ => 0,
-    };
-    usage::estimate(exchange.input_bytes(), output_bytes)
+        _ => usage::estimate(input_bytes, 0),
+    }
 }
 
 /// An error of the provider's own, in the caller's dialect already: status and body stay as they

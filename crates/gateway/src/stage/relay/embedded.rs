@@ -21,7 +21,7 @@ pub(super) async fn whole(
     let frames = collect(exchange, response.into_body()).await?;
     let text = joined(&frames);
     let reported = embed::embed_usage(provider, &text);
-    let used = reported.unwrap_or_else(|| estimate(exchange, text.len()));
+    let used = reported.unwrap_or_else(|| estimate(exchange, &text));
     if let Some(call) = &mut exchange.call
         && reported.is_some()
     {

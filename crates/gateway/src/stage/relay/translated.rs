@@ -9,8 +9,8 @@ use seaworthy_edge::client::UpstreamBody;
 use seaworthy_llm::{ErrorView, Framing, StreamSettings, decode_error, usage};
 
 use super::{
-    ESTIMATED, YES, collect, credentials_refused, estimate, framing, joined, no_answer,
-    provider_name, retry_headers, stream_type, unexpected,
+    ESTIMATED, YES, collect, credentials_refused, framing, joined, no_answer, provider_name,
+    retry_headers, stream_type, unexpected,
 };
 use crate::exchange::Exchange;
 use crate::guards::output::{OutputGuard, guard_reply};
@@ -72,7 +72,8 @@ pub(super) async fn whole(
     let text = joined(&frames);
     let reported = usage::from_reply(translation.provider, &text);
     exchange.note_pieces_of(translation.provider, &text);
-    let used = reported.unwrap_or_else(|| estimate(exchange, text.len()));
+    let used = reported
+        .unwrap_or_else(|| usage::of_reply(translation.provider, &text, exchange.input_bytes()));
     if let Some(call) = &mut exchange.call
         && reported.is_some()
     {
