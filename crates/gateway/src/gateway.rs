@@ -30,6 +30,7 @@ use crate::key_survey::Survey;
 use crate::keyring::KeyRing;
 use crate::ledger_queue::LedgerQueue;
 use crate::metrics::Metrics;
+use crate::reload::Retired;
 use crate::request_log::{RequestLog, Style};
 use crate::resilience::gate::Gates;
 use crate::responses::background::Background;
@@ -119,7 +120,8 @@ pub struct Gateway {
     pub(crate) version: &'static str,
     pub(crate) started_at: UnixMillis,
     pub(crate) last_reload: Mutex<Option<Reload>>,
-    snapshot: ArcSwap<Snapshot>,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) retired: Retired,
     secrets: Arc<dyn SecretSource>,
     dial: Arc<dyn Dial>,
     workers: usize,
@@ -211,6 +213,7 @@ impl Gateway {
             started_at: now,
             last_reload: Mutex::new(None),
             snapshot: ArcSwap::from_pointee(snapshot),
+            retired: Retired::default(),
             clock,
             stores,
             metrics,
@@ -227,29 +230,7 @@ impl Gateway {
         self.snapshot.load_full()
     }
 
-    /// Puts a configuration in force for the requests that come from now on. When it cannot be
-    /// compiled, nothing changes.
-    ///
-    /// # Errors
-    /// When a provider cannot be used as configured.
-    pub fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
-        let now = self.clock.now();
-        let compiled = Snapshot::compile(loaded, &self.tools(now), Some(&self.snapshot()));
-        match compiled {
-            Ok(snapshot) => {
-                snapshot.warn_of_stale_prices(now);
-                self.snapshot.store(Arc::new(snapshot));
-                self.note_reload(None);
-                Ok(())
-            }
-            Err(error) => {
-                self.note_reload(Some(error.to_string()));
-                Err(error)
-            }
-        }
-    }
-
-    fn tools(&self, now: UnixMillis) -> Tools<'_> {
+    pub(crate) fn tools(&self, now: UnixMillis) -> Tools<'_> {
         Tools {
             deployment: &self.deployment,
             secrets: &*self.secrets,
@@ -344,6 +325,7 @@ impl Gateway {
             keys,
             ledger,
             keep_house(self),
+            crate::reload::count_late(self),
             crate::shared_state::keep(self),
             crate::resilience::hearsay::share(self),
             self.fetch_issuers(),
@@ -407,7 +389,14 @@ impl Gateway {
     /// # Errors
     /// When the ledger or the counters do not answer.
     pub async fn restore_budgets(&self) -> seaworthy_core::store::Result<()> {
-        let snapshot = self.snapshot();
+        self.restore_budgets_of(&self.snapshot()).await
+    }
+
+    /// The same for a configuration that is not in force yet.
+    pub(crate) async fn restore_budgets_of(
+        &self,
+        snapshot: &Snapshot,
+    ) -> seaworthy_core::store::Result<()> {
         let (policy, counters) = (&snapshot.limits.policy, &*self.counters);
         let gives_up_at = Instant::now() + RESTORE_TIMEOUT;
         loop {

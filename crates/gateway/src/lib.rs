@@ -41,6 +41,7 @@ mod pieces;
 mod pipeline;
 mod provider;
 mod refusal;
+mod reload;
 mod reply;
 mod reports;
 mod request_log;

@@ -168,7 +168,7 @@ impl Limits {
             team: caller.team_id.clone(),
             model: Arc::clone(model),
             operation,
-            ip: by.ip.then_some(exchange.peer),
+            ip: by.ip.then(|| counted_as(exchange.peer)),
             agent: exchange.agent.clone().filter(|_| by.agent),
             session: exchange.session.clone().filter(|_| by.session),
         };
@@ -228,6 +228,18 @@ impl Limits {
     }
 }
 
+/// The address that rules by address count a caller under. Whoever has one address of IPv6 has the rest of
+/// its network, 2^64 of them.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        address => address,
+    }
+}
+
 /// Whom the rules of a policy are kept apart by.
 fn scopes(policy: &Policy) -> impl Iterator<Item = Scope> {
     let rates = policy.rates.iter().map(|rule| rule.subjects.scope);
@@ -242,5 +254,20 @@ pub(crate) fn demand(usage: &Usage, cost: Micros) -> Demand {
     Demand {
         amount: Amount { tokens, cost },
         rate_tokens: tokens,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_count_as_one() {
+        let counted = |text: &str| counted_as(text.parse().unwrap()).to_string();
+        assert_eq!(counted("2001:db8:0:1::1"), "2001:db8:0:1::");
+        assert_eq!(counted("2001:db8:0:1:ffff::2"), "2001:db8:0:1::");
+        assert_eq!(counted("2001:db8:0:2::1"), "2001:db8:0:2::");
+        assert_eq!(counted("203.0.113.7"), "203.0.113.7");
+        assert_eq!(counted("::ffff:203.0.113.7"), "203.0.113.7");
     }
 }

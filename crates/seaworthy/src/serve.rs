@@ -318,11 +318,8 @@ async fn reload(gateway: &Gateway, secrets: &Secrets, source: &Source, telemetry
             let hash = loaded.hash.clone();
             crate::env_files::warn_of_keys(&loaded, path);
             warn_of_restarts(&gateway.config(), &loaded);
-            match gateway.reload(loaded) {
+            match gateway.reload_with_budgets(loaded).await {
                 Ok(()) => {
-                    if let Err(error) = gateway.restore_budgets().await {
-                        tracing::error!(%error, "new budgets begin without what was spent before");
-                    }
                     warm_up(gateway).await;
                     telemetry.apply(logging.level, logging.format);
                     gateway.set_log_style(style);

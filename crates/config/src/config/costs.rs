@@ -42,7 +42,8 @@ pub struct CostControls {
     /// Built-in prices that were last known to be right longer ago than this are reported as stale.
     pub max_price_age_days: Count,
     /// How many calls of its dearest tool are reserved for a request that offers tools with a price.
-    /// What an answer calls beyond that is charged all the same, and marked.
+    /// What an answer calls beyond that is charged all the same, and marked. For tools that a provider runs
+    /// it is also the bound that is written into a request without one, under a budget of money or a cap.
     pub reserved_tool_calls: Count,
     /// What a call to a model without a price costs, for `reserve_flat`.
     pub unknown_price_usd: Option<Usd>,

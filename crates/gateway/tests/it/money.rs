@@ -9,6 +9,7 @@ use crate::support::wire::{json_response, path, reply, request};
 
 mod fees;
 mod pieces;
+mod reload;
 mod reports;
 mod routes;
 mod rules;

@@ -33,7 +33,7 @@ fn responses(tools: &Value) -> String {
 }
 
 /// An answer with two searches in it, of which the provider counts so many.
-fn message(counted: u64) -> Value {
+pub(super) fn message(counted: u64) -> Value {
     let search = json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}});
     json!({
         "id": "m", "type": "message", "role": "assistant", "model": "claude-real",
@@ -44,7 +44,7 @@ fn message(counted: u64) -> Value {
     })
 }
 
-fn searching(bound: &Value) -> bytes::Bytes {
+pub(super) fn searching(bound: &Value) -> bytes::Bytes {
     let mut tool = json!({"type": "web_search_20250305", "name": "web_search"});
     tool.as_object_mut()
         .unwrap()

@@ -60,6 +60,10 @@ async fn usage_is_paged_and_comes_as_csv_too() {
     assert_eq!(rest["next_offset"], Value::Null);
     let day = told(&app, "/admin/v1/usage?by=day&since=24h").await;
     assert_eq!(day["data"][0]["calls"], 3);
+    let some = "/admin/v1/usage?by=agent&only=agent%3Db&only=user=the-user";
+    let some = told(&app, some).await;
+    assert_eq!(some["data"].as_array().unwrap().len(), 1, "{some}");
+    assert_eq!(some["data"][0]["group"], "b");
     let before = told(&app, "/admin/v1/usage?until=2020-01-01T00%3A00%3A00Z").await;
     assert_eq!(before["data"], json!([]));
     let table = asked(&app, "/admin/v1/usage?by=agent&format=csv").await;
@@ -77,6 +81,8 @@ async fn a_question_that_is_not_understood_is_refused() {
         "limit=1001",
         "since=soon",
         "format=xml",
+        "only=ada",
+        "only=day%3D2026-11-28",
         "x=1",
     ] {
         let answer = asked(&app, &format!("/admin/v1/usage?{query}")).await;
@@ -135,18 +141,18 @@ async fn the_projection_shows_the_day_the_month_and_each_user() {
 async fn built_in_prices_that_are_old_are_told_until_they_are_set() {
     let models = "[models.known]\ntargets = [\"openai/gpt-5.4\", \"openai/gpt-5.2\"]\n\
                   [prices.\"openai/gpt-5.2\"]\ninput = 1\noutput = 2\n\
-                  [cost_controls]\nmax_price_age_days = 180\n";
+                  [cost_controls]\nmax_price_age_days = 30\n";
     let app = TestApp::builder().sections(models).start().await;
     let stale = |status: &Value| status["limits"]["stale_prices"].clone();
     let status = told(&app, "/admin/v1/status").await;
-    let expected = json!({"openai/gpt-5.4": "2026-05-01"});
+    let expected = json!({"openai/gpt-5.4": "2026-11-18", "echo/echo": "2026-11-01"});
     assert_eq!(
         stale(&status),
         expected,
         "what is set or has no price is not old"
     );
-    assert!(app.metrics().await.contains("seaworthy_stale_prices 1\n"));
-    app.reload("max_price_age_days = 180", "max_price_age_days = 400")
+    assert!(app.metrics().await.contains("seaworthy_stale_prices 2\n"));
+    app.reload("max_price_age_days = 30", "max_price_age_days = 400")
         .unwrap();
     assert_eq!(stale(&told(&app, "/admin/v1/status").await), json!({}));
     app.finish().await;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::CHAT;
+use super::fees::{message, searching};
 use crate::support::app::{TestApp, eventually};
 use crate::support::upstream::{DialFault, Step};
 use crate::support::wire::{
@@ -48,6 +49,7 @@ enum Scene {
     Remembered,
     Replayed,
     Coalesced,
+    Searched,
 }
 
 /// What a row of the ledger says was used.
@@ -55,6 +57,8 @@ enum Scene {
 enum Used {
     /// Exactly this cost, in micro-dollars.
     Reported(u64),
+    /// Exactly this cost, some of it for tools that the provider ran.
+    WithFees(u64),
     Nothing,
     /// The input, estimated from its size, and no output.
     InputEstimated,
@@ -171,6 +175,12 @@ const RULES: &[(&str, Scene, Rows)] = &[
         &[(SUCCESS, Used::Reported(16 * 10))],
     ),
     (
+        "The answer calls tools that have a price, of the provider's or of `tool_prices`.",
+        Scene::Searched,
+        // Two searches at a cent each.
+        &[(SUCCESS, Used::WithFees(5 * 10 + 5 * 100 + 2 * 10_000))],
+    ),
+    (
         "It is the first call of a user, a key, a session, …",
         Scene::First,
         &[(SUCCESS, REPORTED)],
@@ -266,6 +276,7 @@ fn judge(rule: &str, scene: Scene, rows: Rows, settled: &[Settlement]) {
             usage.input_tokens * 10 + usage.cached_read_tokens + usage.output_tokens * 100;
         let is_right = match used {
             Used::Reported(cost) => !usage.estimated && call.cost.0 == *cost,
+            Used::WithFees(_) => !usage.estimated && call.extras.tool_calls > 0,
             Used::Nothing => !usage.estimated && usage.total() == 0 && call.cost.0 == 0,
             Used::InputEstimated => {
                 usage.estimated && usage.input_tokens > 10 && usage.output_tokens == 0
@@ -274,12 +285,12 @@ fn judge(rule: &str, scene: Scene, rows: Rows, settled: &[Settlement]) {
             Used::WorstCase => usage.estimated && usage.output_tokens == 64,
         };
         assert!(is_right, "{rule} ({scene:?}): {call:#?}");
-        let is_free = *used == Used::Nothing;
-        assert_eq!(
-            call.cost.0,
-            if is_free { 0 } else { list_price },
-            "{rule} ({scene:?})"
-        );
+        let expected = match used {
+            Used::Nothing => 0,
+            Used::WithFees(cost) => *cost,
+            _ => list_price,
+        };
+        assert_eq!(call.cost.0, expected, "{rule} ({scene:?})");
     }
 }
 
@@ -450,8 +461,15 @@ async fn play_more(scene: Scene, app: &TestApp) {
             }
         }
         Scene::Coalesced => coalesced(app).await,
+        Scene::Searched => searched(app).await,
         _ => unreachable!("{scene:?}"),
     }
+}
+
+async fn searched(app: &TestApp) {
+    app.upstream.will_send(json_response(200, &message(2)));
+    let call = app.post("/v1/messages", searching(&json!({"max_uses": 3})));
+    assert_eq!(call.send().await.status, 200);
 }
 
 async fn coalesced(app: &TestApp) {

@@ -329,6 +329,13 @@ impl TestApp {
             .map_err(|error| error.to_string())
     }
 
+    /// The same as the program does it, with what was spent before.
+    pub(crate) async fn reload_with_budgets(&self, from: &str, to: &str) {
+        assert!(self.config.contains(from), "nothing to replace: {from}");
+        let loaded = load(&self.config.replace(from, to));
+        self.gateway.reload_with_budgets(loaded).await.unwrap();
+    }
+
     /// Every settlement so far.
     pub(crate) async fn settlements(&self) -> Vec<Settlement> {
         self.idle().await;

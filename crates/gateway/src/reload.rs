@@ -1,0 +1,102 @@
+//! Another configuration is put in force, and its budgets know what was spent before.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use seaworthy_config::Loaded;
+use tokio::sync::Notify;
+
+use crate::gateway::Gateway;
+use crate::snapshot::{CompileError, Snapshot};
+
+/// What has ended is in the ledger after this time.
+const LEDGER_LAG: Duration = Duration::from_secs(1);
+/// How often it is looked whether the last call under an earlier configuration has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Configurations that are not in force any more, as long as there are requests under them.
+#[derive(Debug, Default)]
+pub(crate) struct Retired {
+    snapshots: Mutex<Vec<Weak<Snapshot>>>,
+    more: Notify,
+}
+
+impl Gateway {
+    /// Puts a configuration in force for the requests that come from now on. When it cannot be
+    /// compiled, nothing changes.
+    ///
+    /// # Errors
+    /// When a provider cannot be used as configured.
+    pub fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
+        self.put_in_force(self.compiled(loaded)?);
+        Ok(())
+    }
+
+    /// The same, once its budgets are at what the ledger says was spent: not one request passes a new
+    /// budget that is used up.
+    ///
+    /// # Errors
+    /// When a provider cannot be used as configured.
+    pub async fn reload_with_budgets(&self, loaded: Loaded) -> Result<(), CompileError> {
+        let snapshot = self.compiled(loaded)?;
+        if let Err(error) = self.restore_budgets_of(&snapshot).await {
+            tracing::error!(%error, "new budgets begin without what was spent before");
+        }
+        self.put_in_force(snapshot);
+        Ok(())
+    }
+
+    fn compiled(&self, loaded: Loaded) -> Result<Snapshot, CompileError> {
+        let now = self.clock.now();
+        let compiled = Snapshot::compile(loaded, &self.tools(now), Some(&self.snapshot()));
+        match &compiled {
+            Ok(snapshot) => snapshot.warn_of_stale_prices(now),
+            Err(error) => self.note_reload(Some(error.to_string())),
+        }
+        compiled
+    }
+
+    fn put_in_force(&self, snapshot: Snapshot) {
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        self.retired.snapshots.lock().push(Arc::downgrade(&before));
+        self.retired.more.notify_one();
+        self.note_reload(None);
+    }
+}
+
+/// Counts what calls that began under an earlier configuration spend of budgets that only the one in
+/// force has: from the ledger, shortly after the change and once the last of them has ended. Shared
+/// counters take from it only accounts that nobody has used, so there is nothing to do for them.
+pub(crate) async fn count_late(gateway: &Gateway) {
+    if gateway.counters.local().is_none() {
+        return;
+    }
+    let retired = &gateway.retired;
+    loop {
+        retired.more.notified().await;
+        loop {
+            let is_over = {
+                let mut snapshots = retired.snapshots.lock();
+                snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+                snapshots.is_empty()
+            };
+            tokio::time::sleep(LEDGER_LAG).await;
+            if let Err(error) = gateway.restore_budgets().await {
+                let cause = crate::refusal::chain(&error);
+                tracing::warn!(cause, "budgets may lack what calls before the reload spent");
+            }
+            if is_over {
+                break;
+            }
+            while retired
+                .snapshots
+                .lock()
+                .iter()
+                .any(|snapshot| snapshot.strong_count() > 0)
+            {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
+    }
+}
