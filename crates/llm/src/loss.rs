@@ -25,6 +25,8 @@ pub enum Feature {
     SpeakerName,
     /// How closely to look at a picture.
     ImageDetail,
+    /// The name of a file.
+    FileName,
     /// A mark up to where the prompt should be cached.
     CachePoint,
     /// JSON without a schema.
@@ -102,7 +104,7 @@ pub enum Verdict {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::UnknownField,
         Self::TopK,
         Self::Seed,
@@ -113,6 +115,7 @@ impl Feature {
         Self::ServiceTier,
         Self::SpeakerName,
         Self::ImageDetail,
+        Self::FileName,
         Self::CachePoint,
         Self::JsonObject,
         Self::SchemaDescription,
@@ -166,6 +169,7 @@ impl Feature {
             Self::ServiceTier => (Drop, "the provider has no such service tier"),
             Self::SpeakerName => (Drop, "the provider has no names of speakers"),
             Self::ImageDetail => (Drop, "the provider has no detail setting for pictures"),
+            Self::FileName => (Drop, "the provider takes no names of files"),
             Self::CachePoint => (Drop, "the provider decides by itself what it caches"),
             Self::JsonObject => (
                 Drop,

@@ -3,6 +3,7 @@
 
 mod decode_call;
 mod decode_content;
+mod documents;
 mod encode_call;
 mod encode_content;
 mod formats;

@@ -76,12 +76,16 @@ fn in_message(
     };
     let message = format!("{list}[{}]", piece.source);
     match caller {
-        Dialect::AnthropicMessages => format!("{message}.content[{number}]{rest}"),
+        Dialect::AnthropicMessages => {
+            let rest = rest.replacen(".file.filename", ".title", 1);
+            format!("{message}.content[{number}]{rest}")
+        }
         Dialect::OpenAiChat => format!("{message}{}{rest}", in_chat(&piece)),
         Dialect::CohereChat => format!("{message}{}{rest}", in_cohere(&piece)),
         Dialect::OpenAiResponses => {
             let rest = rest.replacen(".content", ".output", 1);
             let rest = rest.replacen(".image_url.detail", ".detail", 1);
+            let rest = rest.replacen(".file.filename", ".filename", 1);
             match piece.block() {
                 Some(Block::Text(_) | Block::Refusal(_) | Block::Media(_)) => {
                     format!("{message}.content[{}]{rest}", number - piece.first)
@@ -93,7 +97,9 @@ fn in_message(
         Dialect::BedrockConverse => {
             let rest = match rest {
                 ".is_error" => ".toolResult.status".to_owned(),
-                _ => rest.replacen(".content", ".toolResult.content", 1),
+                _ => rest
+                    .replacen(".content", ".toolResult.content", 1)
+                    .replacen(".file.filename", ".document.name", 1),
             };
             format!("{message}.content[{number}]{rest}")
         }

@@ -2,7 +2,7 @@
 
 use seaworthy_core::call::{Block, Media, MediaSource};
 use seaworthy_core::dialect::Dialect;
-use seaworthy_llm::{Fault, decode_call};
+use seaworthy_llm::{Fault, decode_call, encode_call, encode_call_of};
 use serde_json::{Value, json};
 
 /// The only medium of a call whose message has this content.
@@ -70,4 +70,36 @@ fn a_document_in_blocks_is_their_texts() {
     let picture = json!({"type": "image", "source": source});
     let fault = document(json!([text("a"), picture])).unwrap_err();
     assert!(fault.to_string().contains("`text` only"), "{fault}");
+}
+
+#[test]
+fn documents_have_names_of_their_own_at_bedrock() {
+    let document = |title: Value| {
+        let source = json!({"type": "base64", "media_type": "application/pdf", "data": "AAAA"});
+        json!({"type": "document", "title": title, "source": source})
+    };
+    let result = json!({
+        "type": "tool_result", "tool_use_id": "t", "content": [document(Value::Null)],
+    });
+    let body = json!({
+        "model": "m", "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": [document(Value::Null), document(json!("a.pdf"))]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+            {"role": "user", "content": [result, document(json!("a.pdf"))]},
+        ],
+    });
+    let call = decode_call(Dialect::AnthropicMessages, body.to_string().as_bytes()).unwrap();
+    let sent = encode_call(Dialect::BedrockConverse, &call).unwrap();
+    let sent = String::from_utf8(sent.body).unwrap();
+    let names = sent.split("\"pdf\",\"name\":\"").skip(1);
+    let names: Vec<&str> = names.map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(names, ["document", "a-pdf", "document-2", "a-pdf-2"], "{sent}");
+    let at = |caller, body: &Value| {
+        let call = decode_call(caller, body.to_string().as_bytes()).unwrap();
+        let sent = encode_call_of(caller, Dialect::Gemini, &call).unwrap();
+        sent.dropped.into_iter().map(|loss| loss.path).collect::<Vec<_>>()
+    };
+    let lost = at(Dialect::AnthropicMessages, &body);
+    assert_eq!(lost, ["messages[0].content[1].title", "messages[2].content[1].title"]);
 }

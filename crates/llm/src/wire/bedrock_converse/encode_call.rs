@@ -1,6 +1,9 @@
 //! A canonical call as a Converse request.
 
-use super::encode_content;
+use super::{
+    documents::Names,
+    encode_content::{self, Written},
+};
 use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
@@ -16,12 +19,18 @@ use seaworthy_core::{
 pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     json::object(&mut out, |body| {
+        let mut written = Written {
+            losses: &mut *losses,
+            names: Names::default(),
+        };
         if !call.system.is_empty() {
             body.array("system", |items| {
-                encode_content::blocks(&call.system, "system", items, losses);
+                encode_content::blocks(&call.system, "system", items, &mut written);
             });
         }
-        body.array("messages", |items| messages(&call.messages, items, losses));
+        body.array("messages", |items| {
+            messages(&call.messages, items, &mut written);
+        });
         inference(call, body);
         tools(call, body, losses);
         output(call, body, losses);
@@ -59,16 +68,16 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
 }
 
 /// Turns have to alternate here, so what one side says in a row is one turn.
-fn messages(messages: &[Message], out: &mut Items<'_>, losses: &mut Losses) {
+fn messages(messages: &[Message], out: &mut Items<'_>, written: &mut Written<'_>) {
     let mut turn: Option<(Role, Vec<u8>)> = None;
     for (index, message) in messages.iter().enumerate() {
         let path = format!("messages[{index}]");
         if message.name.is_some() {
-            losses.add(Feature::SpeakerName, format!("{path}.name"));
+            written.losses.add(Feature::SpeakerName, format!("{path}.name"));
         }
         let mut content = Vec::new();
         json::array(&mut content, |items| {
-            encode_content::blocks(&message.blocks, &format!("{path}.content"), items, losses);
+            encode_content::blocks(&message.blocks, &format!("{path}.content"), items, written);
         });
         // A message without content is refused; it says nothing anyway.
         if content == b"[]" {

@@ -1,6 +1,6 @@
 //! Canonical blocks as content blocks of Bedrock.
 
-use super::formats;
+use super::{documents::Names, formats};
 use crate::{
     json::{Items, Members},
     loss::{Feature, Losses},
@@ -12,10 +12,22 @@ use seaworthy_core::{
     dialect::Dialect,
 };
 
+/// What is remembered while a request is written.
+#[derive(Debug)]
+pub(super) struct Written<'l> {
+    pub(super) losses: &'l mut Losses,
+    pub(super) names: Names,
+}
+
 /// Blocks in a row.
-pub(super) fn blocks(blocks: &[Block], path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+pub(super) fn blocks(
+    blocks: &[Block],
+    path: &str,
+    out: &mut Items<'_>,
+    written: &mut Written<'_>,
+) {
     for (index, block) in numbered(blocks) {
-        self::block(block, &format!("{path}[{index}]"), out, losses);
+        self::block(block, &format!("{path}[{index}]"), out, written);
     }
 }
 
@@ -40,13 +52,14 @@ fn tool_id(id: &str) -> std::borrow::Cow<'_, str> {
     clean_id(id, "_-.:")
 }
 
-fn block(block: &Block, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+fn block(block: &Block, path: &str, out: &mut Items<'_>, written: &mut Written<'_>) {
+    let losses = &mut *written.losses;
     match block {
         Block::Text(text) | Block::Refusal(text) if text.is_empty() => {}
         Block::Text(text) | Block::Refusal(text) => out.object(|block| {
             block.str("text", text);
         }),
-        Block::Media(media) => self::media(media, path, out, losses),
+        Block::Media(media) => self::media(media, path, out, written),
         Block::ToolUse {
             id,
             name,
@@ -71,7 +84,7 @@ fn block(block: &Block, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
             block.object("toolResult", |result| {
                 result.str("toolUseId", &tool_id(tool_use_id));
                 result.array("content", |items| {
-                    self::blocks(blocks, &format!("{path}.content"), items, losses);
+                    self::blocks(blocks, &format!("{path}.content"), items, written);
                 });
                 if *is_error {
                     result.str("status", "error");
@@ -113,7 +126,8 @@ pub(super) fn redacted(data: &str, block: &mut Members<'_>) {
     });
 }
 
-fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
+fn media(media: &Media, path: &str, out: &mut Items<'_>, written: &mut Written<'_>) {
+    let Written { losses, names } = written;
     if media.detail.as_ref().is_some_and(|detail| detail != "auto") {
         losses.add(Feature::ImageDetail, format!("{path}.image_url.detail"));
     }
@@ -138,19 +152,11 @@ fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
         block.object(kind, |out| {
             out.str("format", format);
             if media.kind == MediaKind::Document {
-                out.str("name", &document_name(media.name.as_deref()));
+                out.str("name", &names.give(media.name.as_deref()));
             }
             out.object("source", |source| {
                 source.str(key, content);
             });
         });
     });
-}
-
-/// A document has to have a name, of letters, digits, blanks and few signs.
-fn document_name(name: Option<&str>) -> String {
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || " -()[]".contains(c);
-    let clean = |c: char| if is_fine(c) { c } else { '-' };
-    let name = name.filter(|name| !name.is_empty()).unwrap_or("document");
-    name.chars().map(clean).collect()
 }

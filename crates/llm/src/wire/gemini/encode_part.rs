@@ -190,6 +190,10 @@ fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
     if media.detail.as_ref().is_some_and(|detail| detail != "auto") {
         losses.add(Feature::ImageDetail, format!("{path}.image_url.detail"));
     }
+    // A text says it in front; for the others the API has a name that it does not take.
+    if media.name.is_some() && !matches!(media.source, MediaSource::Text(_)) {
+        losses.add(Feature::FileName, format!("{path}.file.filename"));
+    }
     match &media.source {
         MediaSource::Base64 { media_type, data } => out.object(|part| {
             part.object("inlineData", |inline| {

@@ -41,6 +41,8 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
                 *description = None;
             }
         }
+        // Nothing that is compared has one.
+        Feature::FileName => {}
         Feature::SpeakerName => call.messages.iter_mut().for_each(|m| m.name = None),
         Feature::LateInstruction => {
             let late = call.messages.iter_mut().filter(|m| m.role == Role::System);

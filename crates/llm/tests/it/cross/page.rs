@@ -29,6 +29,7 @@ const CALLS: &[(&str, &str)] = &[
     ("Picture by its URL", "picture_url"),
     ("Sound in base64", "audio"),
     ("PDF in base64", "document"),
+    ("Name of a file", "document_named"),
     ("Mark up to where to cache", "cache_point"),
     ("Tools", "tools"),
     ("Tool without a schema", "tool_without_schema"),

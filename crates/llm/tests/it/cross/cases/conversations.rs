@@ -90,6 +90,7 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
             "document",
             medium(MediaKind::Document, base64("application/pdf")),
         ),
+        ("document_named", document_named()),
         (
             "cache_point",
             saying(vec![text("Long."), Block::CachePoint(CacheTtl::Hour)]),
@@ -126,4 +127,14 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
         ));
     }
     calls
+}
+
+fn document_named() -> Call {
+    let mut call = medium(MediaKind::Document, base64("application/pdf"));
+    for block in &mut call.messages[0].blocks {
+        if let Block::Media(media) = block {
+            media.name = Some("report.pdf".to_owned());
+        }
+    }
+    call
 }
