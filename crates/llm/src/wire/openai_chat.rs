@@ -7,6 +7,7 @@ mod encode_content;
 mod reply;
 mod stream_in;
 mod stream_out;
+mod stream_tools;
 mod usage;
 
 pub(super) use decode_call::{

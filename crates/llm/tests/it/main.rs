@@ -13,6 +13,7 @@ mod fields;
 mod framings;
 mod golden;
 mod holes;
+mod imitators;
 mod media;
 mod properties;
 mod replies;

@@ -94,12 +94,25 @@ fn documents_have_names_of_their_own_at_bedrock() {
     let sent = String::from_utf8(sent.body).unwrap();
     let names = sent.split("\"pdf\",\"name\":\"").skip(1);
     let names: Vec<&str> = names.map(|rest| rest.split('"').next().unwrap()).collect();
-    assert_eq!(names, ["document", "a-pdf", "document-2", "a-pdf-2"], "{sent}");
+    assert_eq!(
+        names,
+        ["document", "a-pdf", "document-2", "a-pdf-2"],
+        "{sent}"
+    );
     let at = |caller, body: &Value| {
         let call = decode_call(caller, body.to_string().as_bytes()).unwrap();
         let sent = encode_call_of(caller, Dialect::Gemini, &call).unwrap();
-        sent.dropped.into_iter().map(|loss| loss.path).collect::<Vec<_>>()
+        sent.dropped
+            .into_iter()
+            .map(|loss| loss.path)
+            .collect::<Vec<_>>()
     };
     let lost = at(Dialect::AnthropicMessages, &body);
-    assert_eq!(lost, ["messages[0].content[1].title", "messages[2].content[1].title"]);
+    assert_eq!(
+        lost,
+        [
+            "messages[0].content[1].title",
+            "messages[2].content[1].title"
+        ]
+    );
 }

@@ -73,7 +73,9 @@ fn messages(messages: &[Message], out: &mut Items<'_>, written: &mut Written<'_>
     for (index, message) in messages.iter().enumerate() {
         let path = format!("messages[{index}]");
         if message.name.is_some() {
-            written.losses.add(Feature::SpeakerName, format!("{path}.name"));
+            written
+                .losses
+                .add(Feature::SpeakerName, format!("{path}.name"));
         }
         let mut content = Vec::new();
         json::array(&mut content, |items| {

@@ -20,12 +20,7 @@ pub(super) struct Written<'l> {
 }
 
 /// Blocks in a row.
-pub(super) fn blocks(
-    blocks: &[Block],
-    path: &str,
-    out: &mut Items<'_>,
-    written: &mut Written<'_>,
-) {
+pub(super) fn blocks(blocks: &[Block], path: &str, out: &mut Items<'_>, written: &mut Written<'_>) {
     for (index, block) in numbered(blocks) {
         self::block(block, &format!("{path}[{index}]"), out, written);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     fault::Fault,
-    json::{Node, Object},
+    json::{self, Node, Object},
 };
 use seaworthy_core::{
     call::{Block, CacheTtl, Media, MediaKind, MediaSource, Native},
@@ -22,6 +22,20 @@ pub(super) fn user_blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
 /// What an assistant message holds: reasoning, text, refusal, tool calls, in this order. Replies
 /// have the same fields.
 pub(super) fn assistant_blocks(fields: &mut Object<'_>) -> Result<Vec<Block>, Fault> {
+    said_blocks(fields, &["text", "refusal"], tool_call)
+}
+
+/// The same of an answer, as the imitators of the API write it: thoughts may stand among the parts,
+/// and calls may have no ID, which is empty then, and their arguments as they are.
+pub(super) fn answered_blocks(fields: &mut Object<'_>) -> Result<Vec<Block>, Fault> {
+    said_blocks(fields, &["text", "refusal", "thinking"], answered_call)
+}
+
+fn said_blocks(
+    fields: &mut Object<'_>,
+    parts: &[&str],
+    call: fn(Node<'_>) -> Result<Block, Fault>,
+) -> Result<Vec<Block>, Fault> {
     let mut blocks = Vec::new();
     let reasoning = fields.optional("reasoning_content", |node| node.string())?;
     let reasoning_by_other_name = fields.optional("reasoning", |node| node.string())?;
@@ -31,14 +45,14 @@ pub(super) fn assistant_blocks(fields: &mut Object<'_>) -> Result<Vec<Block>, Fa
         let signature = None;
         blocks.push(Block::Thinking { text, signature });
     }
-    let content = fields.optional("content", |node| self::blocks(node, &["text", "refusal"]))?;
+    let content = fields.optional("content", |node| self::blocks(node, parts))?;
     blocks.append(&mut content.unwrap_or_default());
     let refusal = fields.optional("refusal", |node| node.string())?;
     blocks.extend(refusal.map(Block::Refusal));
     fields.optional("function_call", |node| -> Result<(), Fault> {
         Err(node.fault("retired by OpenAI; use `tool_calls` instead"))
     })?;
-    let calls = fields.optional("tool_calls", |node| node.each(tool_call))?;
+    let calls = fields.optional("tool_calls", |node| node.each(call))?;
     blocks.append(&mut calls.unwrap_or_default());
     Ok(blocks)
 }
@@ -55,6 +69,16 @@ pub(super) fn native(kind: String, node: Node<'_>) -> Native {
 pub(in crate::wire) fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
     let mut fields = node.object()?;
     let id = fields.text("id")?;
+    function_call(node, fields, id)
+}
+
+fn answered_call(node: Node<'_>) -> Result<Block, Fault> {
+    let mut fields = node.object()?;
+    let id = fields.optional("id", |node| node.string())?;
+    function_call(node, fields, id.unwrap_or_default())
+}
+
+fn function_call(node: Node<'_>, mut fields: Object<'_>, id: String) -> Result<Block, Fault> {
     let kind = fields.optional("type", |node| node.string())?;
     if let Some(kind) = kind.filter(|kind| kind != "function") {
         return Ok(Block::Native(native(kind, node)));
@@ -63,7 +87,11 @@ pub(in crate::wire) fn tool_call(node: Node<'_>) -> Result<Block, Fault> {
     let (name, arguments) = fields.required("function", "an object", |node| {
         node.whole(|fields| {
             let name = fields.text("name")?;
-            let arguments = fields.optional("arguments", |node| node.string())?;
+            let arguments =
+                fields.optional("arguments", |node| match json::is_object(node.json()) {
+                    true => Ok(node.json().to_owned()),
+                    false => node.string(),
+                })?;
             Ok((name, arguments.unwrap_or_default()))
         })
     })?;
@@ -104,6 +132,10 @@ fn block(node: Node<'_>, allowed: &[&str]) -> Result<Vec<Block>, Fault> {
     let block = match &*kind {
         "text" => Block::Text(fields.text("text")?),
         "refusal" => Block::Refusal(fields.text("refusal")?),
+        "thinking" => Block::Thinking {
+            text: fields.required("thinking", "an array of texts", thoughts)?,
+            signature: None,
+        },
         "image_url" => Block::Media(fields.required("image_url", "an object", image)?),
         "input_audio" => Block::Media(fields.required("input_audio", "an object", audio)?),
         _ => Block::Media(fields.required("file", "an object", file)?),
@@ -113,6 +145,11 @@ fn block(node: Node<'_>, allowed: &[&str]) -> Result<Vec<Block>, Fault> {
     Ok(std::iter::once(block)
         .chain(mark.map(Block::CachePoint))
         .collect())
+}
+
+fn thoughts(node: Node<'_>) -> Result<String, Fault> {
+    let texts = node.each(|part| part.object()?.optional("text", |node| node.string()))?;
+    Ok(texts.into_iter().flatten().collect())
 }
 
 /// The mark of a part up to which the prompt should be cached.

@@ -1,6 +1,6 @@
 //! A complete chat completion, from and to the canonical reply.
 
-use super::{decode_content, encode_content::function_call, usage};
+use super::{decode_content, encode_content::function_call, stream_tools::made_up_id, usage};
 use crate::{
     fault::Fault,
     json::{self, Members, Node, Object, Trail},
@@ -37,11 +37,18 @@ fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
         }
         Err(node.fault(format_args!("expected one choice, found {}", choices.len())))
     })?;
-    let (blocks, stop_reason) = choices.pop().unwrap_or((Vec::new(), StopReason::EndTurn));
+    let (mut blocks, stop_reason) = choices.pop().unwrap_or((Vec::new(), StopReason::EndTurn));
+    let id = fields.optional("id", |node| node.string())?;
+    let id = id.unwrap_or_default();
+    for (number, block) in blocks.iter_mut().enumerate() {
+        if let Block::ToolUse { id: own, .. } = block
+            && own.is_empty()
+        {
+            *own = made_up_id(&id, number);
+        }
+    }
     Ok(Reply {
-        id: fields
-            .optional("id", |node| node.string())?
-            .unwrap_or_default(),
+        id,
         model: fields
             .optional("model", |node| node.string())?
             .unwrap_or_default(),
@@ -59,7 +66,7 @@ fn choice(node: Node<'_>) -> Result<(Vec<Block>, StopReason), Fault> {
     let blocks = fields.required("message", "an object", |node| {
         let mut fields = node.object()?;
         fields.skip(&["role"]);
-        let blocks = decode_content::assistant_blocks(&mut fields)?;
+        let blocks = decode_content::answered_blocks(&mut fields)?;
         fields.finish();
         Ok(blocks)
     })?;

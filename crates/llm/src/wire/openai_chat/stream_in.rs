@@ -1,27 +1,37 @@
 //! Chat completion chunks as canonical deltas.
 
-use super::{reply, usage::UsageObject};
+use super::{
+    reply,
+    stream_tools::{ToolPiece, Tools},
+    usage::UsageObject,
+};
 use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream};
 use seaworthy_core::call::{BlockOpening, Delta};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+mod said;
+
+use said::Said;
 
 #[derive(Default)]
 pub(super) struct Decoder {
     started: bool,
     finished: bool,
     open: Option<Open>,
-    called_tool: bool,
+    tools: Tools,
+    /// The ID of the answer.
+    id: String,
     declined: bool,
 }
 
-/// The block that is open.
+/// The block that is open, if it is no call of a tool.
 #[derive(PartialEq, Eq)]
 enum Open {
     Thinking,
     Text,
     Refusal,
-    Tool { index: u64, id: String },
 }
 
 #[derive(Deserialize)]
@@ -51,7 +61,7 @@ struct Choice<'a> {
 #[derive(Default, Deserialize)]
 struct Piece<'a> {
     #[serde(borrow)]
-    content: Option<Cow<'a, str>>,
+    content: Option<Said<'a>>,
     #[serde(borrow)]
     refusal: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -59,14 +69,14 @@ struct Piece<'a> {
     #[serde(borrow)]
     reasoning: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    tool_calls: Option<Vec<ToolPiece<'a>>>,
+    tool_calls: Option<Vec<CallPiece<'a>>>,
     function_call: Option<IgnoredAny>,
     audio: Option<IgnoredAny>,
     annotations: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct ToolPiece<'a> {
+struct CallPiece<'a> {
     #[serde(default)]
     index: u64,
     #[serde(borrow)]
@@ -79,8 +89,9 @@ struct ToolPiece<'a> {
 struct FunctionPiece<'a> {
     #[serde(borrow)]
     name: Option<Cow<'a, str>>,
+    /// A string, and with some servers the object itself.
     #[serde(borrow)]
-    arguments: Option<Cow<'a, str>>,
+    arguments: Option<&'a RawValue>,
 }
 
 /// `{"message", "type", …}`, or just a sentence from servers that keep it short.
@@ -123,8 +134,9 @@ impl DecodeStream for Decoder {
             }
             if !self.started {
                 self.started = true;
+                self.id = chunk.id.as_deref().unwrap_or_default().to_owned();
                 out.push(Delta::Start {
-                    id: chunk.id.as_deref().unwrap_or_default().to_owned(),
+                    id: self.id.clone(),
                     model: chunk.model.as_deref().unwrap_or_default().to_owned(),
                 });
             }
@@ -145,11 +157,13 @@ impl Decoder {
         ];
         let strange = strange.into_iter().filter(|(_, is_there)| *is_there);
         out.extend(strange.map(|(name, _)| Delta::Dropped(name.to_owned())));
-        if let Some(text) = non_empty(piece.reasoning_content.or(piece.reasoning)) {
+        let (content, thought) = piece.content.map_or((None, None), Said::into_parts);
+        let reasoning = piece.reasoning_content.or(piece.reasoning).or(thought);
+        if let Some(text) = non_empty(reasoning) {
             self.open(Open::Thinking, BlockOpening::Thinking, out)?;
             out.push(Delta::Thinking(text));
         }
-        if let Some(text) = non_empty(piece.content) {
+        if let Some(text) = non_empty(content) {
             self.open(Open::Text, BlockOpening::Text, out)?;
             out.push(Delta::Text(text));
         }
@@ -172,7 +186,7 @@ impl Decoder {
             return;
         }
         self.close(out);
-        let stopped = reply::stop_reason(reason, self.called_tool, self.declined);
+        let stopped = reply::stop_reason(reason, self.tools.any(), self.declined);
         out.push(match stopped {
             Ok(stop_reason) => Delta::Finish {
                 stop_reason,
@@ -182,34 +196,30 @@ impl Decoder {
         });
     }
 
-    /// A call begins with its ID; pieces without one belong to the call that is open. Some servers
-    /// give every call the index 0, so a new ID counts as a new call too.
-    fn tool(&mut self, piece: ToolPiece<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
-        let index = piece.index;
-        let function = piece.function;
-        let (name, arguments) = function.map_or((None, None), |f| (f.name, f.arguments));
-        let new_id = non_empty(piece.id);
-        let goes_on = matches!(
-            &self.open,
-            Some(Open::Tool { index: open, id })
-                if *open == index && new_id.as_ref().is_none_or(|new_id| new_id == id)
-        );
-        if !goes_on {
-            let (Some(id), Some(name)) = (new_id, non_empty(name)) else {
-                return Err(Fault::whole(format!(
-                    "expected the pieces of one tool call after another, found a piece of call \
-                     {index} which is not open"
-                )));
-            };
-            self.called_tool = true;
-            let open = Open::Tool {
-                index,
-                id: id.clone(),
-            };
-            self.open(open, BlockOpening::ToolUse { id, name }, out)?;
+    fn tool(&mut self, piece: CallPiece<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        self.still_open()?;
+        if !self.tools.is_open() {
+            self.close(out);
         }
-        out.extend(non_empty(arguments).map(Delta::Arguments));
-        Ok(())
+        let (name, arguments) = piece
+            .function
+            .map_or((None, None), |f| (f.name, f.arguments));
+        let piece = ToolPiece {
+            index: piece.index,
+            id: non_empty(piece.id),
+            name: non_empty(name),
+            arguments: arguments.and_then(arguments_text),
+        };
+        self.tools.push(piece, &self.id, out)
+    }
+
+    fn still_open(&self) -> Result<(), Fault> {
+        match self.finished {
+            false => Ok(()),
+            true => Err(Fault::whole(
+                "expected no more content after `finish_reason`, found some",
+            )),
+        }
     }
 
     fn open(
@@ -218,11 +228,7 @@ impl Decoder {
         opening: BlockOpening,
         out: &mut Vec<Delta>,
     ) -> Result<(), Fault> {
-        if self.finished {
-            return Err(Fault::whole(
-                "expected no more content after `finish_reason`, found some",
-            ));
-        }
+        self.still_open()?;
         if self.open.as_ref() != Some(&open) {
             self.close(out);
             self.open = Some(open);
@@ -232,6 +238,7 @@ impl Decoder {
     }
 
     fn close(&mut self, out: &mut Vec<Delta>) {
+        self.tools.finish(out);
         if self.open.take().is_some() {
             out.push(Delta::Close);
         }
@@ -255,4 +262,13 @@ impl ErrorObject<'_> {
 
 fn non_empty(text: Option<Cow<'_, str>>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(Cow::into_owned)
+}
+
+/// The text of arguments, which are a string or the object itself.
+fn arguments_text(arguments: &RawValue) -> Option<String> {
+    let text = match serde_json::from_str::<Cow<'_, str>>(arguments.get()) {
+        Ok(text) => text.into_owned(),
+        Err(_) => arguments.get().to_owned(),
+    };
+    (!text.is_empty()).then_some(text)
 }

@@ -188,9 +188,9 @@ pub(super) fn observe(data: &[u8], tally: &mut Tally) -> Seen {
     let mut seen = Seen::Other;
     if content_bytes > 0 {
         seen = tally.add_content(content_bytes);
-    } else if has_value(data, &probes.finish) {
-        tally.finished = true;
     }
+    // Some servers say with the last piece why the model stopped.
+    tally.finished |= has_value(data, &probes.finish);
     if !has_value(data, &probes.usage) && !has_value(data, &probes.error) {
         return seen;
     }
