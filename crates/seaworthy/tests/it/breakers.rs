@@ -99,4 +99,16 @@ fn what_one_replica_finds_failing_the_others_leave_alone_and_without_redis_each_
     redis.restart();
     shared(&here, "shared");
     here.logged("circuit breakers are shared again");
+
+    // A server that is there and says nothing is as good as lost, and is noticed as well.
+    redis.freeze();
+    shared(&here, "lost");
+    let metrics = here.get("/metrics").send().text();
+    assert!(
+        metrics.contains("seaworthy_circuit_breakers_shared 0"),
+        "{metrics}"
+    );
+    assert_eq!(here.ask("", "ill", false).status(), 200);
+    redis.thaw();
+    shared(&here, "shared");
 }
