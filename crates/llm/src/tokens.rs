@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 
 /// The vocabulary that a model reads its input with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,27 +112,28 @@ pub fn without_escaped_names(body: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
+/// What a request offers tools with.
+static TOOLS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| ["\"tools\"", "\"functions\""].map(Finder::new));
+/// What leads to something that is not in the request.
+static LINKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+    let links = [
+        "\"http",
+        "\"file_id\"",
+        "\"file_uri\"",
+        "\"fileUri\"",
+        "\"gs://",
+        "\"s3://",
+    ];
+    links.map(Finder::new)
+});
+
 /// Tokens that the bytes of the request do not show.
 fn unseen(body: &[u8]) -> u64 {
     let body = &*without_escaped_names(body);
-    let has = |needle: &[u8]| memmem::find(body, needle).is_some();
-    let tools = if has(b"\"tools\"") || has(b"\"functions\"") {
-        TOKENS_OF_TOOL_USE
-    } else {
-        0
-    };
-    let links = [
-        &b"\"http"[..],
-        b"\"file_id\"",
-        b"\"file_uri\"",
-        b"\"fileUri\"",
-        b"\"gs://",
-        b"\"s3://",
-    ];
-    let links: usize = links
-        .iter()
-        .map(|link| memmem::find_iter(body, link).count())
-        .sum();
+    let has_tools = TOOLS.iter().any(|name| name.find(body).is_some());
+    let tools = if has_tools { TOKENS_OF_TOOL_USE } else { 0 };
+    let links: usize = LINKS.iter().map(|link| link.find_iter(body).count()).sum();
     wide(links)
         .saturating_mul(TOKENS_PER_LINK)
         .saturating_add(tools)
