@@ -3,6 +3,7 @@
 //! Parsers recurse, so code that nests or chains deeper than people write is refused unparsed.
 
 pub mod fence;
+mod grammar;
 mod nesting;
 
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,8 @@ pub enum Problem {
     /// It is not a program of its language.
     #[error("the code does not parse")]
     DoesNotParse,
-    /// It is too long, or nests too deeply to be parsed safely.
-    #[error("the code is too long or nests too deeply to be judged")]
+    /// It is too long, or nests too deeply or is too odd to be parsed safely.
+    #[error("the code is too long, too deeply nested or too odd to be judged")]
     TooComplex,
     /// It does what the policy forbids.
     #[error("the code does what the policy forbids: {0}")]
@@ -73,18 +74,22 @@ pub fn check(language: Language, source: &str, policy: &CodePolicy) -> Vec<Probl
     let mut problems = forbidden(language, source, policy);
     if source.len() > MAX_CODE_BYTES || nesting::is_too_deep(source) {
         problems.push(Problem::TooComplex);
-    } else if !parses(language, source) {
-        problems.push(Problem::DoesNotParse);
+    } else {
+        problems.extend(parse(language, source).err());
     }
     problems
 }
 
-fn parses(language: Language, source: &str) -> bool {
-    match language {
+fn parse(language: Language, source: &str) -> Result<(), Problem> {
+    let is_whole = match language {
         Language::Json => serde_json::from_str::<serde::de::IgnoredAny>(source).is_ok(),
-        Language::Python => is_whole(&tree_sitter_python::LANGUAGE.into(), source),
-        Language::JavaScript => is_whole(&tree_sitter_javascript::LANGUAGE.into(), source),
-        Language::Shell => is_whole(&tree_sitter_bash::LANGUAGE.into(), &in_ascii(source)),
+        Language::Python => grammar::is_whole(&tree_sitter_python::LANGUAGE.into(), source)?,
+        Language::JavaScript => {
+            grammar::is_whole(&tree_sitter_javascript::LANGUAGE.into(), source)?
+        }
+        Language::Shell => {
+            grammar::is_whole(&tree_sitter_bash::LANGUAGE.into(), &in_ascii(source))?
+        }
         Language::Sql => {
             let dialect = sqlparser::dialect::GenericDialect {};
             let parser = sqlparser::parser::Parser::new(&dialect).with_recursion_limit(64);
@@ -93,7 +98,8 @@ fn parses(language: Language, source: &str) -> bool {
                 .and_then(|mut parser| parser.parse_statements())
                 .is_ok()
         }
-    }
+    };
+    is_whole.then_some(()).ok_or(Problem::DoesNotParse)
 }
 
 /// The source with a letter for each character that is not ASCII. To a shell they are parts of words
@@ -101,16 +107,6 @@ fn parses(language: Language, source: &str) -> bool {
 fn in_ascii(source: &str) -> String {
     let plain = |letter: char| if letter.is_ascii() { letter } else { 'x' };
     source.chars().map(plain).collect()
-}
-
-/// Whether the grammar covers all of the source.
-fn is_whole(language: &tree_sitter::Language, source: &str) -> bool {
-    let mut parser = tree_sitter::Parser::new();
-    if parser.set_language(language).is_err() {
-        return false;
-    }
-    let tree = parser.parse(source, None);
-    tree.is_some_and(|tree| !tree.root_node().has_error())
 }
 
 fn forbidden(language: Language, source: &str, policy: &CodePolicy) -> Vec<Problem> {
