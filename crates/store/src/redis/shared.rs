@@ -110,6 +110,8 @@ struct State {
     known: Option<Epoch>,
     /// Since when the server is known to wait for the ledger.
     blank_since: Option<UnixMillis>,
+    /// Until when whoever restores was told to read the ledger.
+    read_until: Option<UnixMillis>,
     /// What has ended a moment ago, and the server was told or nearly.
     ended_lately: EndedLately,
     /// What a server is that was told of claims again, while it waits for those of others.
@@ -142,6 +144,7 @@ impl SharedCounters {
             lease_alone: Lease::default(),
             known: None,
             blank_since: None,
+            read_until: None,
             ended_lately: EndedLately::default(),
             reminded: None,
             lost_at: None,
@@ -424,7 +427,9 @@ impl Counters for SharedCounters {
     }
 
     fn ledger_counts_until(&self) -> Option<UnixMillis> {
-        self.state.lock().blank_since
+        let state = &mut *self.state.lock();
+        state.read_until = state.blank_since;
+        state.read_until
     }
 
     fn status(&self) -> Option<SharedStatus> {

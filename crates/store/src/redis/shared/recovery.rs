@@ -120,6 +120,7 @@ impl SharedCounters {
             .server
             .beat(replica, nothing_since, None, BEAT_DEADLINE);
         let now = self.options.clock.now();
+        let read_until = self.state.lock().read_until.take();
         let (mut counted_until, mut found) = (now, Found::Knowing);
         if beat.await?.epoch.is_none() {
             found = Found::Blank;
@@ -130,9 +131,14 @@ impl SharedCounters {
                 counted_until = state.blank_since.unwrap_or(now);
             }
             let is_recalled = self.recall_shares().await;
-            if !is_recalled || now.since(counted_until) < LEDGER_LAG {
+            let is_early = now.since(counted_until) < LEDGER_LAG;
+            if !is_recalled || is_early || read_until != Some(counted_until) {
                 return Ok(false);
             }
+        } else if read_until.is_some() {
+            // Another replica has restored it meanwhile. What ended since is told by those who ended it.
+            self.state.lock().blank_since = None;
+            return Ok(true);
         }
         let epoch = Epoch(RequestId::generate().as_str().to_owned());
         let moments = (GATHERING, counted_until);

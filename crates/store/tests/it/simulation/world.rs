@@ -36,7 +36,7 @@ const LONGEST_PAUSE_MS: u64 = 250;
 /// once can come to is another question, and documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weather {
-    /// Replicas die, stand still and are cut off; the server keeps its memory.
+    /// Replicas die, stand still and are cut off, one by one or all at once; the server keeps its memory.
     Replicas,
     /// The server forgets, and comes back with old data; replicas live and reach it.
     Server,

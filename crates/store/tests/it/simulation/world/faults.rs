@@ -19,7 +19,7 @@ impl World {
     pub(super) async fn fault(&mut self) {
         let slot = self.shared.below(REPLICAS as u64) as usize;
         let kind = match self.shared.weather {
-            Weather::Replicas => self.shared.below(6),
+            Weather::Replicas => self.shared.below(7),
             Weather::Server => 6 + self.shared.below(4),
             Weather::Everything => self.shared.below(10),
         };

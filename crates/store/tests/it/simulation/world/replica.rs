@@ -151,10 +151,8 @@ impl Replica {
 
 /// Tells counters that have lost their memory what the ledger says.
 async fn restore(shared: &Shared, counters: &SharedCounters) {
-    let until = match shared.makes(Mistake::TheLedgerIsReadToItsEnd) {
-        true => None,
-        false => counters.ledger_counts_until(),
-    };
+    let until = counters.ledger_counts_until();
+    let until = until.filter(|_| !shared.makes(Mistake::TheLedgerIsReadToItsEnd));
     let spent = shared.ledger.borrow().says(until);
     sleep(shared.millis(10)).await;
     // What cannot be told now is told the next time.
