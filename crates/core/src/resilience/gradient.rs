@@ -34,7 +34,9 @@ pub struct Gradient {
 #[derive(Debug, Clone, Copy)]
 struct Slow {
     limit: f64,
+    /// The slowest calls since then, and how many were under way with them.
     recent: f64,
+    in_flight: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -136,8 +138,18 @@ impl Gradient {
             let tolerance = tolerance(settings.tolerance, window.waited);
             let gradient = (tolerance * usual / recent.max(0.001)).clamp(0.5, 1.0);
             self.has_met_its_limit |= gradient < 1.0;
-            let slow = *self.slow_since.get_or_insert(Slow { limit, recent });
-            let are_half = f64::from(window.most_in_flight) <= slow.limit / 2.0;
+            let in_flight = f64::from(window.most_in_flight);
+            let slow = self.slow_since.get_or_insert(Slow {
+                limit,
+                recent,
+                in_flight,
+            });
+            // The line within the target may still grow when the limit has begun to shrink.
+            if recent > slow.recent {
+                (slow.recent, slow.in_flight) = (recent, in_flight);
+            }
+            let slow = *slow;
+            let are_half = in_flight <= slow.in_flight / 2.0;
             if gradient < 1.0 && are_half && recent > slow.recent * HARDLY_FASTER {
                 // Fewer calls are as slow: the target itself, or what it is asked for, is.
                 self.usual = Some(recent);
