@@ -23,14 +23,15 @@ pub(crate) struct Text {
     pub(crate) fold: usize,
 }
 
-/// Texts that were written for this project, attacks and honest ones that look like them, and pieces of its
-/// own code and pages.
-const OWN: [(&str, &str); 2] = [
-    ("own_words", include_str!("own.jsonl")),
-    ("own_code", include_str!("own_code.jsonl")),
+/// Texts that were written for this project, and what one of them counts: attacks and honest texts that look
+/// like them, pieces of its own code and pages, plain instructions and questions, and documents that give
+/// orders, some of them to a model.
+const OWN: [(&str, &str, f32); 4] = [
+    ("own_words", include_str!("own.jsonl"), 1.0),
+    ("own_code", include_str!("own_code.jsonl"), 1.0),
+    ("own_plain", include_str!("plain.jsonl"), 1.0),
+    ("own_documents", include_str!("documents.jsonl"), 2.0),
 ];
-/// What one of them counts.
-const OWN_WEIGHT: f32 = 1.0;
 
 /// The folds of the cross-validation.
 pub(crate) const FOLDS: usize = 5;
@@ -66,11 +67,11 @@ pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, 
         }
         sources.push(source(set.name, set.licence, &bytes, texts.len() - before)?);
     }
-    for (name, file) in OWN {
+    for (name, file, weight) in OWN {
         let own = parse(file)?.into_iter().map(|row| Text {
             attack: row.label == 1,
             text: row.text,
-            weight: OWN_WEIGHT,
+            weight,
             group: name.to_owned(),
             fold: 0,
         });

@@ -22,10 +22,9 @@ use corpus::{FOLDS, TestTexts, Text};
 
 const SEED: u64 = 20_260_701;
 
-/// The share of plain instructions that may be flagged, in cross-validation.
-const FLAG_FALSE_ALARMS: f32 = 0.005;
-/// The share of instructions of chats that may be flagged: they are closer to attacks.
-const CHAT_FALSE_ALARMS: f32 = 0.015;
+/// The share of instructions of chats that may be flagged by models that have seen nothing of their set. Among
+/// plain instructions of all kinds fewer are: most of them are questions.
+const FLAG_FALSE_ALARMS: f32 = 0.015;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.001;
 
@@ -44,13 +43,13 @@ struct Arguments {
 
 fn plan() -> Plan {
     Plan {
-        bits: 18,
-        epochs: 12,
+        bits: 19,
+        epochs: 20,
         lambda: 2.5e-7,
         rate: 3.0,
         seed: SEED,
         by_rarity: true,
-        left_out: 0.5,
+        left_out: 0.6,
         windows: Windows::OF_SENTENCES,
     }
 }
@@ -76,15 +75,12 @@ fn main() -> Result<()> {
         texts.len(),
         texts.iter().filter(|text| text.attack).count()
     );
-    let logits = cross_validate(&texts, &examples)?;
-    let is_plain = |text: &Text| recipe::PLAIN.contains(&text.group.as_str());
+    let mut logits = cross_validate(&texts, &examples)?;
+    for group in recipe::CHAT {
+        leave_out(group, &texts, &examples, &mut logits)?;
+    }
     let is_chat = |text: &Text| recipe::CHAT.contains(&text.group.as_str());
-    let flag_logit = threshold(&texts, &logits, is_plain, FLAG_FALSE_ALARMS).max(threshold(
-        &texts,
-        &logits,
-        is_chat,
-        CHAT_FALSE_ALARMS,
-    ));
+    let flag_logit = threshold(&texts, &logits, is_chat, FLAG_FALSE_ALARMS);
     let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS).max(flag_logit);
     report(&texts, &logits, flag_logit, block_logit);
     if arguments.leave_one_out {
@@ -165,31 +161,33 @@ fn report(texts: &[Text], logits: &[f32], flag: f32, block: f32) {
     }
 }
 
+/// The log-odds of the texts of a data set under a model that has seen nothing of it.
+fn leave_out(group: &str, texts: &[Text], examples: &[Example], logits: &mut [f32]) -> Result<()> {
+    let others = texts.iter().zip(examples);
+    let others = others.filter(|(text, _)| text.group != group);
+    let others: Vec<Example> = others.map(|(_, example)| example.clone()).collect();
+    let model = train(&others, &plan())?;
+    for (index, text) in texts.iter().enumerate() {
+        if text.group == group {
+            logits[index] = model.score(&examples[index].features).logit;
+        }
+    }
+    Ok(())
+}
+
 /// How each data set is judged by a model that has seen nothing of it.
 fn leave_one_out(texts: &[Text], examples: &[Example], flag: f32) -> Result<()> {
     println!("| left out | attacks flagged | honest flagged |\n|---|---|---|");
     let mut groups: Vec<&str> = texts.iter().map(|text| text.group.as_str()).collect();
     groups.dedup();
+    let mut logits = vec![0.0; texts.len()];
     for group in groups {
-        let others = texts
-            .iter()
-            .zip(examples)
-            .filter(|(text, _)| text.group != group);
-        let model = train(
-            &others
-                .map(|(_, example)| example.clone())
-                .collect::<Vec<_>>(),
-            &plan(),
-        )?;
+        leave_out(group, texts, examples, &mut logits)?;
         let mut counts = [[0_usize; 2]; 2];
-        for (text, example) in texts
-            .iter()
-            .zip(examples)
-            .filter(|(text, _)| text.group == group)
-        {
-            let flagged = model.score(&example.features).logit >= flag;
+        let judged = texts.iter().zip(&logits);
+        for (text, logit) in judged.filter(|(text, _)| text.group == group) {
             counts[usize::from(text.attack)][0] += 1;
-            counts[usize::from(text.attack)][1] += usize::from(flagged);
+            counts[usize::from(text.attack)][1] += usize::from(*logit >= flag);
         }
         let [[honest, false_alarms], [attacks, hits]] = counts;
         println!("| {group} | {hits} of {attacks} | {false_alarms} of {honest} |");

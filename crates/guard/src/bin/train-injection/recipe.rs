@@ -104,22 +104,10 @@ pub(crate) const SETS: [Set; 26] = [
     set("openai_moderation_1680", "MIT", Harmless, 500, 0.5),
 ];
 
-/// The sets of plain instructions, which set the flagging point.
-pub(crate) const PLAIN: [&str; 8] = [
-    "gsm8k_train",
-    "gpteacher_codegen",
-    "gpteacher_toolformer",
-    "gpteacher_roleplay",
-    "selfinstruct_seed_tasks",
-    "selfinstruct_user_oriented_instructions",
-    "pif_benign",
-    "spikee_benign_fp",
-];
-
-/// The sets of instructions as chats have them, which set it beside those.
-pub(crate) const CHAT: [&str; 4] = [
+/// The sets of instructions as chats have them, which set the flagging point: each is judged by a model that
+/// has seen nothing of it.
+pub(crate) const CHAT: [&str; 3] = [
     "selfinstruct_seed_tasks",
     "selfinstruct_user_oriented_instructions",
     "gpteacher_roleplay",
-    "deepset_train",
 ];
