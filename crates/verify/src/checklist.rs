@@ -21,8 +21,8 @@ mod write;
 pub use document::{Document, Item};
 pub use judge::{Basis, Judge};
 pub use known::{KnownItem, known_items};
-pub(crate) use write::confidence;
 pub use write::write_back;
+pub(crate) use write::{confidence, reads_like};
 
 /// A checklist with its judgement.
 #[derive(Debug)]
@@ -62,6 +62,15 @@ pub struct JudgedItem {
     pub answers: Vec<Answer>,
 }
 
+/// A requirement that an item reads like.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Likeness {
+    /// The requirement.
+    pub id: String,
+    /// The phrasing of it that the item is most like.
+    pub like: &'static str,
+}
+
 /// A line that states a requirement, with its judgement.
 #[derive(Debug, Serialize)]
 pub struct JudgedLine {
@@ -85,14 +94,14 @@ pub enum Meaning {
         /// The requirements that together answer it.
         ids: Vec<String>,
     },
-    /// It reads like the phrasings of one requirement.
+    /// It reads like the phrasings of a requirement, or of two or three that are much alike: it
+    /// holds when each of them holds.
     Similar {
-        /// The requirement.
-        id: String,
-        /// How sure that is, from 0 to 1; below 0.81 nothing is matched.
+        /// The requirements, the likeliest first.
+        readings: Vec<Likeness>,
+        /// How sure it is that one of them is meant, from 0 to 1; what is less sure than
+        /// `LEAST_SURE` in `matching.rs` is not matched.
         score: f64,
-        /// The phrasing of the requirement that the item reads like.
-        like: &'static str,
     },
     /// Nothing is clearly like it: a person must judge.
     Unknown,

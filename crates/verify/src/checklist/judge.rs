@@ -52,9 +52,8 @@ impl<'a> Judge<'a> {
         }
         match matching::find(&item.text, &item.context()) {
             Some(guess) => Meaning::Similar {
-                id: guess.id,
+                readings: guess.readings,
                 score: guess.sure,
-                like: guess.like,
             },
             None => Meaning::Unknown,
         }
@@ -66,11 +65,7 @@ impl<'a> Judge<'a> {
         let items = document
             .items
             .iter()
-            .map(|item| match self.understand(item) {
-                Meaning::Exact { ids } => ids,
-                Meaning::Similar { id, .. } => vec![id],
-                Meaning::Unknown => Vec::new(),
-            });
+            .map(|item| self.understand(item).requirements());
         let lines = document.others.iter();
         let lines = lines.filter_map(|other| self.known.find_line(&other.section, &other.text));
         items
@@ -117,9 +112,8 @@ impl<'a> Judge<'a> {
         let meaning = self.understand(item);
         let hash = hash_in(item.section(), &item.text);
         let mut answers = match &meaning {
-            Meaning::Exact { ids } => self.answers(ids, basis),
-            Meaning::Similar { id, .. } => self.answers(std::slice::from_ref(id), basis),
             Meaning::Unknown => vec![needs_a_person(&hash)],
+            known => self.answers(&known.requirements(), basis),
         };
         for answer in &mut answers {
             answer.decided_by(&hash, basis);
@@ -130,7 +124,7 @@ impl<'a> Judge<'a> {
             sections: item.sections.clone(),
             text: item.text.clone(),
             hash,
-            status: combined(&answers),
+            status: meaning.status(&answers),
             meaning,
             answers,
         }
@@ -287,6 +281,29 @@ pub(super) fn combined(answers: &[Answer]) -> ItemStatus {
     applicable
         .or_else(|| judged.max())
         .unwrap_or(ItemStatus::NotVerified)
+}
+
+impl Meaning {
+    /// The requirements that an item asks for, or one of which it asks for.
+    fn requirements(&self) -> Vec<String> {
+        match self {
+            Self::Exact { ids } => ids.clone(),
+            Self::Similar { readings, .. } => readings.iter().map(|r| r.id.clone()).collect(),
+            Self::Unknown => Vec::new(),
+        }
+    }
+
+    /// Whether the item holds. Where it is not clear which of several requirements is meant, none of
+    /// them may be left out, not even because it does not apply: it may be the one.
+    pub(super) fn status(&self, answers: &[Answer]) -> ItemStatus {
+        let worst = answers.iter().map(|answer| answer.status).max();
+        match self {
+            Self::Similar { readings, .. } if readings.len() > 1 => {
+                worst.unwrap_or(ItemStatus::NotVerified)
+            }
+            _ => combined(answers),
+        }
+    }
 }
 
 /// The rule of [`Verdict`] over the items of a checklist.

@@ -1,14 +1,16 @@
-//! Which requirement an item means: the one whose phrasings it reads like, and how sure that is.
+//! Which requirements an item means: those whose phrasings it reads like, and how sure that is.
 //!
-//! Two voices judge each requirement: how probable its phrasings make the item's words, and how near
-//! the item is to their middle. Of those that both like, the one that knows most of the item's words
-//! is matched when that is sure enough; the rest is left to a person, because a wrong match is a lie.
+//! Four voices put the requirements in an order: how probable a requirement's phrasings make the
+//! item's words, how near the item is to their middle, how much of the item they know, and how like
+//! the likest of them are. The first is matched when that is sure enough; where only the first two or
+//! three together are, the item is matched to all of these, and holds when each of them holds. The
+//! rest is left to a person, because a wrong match is a lie.
 
 use std::sync::LazyLock;
 
 use self::index::{Index, NONE, Reading};
 use self::polarity::tells_a_lack;
-use self::sureness::{Signs, sureness};
+use self::sureness::{BUILTIN, Learned, MOST, Signs, Voices};
 
 mod features;
 mod index;
@@ -16,103 +18,158 @@ mod polarity;
 mod sureness;
 
 /// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.81;
+const LEAST_SURE: f64 = 0.9;
 
-/// So many are looked at closely, by how many of the item's words their phrasings know.
-const CANDIDATES: usize = 5;
-/// What it is worth to know all of the item's words, in standard deviations.
-const KNOWN: f64 = 10.0;
+/// So many are looked at closely.
+const CANDIDATES: usize = 15;
+/// Shares are counted in tenths, so that the voices are about as loud as each other.
+const LOUDNESS: f64 = 10.0;
 
 static INDEX: LazyLock<Index> = LazyLock::new(Index::builtin);
 
-/// A requirement that an item probably means.
+/// The requirements that an item probably means.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
-    pub(super) id: String,
-    /// How sure that is, from 0 to 1.
+    /// The likeliest first.
+    pub(super) readings: Vec<super::Likeness>,
+    /// How sure it is that one of them is meant, from 0 to 1.
     pub(super) sure: f64,
-    /// The phrasing that the item reads like.
-    pub(super) like: &'static str,
 }
 
-/// The best of all requirements, whether or not it is good.
-struct Best {
+/// A requirement that was looked at closely.
+#[derive(Debug)]
+struct Candidate {
     class: usize,
-    signs: Signs,
+    voices: Voices,
+    score: f64,
+    /// How near the item is to the middle of the phrasings, as an angle's cosine.
+    middle: f64,
+    known: f64,
+    /// How like the phrasings are, the likest first.
+    like: Vec<f64>,
 }
 
-/// The requirement that the item means, if that is clear enough.
+/// What several candidates share of all that speaks for any.
+struct Looked {
+    candidates: Vec<Candidate>,
+    strange: f64,
+    words: f64,
+}
+
+/// The requirements that the item means, if that is clear enough.
 pub(super) fn find(text: &str, context: &[&str]) -> Option<Guess> {
     if tells_a_lack(features::without_label(text), context) {
         return None;
     }
     let index = &*INDEX;
     let item = index.read(text, &context.join(" "));
-    let best = best(index, &item)?;
-    let sure = sureness(&best.signs);
-    let name = index.names.get(best.class).filter(|name| *name != NONE)?;
-    (sure >= LEAST_SURE).then(|| Guess {
-        id: name.clone(),
+    let looked = look(index, &item, &BUILTIN);
+    let (several, sure) = enough(index, &looked, &BUILTIN, LEAST_SURE)?;
+    let readings = looked.candidates.iter().take(several).map(|candidate| {
+        let likest = index.likest(&item, candidate.class);
+        super::Likeness {
+            id: index.name(candidate.class).to_owned(),
+            like: likest.first().map_or("", |(_, phrase)| phrase.text),
+        }
+    });
+    Some(Guess {
+        readings: readings.collect(),
         sure,
-        like: index
-            .nearest(&item, best.class)
-            .map_or("", |phrase| phrase.text),
     })
 }
 
-fn best(index: &Index, item: &Reading) -> Option<Best> {
+/// How many of the first are sure together, and how sure.
+fn enough(index: &Index, looked: &Looked, learned: &Learned, least: f64) -> Option<(usize, f64)> {
+    for several in 1..=MOST {
+        let (meant, rest) = looked.candidates.split_at_checked(several)?;
+        // What may well be nothing of ours is not matched to anything beside.
+        if rest.is_empty() || meant.iter().any(|c| index.name(c.class) == NONE) {
+            return None;
+        }
+        let sure = learned.sureness(several, &signs(index, looked, several));
+        if sure >= least {
+            return Some((several, sure));
+        }
+    }
+    None
+}
+
+/// The best candidates, in their order.
+fn look(index: &Index, item: &Reading, learned: &Learned) -> Looked {
     let probable = in_deviations(&index.probable(item));
-    let near = in_deviations(&index.near(item));
+    let middle = index.near(item);
+    let near = in_deviations(&middle);
     let liked: Vec<f64> = probable.iter().zip(&near).map(|(a, b)| a + b).collect();
     let mut order: Vec<usize> = (0..liked.len()).collect();
     order.sort_by(|a, b| at(&liked, *b).total_cmp(&at(&liked, *a)).then(a.cmp(b)));
     let candidates = order.into_iter().take(CANDIDATES).map(|class| {
         let known = index.known(item, class);
-        (at(&liked, class) + KNOWN * known, known, class)
+        let likest = index.likest(item, class);
+        let like: Vec<f64> = likest.into_iter().map(|(like, _)| like).collect();
+        let voices = [
+            at(&probable, class),
+            at(&near, class),
+            LOUDNESS * known,
+            LOUDNESS * mean(&like),
+        ];
+        Candidate {
+            class,
+            voices,
+            score: learned.score(&voices),
+            middle: at(&middle, class),
+            known,
+            like,
+        }
     });
-    let mut candidates: Vec<(f64, f64, usize)> = candidates.collect();
-    candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.cmp(&b.2)));
-    let [
-        (score, known, class),
-        (score_of_second, known_of_second, second),
-        ..,
-    ] = *candidates.as_slice()
-    else {
-        return None;
-    };
-    let none = index.names.iter().position(|name| name == NONE)?;
-    let family = |class: usize| {
-        index
-            .names
-            .get(class)
-            .and_then(|name| name.split('.').next())
-    };
-    let signs = [
-        at(&liked, class),
-        score - score_of_second,
-        lead(&probable, class),
-        lead(&near, class),
-        at(&near, class),
-        at(&liked, class) - at(&liked, none),
-        known,
-        known - known_of_second,
-        index.strange(item),
-        length(item).ln_1p(),
-        f64::from(u8::from(family(class) == family(second))),
-    ];
-    Some(Best { class, signs })
+    let mut candidates: Vec<Candidate> = candidates.collect();
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.class.cmp(&b.class)));
+    Looked {
+        candidates,
+        strange: index.strange(item),
+        words: length(item).ln_1p(),
+    }
 }
 
-/// How far a class is before the best of the others.
-fn lead(scores: &[f64], class: usize) -> f64 {
-    let others = scores
+/// The signs of whether one of the first so many is right.
+fn signs(index: &Index, looked: &Looked, several: usize) -> Signs {
+    let all = looked.candidates.as_slice();
+    let (Some((meant, rest)), Some(first)) = (all.split_at_checked(several), all.first()) else {
+        return [0.0; sureness::SIGNS.len()];
+    };
+    let shares: Vec<f64> = all.iter().map(|c| (c.score - first.score).exp()).collect();
+    let total: f64 = shares.iter().sum();
+    let share = shares.iter().take(several).sum::<f64>() / total;
+    let nothing = all.iter().zip(&shares);
+    let nothing = nothing.filter(|(c, _)| index.name(c.class) == NONE);
+    let best = |of: &[Candidate], what: fn(&Candidate) -> f64| {
+        of.iter().map(what).fold(f64::NEG_INFINITY, f64::max)
+    };
+    let lead = |what: fn(&Candidate) -> f64| best(meant, what) - best(rest, what);
+    let next = |what: fn(&Candidate) -> f64| rest.first().map_or(0.0, what);
+    let family = |c: &Candidate| index.name(c.class).split('.').next().unwrap_or_default();
+    let same = all
         .iter()
-        .enumerate()
-        .filter(|(other, _)| *other != class);
-    let best = others
-        .map(|(_, score)| *score)
-        .fold(f64::NEG_INFINITY, f64::max);
-    at(scores, class) - best
+        .take(several + 1)
+        .all(|c| family(c) == family(first));
+    [
+        (share / (1.0 - share + 1e-6) + 1e-6).ln(),
+        meant.last().map_or(0.0, |c| c.score) - next(|c| c.score),
+        first.score - next(|c| c.score),
+        lead(|c| c.voices[0]),
+        lead(|c| c.voices[1]),
+        first.score,
+        best(meant, |c| c.known),
+        first.known - next(|c| c.known),
+        looked.strange,
+        looked.words,
+        best(meant, |c| mean(&c.like)),
+        best(meant, |c| at(&c.like, 0)),
+        best(meant, |c| c.middle),
+        f64::from(u8::from(same)),
+        nothing.map(|(_, share)| share).sum::<f64>() / total,
+        meant.iter().map(|c| c.known).fold(1.0, f64::min),
+        first.known * looked.words,
+    ]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few words")]
@@ -124,21 +181,18 @@ fn at(scores: &[f64], class: usize) -> f64 {
     scores.get(class).copied().unwrap_or_default()
 }
 
-/// How far each score is from the middle of all, in standard deviations.
 #[expect(clippy::cast_precision_loss, reason = "a few hundred requirements")]
+fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / (scores.len() as f64).max(1.0)
+}
+
+/// How far each score is from the middle of all, in standard deviations.
 fn in_deviations(scores: &[f64]) -> Vec<f64> {
-    let count = scores.len() as f64;
-    let mean = scores.iter().sum::<f64>() / count;
-    let square = scores
-        .iter()
-        .map(|score| (score - mean).powi(2))
-        .sum::<f64>()
-        / count;
-    let deviation = square.sqrt().max(f64::MIN_POSITIVE);
-    scores
-        .iter()
-        .map(|score| (score - mean) / deviation)
-        .collect()
+    let middle = mean(scores);
+    let squares: Vec<f64> = scores.iter().map(|s| (s - middle).powi(2)).collect();
+    let deviation = mean(&squares).sqrt().max(f64::MIN_POSITIVE);
+    let deviations = scores.iter().map(|score| (score - middle) / deviation);
+    deviations.collect()
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use super::document::{BEGIN, Document, END, MARK, Mark, WAS_TICKED};
 use super::text::normalise;
-use super::{Answer, ItemStatus, Judged, JudgedItem, Meaning};
+use super::{Answer, ItemStatus, Judged, JudgedItem, Likeness, Meaning};
 
-/// The longest line of evidence, in characters.
+/// The longest line of evidence, in characters for each answer.
 const LONGEST: usize = 300;
+/// The longest phrasing shown where there are several.
+const LONGEST_OF_SEVERAL: usize = 80;
 
 /// Renders a judged checklist as Markdown. Rendering what it wrote changes nothing.
 #[must_use]
@@ -112,12 +114,13 @@ fn choose_verdict(line: &mut String, boxes: &[Mark], judged: &Judged) {
 fn evidence(item: &JudgedItem, was_ticked: bool) -> String {
     let mut words = match &item.meaning {
         Meaning::Exact { .. } => format!("**{}** (known item)", item.status.name()),
-        Meaning::Similar { score, like, .. } => {
+        Meaning::Similar { readings, score } => {
             format!(
-                "**{}** (matched, {:.0} % sure, reads like: {})",
+                "**{}** ({}, {:.0} % sure, {})",
                 item.status.name(),
+                matched(readings),
                 confidence(*score),
-                like.replace(['*', '`'], "")
+                reads_like(readings).replace(['*', '`'], "")
             )
         }
         Meaning::Unknown => format!("**{}** (not matched)", item.status.name()),
@@ -128,7 +131,25 @@ fn evidence(item: &JudgedItem, was_ticked: bool) -> String {
     if was_ticked && !item.status.is_satisfied() {
         let _ = write!(words, " · {WAS_TICKED}");
     }
-    one_line(&words)
+    one_line(&words, LONGEST * item.answers.len().max(1))
+}
+
+/// Whether one requirement is meant or one of several.
+fn matched(readings: &[Likeness]) -> &'static str {
+    match readings {
+        [_] => "matched",
+        _ => "matched to several, of which one is meant",
+    }
+}
+
+/// The phrasings that an item reads like.
+pub(crate) fn reads_like(readings: &[Likeness]) -> String {
+    let longest = match readings {
+        [_] => LONGEST,
+        _ => LONGEST_OF_SEVERAL,
+    };
+    let likes = readings.iter().map(|r| shortened(r.like, longest));
+    format!("reads like: {}", likes.collect::<Vec<_>>().join(" / "))
 }
 
 /// How sure a match is, in percent; words alone never make it certain.
@@ -144,14 +165,18 @@ fn about(answer: &Answer) -> String {
 }
 
 /// Evidence comes from outside: it must not break the document it is written into.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str, longest: usize) -> String {
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let clean = clean.replace("<!--", "<! --");
-    let mut out: String = clean.chars().take(LONGEST).collect();
-    if clean.chars().count() > LONGEST {
+    shortened(&clean, longest)
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    let mut out: String = text.chars().take(longest).collect();
+    if text.chars().count() > longest {
         out.push('…');
     }
     out
@@ -174,17 +199,17 @@ fn summary(judged: &Judged) -> String {
     if !people.is_empty() {
         out.push_str("\n### Needs a person\n\n");
         for item in people {
-            let what = item
-                .answers
-                .first()
-                .map(|a| a.id.as_str())
-                .filter(|id| !id.is_empty());
-            let name = what.unwrap_or(&item.hash);
+            // Where one of several is meant, a word about the item settles all of them.
+            let name = match item.answers.as_slice() {
+                [answer] if !answer.id.is_empty() => &answer.id,
+                [answer, ..] if matches!(item.meaning, Meaning::Exact { .. }) => &answer.id,
+                _ => &item.hash,
+            };
             let _ = writeln!(
                 out,
                 "- line {}: {} (`{name}`)",
                 item.line,
-                one_line(&item.text)
+                one_line(&item.text, LONGEST)
             );
         }
     }

@@ -67,6 +67,11 @@ fn meanings(table: &Path) -> Meanings {
 struct Score {
     items: usize,
     matched: usize,
+    /// To more than one requirement.
+    several: usize,
+    /// To requirements that are all right.
+    whole: usize,
+    /// To requirements none of which is right.
     wrong: Vec<String>,
 }
 
@@ -74,6 +79,8 @@ impl Score {
     fn add(&mut self, other: Self) {
         self.items += other.items;
         self.matched += other.matched;
+        self.several += other.several;
+        self.whole += other.whole;
         self.wrong.extend(other.wrong);
     }
 }
@@ -98,16 +105,22 @@ fn score(judge: &Judge<'_>, path: &Path, meanings: &BTreeMap<usize, BTreeSet<Str
             continue;
         };
         score.items += 1;
-        let found = match judge.understand(item) {
-            Meaning::Similar { id, score, .. } => Some((id, score)),
-            Meaning::Exact { ids } => ids.into_iter().next().map(|id| (id, 1.0)),
-            Meaning::Unknown => None,
+        let (ids, sure) = match judge.understand(item) {
+            Meaning::Similar { readings, score } => {
+                (readings.into_iter().map(|r| r.id).collect(), score)
+            }
+            Meaning::Exact { ids } => (ids, 1.0),
+            Meaning::Unknown => (Vec::new(), 0.0),
         };
         let place = format!("{file}:{}: {}", item.line, item.text);
-        if let Some((id, sure)) = found {
+        if !ids.is_empty() {
             score.matched += 1;
-            if !accepted.contains(&id) {
-                score.wrong.push(format!("{place} → {id} {sure:.2}"));
+            score.several += usize::from(ids.len() > 1);
+            score.whole += usize::from(ids.iter().all(|id| accepted.contains(id)));
+            if !ids.iter().any(|id| accepted.contains(id)) {
+                score
+                    .wrong
+                    .push(format!("{place} → {} {sure:.2}", ids.join(" / ")));
             }
         } else if std::env::var_os("SEAWORTHY_SHOW_UNMATCHED").is_some() {
             println!("{place} ({accepted:?})");
@@ -167,7 +180,9 @@ fn lists_of_a_folder_are_scored_when_one_is_named() {
     let (items, wrong) = (all.items, all.wrong.len());
     let parts = [
         ("matched", all.matched),
-        ("right", all.matched - wrong),
+        ("to several", all.several),
+        ("every one right", all.whole),
+        ("one of them right", all.matched - wrong),
         ("wrong", wrong),
     ];
     for (name, part) in parts {

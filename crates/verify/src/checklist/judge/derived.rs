@@ -21,7 +21,7 @@ pub(super) fn settle(items: &mut [JudgedItem], lines: &mut [JudgedLine]) -> Verd
         for answer in &mut item.answers {
             settle_one(answer, &others, verdict, area.as_ref());
         }
-        item.status = combined(&item.answers);
+        item.status = item.meaning.status(&item.answers);
     }
     for line in lines {
         for answer in &mut line.answers {

@@ -6,6 +6,8 @@ use super::features::{Features, features};
 use crate::requirement;
 
 const PHRASES: &str = include_str!("../../../data/phrases.tsv");
+/// Whole lists with known answers; their items are phrasings too.
+const LISTS: &str = include_str!("../../../data/lists.tsv");
 
 /// The name under which the phrasings stand that no requirement answers.
 pub(super) const NONE: &str = "none";
@@ -16,6 +18,8 @@ const HEADING: f64 = 0.45;
 const PRIOR: f64 = 6.0;
 /// A requirement knows a word when as many of its phrasings have it.
 const KNOWN_FROM: f64 = 2.0;
+/// So many phrasings of a requirement are compared with an item, the likest ones.
+const LIKEST: usize = 3;
 
 /// One way of asking.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Phrase {
     pub(super) text: &'static str,
     own: Vec<usize>,
     heading: Vec<usize>,
+    /// The lengths of both, and of the whole.
+    lengths: (f64, f64, f64),
 }
 
 /// What a requirement has of a feature.
@@ -71,6 +77,11 @@ pub(super) struct Reading {
 impl Index {
     /// Counts the built-in phrasings, and what the requirements say of themselves.
     pub(super) fn builtin() -> Self {
+        Self::of(|_| true)
+    }
+
+    /// The same with some of the lists.
+    pub(super) fn of(keeps: impl Fn(&str) -> bool) -> Self {
         let mut index = Self::default();
         let mut class = 0;
         for line in PHRASES.lines().filter(|line| !line.starts_with('#')) {
@@ -84,8 +95,19 @@ impl Index {
                 index.add(class, heading, text);
             }
         }
+        for item in listed().filter(|item| keeps(item.list)) {
+            let first = item.answers().next().unwrap_or_default();
+            if let Some(class) = index.names.iter().position(|name| name == first) {
+                index.add(class, item.heading, item.text);
+            }
+        }
         index.weigh();
         index
+    }
+
+    /// The name of a requirement, or [`NONE`].
+    pub(super) fn name(&self, class: usize) -> &str {
+        self.names.get(class).map_or("", String::as_str)
     }
 
     fn class(&mut self, name: &str) -> usize {
@@ -105,6 +127,7 @@ impl Index {
                 .iter()
                 .map(|word| self.number(above(word)))
                 .collect(),
+            lengths: (0.0, 0.0, 0.0),
         };
         self.count += 1.0;
         if let Some(phrases) = self.phrases.get_mut(class) {
@@ -130,15 +153,24 @@ impl Index {
             let rarity = ((1.0 + self.count) / (1.0 + feature.phrases)).ln() + 1.0;
             feature.weight = rarity.sqrt();
         }
-        for class in 0..self.phrases.len() {
-            let phrases = self.phrases.get(class).into_iter().flatten();
-            let vectors: Vec<_> = phrases.map(|p| self.vector(&p.own, &p.heading)).collect();
-            for (number, weight) in vectors.into_iter().flatten() {
-                if let Some(feature) = self.features.get_mut(number) {
-                    feature.count(class, weight);
+        let mut classes = std::mem::take(&mut self.phrases);
+        for (class, phrases) in classes.iter_mut().enumerate() {
+            for phrase in phrases {
+                let (own, heading) = (self.length(&phrase.own), self.length(&phrase.heading));
+                let whole = if phrase.heading.is_empty() {
+                    1.0
+                } else {
+                    HEADING.hypot(1.0)
+                };
+                phrase.lengths = (own, heading, whole);
+                for (number, weight) in self.vector(&phrase.own, &phrase.heading) {
+                    if let Some(feature) = self.features.get_mut(number) {
+                        feature.count(class, weight);
+                    }
                 }
             }
         }
+        self.phrases = classes;
         self.classes = vec![(0.0, 0.0); self.names.len()];
         for feature in &mut self.features {
             for posting in &feature.postings {
@@ -159,18 +191,24 @@ impl Index {
     fn vector(&self, own: &[usize], heading: &[usize]) -> Vec<(usize, f64)> {
         let mut vector = Vec::with_capacity(own.len() + heading.len());
         for (numbers, share) in [(own, 1.0), (heading, HEADING)] {
-            let weighed = || {
-                numbers
-                    .iter()
-                    .filter_map(|n| Some((*n, self.features.get(*n)?.weight)))
-            };
-            let length = weighed()
-                .map(|(_, weight)| weight * weight)
-                .sum::<f64>()
-                .sqrt();
-            vector.extend(weighed().map(|(number, weight)| (number, weight / length * share)));
+            let length = self.length(numbers);
+            let weighed = numbers
+                .iter()
+                .map(|n| (*n, self.weight(*n) / length * share));
+            vector.extend(weighed);
         }
         vector
+    }
+
+    fn length(&self, numbers: &[usize]) -> f64 {
+        let squares = numbers.iter().map(|n| self.weight(*n).powi(2));
+        squares.sum::<f64>().sqrt()
+    }
+
+    fn weight(&self, number: usize) -> f64 {
+        self.features
+            .get(number)
+            .map_or(0.0, |feature| feature.weight)
     }
 
     /// Reads an item beneath a heading.
@@ -256,27 +294,62 @@ impl Index {
         strange.map(|(_, tells)| tells).sum::<f64>() / item.all().max(f64::MIN_POSITIVE)
     }
 
-    /// The phrasing of a requirement that the item is most like.
-    pub(super) fn nearest(&self, item: &Reading, class: usize) -> Option<&Phrase> {
-        let phrases = self.phrases.get(class)?.iter();
-        let likeness = |phrase: &Phrase| -> f64 {
-            let vector = self.vector(&phrase.own, &phrase.heading);
-            let weight = |number| {
-                vector
-                    .iter()
-                    .find(|(n, _)| *n == number)
-                    .map_or(0.0, |(_, w)| *w)
-            };
-            item.vector
-                .iter()
-                .map(|(number, w)| w * weight(*number))
-                .sum()
+    /// The phrasings of a requirement that the item is most like, the likest first, and how like
+    /// they are, from 0 to 1.
+    pub(super) fn likest(&self, item: &Reading, class: usize) -> Vec<(f64, &Phrase)> {
+        let phrases = self.phrases.get(class).into_iter().flatten();
+        let length = item.vector.iter().map(|(_, w)| w * w).sum::<f64>().sqrt();
+        let told: HashMap<usize, f64> = item.vector.iter().copied().collect();
+        let dot = |numbers: &[usize], length: f64| {
+            let both = numbers.iter().filter_map(|n| Some((n, told.get(n)?)));
+            let sum: f64 = both.map(|(n, weight)| self.weight(*n) * weight).sum();
+            sum / length.max(f64::MIN_POSITIVE)
         };
-        let scored = phrases.map(|phrase| (likeness(phrase), phrase));
+        let scored = phrases.map(|phrase| {
+            let (own, heading, whole) = phrase.lengths;
+            let sum = dot(&phrase.own, own) + HEADING * dot(&phrase.heading, heading);
+            (sum / whole / length.max(f64::MIN_POSITIVE), phrase)
+        });
+        let mut scored: Vec<(f64, &Phrase)> = scored.collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        scored.truncate(LIKEST);
         scored
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, phrase)| phrase)
     }
+}
+
+/// An item of a list with known answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed {
+    /// Which list it is from.
+    pub(super) list: &'static str,
+    answers: &'static str,
+    pub(super) heading: &'static str,
+    pub(super) text: &'static str,
+}
+
+impl Listed {
+    /// The requirements of which any is right, the best first, or [`NONE`].
+    pub(super) fn answers(&self) -> impl Iterator<Item = &'static str> {
+        self.answers.split(',')
+    }
+}
+
+/// Every item of the lists with known answers.
+pub(super) fn listed() -> impl Iterator<Item = Listed> {
+    let mut list = "";
+    LISTS.lines().filter_map(move |line| {
+        if let Some(name) = line.strip_prefix("> ") {
+            list = name;
+        }
+        let mut fields = line.splitn(3, '\t');
+        let (answers, heading, text) = (fields.next()?, fields.next()?, fields.next()?);
+        (!line.starts_with('#')).then_some(Listed {
+            list,
+            answers,
+            heading,
+            text,
+        })
+    })
 }
 
 impl Feature {

@@ -1,62 +1,95 @@
-//! How sure a match is: what its signs were worth on lists with known answers.
+//! How sure a match is: what its signs were worth on lists that had been held out.
 
 use std::sync::LazyLock;
 
-const WEIGHTS: &str = include_str!("../../../data/sureness.tsv");
+const LEARNED: &str = include_str!("../../../data/sureness.tsv");
+
+/// An item is never matched to more requirements.
+pub(super) const MOST: usize = 3;
+
+/// What speaks for one requirement before another, in the order of [`VOICES`].
+pub(super) type Voices = [f64; VOICES.len()];
 
 /// What tells a right match from a wrong one, in the order of [`SIGNS`].
 pub(super) type Signs = [f64; SIGNS.len()];
 
+/// The names of the voices that put the requirements in an order.
+pub(super) const VOICES: [&str; 4] = ["probability", "nearness", "known", "likeness"];
+
 /// The names of the signs.
-pub(super) const SIGNS: [&str; 11] = [
-    "score",
-    "lead",
+pub(super) const SIGNS: [&str; 17] = [
+    "odds",
+    "lead of the last",
+    "lead of the first",
     "lead by probability",
     "lead by nearness",
-    "nearness",
-    "lead over nothing",
+    "score",
     "known",
     "lead by what is known",
     "strange",
     "length",
+    "likeness",
+    "likest",
+    "middle",
     "same family",
+    "nothing",
+    "known by all",
+    "known of many",
 ];
 
-/// A line of the table for each sign, and one for what holds without any.
-#[derive(Debug)]
-struct Weights {
-    signs: Signs,
-    base: f64,
+/// What was learned, as the table holds it.
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    pub(super) order: Voices,
+    /// For one requirement, for the first two, and so on.
+    pub(super) signs: [Signs; MOST],
+    pub(super) base: [f64; MOST],
 }
 
-static BUILTIN: LazyLock<Weights> = LazyLock::new(|| read(WEIGHTS));
+pub(super) static BUILTIN: LazyLock<Learned> = LazyLock::new(|| Learned::read(LEARNED));
 
-fn read(table: &str) -> Weights {
-    let lines = table.lines().filter(|line| !line.starts_with('#'));
-    let rows = lines.filter_map(|line| line.split_once('\t'));
-    let mut weights = Weights {
-        signs: [0.0; SIGNS.len()],
-        base: 0.0,
-    };
-    for (name, weight) in rows {
-        let weight = weight.parse().unwrap_or_default();
-        match SIGNS.iter().position(|sign| *sign == name) {
-            Some(at) => weights
-                .signs
-                .iter_mut()
-                .skip(at)
-                .take(1)
-                .for_each(|w| *w = weight),
-            None => weights.base = weight,
+impl Learned {
+    fn read(table: &str) -> Self {
+        let mut learned = Self::default();
+        for line in table.lines().filter(|line| !line.starts_with('#')) {
+            let mut fields = line.split('\t');
+            let name = fields.next().unwrap_or_default();
+            let numbers: Vec<f64> = fields.filter_map(|n| n.parse().ok()).collect();
+            if let Some(voice) = name.strip_prefix("order by ") {
+                let at = VOICES.iter().position(|v| *v == voice);
+                set(at.and_then(|at| learned.order.get_mut(at)), numbers.first());
+            } else if name == "base" {
+                for (base, number) in learned.base.iter_mut().zip(&numbers) {
+                    *base = *number;
+                }
+            } else if let Some(at) = SIGNS.iter().position(|sign| *sign == name) {
+                for (signs, number) in learned.signs.iter_mut().zip(&numbers) {
+                    set(signs.get_mut(at), Some(number));
+                }
+            }
         }
+        learned
     }
-    weights
+
+    /// How good a requirement is by all voices.
+    pub(super) fn score(&self, voices: &Voices) -> f64 {
+        let parts = voices.iter().zip(&self.order);
+        parts.map(|(voice, weight)| voice * weight).sum()
+    }
+
+    /// How probable it is that one of the first so many is right.
+    pub(super) fn sureness(&self, several: usize, signs: &Signs) -> f64 {
+        let at = several.saturating_sub(1);
+        let (Some(weights), Some(base)) = (self.signs.get(at), self.base.get(at)) else {
+            return 0.0;
+        };
+        let sum: f64 = signs.iter().zip(weights).map(|(s, w)| s * w).sum();
+        1.0 / (1.0 + (-sum - base).exp())
+    }
 }
 
-/// How probable it is that a match with these signs is right.
-pub(super) fn sureness(signs: &Signs) -> f64 {
-    let weights = &*BUILTIN;
-    let parts = signs.iter().zip(&weights.signs);
-    let sum: f64 = parts.map(|(sign, weight)| sign * weight).sum();
-    1.0 / (1.0 + (-sum - weights.base).exp())
+fn set(place: Option<&mut f64>, number: Option<&f64>) {
+    if let (Some(place), Some(number)) = (place, number) {
+        *place = *number;
+    }
 }

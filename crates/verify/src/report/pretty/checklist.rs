@@ -1,7 +1,7 @@
 //! A checklist for a terminal: one line an item under its heading, then the counts.
 
 use super::{Style, line, paint};
-use crate::checklist::{ItemStatus, Judged, JudgedItem, Meaning};
+use crate::checklist::{ItemStatus, Judged, JudgedItem, Meaning, confidence, reads_like};
 use crate::report::Verdict;
 
 /// The checklist as text.
@@ -60,16 +60,17 @@ fn one(item: &JudgedItem, style: Style) -> String {
     };
     let sure = match &item.meaning {
         Meaning::Exact { .. } => String::new(),
-        Meaning::Similar { score, like, .. } => {
+        Meaning::Similar { readings, score } => {
+            let several = match readings.as_slice() {
+                [_] => String::new(),
+                several => format!(", one of {}", several.len()),
+            };
             let like = if style.details {
-                format!(", reads like: {like}")
+                format!(", {}", reads_like(readings))
             } else {
                 String::new()
             };
-            format!(
-                " ({:.0} % sure{like})",
-                crate::checklist::confidence(*score)
-            )
+            format!(" ({:.0} % sure{several}{like})", confidence(*score))
         }
         Meaning::Unknown => format!(" (not matched: {})", item.hash),
     };
