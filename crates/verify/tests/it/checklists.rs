@@ -9,7 +9,7 @@ use seaworthy_verify::checklist::{
     Basis, Document, ItemStatus, Judge, Meaning, known_items, write_back,
 };
 use seaworthy_verify::decisions::{Attestation, Decisions, Waiver};
-use seaworthy_verify::{Report, Requirements};
+use seaworthy_verify::{Outcome, Report, Requirements};
 
 use super::support::{check, options, start};
 
@@ -218,6 +218,45 @@ fn the_five_known_checklists_match_completely() {
         }
     }
     assert_eq!(boxes, 566);
+}
+
+/// Which of two requirements is meant is not clear, so that neither may be left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_all_do() {
+    const TEXT: &str =
+        "# Mine\n\n## Security\n\n- [ ] Requests without a valid API key are rejected\n";
+    let requirements = requirements();
+    let judge = Judge::new(&requirements);
+    let decisions = Decisions::default();
+    let mut report = report().await;
+    let read = || Document::read(TEXT);
+    let judged = judge.judge("mine.md", read(), basis(&report, &decisions));
+    let item = &judged.items[0];
+    let Meaning::Similar { readings, .. } = &item.meaning else {
+        panic!("{:?}", item.meaning);
+    };
+    assert!((2..=3).contains(&readings.len()), "{readings:?}");
+    assert_eq!(item.status, ItemStatus::Pass, "{:?}", item.answers);
+    let written = write_back(&judged);
+    assert!(written.contains("matched to several, of which one is meant"));
+    for reading in readings {
+        assert!(
+            written.contains(&format!("`{}` pass", reading.id)),
+            "{written}"
+        );
+    }
+    // One that says nothing is one that may have been meant.
+    let last = readings.last().expect("several");
+    let probes = &requirements.get(&last.id).expect("defined").probes;
+    for result in &mut report.results {
+        if probes.iter().any(|probe| *probe == result.check.id) {
+            result.outcome = Outcome::NotApplicable {
+                why: "nothing there".to_owned(),
+            };
+        }
+    }
+    let judged = judge.judge("mine.md", read(), basis(&report, &decisions));
+    assert_eq!(judged.items[0].status, ItemStatus::NotApplicable);
 }
 
 async fn report() -> Report {
