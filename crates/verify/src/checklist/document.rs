@@ -6,9 +6,10 @@ use super::text::repaired;
 
 mod cells;
 mod marks;
+mod pasted;
 
 use cells::Table;
-use marks::{Bullet, bullet, inline_boxes};
+use marks::{Bullet, bullet, inline_boxes, inside};
 
 /// Ends every line that the writer adds, so that the next run can take it out again.
 pub(super) const MARK: &str = "<!-- seaworthy -->";
@@ -137,6 +138,15 @@ impl Document {
             let next = lines.get(index + 1).map(String::as_str);
             reader.take(index + 1, line, next);
         }
+        let pasted = pasted::items(&lines);
+        // A tick may be the picture of a heading.
+        if pasted.len() > reader.items.len() * 5 {
+            let taken: BTreeSet<usize> = pasted.iter().map(|item| item.line).collect();
+            let read = std::mem::replace(&mut reader.items, pasted).into_iter();
+            let untaken = read.filter(|item| !taken.contains(&item.line));
+            reader.others.extend(untaken.map(Other::from));
+            reader.others.retain(|other| !taken.contains(&other.line));
+        }
         let has_boxes = reader
             .items
             .iter()
@@ -218,13 +228,13 @@ struct Fence {
 impl Reader {
     fn take(&mut self, number: usize, line: &str, next: Option<&str>) {
         let text = repaired(line);
-        let trimmed = text.trim();
+        let (trimmed, is_framed) = inside(text.trim());
         if self.fence_changes(trimmed) {
             self.open = false;
         } else if let Some(found) = bullet(line).filter(|b| b.mark.is_some() || self.reads_text()) {
             self.table = None;
             self.add_bullet(number, found);
-        } else if self.reads_text() && self.heading(trimmed, next) {
+        } else if (self.reads_text() || is_framed) && self.heading(trimmed, next) {
             (self.open, self.table) = (false, None);
         } else if self.reads_text() && self.table_row(number, line, next) {
             self.open = false;
@@ -357,11 +367,11 @@ impl Reader {
 }
 
 fn underlined(trimmed: &str, next: Option<&str>) -> bool {
-    let Some(next) = next.map(str::trim) else {
+    let Some((next, _)) = next.map(|next| inside(next.trim())) else {
         return false;
     };
-    let line =
-        next.len() >= 3 && (next.bytes().all(|b| b == b'=') || next.bytes().all(|b| b == b'-'));
+    let is_of = |drawn: char| next.chars().all(|c| c == drawn);
+    let line = next.len() >= 3 && ['=', '-', '─', '═', '━'].into_iter().any(is_of);
     line && trimmed.chars().any(char::is_alphanumeric) && !trimmed.contains('|')
 }
 

@@ -18,7 +18,7 @@ mod polarity;
 mod sureness;
 
 /// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.9;
+const LEAST_SURE: f64 = 0.86;
 
 /// So many are looked at closely.
 const CANDIDATES: usize = 15;

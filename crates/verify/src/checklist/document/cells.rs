@@ -5,7 +5,8 @@ use super::marks::inline_boxes;
 
 /// A table whose header has been read.
 pub(super) struct Table {
-    asking: Option<usize>,
+    /// The columns that ask, by their names.
+    asking: Vec<usize>,
     /// The index of its first item.
     pub(super) first_item: Option<usize>,
 }
@@ -32,12 +33,14 @@ impl Table {
     pub(super) fn begin(header: &str, next: Option<&str>) -> Option<Self> {
         let rule = next.filter(|next| is_rule(next));
         rule?;
-        let asking = cells(header).iter().position(|(_, name)| {
+        let asks = |(_, name): &(usize, &str)| {
             let name = name.to_lowercase();
             ASKING.iter().any(|word| name.contains(word))
-        });
+        };
+        let columns = cells(header).into_iter().enumerate();
+        let asking = columns.filter(|(_, cell)| asks(cell));
         Some(Self {
-            asking,
+            asking: asking.map(|(column, _)| column).collect(),
             first_item: None,
         })
     }
@@ -57,14 +60,16 @@ impl Table {
                 }),
                 _ => None,
             });
-        if mark.is_none() && self.asking.is_none() {
+        if mark.is_none() && self.asking.is_empty() {
             return None;
         }
-        let asked = self.asking.and_then(|column| cells.get(column));
+        let says_something = |text: &str| text.chars().any(char::is_alphabetic);
+        // The first column that asks may hold no more than the box.
+        let asked = self.asking.iter().filter_map(|column| cells.get(*column));
+        let asked = { asked }.find(|(_, cell)| says_something(cell));
         let longest = || cells.iter().rev().max_by_key(|(_, cell)| cell.len());
         let (_, text) = asked.or_else(longest)?;
-        let says_something = text.chars().any(char::is_alphabetic);
-        says_something.then(|| Row {
+        says_something(text).then(|| Row {
             text: (*text).to_owned(),
             mark,
         })

@@ -13,9 +13,25 @@ pub(super) struct Bullet {
 const EMPTY: [&str; 6] = ["[ ]", "☐", "⬜", "□", "🔲", "❌"];
 const TICKED: [&str; 8] = ["[x]", "[X]", "[✓]", "[✔]", "☑", "☒", "✅", "✔"];
 
+/// What the sides of a frame are drawn with.
+const FRAMES: [char; 14] = [
+    '║', '│', '┃', '╔', '╗', '╚', '╝', '╠', '╣', '├', '┤', '┌', '└', '┐',
+];
+
+/// What a line says within the frame that is drawn around it, and whether there is one.
+pub(super) fn inside(line: &str) -> (&str, bool) {
+    let within = line.trim_start_matches(FRAMES);
+    let is_framed = within.len() < line.len();
+    match is_framed {
+        true => (within.trim_end_matches(FRAMES).trim(), true),
+        false => (line, false),
+    }
+}
+
 /// Reads a list item, or a line that begins with a box.
 pub(super) fn bullet(line: &str) -> Option<Bullet> {
     let body = line.trim_start_matches([' ', '\t', '>']);
+    let body = body.trim_start_matches(FRAMES).trim_start();
     let column = line.len() - body.len();
     let after_bullet = after_bullet(body);
     let rest = after_bullet.unwrap_or(body);
@@ -29,6 +45,7 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
         None => rest,
     };
     let text = text.trim_start_matches('\u{fe0f}').trim();
+    let text = text.trim_end_matches(FRAMES).trim_end();
     // A second box on the line makes it a choice, not an item.
     if text.is_empty() || !inline_boxes(text).is_empty() {
         return None;

@@ -61,6 +61,61 @@ fn reads_rows_of_tables_that_ask() {
 }
 
 #[test]
+fn reads_rows_whose_box_stands_where_the_item_is_expected() {
+    let text = "| Item | Description | Owner | Status |\n|---|---|---|---|\n\
+        | ☐ | Help desk set up | Ada | ⬜ |\n| ☑ | Escalation written down | Bob | ⬜ |\n";
+    let document = Document::read(text);
+    assert_eq!(texts(text), ["Help desk set up", "Escalation written down"]);
+    assert!(document.items[1].ticked() && !document.items[0].ticked());
+}
+
+#[test]
+fn reads_a_list_within_a_drawn_frame() {
+    let text = "```\n╔══════════════╗\n║ GO LIVE      ║\n╠══════════════╣\n║              ║\n\
+        ║  RESILIENCE  ║\n║  ──────────  ║\n║  □ Retries with backoff  ║\n\
+        ║  ☑ Breakers on providers ║\n╚══════════════╝\n```\n";
+    let document = Document::read(text);
+    assert_eq!(
+        texts(text),
+        ["Retries with backoff", "Breakers on providers"]
+    );
+    assert_eq!(document.items[0].section(), "RESILIENCE");
+    assert!(document.items[1].ticked());
+    for (item, drawn) in document.items.iter().zip(["□", "☑"]) {
+        let mark = item.mark.as_ref().unwrap();
+        let line = &document.lines[item.line - 1];
+        assert_eq!(&line[mark.start..mark.start + mark.len], drawn);
+    }
+}
+
+#[test]
+fn reads_a_list_that_was_pasted_without_its_bullets_but_no_prose() {
+    let text = "🔍 Observability\n\n Structured logs for all components\n\n Traces for each job\n\n\
+        Metrics:\n\n⚙ Resilience\n\n Retries with backoff\n\n Breakers around dependencies\n\n\
+        Is a replay rehearsed?\n\n✅ Governance\n\n Audit log on\n\nThis text explains it.\n";
+    let document = Document::read(text);
+    assert_eq!(
+        texts(text),
+        [
+            "Structured logs for all components",
+            "Traces for each job",
+            "Retries with backoff",
+            "Breakers around dependencies",
+            "Is a replay rehearsed?",
+            "Audit log on"
+        ]
+    );
+    let sections: Vec<_> = document.items.iter().map(|item| item.section()).collect();
+    assert_eq!(
+        sections[..3],
+        ["Observability", "Observability", "Resilience"]
+    );
+    let prose = "A title\n\nThe first paragraph goes on\nover two lines.\n\nAnd another one.\n\n\
+        So it goes on\nfor a while.\n";
+    assert!(texts(&prose.repeat(4)).is_empty());
+}
+
+#[test]
 fn a_line_with_several_boxes_is_a_choice_and_no_item() {
     let document = Document::read("**Status:** [ ] No | [ ] Yes\n");
     assert!(document.items.is_empty());
