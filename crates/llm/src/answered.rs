@@ -45,7 +45,9 @@ pub fn is_vectors(form: Embedding, body: &[u8]) -> bool {
 
 /// Whether an object has one of these members, with a value that begins like this.
 fn holds_any(body: &[u8], members: &[(&str, char)]) -> bool {
-    let fields: Result<BTreeMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_slice(body);
+    // What is no UTF-8 within a text makes it no other answer: those of any dialect are passed on.
+    let text = String::from_utf8_lossy(body);
+    let fields: Result<BTreeMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_str(&text);
     let Ok(fields) = fields else {
         return false;
     };
@@ -91,6 +93,8 @@ mod tests {
         assert!(is_reply(Dialect::OpenAiChat, b"{\"ch\\u006fices\": [{}]}"));
         assert!(is_reply(Dialect::Gemini, br#"{"promptFeedback":{}}"#));
         assert!(is_reply(Dialect::CohereChat, br#"{"message":{}}"#));
+        let not_utf8 = b"{\"candidates\":[{\"text\":\"\xff\"}]}";
+        assert!(is_reply(Dialect::Gemini, not_utf8));
         assert!(is_vectors(Embedding::Cohere, br#"{"embeddings":{}}"#));
         assert!(!is_vectors(Embedding::OpenAi, br#"{"error":{}}"#));
     }
