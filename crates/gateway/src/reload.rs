@@ -22,6 +22,22 @@ pub(crate) struct Retired {
     more: Notify,
 }
 
+impl Retired {
+    fn add(&self, snapshot: &Arc<Snapshot>) {
+        let mut snapshots = self.snapshots.lock();
+        // Even what nobody uses holds its memory while it can be asked for.
+        snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+        snapshots.push(Arc::downgrade(snapshot));
+        drop(snapshots);
+        self.more.notify_one();
+    }
+
+    fn is_any_in_use(&self) -> bool {
+        let snapshots = self.snapshots.lock();
+        snapshots.iter().any(|snapshot| snapshot.strong_count() > 0)
+    }
+}
+
 impl Gateway {
     /// Puts a configuration in force for the requests that come from now on. When it cannot be
     /// compiled, nothing changes.
@@ -59,8 +75,7 @@ impl Gateway {
 
     fn put_in_force(&self, snapshot: Snapshot) {
         let before = self.snapshot.swap(Arc::new(snapshot));
-        self.retired.snapshots.lock().push(Arc::downgrade(&before));
-        self.retired.more.notify_one();
+        self.retired.add(&before);
         self.note_reload(None);
     }
 }
@@ -76,11 +91,7 @@ pub(crate) async fn count_late(gateway: &Gateway) {
     loop {
         retired.more.notified().await;
         loop {
-            let is_over = {
-                let mut snapshots = retired.snapshots.lock();
-                snapshots.retain(|snapshot| snapshot.strong_count() > 0);
-                snapshots.is_empty()
-            };
+            let is_over = !retired.is_any_in_use();
             tokio::time::sleep(LEDGER_LAG).await;
             if let Err(error) = gateway.restore_budgets().await {
                 let cause = crate::refusal::chain(&error);
@@ -89,12 +100,7 @@ pub(crate) async fn count_late(gateway: &Gateway) {
             if is_over {
                 break;
             }
-            while retired
-                .snapshots
-                .lock()
-                .iter()
-                .any(|snapshot| snapshot.strong_count() > 0)
-            {
+            while retired.is_any_in_use() {
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
