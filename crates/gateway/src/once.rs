@@ -49,8 +49,7 @@ pub(crate) async fn begin(
     headers: &HeaderMap,
     request: Fingerprint,
 ) -> Result<Once, Refusal> {
-    let (Some(value), Some(caller)) = (headers.get(&name::IDEMPOTENCY_KEY), &exchange.principal)
-    else {
+    let (Some(value), Some(caller)) = (idempotent::key_of(headers)?, &exchange.principal) else {
         return Ok(Once::Pass);
     };
     let look = idempotent::look(exchange, caller, value, request).await?;

@@ -11,6 +11,7 @@
 
 mod answered;
 mod buffer;
+mod counted;
 mod depth;
 pub mod embed;
 mod endpoint;
@@ -35,6 +36,7 @@ mod wire;
 mod words;
 
 pub use answered::{is_reply, is_vectors};
+pub use counted::{unwrap_counted, wrap_counted};
 pub use endpoint::{count_endpoint, endpoint, path_segment};
 pub use error::{
     ErrorView, ProviderError, decode_error, encode_error, encode_stream_error, error_kind,

@@ -112,7 +112,8 @@ pub struct JwtIssuer {
     /// verified, which is 503.
     #[serde(default = "ttl")]
     pub jwks_ttl: Duration,
-    /// How often a token that names an unknown key makes us ask, at most.
+    /// How often tokens that name unknown keys make us ask in the long run; up to five times in a
+    /// row after a rest.
     #[serde(default = "min_interval")]
     pub jwks_min_interval: Duration,
     /// The claim that names the user. Dots lead into objects, here and below.

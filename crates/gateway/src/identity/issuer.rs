@@ -26,6 +26,9 @@ const CAPACITY: usize = 4_096;
 const MAX_JWKS_BYTES: usize = 512 * 1024;
 /// After how long it is worth to come back with a token whose key is not known yet.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
+/// How often tokens of unknown keys may make us ask in a row, so that a new key is found although
+/// somebody had another one looked for a moment ago.
+const BURST: u32 = 5;
 /// How long a request waits for keys that are being fetched.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TIMEOUTS: Timeouts = Timeouts {
@@ -63,8 +66,8 @@ struct State {
     /// When the keys were last confirmed by the provider.
     fetched_at: Option<UnixMillis>,
     attempted_at: Option<UnixMillis>,
-    /// When an unknown name of a key last made us ask.
-    asked_at: Option<UnixMillis>,
+    /// When all that unknown names of keys made us ask will have been an interval apart.
+    paid_at: Option<UnixMillis>,
     is_wanted: bool,
     /// How many attempts to fetch have begun.
     begun: u64,
@@ -75,6 +78,18 @@ struct State {
 }
 
 impl State {
+    /// How long it is until an unknown name may make us ask again: once in an interval, and a few
+    /// times in a row after a rest.
+    fn until_next_ask(&self, now: UnixMillis, interval: Duration) -> Duration {
+        let ahead = self.paid_at.map(|paid| paid.since(now)).unwrap_or_default();
+        ahead.saturating_sub(interval * (BURST - 1))
+    }
+
+    fn pay_for_an_ask(&mut self, now: UnixMillis, interval: Duration) {
+        let from = self.paid_at.map_or(now, |paid| paid.max(now));
+        self.paid_at = Some(from.plus(interval));
+    }
+
     /// Whether the issuer is known not to have published the key of a token: it was asked after
     /// the key was named here first, or after it says that it signed with it.
     fn has_no_key_for(&self, token: &Unverified<'_>, first_seen: Option<u64>) -> bool {
@@ -211,21 +226,25 @@ impl Issuer {
         is_fresh.then(|| Arc::clone(&state.keys))
     }
 
-    /// Whether the issuer may be asked out of turn: once in an interval, whoever makes up names.
+    /// Whether the issuer may be asked out of turn, whoever makes up names.
     fn may_ask(&self, now: UnixMillis, has_keys: bool) -> bool {
         let interval = self.config.jwks_min_interval.as_std();
         let mut state = self.state.lock();
-        let last = match has_keys {
-            true => &mut state.asked_at,
-            false => &mut state.attempted_at,
-        };
-        if last.is_some_and(|last| now.since(last) < interval) {
-            // What is under way already may be waited for.
-            return state.is_wanted || self.is_fetching.load(Ordering::Acquire);
+        // What is under way already may be waited for.
+        if state.is_wanted || self.is_fetching.load(Ordering::Acquire) {
+            return true;
         }
-        *last = Some(now);
-        state.is_wanted = true;
-        true
+        let may = match has_keys {
+            true => state.until_next_ask(now, interval).is_zero(),
+            false => state.attempted_at.is_none_or(|last| now.since(last) >= interval),
+        };
+        if may && has_keys {
+            state.pay_for_an_ask(now, interval);
+        } else if may {
+            state.attempted_at = Some(now);
+        }
+        state.is_wanted |= may;
+        may
     }
 
     /// Remembers when a key was asked for first that the issuer is not known to have.
@@ -249,8 +268,7 @@ impl Issuer {
         match (flaw, &state.error) {
             (Some(flaw), None) if state.has_no_key_for(token, first_seen) => Verdict::Refused(flaw),
             (Some(_), None) => {
-                let asked = state.asked_at.map(|at| now.since(at)).unwrap_or_default();
-                let left = self.config.jwks_min_interval.as_std().saturating_sub(asked);
+                let left = state.until_next_ask(now, self.config.jwks_min_interval.as_std());
                 Verdict::CannotSay(Doubt {
                     cause: doubt("it was asked a moment ago"),
                     again_in: left.max(LEAST_WAIT),

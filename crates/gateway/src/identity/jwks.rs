@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 use super::jws::{Algorithm, Unverified};
 use super::{Flaw, strict_json};
 
-/// Most keys that are kept of one provider: a token without a name of its key is tried on each.
-const MAX_KEYS: usize = 32;
+/// Most keys that are kept of one provider: four times what large tenants of identity providers have.
+const MAX_KEYS: usize = 256;
+/// Most keys that a token without a name of its key, or with a name that many have, is tried on.
+const MAX_TRIES: usize = 32;
 
 /// A public key, for exactly one algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +34,11 @@ enum Material {
 pub(crate) fn parse(text: &[u8]) -> Option<Vec<Key>> {
     let set = strict_json::object(text)?;
     let listed = set.get("keys")?.as_array()?;
-    let keys: Vec<Key> = listed
-        .iter()
-        .filter_map(|key| read(key.as_object()?))
-        .take(MAX_KEYS)
-        .collect();
+    let mut usable = listed.iter().filter_map(|key| read(key.as_object()?));
+    let keys: Vec<Key> = usable.by_ref().take(MAX_KEYS).collect();
+    if usable.next().is_some() {
+        tracing::warn!("an issuer has more than {MAX_KEYS} keys; those after them are left out");
+    }
     (!keys.is_empty()).then_some(keys)
 }
 
@@ -103,15 +105,12 @@ impl Key {
 
 /// Whether a token was signed with one of the keys. The key decides which algorithm that takes.
 pub(crate) fn verify(keys: &[Key], token: &Unverified<'_>) -> Result<(), Flaw> {
+    let is_meant = |key: &&Key| match &token.kid {
+        Some(kid) => key.kid.as_ref() == Some(kid),
+        None => key.algorithm() == token.algorithm,
+    };
     let mut is_known = false;
-    for key in keys {
-        let is_meant = match &token.kid {
-            Some(kid) => key.kid.as_ref() == Some(kid),
-            None => key.algorithm() == token.algorithm,
-        };
-        if !is_meant {
-            continue;
-        }
+    for key in keys.iter().filter(is_meant).take(MAX_TRIES) {
         is_known = true;
         if key.algorithm() == token.algorithm && key.verifies(token.signed, &token.signature) {
             return Ok(());

@@ -24,12 +24,12 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// The exact name in a token's header.
+    /// The exact name in a token's header; RFC 9864 calls the one with Ed25519 by its curve.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
             "ES256" => Some(Self::Es256),
-            "EdDSA" => Some(Self::EdDsa),
+            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             _ => None,
         }
     }

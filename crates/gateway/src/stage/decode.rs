@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use seaworthy_core::call::Call;
 use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Dialect;
 use seaworthy_edge::body::{Error, RequestBody};
 use seaworthy_llm::{Fault, Framing, Head, embed};
 
@@ -19,6 +20,8 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// The body as it came, whatever guards replace in [`Request::body`].
     pub(crate) received: Bytes,
+    /// Whether it came wrapped, in a question for the number of tokens.
+    pub(crate) is_wrapped: bool,
     /// What the path says, where it says something.
     in_path: Option<InPath>,
     /// How the caller wants to have a stream.
@@ -29,18 +32,25 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads the head of a body.
-    pub(crate) fn understand(asked: Asked, body: Bytes) -> Result<Self, Fault> {
+    pub(crate) fn understand(asked: Asked, received: Bytes) -> Result<Self, Fault> {
         let Asked {
             operation,
             in_path,
             framing,
             query,
         } = asked;
+        let unwrapped = match operation {
+            Operation::CountTokens(Dialect::Gemini) => seaworthy_llm::unwrap_counted(&received)?,
+            _ => None,
+        };
+        let is_wrapped = unwrapped.is_some();
+        let body = unwrapped.unwrap_or_else(|| received.clone());
         let head = head(operation, in_path.as_ref(), &body)?;
         Ok(Self {
             operation,
             head,
-            received: body.clone(),
+            received,
+            is_wrapped,
             body,
             in_path,
             framing,

@@ -245,6 +245,7 @@ fn pass(request: &Screened, remote: &Remote, model: &str) -> Outbound {
     let body = seaworthy_llm::splice(&request.body, &request.head, name, strip_usage);
     let body = match request.operation {
         Operation::Embeddings(form) => embed::rename(form, &body, model),
+        _ if request.is_wrapped => seaworthy_llm::wrap_counted(&body, model),
         _ => body,
     };
     let mut path_and_query = place.path.into_owned();

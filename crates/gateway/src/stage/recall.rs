@@ -46,7 +46,7 @@ pub(crate) async fn recall(
 }
 
 async fn look(exchange: &mut Exchange, errand: &mut Errand) -> Result<Recalled, Refusal> {
-    let held = match errand.headers.get(&name::IDEMPOTENCY_KEY) {
+    let held = match idempotent::key_of(&errand.headers)? {
         None => None,
         Some(key) => match idempotent::begin(exchange, errand, key).await? {
             Begun::Answer(answer) => return Ok(Recalled::Answer(answer)),

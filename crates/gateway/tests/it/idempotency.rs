@@ -80,6 +80,32 @@ async fn another_request_under_the_same_key_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_keys_that_differ_are_refused_and_the_same_one_twice_is_one() {
+    for (dialect, family) in DIALECTS
+        .into_iter()
+        .zip([Family::OpenAi, Family::Anthropic])
+    {
+        let app = TestApp::start().await;
+        let call = keyed(&app, dialect, false, "a").header("idempotency-key", "b");
+        let refused = call.send().await;
+        refused.assert_error(family, 400, "invalid_request");
+        app.upstream.will_send(ok(dialect));
+        let call = keyed(&app, dialect, false, "a").header("idempotency-key", "a");
+        assert_eq!(call.send().await.status, 200);
+        let again = keyed(&app, dialect, false, "a").send().await;
+        assert_eq!(again.header("idempotent-replayed"), "true");
+        assert_eq!(app.upstream.requests(), 1);
+        app.finish().await;
+    }
+    let app = TestApp::start().await;
+    let call = app.post("/v1/auth/token", "{}");
+    let call = call.header("idempotency-key", "a");
+    let refused = call.header("idempotency-key", "b").send().await;
+    refused.assert_error(Family::OpenAi, 400, "invalid_request");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hundred_duplicates_at_once_are_one_call_and_a_hundred_equal_answers() {
     for streams in [false, true] {
         let app = TestApp::start().await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Code;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::exchange::Exchange;
 use crate::flight::{Boarding, Producer, Reader};
 use crate::gateway::Gateway;
+use crate::headers::name;
 use crate::pipeline::Errand;
 use crate::refusal::{Refusal, chain};
 use crate::reply::{Answer, Content};
@@ -152,6 +153,20 @@ pub(crate) async fn look(
         if let Some(look) = wanted.try_once(exchange).await? {
             return Ok(look);
         }
+    }
+}
+
+/// The key of a request. Two different ones would mean that it is two requests.
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Refusal> {
+    let mut keys = headers.get_all(&name::IDEMPOTENCY_KEY).iter();
+    let key = keys.next();
+    match keys.all(|other| Some(other) == key) {
+        true => Ok(key),
+        false => Err(Refusal::new(
+            Code::InvalidRequest,
+            "Expected one `Idempotency-Key`, found several that differ. Send the one that the request \
+             is to be known under.",
+        )),
     }
 }
 

@@ -136,7 +136,7 @@ async fn keys_roll_over_without_a_failed_request_and_the_old_one_is_refused_then
 }
 
 #[tokio::test(start_paused = true)]
-async fn made_up_names_of_keys_make_the_gateway_ask_once_in_an_interval() {
+async fn made_up_names_of_keys_make_the_gateway_ask_a_few_times_and_then_once_in_an_interval() {
     let (signer, upstream) = (Signer::ed(1), Upstream::default());
     publish(&upstream, &[signer.jwk("1")]);
     let app = app_of(&upstream).await;
@@ -149,26 +149,67 @@ async fn made_up_names_of_keys_make_the_gateway_ask_once_in_an_interval() {
         let answer = models(&app, &signer.token(&format!("made-up-{n}"), &claims())).await;
         answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
     }
-    assert_eq!(upstream.asked("/keys"), before + 1);
+    assert_eq!(upstream.asked("/keys"), before + 5);
     app.clock.advance(Duration::from_secs(10));
-    assert_eq!(
-        models(&app, &signer.token("again", &claims())).await.status,
-        401
-    );
-    assert_eq!(upstream.asked("/keys"), before + 2);
+    for n in 0..5 {
+        let answer = models(&app, &signer.token(&format!("again-{n}"), &claims())).await;
+        assert_eq!(answer.status, 401);
+    }
+    assert_eq!(upstream.asked("/keys"), before + 6);
     app.finish().await;
 }
 
-/// Somebody who makes up names has the only look in an interval wasted, and an honest token of a new
-/// key comes right after it.
+/// Names that are made up by mistake, and keys that follow each other quickly.
+#[tokio::test(start_paused = true)]
+async fn a_new_key_is_found_right_after_others_were_looked_for() {
+    let (old, upstream) = (Signer::ed(1), Upstream::default());
+    let mut keys = vec![old.jwk("old")];
+    publish(&upstream, &keys);
+    let app = app_of(&upstream).await;
+    assert_eq!(models(&app, &old.token("old", &claims())).await.status, 200);
+    let strange = old.token("made-up", &claims());
+    assert_eq!(models(&app, &strange).await.status, 401);
+    for n in 2..5 {
+        let (new, kid) = (Signer::ed(n), format!("new-{n}"));
+        keys.push(new.jwk(&kid));
+        publish(&upstream, &keys);
+        let answer = models(&app, &new.token(&kid, &claims())).await;
+        assert_eq!(answer.status, 200, "{kid}: {}", answer.text());
+    }
+    app.finish().await;
+}
+
+/// As large tenants have; every key is found by its name.
+#[tokio::test(start_paused = true)]
+async fn the_last_of_two_hundred_keys_counts_and_so_does_the_newer_name_of_ed25519() {
+    let (other, last, upstream) = (Signer::ed(1), Signer::ed(2), Upstream::default());
+    let mut keys: Vec<Value> = (0..200).map(|n| other.jwk(&format!("k{n}"))).collect();
+    let mut jwk = last.jwk("last");
+    jwk["alg"] = "Ed25519".into();
+    keys.push(jwk);
+    publish(&upstream, &keys);
+    let app = app_of(&upstream).await;
+    for alg in ["EdDSA", "Ed25519"] {
+        let header = json!({"alg": alg, "kid": "last"}).to_string();
+        let token = last.token_of(&header, &claims().to_string());
+        let answer = models(&app, &token).await;
+        assert_eq!(answer.status, 200, "{alg}: {}", answer.text());
+    }
+    app.finish().await;
+}
+
+/// Somebody who makes up names has every look wasted that there is, and an honest token of a new key
+/// comes right after it.
 #[tokio::test(start_paused = true)]
 async fn a_new_key_is_not_refused_because_somebody_else_made_up_names() {
     let (old, new, upstream) = (Signer::ed(1), Signer::ed(2), Upstream::default());
     publish(&upstream, &[old.jwk("old")]);
     let app = app_of(&upstream).await;
     assert_eq!(models(&app, &old.token("old", &claims())).await.status, 200);
-    let answer = models(&app, &new.token("made-up", &claims())).await;
-    answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
+    for n in 0..5 {
+        let answer = models(&app, &new.token(&format!("made-up-{n}"), &claims())).await;
+        answer.assert_error(Family::OpenAi, 401, "invalid_api_key");
+    }
     let looks = upstream.asked("/keys");
 
     publish(&upstream, &[old.jwk("old"), new.jwk("new")]);
