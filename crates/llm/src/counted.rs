@@ -11,7 +11,11 @@ const WRAPPED: &str = "generateContentRequest";
 
 #[derive(Deserialize)]
 struct Question<'a> {
-    #[serde(borrow, rename = "generateContentRequest", alias = "generate_content_request")]
+    #[serde(
+        borrow,
+        rename = "generateContentRequest",
+        alias = "generate_content_request"
+    )]
     wrapped: Option<&'a RawValue>,
     #[serde(borrow)]
     contents: Option<&'a RawValue>,
@@ -109,8 +113,16 @@ mod tests {
 
     #[test]
     fn what_wraps_nothing_is_left_to_who_reads_it_next() {
-        for body in [r#"{"contents":[]}"#, "[]", "no JSON", r#"{"generateContentRequest":null}"#] {
-            assert_eq!(unwrap_counted(&Bytes::from_static(body.as_bytes())), Ok(None));
+        for body in [
+            r#"{"contents":[]}"#,
+            "[]",
+            "no JSON",
+            r#"{"generateContentRequest":null}"#,
+        ] {
+            assert_eq!(
+                unwrap_counted(&Bytes::from_static(body.as_bytes())),
+                Ok(None)
+            );
         }
         for (value, expected) in [
             (r#"{},"contents":[]"#, "found both"),

@@ -236,7 +236,9 @@ impl Issuer {
         }
         let may = match has_keys {
             true => state.until_next_ask(now, interval).is_zero(),
-            false => state.attempted_at.is_none_or(|last| now.since(last) >= interval),
+            false => state
+                .attempted_at
+                .is_none_or(|last| now.since(last) >= interval),
         };
         if may && has_keys {
             state.pay_for_an_ask(now, interval);

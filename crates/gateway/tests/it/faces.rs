@@ -306,7 +306,10 @@ async fn tokens_of_a_wrapped_request_are_counted_by_anybody() {
     let sent = app.upstream.only_request();
     assert_eq!(sent.target, "/v1beta/models/real:countTokens");
     let expected = inner.replace("models/gemini", "models/real");
-    assert_eq!(sent.text(), format!(r#"{{"generateContentRequest":{expected}}}"#));
+    assert_eq!(
+        sent.text(),
+        format!(r#"{{"generateContentRequest":{expected}}}"#)
+    );
     let both = r#"{"contents": [], "generateContentRequest": {"contents": []}}"#;
     let answer = app.post("/v1beta/models/gemini:countTokens", both);
     let answer = answer.send().await;
