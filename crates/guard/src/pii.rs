@@ -5,6 +5,7 @@ mod address;
 mod checksums;
 mod context;
 mod email;
+mod ip;
 mod number;
 mod phone;
 mod token;

@@ -1,5 +1,6 @@
 //! Numbers of people: reads a run of digit groups and asks each kind whether it is one of its own.
 
+use super::ip::{self, Next};
 use super::{Kind, checksums, phone};
 use crate::cursor::{Cursor, contains_word};
 
@@ -57,11 +58,22 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     }
     let mut ahead = cursor.clone();
     let run = read_run(&mut ahead);
+    let next = read_next(&run, &mut ahead);
     let after = read_word_after(&mut ahead);
     if ahead.starved() {
         // One place decides for all kinds: the whole run must have arrived.
         cursor.peek_at(usize::MAX / 2);
         return None;
+    }
+    if run.groups.len() >= 4 && run.separators[..3] == *b"..." {
+        if run.bracketed {
+            // The bracket is none of it: it is looked at again from its first digit on.
+            return None;
+        }
+        if ip::is_address(&run.first(4), before, next) {
+            cursor.advance(run.ends[3] - start);
+            return Some(Kind::IpAddress);
+        }
     }
     (1..=run.groups.len()).rev().find_map(|count| {
         let part = run.first(count);
@@ -140,6 +152,24 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'-' | b'.' | b'(' | b')' | b'/')
 }
 
+/// What directly follows four groups, which may be a version.
+fn read_next(run: &Run, ahead: &mut Cursor<'_>) -> Next {
+    if run.groups.len() != 4 {
+        return Next::Other;
+    }
+    match ahead.peek() {
+        Some(b')') => Next::Bracket,
+        Some(b'.') => {
+            let word: Vec<u8> = (1..7)
+                .map_while(|n| ahead.peek_at(n).filter(u8::is_ascii_alphanumeric))
+                .collect();
+            let is_file = ip::FILES.iter().any(|file| word == file.as_bytes());
+            if is_file { Next::File } else { Next::Other }
+        }
+        _ => Next::Other,
+    }
+}
+
 /// The word that follows a number on its line, such as `office` or `fax`.
 fn read_word_after(cursor: &mut Cursor<'_>) -> Vec<u8> {
     cursor.eat_while(2, |b| matches!(b, b' ' | b',' | b'-'));
@@ -149,9 +179,6 @@ fn read_word_after(cursor: &mut Cursor<'_>) -> Vec<u8> {
 }
 
 fn classify(run: &Run, before: &[u8], after: &[u8]) -> Option<Kind> {
-    if is_ip_v4(run, before) {
-        return Some(Kind::IpAddress);
-    }
     if is_card(run, before) {
         return Some(Kind::CreditCard);
     }
@@ -162,34 +189,6 @@ fn classify(run: &Run, before: &[u8], after: &[u8]) -> Option<Kind> {
         return Some(Kind::NationalId);
     }
     phone::is_phone(run, before, after).then_some(Kind::Phone)
-}
-
-fn is_ip_v4(run: &Run, before: &[u8]) -> bool {
-    if run.groups.len() != 4 || !run.separators.iter().all(|&b| b == b'.') || run.international {
-        return false;
-    }
-    let mut rest = &run.digits[..];
-    let mut octets = [0_u32; 4];
-    for (octet, &length) in octets.iter_mut().zip(&run.groups) {
-        let (group, tail) = rest.split_at(length);
-        *octet = group
-            .iter()
-            .take(4)
-            .fold(0, |sum, &digit| sum * 10 + u32::from(digit));
-        if length > 3 || *octet > 255 || (length > 1 && group[0] == 0) {
-            return false;
-        }
-        rest = tail;
-    }
-    // From a whole word on: the last letter of a longer one is no `v`.
-    let cut = before.len().saturating_sub(12);
-    let is_inside = cut > 0 && before[cut - 1].is_ascii_alphanumeric();
-    let rest = before[cut..]
-        .iter()
-        .take_while(|byte| is_inside && byte.is_ascii_alphanumeric());
-    let near = &before[cut + rest.count()..];
-    let is_nobody = matches!(octets, [0 | 127, ..] | [255, 255, 255, 255]);
-    !is_nobody && !contains_word(near, &["version", "v", "ver", "release"])
 }
 
 fn is_card(run: &Run, before: &[u8]) -> bool {

@@ -134,6 +134,42 @@ fn numbers_that_are_nobodys_are_left_alone() {
 }
 
 #[test]
+fn a_version_of_four_parts_is_no_address() {
+    for text in [
+        "version 1.2.3.4, version number is 1.2.3.4",
+        "Upgrade from v1.2.3.4 to v1.2.4.1, or version 1.2.3.4 to 1.2.4.1",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0.0.0 Safari/537.36 OPR/106.1.2.3",
+        "HeadlessChrome/98.7.6.5 and curl/8.5.1.2",
+        "[[package]]\nname = \"x\"\nversion = \"1.2.3.4\"",
+        "{\"resolved\": \"1.2.3.4\", \"requested\": \"[1.2.3.4, )\"}",
+        "[assembly: AssemblyVersion(\"1.2.3.4\")] <FileVersion>1.2.3.4</FileVersion> api_version: 1.2.3.4",
+        "GEM\n  specs:\n    rails (7.1.8.1)\n      activesupport (= 7.1.8.1)\n    net-ssh (7.1.8.2)\n",
+        "foo==1.2.3.4\nbar>=1.2.3.4\n\"baz\": \"^1.2.3.4\"\nqux ~> 1.2.3.4",
+        "Bump foo from 1.2.3.4 to 1.2.3.5",
+        "lib-1.2.3.4.jar foo-1.2.3.4.tar.gz Foo.1.2.3.4.nupkg",
+        "implementation 'org.example:lib:1.2.3.4'",
+        "a network such as 203.0.0.0",
+    ] {
+        assert_eq!(found(text), [], "{text}");
+    }
+    for text in [
+        "the version of the server at 203.0.113.7",
+        "conversion 203.0.113.7",
+        "PING db (203.0.113.7) 203.0.113.7",
+        "http://203.0.113.7/x and host/203.0.113.7, db.example.org/203.0.113.7",
+        "ping 203.0.113.7 (203.0.113.7) 56(84) bytes",
+        "if ip == \"203.0.113.7\"",
+        "version 1.2.3.4 from 203.0.113.7",
+        "    client (203.0.113.7)",
+        "203.0.113.7.",
+    ] {
+        let addresses = found(text).into_iter().filter(|(rule, _)| rule == "ip_address");
+        let count = text.matches("203.0.113.7").count();
+        assert_eq!(addresses.count(), count, "{text}");
+    }
+}
+
+#[test]
 fn what_stands_behind_calm_text_is_found_wherever_it_begins() {
     for (rule, value, sentence) in KINDS {
         for before in 0..40 {
