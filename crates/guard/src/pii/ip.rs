@@ -43,18 +43,8 @@ const MACHINES: [&str; 20] = [
 
 /// Programs that write themselves in lower case where they introduce themselves.
 const PROGRAMS: [&str; 12] = [
-    "curl",
-    "libcurl",
-    "wget",
-    "okhttp",
-    "axios",
-    "nginx",
-    "python",
-    "node",
-    "chrome",
-    "electron",
-    "java",
-    "aiohttp",
+    "curl", "libcurl", "wget", "okhttp", "axios", "nginx", "python", "node", "chrome", "electron",
+    "java", "aiohttp",
 ];
 
 const OPERATORS: [&str; 7] = [">=", "<=", "~>", "~=", "^", "~", "=="];
@@ -94,7 +84,11 @@ fn is_version(before: &[u8], next: Next) -> bool {
         || is_required(line)
         || is_product(line)
         || is_coordinate(line)
-        || (next == Next::File && matches!(line, [.., b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', b'-' | b'.']))
+        || (next == Next::File
+            && matches!(
+                line,
+                [.., b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', b'-' | b'.']
+            ))
         || (next == Next::Bracket && line.len() < before.len() && is_locked(line))
         || contains_word(line, &["bump", "bumps", "bumped"])
 }
@@ -105,11 +99,16 @@ fn is_named(line: &[u8]) -> bool {
     let mut is_step = false;
     for _ in 0..5 {
         let (before, word) = last_word(rest);
-        let is = |words: &[&str]| words.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()));
+        let is = |words: &[&str]| {
+            words
+                .iter()
+                .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+        };
         if is(&NAMES) || ends_in_version(word) {
             return true;
         }
-        let is_number = word.iter().filter(|b| **b == b'.').count() >= 2 && word[0].is_ascii_digit();
+        let is_number =
+            word.iter().filter(|b| **b == b'.').count() >= 2 && word[0].is_ascii_digit();
         if word.is_empty() || !(is(&LINKS) || (is_step && is_number)) {
             return false;
         }
@@ -165,8 +164,16 @@ fn is_product(line: &[u8]) -> bool {
         .rposition(|&b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+')))
         .map_or(0, |at| at + 1);
     let name = &line[begin..];
-    let is = |words: &[&str]| words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
-    let begins_word = begin == 0 || matches!(line[begin - 1], b' ' | b'\t' | b'(' | b'"' | b'\'' | b';' | b',');
+    let is = |words: &[&str]| {
+        words
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let begins_word = begin == 0
+        || matches!(
+            line[begin - 1],
+            b' ' | b'\t' | b'(' | b'"' | b'\'' | b';' | b','
+        );
     let is_written_so = name.first().is_some_and(u8::is_ascii_uppercase) || is(&PROGRAMS);
     begins_word && name.len() > 1 && is_written_so && !is(&MACHINES)
 }
@@ -190,7 +197,10 @@ fn is_coordinate(line: &[u8]) -> bool {
 
 /// `    rails (7.0.8.1)`, a line of its own in a list of what was installed.
 fn is_locked(line: &[u8]) -> bool {
-    let Some(name) = line.strip_prefix(b"    ").and_then(|line| line.strip_suffix(b" (")) else {
+    let Some(name) = line
+        .strip_prefix(b"    ")
+        .and_then(|line| line.strip_suffix(b" ("))
+    else {
         return false;
     };
     let name = name.trim_ascii_start();

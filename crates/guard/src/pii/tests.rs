@@ -163,7 +163,9 @@ fn a_version_of_four_parts_is_no_address() {
         "    client (203.0.113.7)",
         "203.0.113.7.",
     ] {
-        let addresses = found(text).into_iter().filter(|(rule, _)| rule == "ip_address");
+        let addresses = found(text)
+            .into_iter()
+            .filter(|(rule, _)| rule == "ip_address");
         let count = text.matches("203.0.113.7").count();
         assert_eq!(addresses.count(), count, "{text}");
     }
