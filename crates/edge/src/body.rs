@@ -141,6 +141,9 @@ async fn discard(mut body: Incoming, limits: Limits) {
     let _finished = tokio::time::timeout(limits.idle_timeout, rest).await;
 }
 
+/// Room is made for so many times what has arrived, where a body announces as much.
+const GROWTH: usize = 8;
+
 async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error> {
     let too_large = || Error::TooLarge {
         max_bytes: limits.max_bytes,
@@ -159,13 +162,17 @@ async fn read_whole(body: &mut Incoming, limits: Limits) -> Result<Bytes, Error>
     if body.is_end_stream() {
         return Ok(first);
     }
-    // Grows with what really arrives: an announced length alone reserves no memory.
     let mut whole = BytesMut::from(first);
     pace.note(whole.len());
     while let Some(data) = pace.next(body).await? {
         pace.note(data.len());
-        if whole.len() + data.len() > limits.max_bytes {
+        let length = whole.len() + data.len();
+        if length > limits.max_bytes {
             return Err(too_large());
+        }
+        // Grows with what really arrives: an announced length alone reserves no memory.
+        if length > whole.capacity() && announced / GROWTH <= length {
+            whole.reserve(announced.saturating_sub(whole.len()));
         }
         whole.extend_from_slice(&data);
     }

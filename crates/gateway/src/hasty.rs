@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use seaworthy_core::dialect::Family;
-use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::RequestId;
 use seaworthy_edge::server::Shedding;
 use seaworthy_llm::{ErrorView, error_status};
@@ -71,7 +70,8 @@ fn of_interest(head: &[u8]) -> Option<(&str, HeaderMap)> {
     Some((std::str::from_utf8(path).ok()?, headers))
 }
 
-/// Refuses a model call that its worker cannot come to, unless it could matter enough.
+/// Refuses a model call that its worker cannot come to, however much it may matter once it is known who
+/// calls.
 pub(crate) fn refused(
     gateway: &Gateway,
     worker: usize,
@@ -104,7 +104,7 @@ fn refuse(
     let most = snapshot
         .resilience
         .most_it_can_matter(operation.as_str(), wished);
-    if most == Priority::Critical || !snapshot.overload_control || !door.is_hopeless(most) {
+    if !snapshot.overload_control || !door.is_hopeless(most) {
         return None;
     }
     gateway.metrics.count_shed("busy", most);

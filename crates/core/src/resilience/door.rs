@@ -25,8 +25,9 @@ const BEARABLE_WAIT: u64 = 1_000_000;
 const BEARABLE_LINE: usize = 1_000;
 /// How long a call may wait once calls are refused, in µs.
 const LONGEST_WAIT: u64 = 100_000;
-/// One that would wait longer is told at once: those who matter more may still come before it.
-const HOPELESS_WAIT: u64 = LONGEST_WAIT / 2;
+/// How long a critical one may: it should go through, but where more of them come than can be done, one
+/// that is told so after a moment is better off than one whose caller has left.
+const LONGEST_CRITICAL_WAIT: u64 = 2_000_000;
 /// So many may wait in any case, or a lap would have nobody to let in.
 const SHORT_LINE: u64 = 4;
 /// In so many parts one call is counted, where a few calls are averaged.
@@ -115,12 +116,7 @@ impl<T> Door<T> {
         }
         let ahead = u64::try_from(self.line.ahead_of(priority)).unwrap_or(u64::MAX);
         let wait = self.wait(ahead);
-        let most = match priority {
-            // It must go through, if its caller waits.
-            Priority::Critical => u64::MAX,
-            Priority::Low | Priority::Normal | Priority::High => HOPELESS_WAIT,
-        };
-        let is_long = self.is_unbearable && wait >= most && ahead >= SHORT_LINE;
+        let is_long = self.is_unbearable && wait >= hopeless_wait(priority) && ahead >= SHORT_LINE;
         is_long || patience.is_some_and(|patience| wait >= patience)
     }
 
@@ -201,8 +197,9 @@ impl<T> Door<T> {
 
     /// Those who have waited too long, of each priority the first ones.
     fn send_away(&mut self, now: u64, sent_away: &mut Vec<T>) {
-        for priority in [Priority::Low, Priority::Normal, Priority::High] {
-            let is_late = |waiting: &Waiting<T>| now.saturating_sub(waiting.since) > LONGEST_WAIT;
+        for priority in Priority::ALL {
+            let longest = longest_wait(priority);
+            let is_late = |waiting: &Waiting<T>| now.saturating_sub(waiting.since) > longest;
             while self.line.first_of(priority).is_some_and(is_late)
                 && let Some(late) = self.line.pop_of(priority)
             {
@@ -233,6 +230,19 @@ impl<T> Door<T> {
         let ahead = u64::try_from(waiting).unwrap_or(u64::MAX);
         waiting >= BEARABLE_LINE || self.wait(ahead) >= BEARABLE_WAIT
     }
+}
+
+/// How long a call that matters so much waits at most, once calls are refused.
+fn longest_wait(priority: Priority) -> u64 {
+    match priority {
+        Priority::Critical => LONGEST_CRITICAL_WAIT,
+        Priority::Low | Priority::Normal | Priority::High => LONGEST_WAIT,
+    }
+}
+
+/// One that would wait longer is told at once: those who matter more may still come before it.
+fn hopeless_wait(priority: Priority) -> u64 {
+    longest_wait(priority) / 2
 }
 
 /// What is known after another window, of which one says little: those who are let in come in bunches.

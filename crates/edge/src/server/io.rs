@@ -37,6 +37,11 @@ pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
 /// What is read ahead of hyper at a time: a usual head, and the beginning of its body.
 const AHEAD_BYTES: usize = 8 << 10;
 
+/// The most that hyper is given at a time, one less than a power of two: hyper makes room for twice as
+/// much as long as a read fills it, and keeps that room while the connection is idle. Most requests are
+/// shorter, and a long one costs a system call more for each time this.
+const MOST_AT_A_TIME: usize = (16 << 10) - 1;
+
 /// What the read side waits for.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
@@ -293,6 +298,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
     }
 }
 
+/// Reads no more than is good for whoever keeps the buffer.
+fn poll_some<T: AsyncRead + Unpin>(
+    inner: &mut T,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    if buf.remaining() <= MOST_AT_A_TIME {
+        return Pin::new(inner).poll_read(cx, buf);
+    }
+    let mut some = ReadBuf::new(buf.initialize_unfilled_to(MOST_AT_A_TIME));
+    ready!(Pin::new(inner).poll_read(cx, &mut some))?;
+    let received = some.filled().len();
+    buf.advance(received);
+    Poll::Ready(Ok(()))
+}
+
 /// The status of an answer that hyper wrote on its own, without asking the service.
 fn bare_refusal_status(head: &[u8]) -> Option<u16> {
     let digits = head.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
@@ -322,7 +343,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerIo<T> {
             }
         } else {
             let before = buf.filled().len();
-            if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
+            if let Poll::Ready(result) = poll_some(&mut this.inner, cx, buf) {
                 let received = buf.filled().get(before..).unwrap_or_default();
                 this.note_read(received);
                 return Poll::Ready(result);
@@ -397,6 +418,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_offers_more_room_is_not_taught_to_keep_it() {
+        let sent = [7; 40_000];
+        let (mut from, mut seen) = (&sent[..], Vec::new());
+        let mut room = [0; 65_536];
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while seen.len() < sent.len() {
+            let mut buf = ReadBuf::new(&mut room);
+            let Poll::Ready(Ok(())) = poll_some(&mut from, &mut cx, &mut buf) else {
+                panic!("a slice is always ready");
+            };
+            assert!(!buf.filled().is_empty() && buf.filled().len() < 16_384);
+            seen.extend_from_slice(buf.filled());
+        }
+        assert_eq!(seen, sent);
+    }
 
     #[test]
     fn only_answers_that_hyper_made_up_are_replaced() {

@@ -37,6 +37,8 @@ struct Worker {
     cost: u64,
     refusal: u64,
     now: u64,
+    /// One in so many calls is critical.
+    critical_each: u64,
     door: Door<Call>,
     ready: VecDeque<(Call, u32)>,
     seen: Seen,
@@ -48,6 +50,7 @@ impl Worker {
             cost,
             refusal,
             now: 0,
+            critical_each: 10,
             door: Door::default(),
             ready: VecDeque::new(),
             seen: Seen::default(),
@@ -74,13 +77,13 @@ impl Worker {
         self.now += self.refusal * calls.len() as u64;
     }
 
-    /// Works until `until`; a call comes every `each` µs, one in ten of them critical.
+    /// Works until `until`; a call comes every `each` µs.
     fn run(&mut self, each: u64, until: u64) {
         let mut next = self.now;
         let mut number = 0;
         while self.now < until {
             while next <= self.now && next < until {
-                let priority = match number % 10 {
+                let priority = match number % self.critical_each {
                     0 => Priority::Critical,
                     _ => Priority::Normal,
                 };
@@ -142,6 +145,25 @@ fn too_much_work_costs_no_throughput_and_no_patience_whatever_a_call_costs() {
             assert!(seen.p99() < most, "{} of {cost} µs", seen.p99());
             assert_eq!(seen.critical_sent_away, 0, "{cost} µs, {times} times");
         }
+    }
+}
+
+#[test]
+fn critical_calls_alone_that_are_too_many_wait_for_two_seconds_at_most() {
+    for cost in [400, 5_000] {
+        let mut worker = Worker::new(cost, cost / 20);
+        worker.critical_each = 1;
+        worker.run(cost / 3, 5 * SECOND);
+        worker.seen = Seen::default();
+        let until = worker.now + 10 * SECOND;
+        worker.run(cost / 3, until);
+        let mut seen = worker.seen;
+        let share = seen.done as f64 / (10 * SECOND / cost) as f64;
+        assert!(share > 0.85, "{share} of {cost} µs: {seen:?}");
+        assert!(seen.critical_sent_away > 0, "{cost} µs");
+        assert!(seen.p99() < 2_100_000, "{} of {cost} µs", seen.p99());
+        let most = 3 * SECOND / cost;
+        assert!(seen.most_waiting < most as usize, "{}", seen.most_waiting);
     }
 }
 
