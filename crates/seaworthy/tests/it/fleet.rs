@@ -22,20 +22,32 @@ pub(crate) fn rounds(default: usize) -> usize {
 
 /// Tells a figure and holds it to its limit.
 pub(crate) fn at_most(what: &str, measured: u64, limit: u64) {
-    tell(what, "most", (measured, limit), measured <= limit);
+    let is_kept = is_at_most(what, measured, limit);
+    assert!(is_kept, "{what}: {measured}, expected at most {limit}");
+}
+
+/// Tells a figure, and whether it keeps its limit, for a test that has more to tell.
+pub(crate) fn is_at_most(what: &str, measured: u64, limit: u64) -> bool {
+    tell(what, "most", (measured, limit), measured <= limit)
 }
 
 /// Tells a figure that has to be reached.
 pub(crate) fn at_least(what: &str, measured: u64, limit: u64) {
-    tell(what, "least", (measured, limit), measured >= limit);
+    let is_kept = is_at_least(what, measured, limit);
+    assert!(is_kept, "{what}: {measured}, expected at least {limit}");
+}
+
+/// [`is_at_most`] for what has to be reached.
+pub(crate) fn is_at_least(what: &str, measured: u64, limit: u64) -> bool {
+    tell(what, "least", (measured, limit), measured >= limit)
 }
 
 /// `cargo xtask bench money` gathers these lines.
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
-fn tell(what: &str, side: &str, (measured, limit): (u64, u64), is_kept: bool) {
+fn tell(what: &str, side: &str, (measured, limit): (u64, u64), is_kept: bool) -> bool {
     let verdict = if is_kept { "pass" } else { "**FAIL**" };
     println!("figure: {what} | at {side} {limit} | {measured} | {verdict}");
-    assert!(is_kept, "{what}: {measured}, expected at {side} {limit}");
+    is_kept
 }
 
 /// Tells how far a test is that takes long; `cargo xtask bench money` makes a bar of it.
@@ -150,7 +162,9 @@ impl Fleet {
         let deadline = std::time::Instant::now() + PATIENCE;
         let is_up = || {
             let metrics = self.replicas[replica].get("/metrics").send().text();
-            metrics.contains("seaworthy_shared_state_up 1")
+            // A line of its own: the one that says what it means begins in the same way.
+            let mut lines = metrics.lines();
+            lines.any(|line| line == "seaworthy_shared_state_up 1")
         };
         while !is_up() {
             assert!(
