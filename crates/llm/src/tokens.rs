@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use memchr::{memchr_iter, memmem::Finder};
 
 /// The vocabulary that a model reads its input with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,30 +113,32 @@ pub fn without_escaped_names(body: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// What a request offers tools with.
-static TOOLS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| ["\"tools\"", "\"functions\""].map(Finder::new));
+const TOOLS: [&[u8]; 2] = [b"\"tools\"", b"\"functions\""];
 /// What leads to something that is not in the request.
-static LINKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
-    let links = [
-        "\"http",
-        "\"file_id\"",
-        "\"file_uri\"",
-        "\"fileUri\"",
-        "\"gs://",
-        "\"s3://",
-    ];
-    links.map(Finder::new)
-});
+const LINKS: [&[u8]; 6] = [
+    b"\"http",
+    b"\"file_id\"",
+    b"\"file_uri\"",
+    b"\"fileUri\"",
+    b"\"gs://",
+    b"\"s3://",
+];
 
 /// Tokens that the bytes of the request do not show.
 fn unseen(body: &[u8]) -> u64 {
     let body = &*without_escaped_names(body);
-    let has_tools = TOOLS.iter().any(|name| name.find(body).is_some());
-    let tools = if has_tools { TOKENS_OF_TOOL_USE } else { 0 };
-    let links: usize = LINKS.iter().map(|link| link.find_iter(body).count()).sum();
-    wide(links)
-        .saturating_mul(TOKENS_PER_LINK)
-        .saturating_add(tools)
+    let (mut tools, mut links) = (0, 0_u64);
+    // All names begin with a quote: one pass, however many there are.
+    for at in memchr_iter(b'"', body) {
+        let rest = body.get(at..).unwrap_or_default();
+        let begins = |name: &&[u8]| rest.starts_with(name);
+        if TOOLS.iter().any(begins) {
+            tools = TOKENS_OF_TOOL_USE;
+        } else if LINKS.iter().any(begins) {
+            links += 1;
+        }
+    }
+    links.saturating_mul(TOKENS_PER_LINK).saturating_add(tools)
 }
 
 fn counted(vocabulary: Vocabulary, body: &[u8]) -> u64 {
@@ -234,6 +236,24 @@ mod tests {
             ("claude-opus-4-8", Vocabulary::Unknown),
         ] {
             assert_eq!(Vocabulary::of_openai(model), vocabulary, "{model}");
+        }
+    }
+
+    #[test]
+    fn each_name_is_seen_wherever_it_stands() {
+        let names = TOOLS.into_iter().chain(LINKS);
+        for (at, name) in names.enumerate() {
+            let name = str::from_utf8(name).unwrap();
+            let alone = unseen(name.as_bytes());
+            assert!(alone >= TOKENS_OF_TOOL_USE, "{name}");
+            for body in [format!(r#"{{"a":"b",{name}"#), format!("{name}:1}}")] {
+                assert_eq!(unseen(body.as_bytes()), alone, "{body}");
+            }
+            let twice = unseen(format!("{name} {name}").as_bytes());
+            let is_link = at >= TOOLS.len();
+            assert_eq!(twice, if is_link { 2 * alone } else { alone }, "{name}");
+            let cut = name.get(..name.len() - 1).unwrap();
+            assert_eq!(unseen(cut.as_bytes()), 0, "{cut}");
         }
     }
 

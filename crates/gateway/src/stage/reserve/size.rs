@@ -1,5 +1,6 @@
 //! How large a call can become.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
@@ -128,9 +129,13 @@ impl Size {
             "openai" | "azure-openai" => Vocabulary::of_openai(&target.model),
             _ => Vocabulary::Unknown,
         };
-        let plain = tokens::without_escaped_names(body);
         // It only matters where it makes the call dearer.
         let matters = charge.depends_on_what_is_sent();
+        let plain = if matters || !charge.pieces.are_none() {
+            tokens::without_escaped_names(body)
+        } else {
+            Cow::Borrowed(&body[..])
+        };
         let has = |needle: &Finder<'_>| matters && needle.find(&plain).is_some();
         Self {
             operation,
