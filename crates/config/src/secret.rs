@@ -145,7 +145,7 @@ impl<E: Fn(&str) -> Option<String> + Send + Sync> SecretSource for LocalSecrets<
             }
             SecretRef::Literal(secret) => return Ok(secret.clone()),
         };
-        if value.is_empty() {
+        if value.trim().is_empty() {
             return Err(SecretError::Empty(reference.to_string()));
         }
         Ok(Secret::new(value))

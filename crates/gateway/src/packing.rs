@@ -45,7 +45,7 @@ fn is_packable(headers: &HeaderMap) -> bool {
             .and_then(|value: &HeaderValue| value.to_str().ok());
         value.is_some_and(|value| words.iter().any(|word| value.contains(word)))
     };
-    says(CONTENT_TYPE, &["json", "text/", "xml"])
+    says(CONTENT_TYPE, &["json", "text/", "xml", "openmetrics"])
         && !headers.contains_key(CONTENT_ENCODING)
         && !says(CACHE_CONTROL, &["no-transform"])
 }

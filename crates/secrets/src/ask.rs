@@ -200,7 +200,7 @@ pub(crate) fn text<'a>(
 
 /// The secret itself, or one text of it where it is an object.
 pub(crate) fn pick(secret: String, key: Option<&str>) -> Result<Secret, FetchError> {
-    let value = match key {
+    let mut value = match key {
         None => secret,
         Some(key) => {
             let tree: Value = serde_json::from_str(&secret).unwrap_or_default();
@@ -209,7 +209,14 @@ pub(crate) fn pick(secret: String, key: Option<&str>) -> Result<Secret, FetchErr
             found.to_owned()
         }
     };
-    match value.is_empty() {
+    // As with files: what was written with `echo` ends with one.
+    if value.ends_with('\n') {
+        value.pop();
+        if value.ends_with('\r') {
+            value.pop();
+        }
+    }
+    match value.trim().is_empty() {
         true => Err(FetchError::Empty),
         false => Ok(Secret::new(value)),
     }

@@ -36,11 +36,14 @@ impl Tokens {
     }
 }
 
-/// How long a token lives: some managers say it as a number, some as a text.
+/// How long a token lives: some managers say it as a number, some as a text, and Vault says zero of
+/// those that do not end.
 pub(crate) fn lifetime(value: Option<&Value>) -> u64 {
     let seconds = value.and_then(|value| {
         let as_text = value.as_str().and_then(|text| text.parse().ok());
         value.as_u64().or(as_text)
     });
-    seconds.unwrap_or(UNKNOWN_LIFETIME)
+    seconds
+        .filter(|&seconds| seconds > 0)
+        .unwrap_or(UNKNOWN_LIFETIME)
 }

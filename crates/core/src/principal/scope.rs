@@ -5,6 +5,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Most names in one list of a scope, and most characters of one.
 const MAX_NAMES: usize = 256;
 const MAX_NAME_CHARS: usize = 256;
+/// Every class of operations that there is.
+const OPERATIONS: [&str; 5] = [
+    "chat",
+    "count_tokens",
+    "embeddings",
+    "moderations",
+    "sandbox",
+];
 
 /// Names that a credential is restricted to; a list that is left out restricts nothing, and an empty
 /// one is refused when it is read. A name that ends with `*` stands for every name that begins like it.
@@ -68,7 +76,8 @@ impl Scopes {
     /// A sentence about what is wrong with the names, if something is.
     ///
     /// # Errors
-    /// When a list is too long or a name is empty, too long or has a `*` anywhere but at its end.
+    /// When a list is too long, a name is empty, too long or has a `*` anywhere but at its end, or an
+    /// operation is none.
     pub fn check(&self) -> Result<(), String> {
         for (what, list) in self.lists() {
             if list.len() > MAX_NAMES {
@@ -91,7 +100,14 @@ impl Scopes {
                 ));
             }
         }
-        Ok(())
+        let is_none = |name: &&String| !OPERATIONS.iter().any(|known| matches(name, known));
+        match self.operations.iter().find(is_none) {
+            None => Ok(()),
+            Some(odd) => Err(format!(
+                "expected operations out of `{}`, found {odd:?}",
+                OPERATIONS.join("`, `")
+            )),
+        }
     }
 }
 
@@ -182,5 +198,16 @@ mod tests {
             models(&[odd]).check().unwrap_err();
         }
         models(&["a/b:c@d*", "*"]).check().unwrap();
+        let operations = |name: &str| Scopes {
+            operations: vec![name.to_owned()],
+            ..Scopes::default()
+        };
+        for name in ["chat", "sandbox", "count*", "*"] {
+            operations(name).check().unwrap();
+        }
+        for odd in ["chats", "Chat", "x*"] {
+            let message = operations(odd).check().unwrap_err();
+            assert!(message.contains("`embeddings`"), "{message}");
+        }
     }
 }

@@ -132,14 +132,15 @@ impl Users {
     }
 }
 
-/// The name and the password; the name ends at the first colon.
+/// The name and the password; the name ends at the first colon. What is not UTF-8 is ISO 8859-1, in
+/// which many clients write them unless they are told.
 fn read(presented: &str) -> Option<(String, Vec<u8>)> {
     let decoded = STANDARD.decode(presented).ok()?;
-    let colon = decoded.iter().position(|&b| b == b':')?;
-    let (name, password) = decoded.split_at(colon);
-    let name = String::from_utf8(name.to_vec()).ok()?;
-    let password = password.get(1..)?.to_vec();
-    (password.len() <= MAX_PASSWORD_BYTES).then_some((name, password))
+    let text = String::from_utf8(decoded)
+        .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
+    let (name, password) = text.split_once(':')?;
+    let is_short = password.len() <= MAX_PASSWORD_BYTES;
+    is_short.then(|| (name.to_owned(), password.as_bytes().to_vec()))
 }
 
 /// Whether the password is right; `None` if too many wait for an answer already.

@@ -2,6 +2,7 @@
 //! tools; agents are looked at with the headers, in [`super::authenticate`].
 
 use seaworthy_core::code::Code;
+use seaworthy_core::dialect::Dialect;
 use seaworthy_core::principal::{Principal, scope};
 use serde_json::Value;
 
@@ -34,20 +35,20 @@ pub(crate) fn authorize(
         return Err(denied(message).at("model".to_owned()));
     }
     if !scopes.tools.is_empty() {
-        tools(&scopes.tools, &request.body)?;
+        tools(&scopes.tools, request.operation.dialect(), &request.body)?;
     }
     Ok(())
 }
 
 /// Only requests of credentials that are restricted to tools are parsed for this.
-fn tools(allowed: &[String], body: &[u8]) -> Result<(), Refusal> {
+fn tools(allowed: &[String], dialect: Dialect, body: &[u8]) -> Result<(), Refusal> {
     let body: Value = serde_json::from_slice(body).map_err(|_| {
         Refusal::new(
             Code::InvalidRequest,
             "The body is not JSON, so that its tools cannot be told.",
         )
     })?;
-    let named = offered(&body);
+    let named = offered(dialect, &body);
     let refused = named
         .iter()
         .find(|name| !name.is_some_and(|name| scope::allows(allowed, name)));
@@ -66,7 +67,7 @@ fn tools(allowed: &[String], body: &[u8]) -> Result<(), Refusal> {
 }
 
 /// The names of all tools that a request of any dialect offers; `None` for one without a name.
-fn offered(body: &Value) -> Vec<Option<&str>> {
+fn offered(dialect: Dialect, body: &Value) -> Vec<Option<&str>> {
     /// Where dialects list tools, functions and servers of tools.
     const LISTS: [&str; 4] = ["/tools", "/functions", "/toolConfig/tools", "/mcp_servers"];
     let lists = LISTS.iter().filter_map(|at| body.pointer(at));
@@ -75,19 +76,17 @@ fn offered(body: &Value) -> Vec<Option<&str>> {
         Value::Null => Vec::new(),
         other => vec![other],
     });
-    listed.flat_map(names).collect()
+    let mut named: Vec<_> = listed.flat_map(|tool| names(dialect, tool)).collect();
+    // OpenAI's chats have this one tool that is not in the list.
+    let searches = body.get("web_search_options");
+    if searches.is_some_and(|options| !options.is_null()) {
+        named.push(Some("web_search"));
+    }
+    named
 }
 
-fn names(tool: &Value) -> Vec<Option<&str>> {
-    let declared = ["functionDeclarations", "function_declarations"]
-        .iter()
-        .find_map(|key| tool.get(key)?.as_array());
-    if let Some(declared) = declared {
-        return declared
-            .iter()
-            .map(|function| function.get("name")?.as_str())
-            .collect();
-    }
+fn names(dialect: Dialect, tool: &Value) -> Vec<Option<&str>> {
+    let text = |at: &&str| tool.pointer(at).and_then(Value::as_str);
     let places = [
         "/function/name",
         "/toolSpec/name",
@@ -96,15 +95,42 @@ fn names(tool: &Value) -> Vec<Option<&str>> {
         "/server_label",
         "/type",
     ];
-    let named = places
-        .iter()
-        .find_map(|at| tool.pointer(at).and_then(Value::as_str));
-    // Gemini's own tools are named by their only key.
-    let only_key = || match tool.as_object() {
-        Some(fields) if fields.len() == 1 => fields.keys().next().map(String::as_str),
-        _ => None,
+    let named = match (dialect, text(&"/type")) {
+        (Dialect::Gemini, _) => return keys(tool),
+        // What OpenAI runs itself has no name of the caller's choice.
+        (Dialect::OpenAiChat | Dialect::OpenAiResponses, Some(kind)) if is_hosted(kind) => {
+            Some(kind)
+        }
+        _ => places.iter().find_map(text),
     };
-    vec![named.or_else(only_key)]
+    let within = tool.get("tools").and_then(Value::as_array);
+    let within = within.into_iter().flatten();
+    let within = within.flat_map(|tool| names(dialect, tool));
+    match named {
+        Some(named) => std::iter::once(Some(named)).chain(within).collect(),
+        None => keys(tool),
+    }
+}
+
+fn is_hosted(kind: &str) -> bool {
+    !matches!(kind, "function" | "custom" | "namespace" | "mcp")
+}
+
+/// Of a tool without a name: its functions, and the names of those that its provider runs.
+fn keys(tool: &Value) -> Vec<Option<&str>> {
+    let Some(fields) = tool.as_object().filter(|fields| !fields.is_empty()) else {
+        return vec![None];
+    };
+    let mut named = Vec::new();
+    for (key, value) in fields {
+        match (key.as_str(), value) {
+            ("functionDeclarations" | "function_declarations", Value::Array(functions)) => {
+                named.extend(functions.iter().map(|function| function["name"].as_str()));
+            }
+            _ => named.push(Some(key.as_str())),
+        }
+    }
+    named
 }
 
 fn denied(message: String) -> Refusal {
@@ -118,38 +144,63 @@ mod tests {
 
     #[test]
     fn tools_of_every_dialect_are_told_by_their_names() {
-        for (body, expected) in [
+        use Dialect::{AnthropicMessages, BedrockConverse, Gemini, OpenAiChat, OpenAiResponses};
+        for (dialect, body, expected) in [
             (
-                json!({"tools": [{"type": "function", "function": {"name": "a"}}], "functions": [{"name": "b"}]}),
-                vec![Some("a"), Some("b")],
+                OpenAiChat,
+                json!({"tools": [{"type": "function", "function": {"name": "a"}}], "functions": [{"name": "b"}], "web_search_options": {}}),
+                vec![Some("a"), Some("b"), Some("web_search")],
             ),
             (
-                json!({"tools": [{"type": "function", "name": "a"}, {"type": "web_search"}]}),
-                vec![Some("a"), Some("web_search")],
+                OpenAiResponses,
+                json!({"tools": [{"type": "function", "name": "a"}, {"type": "web_search", "name": "a"}, {"type": "mcp", "server_label": "s"},
+                    {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "b"}]}]}),
+                vec![
+                    Some("a"),
+                    Some("web_search"),
+                    Some("s"),
+                    Some("n"),
+                    Some("b"),
+                ],
             ),
             (
-                json!({"tools": [{"functionDeclarations": [{"name": "a"}, {}]}, {"googleSearch": {}}]}),
-                vec![Some("a"), None, Some("googleSearch")],
+                AnthropicMessages,
+                json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
+                vec![Some("web_search")],
             ),
             (
-                json!({"toolConfig": {"tools": [{"toolSpec": {"name": "a"}}]}, "mcp_servers": [{"name": "m", "type": "url"}]}),
-                vec![Some("a"), Some("m")],
+                Gemini,
+                json!({"tools": [{"functionDeclarations": [{"name": "a"}, {}], "codeExecution": {}}, {"googleSearch": {}, "name": "a"}, {}]}),
+                vec![
+                    Some("a"),
+                    None,
+                    Some("codeExecution"),
+                    Some("googleSearch"),
+                    Some("name"),
+                    None,
+                ],
             ),
-            (json!({"tools": null}), vec![]),
-            (json!({"tools": [7]}), vec![None]),
+            (
+                BedrockConverse,
+                json!({"toolConfig": {"tools": [{"toolSpec": {"name": "a"}}, {"systemTool": {"name": "a"}}]}, "mcp_servers": [{"name": "m", "type": "url"}]}),
+                vec![Some("a"), Some("systemTool"), Some("m")],
+            ),
+            (OpenAiChat, json!({"tools": null}), vec![]),
+            (OpenAiChat, json!({"tools": [7]}), vec![None]),
         ] {
-            assert_eq!(offered(&body), expected, "{body}");
+            assert_eq!(offered(dialect, &body), expected, "{body}");
         }
     }
 
     #[test]
     fn a_tool_outside_of_the_scope_is_refused() {
         let allowed = ["search*".to_owned()];
+        let tools = |body: &[u8]| tools(&allowed, Dialect::OpenAiChat, body);
         let body = |name: &str| json!({"tools": [{"name": name}]}).to_string();
-        tools(&allowed, body("search_web").as_bytes()).unwrap();
-        tools(&allowed, b"{}").unwrap();
+        tools(body("search_web").as_bytes()).unwrap();
+        tools(b"{}").unwrap();
         for refused in [body("shell"), "[".to_owned(), "{\"tools\":[1]}".to_owned()] {
-            tools(&allowed, refused.as_bytes()).unwrap_err();
+            tools(refused.as_bytes()).unwrap_err();
         }
     }
 }

@@ -251,3 +251,15 @@ async fn head_tells_the_length_that_get_has() {
     }
     app.finish().await;
 }
+
+/// Prometheus asks for it with every scrape.
+#[tokio::test(start_paused = true)]
+async fn metrics_are_packed_like_any_other_long_answer() {
+    let app = TestApp::start().await;
+    let call = app.get("/metrics").header("accept-encoding", "gzip");
+    let answer = call.send().await;
+    assert_eq!(answer.header("content-encoding"), "gzip");
+    assert_eq!(answer.header("vary"), "accept-encoding");
+    assert!(answer.body.len() < 20_000, "{}", answer.body.len());
+    app.finish().await;
+}

@@ -81,6 +81,57 @@ async fn vault_is_asked_with_a_token_and_tokens_are_got_for_roles() {
     );
 }
 
+/// Secrets that were stored with `echo`, and those in which there is nothing.
+#[tokio::test]
+async fn the_last_line_ending_is_no_part_of_a_secret_and_blanks_are_none() {
+    for (stored, expected) in [
+        (r"sk-1\n", Some("sk-1")),
+        (r"sk-1\r\n", Some("sk-1")),
+        (r"sk-1\n\n", Some("sk-1\n")),
+        (r" \n", None),
+        ("  ", None),
+    ] {
+        let answer = format!(r#"{{"Name":"n","SecretString":"{stored}"}}"#);
+        let fake = Fake::start(move |_| ok(&answer)).await;
+        let more = format!(
+            "[secret_managers.aws]\nregion = \"eu-central-1\"\nendpoint = \"http://{}\"\n",
+            fake.address
+        );
+        let config = config("secret://aws/n", &more);
+        let (secrets, _) = secrets();
+        let prepared = secrets.prepare(&config).await;
+        assert_eq!(prepared.is_ok(), expected.is_some(), "{stored}");
+        if let Some(expected) = expected {
+            assert_eq!(value(&secrets, &config), expected);
+        }
+    }
+}
+
+/// A lifetime of zero is none: logging in for every look would leave tokens that never end.
+#[tokio::test]
+async fn a_token_of_vault_without_an_end_is_used_again() {
+    let fake = Fake::start(|asked| match asked.line.starts_with("POST") {
+        true => ok(r#"{"auth":{"client_token":"t","lease_duration":0}}"#),
+        false => ok(r#"{"data":{"data":{"k":"v"}}}"#),
+    })
+    .await;
+    let more = format!(
+        "[secret_managers.vault]\naddress = \"http://{}\"\n\
+         role_id = \"secret://env/OWN_SECRET\"\nsecret_id = \"secret://env/OWN_SECRET\"\n",
+        fake.address
+    );
+    let config = config("secret://vault/a#k", &more);
+    let (secrets, _) = secrets();
+    secrets.prepare(&config).await.unwrap();
+    secrets.refresh(&config).await;
+    let logins = fake
+        .asked()
+        .iter()
+        .filter(|asked| asked.line.starts_with("POST"))
+        .count();
+    assert_eq!(logins, 1);
+}
+
 #[tokio::test]
 async fn vault_tokens_that_were_revoked_are_got_anew() {
     let mut logins = 0;

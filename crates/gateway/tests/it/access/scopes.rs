@@ -104,6 +104,22 @@ async fn a_key_for_some_operations_and_tools_does_nothing_else() {
     assert_eq!(allowed.status, 200, "{}", allowed.text());
     let refused = chat(&app, &key, &tool("shell")).send().await;
     refused.assert_error(Family::OpenAi, 403, "permission_denied");
+    let searching = json!({"model": "echo", "web_search_options": {}});
+    let refused = chat(&app, &key, &searching).send().await;
+    refused.assert_error(Family::OpenAi, 403, "permission_denied");
+    // Google takes several tools in one.
+    for (tool, status) in [
+        (json!({"functionDeclarations": [{"name": "search"}]}), 200),
+        (
+            json!({"functionDeclarations": [{"name": "search"}], "codeExecution": {}}),
+            403,
+        ),
+    ] {
+        let body = json!({"contents": [{"parts": [{"text": "hi"}]}], "tools": [tool]});
+        let call = app.call(Method::POST, "/v1beta/models/echo:generateContent");
+        let answer = call.key(&key).body(body.to_string()).send().await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
     let count = app.call(Method::POST, "/v1/messages/count_tokens");
     let count = count.key(&key).body(request(
         Dialect::AnthropicMessages,

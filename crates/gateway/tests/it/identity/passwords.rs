@@ -48,6 +48,18 @@ async fn get(app: &TestApp, path: &str, authorization: &str) -> Answer {
         .await
 }
 
+/// Many clients write ISO 8859-1, Python's `requests` for one.
+#[tokio::test(start_paused = true)]
+async fn a_password_may_be_written_in_either_of_two_encodings() {
+    let app = app().await;
+    let latin: Vec<u8> = "ada:s3cret: päss".chars().map(|c| c as u8).collect();
+    let right = format!("Basic {}", STANDARD.encode(&latin));
+    assert_eq!(get(&app, "/v1/models", &right).await.status, 200);
+    let wrong = format!("Basic {}", STANDARD.encode(&latin[..latin.len() - 1]));
+    assert_eq!(get(&app, "/v1/models", &wrong).await.status, 401);
+    app.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_right_password_opens_what_the_role_and_the_models_allow() {
     let app = app().await;
@@ -88,7 +100,7 @@ async fn anything_else_is_refused_and_counted() {
     }
     let metrics = app.metrics().await;
     let counted =
-        r#"seaworthy_auth_failures_total{credential="password",reason="wrong_password"} 4"#;
+        r#"seaworthy_auth_failures_total{credential="password",reason="wrong_password"} 5"#;
     assert!(metrics.contains(counted), "{metrics}");
     app.finish().await;
 }
