@@ -18,7 +18,8 @@ use crate::reply::Answer;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WantedTier {
-    /// A tier, or `null` to let go of it.
+    /// A tier, or `null` to let go of it. To let go by leaving it out would be a slip.
+    #[serde(deserialize_with = "Option::deserialize")]
     tier: Option<String>,
 }
 
@@ -26,7 +27,8 @@ struct WantedTier {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WantedFeature {
-    /// On, off, or `null` to let the configuration decide.
+    /// On, off, or `null` to let the configuration decide; not left out either.
+    #[serde(deserialize_with = "Option::deserialize")]
     enabled: Option<bool>,
 }
 

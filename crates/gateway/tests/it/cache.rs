@@ -36,6 +36,46 @@ fn answer_that_says(text: &str) -> Bytes {
     json_response(200, &body)
 }
 
+/// What two readers of a body may read differently is nobody's answer but the one that was asked for.
+#[tokio::test(start_paused = true)]
+async fn numbers_beyond_our_precision_and_members_that_stand_twice_are_not_remembered() {
+    let app = with_cache("").await;
+    let body = |more: &str| {
+        let content = format!(r#"[{{"role": "user", "content": "hi", "x": {more}}}]"#);
+        format!(r#"{{"model": "gpt", "messages": {content}}}"#)
+    };
+    for (more, remembered) in [
+        ("12345678901234567890123", "bypass"),
+        ("0.12345678901234567891", "bypass"),
+        (r#"{"a": 1, "a": 2}"#, "bypass"),
+        ("12345678901234567890", "hit"),
+        ("-0.1234567890123456", "hit"),
+        (
+            r#""12345678901234567890123 \" 0.12345678901234567891""#,
+            "hit",
+        ),
+        ("[1.5e300, 7]", "hit"),
+    ] {
+        for expected in [
+            if remembered == "hit" {
+                "miss"
+            } else {
+                "bypass"
+            },
+            remembered,
+        ] {
+            app.upstream.will_send(ok(OPENAI));
+            let answer = chat(&app, body(more)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.header("x-seaworthy-cache"), expected, "{more}");
+            if expected == "hit" {
+                app.upstream.forget_one();
+            }
+        }
+    }
+    app.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_second_of_two_equal_requests_gets_the_answer_of_the_first() {
     for dialect in DIALECTS {

@@ -253,6 +253,11 @@ async fn operators_choose_tiers_and_switch_features_over_http() {
         json!({"enabled": true}),
     );
     nothing.await.assert_error(Family::OpenAi, 404, "not_found");
+    // Nobody lets go of what people chose by leaving a name out.
+    for path in ["/admin/v1/tier", "/admin/v1/features/search"] {
+        let slip = post(&app, &app.admin_key, path, json!({})).await;
+        slip.assert_error(Family::OpenAi, 400, "invalid_request");
+    }
     app.finish().await;
 }
 

@@ -8,6 +8,7 @@ use seaworthy_core::principal::Principal;
 use seaworthy_llm::Framing;
 use serde_json::Value;
 
+use crate::identity::strict_json;
 use crate::routes::Operation;
 
 /// A request whose answer may be known.
@@ -52,16 +53,19 @@ pub(crate) fn tenant(scope: CacheScope, caller: &Principal) -> (&'static str, &s
 }
 
 impl Asked<'_> {
-    /// What the body says; `None` for a body that is no JSON object.
+    /// What the body says; `None` for a body that is no JSON object, or that its provider may read
+    /// otherwise than we do.
     pub(crate) fn said(&self) -> Option<Said> {
-        let mut body: Value = serde_json::from_slice(self.body).ok()?;
-        let fields = body.as_object_mut()?;
+        if !has_exact_numbers(self.body) {
+            return None;
+        }
+        let mut fields = strict_json::object(self.body)?;
         // An alias is the same model, and the form is told by the frame.
         fields.remove("model");
         fields.remove("stream");
         let stream_options = fields.remove("stream_options");
         let mut rest = Fingerprinter::default();
-        rest.json(&body);
+        rest.json(&Value::Object(fields));
         Some(Said {
             rest: rest.finish(),
             stream_options,
@@ -130,6 +134,51 @@ impl Asked<'_> {
         key.part(&self.rules.0);
         headers(key, self.headers);
     }
+}
+
+/// Whether every number is read as it is written. Two that differ only in digits beyond the precision
+/// of ours would be one.
+fn has_exact_numbers(body: &[u8]) -> bool {
+    /// So many characters are exact in any case.
+    const EXACT: usize = 16;
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|&b| is_of_number(b) || b == b'"') {
+        rest = &rest[at..];
+        let is_string = rest[0] == b'"';
+        let length = if is_string {
+            1 + end_of_string(&rest[1..])
+        } else {
+            let end = rest.iter().position(|&b| !is_of_number(b));
+            end.unwrap_or(rest.len())
+        };
+        let (token, behind) = rest.split_at(length);
+        if !is_string && token.len() > EXACT && !is_exact(token) {
+            return false;
+        }
+        rest = behind;
+    }
+    true
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+}
+
+/// How many bytes a string has from its first character to its closing quote.
+fn end_of_string(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &text[at..]) {
+        match text[at + found] {
+            b'"' => return at + found + 1,
+            _ => at = (at + found + 2).min(text.len()),
+        }
+    }
+    text.len()
+}
+
+fn is_exact(number: &[u8]) -> bool {
+    let read = serde_json::from_slice::<serde_json::Number>(number);
+    read.is_ok_and(|read| read.to_string().as_bytes() == number)
 }
 
 /// Headers of ours that are for accounts, the order of work and the way here.
