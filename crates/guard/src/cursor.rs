@@ -160,15 +160,14 @@ pub fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
 
 /// Whether `text` holds one of `words` (lower case) as a word of its own, in any ASCII case.
 pub fn contains_word(text: &[u8], words: &[&str]) -> bool {
-    words.iter().any(|word| {
-        text.windows(word.len()).enumerate().any(|(at, window)| {
-            window.eq_ignore_ascii_case(word.as_bytes())
-                && !at
-                    .checked_sub(1)
-                    .is_some_and(|before| text[before].is_ascii_alphanumeric())
-                && !text
-                    .get(at + word.len())
-                    .is_some_and(u8::is_ascii_alphanumeric)
+    let is_inner = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let begins = (0..text.len()).filter(|at| !at.checked_sub(1).is_some_and(is_inner));
+    let mut rests = begins.map(|at| (at, &text[at..]));
+    rests.any(|(at, rest)| {
+        words.iter().any(|word| {
+            let head = rest.get(..word.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+                && !is_inner(at + word.len())
         })
     })
 }
@@ -189,6 +188,17 @@ mod tests {
         let mut cursor = Cursor::new(b"ab", 0, true);
         assert_eq!(cursor.eat_while(9, |byte| byte.is_ascii_lowercase()), 2);
         assert!(!cursor.starved());
+    }
+
+    #[test]
+    fn words_are_found_as_wholes_in_any_case() {
+        let words = ["tel", "number is"];
+        for text in ["Tel", "my TEL: 1", "the Number is", "x.tel."] {
+            assert!(contains_word(text.as_bytes(), &words), "{text}");
+        }
+        for text in ["", "hotel", "tell", "tel1", "number isn"] {
+            assert!(!contains_word(text.as_bytes(), &words), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::detector::{Detector, Scan, Window};
 use crate::finding::Finding;
 use crate::invisible::visible;
+use crate::normalise::decode::encoded_pieces;
+use crate::normalise::plain_faces;
 use crate::policy::{Action, Place, Policy, Selector, Verdict};
 use crate::render::{Piece, Renderer};
 use crate::stream::StreamGuard;
@@ -141,6 +143,21 @@ impl Engine {
         }
     }
 
+    /// Finds what stands behind encodings: the encoding is the match.
+    fn scan_encoded(&self, text: &str, scan: &mut Scan) {
+        for (at, hidden) in encoded_pieces(text) {
+            for text in hidden {
+                let mut inner = Scan::default();
+                self.scan(Window::whole(&text), &mut inner);
+                let found = inner.findings.into_iter();
+                scan.findings.extend(found.map(|finding| Finding {
+                    span: at.clone(),
+                    ..finding
+                }));
+            }
+        }
+    }
+
     /// Judges a whole text; without a vault, `tokenize` redacts.
     pub fn apply<'t>(
         &self,
@@ -149,7 +166,14 @@ impl Engine {
         mut vault: Option<&mut Vault>,
     ) -> Outcome<'t> {
         let mut scan = Scan::default();
-        let seen = visible(text);
+        let mut seen = visible(text);
+        if place.is_inbound() {
+            // What is given is whole, so that its disguises can be taken off.
+            if let Some(plain) = plain_faces(&seen) {
+                seen = Cow::Owned(plain);
+            }
+            self.scan_encoded(&seen, &mut scan);
+        }
         self.scan(Window::whole(&seen), &mut scan);
         if scan.findings.is_empty() {
             let text = match place.is_inbound() {
@@ -185,3 +209,6 @@ impl Engine {
         StreamGuard::new(Arc::clone(self), place)
     }
 }
+
+#[cfg(test)]
+mod tests;

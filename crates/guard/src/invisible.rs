@@ -1,5 +1,6 @@
 //! Takes invisible characters out from between ASCII characters, where they have no use but to hide a
-//! match: between the letters of a key, for example.
+//! match: between the letters of a key, for example. Spaces and hyphens at which no line breaks are plain ones there,
+//! as in telephone numbers.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,8 @@ pub(crate) struct Invisible {
     after_ascii: bool,
 }
 
-fn is_invisible(character: char) -> bool {
+/// Whether nobody sees a character.
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(
         character,
         '\u{00AD}'
@@ -26,6 +28,15 @@ fn is_invisible(character: char) -> bool {
             | '\u{FEFF}'
             | '\u{E0000}'..='\u{E007F}'
     )
+}
+
+/// The plain space or hyphen that a typographic one stands for.
+fn plain(character: char) -> Option<char> {
+    match character {
+        '\u{00A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' => Some(' '),
+        '\u{2010}'..='\u{2012}' => Some('-'),
+        _ => None,
+    }
 }
 
 /// Whether a character turns the direction of writing.
@@ -47,17 +58,16 @@ impl Invisible {
             return;
         }
         for character in piece.chars() {
-            if self.after_ascii && is_invisible(character) {
-                if self.held.len() < MOST_HELD_BYTES {
-                    self.held.push(character);
-                }
+            if self.after_ascii && self.holds(character) {
                 continue;
             }
             self.after_ascii = character.is_ascii_graphic();
             if !character.is_ascii() {
                 out.push_str(&self.held);
-            } else if !self.after_ascii {
-                self.keep_directions(out);
+            } else if self.after_ascii {
+                out.extend(self.held.chars().filter_map(plain));
+            } else {
+                self.keep_seen(out);
             }
             self.held.clear();
             out.push(character);
@@ -66,13 +76,25 @@ impl Invisible {
 
     /// Nothing follows.
     pub(crate) fn finish(&mut self, out: &mut String) {
-        self.keep_directions(out);
+        self.keep_seen(out);
         self.held.clear();
     }
 
-    /// Where a word ends, the direction of writing may change.
-    fn keep_directions(&self, out: &mut String) {
-        out.extend(self.held.chars().filter(|held| turns(*held)));
+    /// Whether the next character decides about this one: it is invisible, or the first space or hyphen.
+    fn holds(&mut self, character: char) -> bool {
+        let is_first = || !self.held.chars().any(|held| plain(held).is_some());
+        let is_plain = plain(character).is_some();
+        let holds = is_invisible(character) || (is_plain && is_first());
+        if holds && (is_plain || self.held.len() < MOST_HELD_BYTES) {
+            self.held.push(character);
+        }
+        holds
+    }
+
+    /// Where a word ends, the direction of writing may change, and spaces are seen.
+    fn keep_seen(&self, out: &mut String) {
+        let is_seen = |held: &char| turns(*held) || plain(*held).is_some();
+        out.extend(self.held.chars().filter(is_seen));
     }
 }
 
@@ -110,6 +132,8 @@ mod tests {
                 "👩\u{200D}🚀 می\u{200C}خواهم 1\u{FE0F}",
             ),
             ("x\u{200D}é", "x\u{200D}é"),
+            ("06\u{202F}12\u{A0}34\u{2011}56", "06 12 34-56"),
+            ("a\u{A0}\u{A0}b 5\u{A0}€ c\u{A0}", "a\u{A0}\u{A0}b 5\u{A0}€ c\u{A0}"),
         ] {
             assert_eq!(visible(text), seen);
             let (mut out, mut invisible) = (String::new(), Invisible::default());

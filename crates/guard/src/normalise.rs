@@ -3,12 +3,14 @@
 
 pub mod decode;
 mod fold;
+mod spelled;
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
 pub use fold::{fold_leetspeak, leet_words};
+pub use spelled::{backwards, joined_letters, without_marks};
 
 /// What was hidden in a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Traces {
     pub tags: u32,
     /// Letters of another script that look like Latin ones.
     pub look_alikes: u32,
+    /// Marks over, under and through letters that are written as characters of their own.
+    pub marks: u32,
 }
 
 /// A text without disguise.
@@ -71,6 +75,10 @@ pub fn normalise(text: &str) -> Normalised<'_> {
             smuggled.extend(char::from_u32(character as u32 - 0xE0000).filter(|c| !c.is_control()));
             false
         }
+        '\u{0300}'..='\u{036F}' | '\u{20D0}'..='\u{20FF}' => {
+            traces.marks += 1;
+            true
+        }
         _ => true,
     });
     for character in visible.nfkc() {
@@ -85,6 +93,23 @@ pub fn normalise(text: &str) -> Normalised<'_> {
         smuggled,
         traces,
     }
+}
+
+/// A text whose letters, digits and signs of other widths and faces, such as `４` and `𝐚`, are plain ones; `None`
+/// where it has none.
+pub(crate) fn plain_faces(text: &str) -> Option<String> {
+    let has_face = |c: char| {
+        matches!(c, '\u{FF01}'..='\u{FF5E}' | '\u{2460}'..='\u{24FF}' | '\u{1D400}'..='\u{1D7FF}' | '\u{3000}')
+    };
+    if text.is_ascii() || !text.chars().any(has_face) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let plain = has_face(character).then(|| std::iter::once(character).nfkc().next());
+        out.push(plain.flatten().filter(char::is_ascii).unwrap_or(character));
+    }
+    Some(out)
 }
 
 #[cfg(test)]

@@ -118,9 +118,14 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
         || around
             .iter()
             .any(|(_, object)| object.kind.as_deref().is_some_and(is_result));
+    let is_called = around
+        .iter()
+        .any(|(_, object)| object.kind.as_deref().is_some_and(is_call));
     let is_conversation = within(&CONVERSATION);
     let speaker = match role {
         _ if returned => Speaker::Untrusted,
+        // Items of Responses have no role.
+        None if is_called => Speaker::Model,
         Some("system" | "developer") => Speaker::Operator,
         Some("assistant" | "model" | "chatbot" | "CHATBOT") => Speaker::Model,
         _ if is_conversation => Speaker::Untrusted,
@@ -171,6 +176,11 @@ fn is_result(kind: &str) -> bool {
                 | "code_interpreter_call"
                 | "web_search_call"
         )
+}
+
+/// Whether an item of this type is a call or a thought of the model, which has no role.
+fn is_call(kind: &str) -> bool {
+    matches!(kind, "function_call" | "custom_tool_call" | "reasoning")
 }
 
 /// Whether a text is below the arguments of a tool call that are written as an object.

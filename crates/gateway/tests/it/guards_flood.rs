@@ -45,6 +45,14 @@ fn cases(default: usize) -> usize {
         .unwrap_or(default)
 }
 
+/// Says how far it is, every so many rounds.
+#[expect(clippy::print_stdout, reason = "a long run is watched by a person")]
+fn tell(rounds: usize, every: usize, so_far: &str) {
+    if rounds.is_multiple_of(every) {
+        println!("… {so_far}");
+    }
+}
+
 async fn ask(app: &TestApp, face: &Face, model: &str, stream: bool) -> Answer {
     let (dialect, whole, streamed, _) = *face;
     let path = if stream { streamed } else { whole };
@@ -239,6 +247,7 @@ async fn plants_leak_no_byte_in_any_dialect_however_they_are_cut() {
         }
         count += plants.len();
         rounds += 1;
+        tell(rounds, 50, &format!("{count} plants"));
     }
     println!(
         "| {count} plants, {rounds} streams, 6 dialects, text, arguments and reasoning: bytes leaked | {leaks} | ≤ 0 | yes |"
@@ -314,6 +323,7 @@ async fn a_hijacked_models_calls_never_reach_the_caller_and_each_is_counted() {
             let is_refusal = matches!(stop, StopReason::ContentFilter | StopReason::Refusal);
             assert!(is_refusal, "{what}: {stop:?} in {said}");
             count += 1;
+            tell(count, 500, &format!("{count} forbidden calls"));
         }
     }
     let metrics = app.metrics().await;

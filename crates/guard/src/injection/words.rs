@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::linear::{self, WordFilter, Wording};
+use crate::normalise::backwards;
 use crate::normalise::decode::rot13;
 
 const WORDS: &str = include_str!("../../data/injection-words.toml");
@@ -47,6 +48,8 @@ struct Known {
     plain: u8,
     /// Its roles when turned by rot13.
     turned: u8,
+    /// Its roles when read backwards.
+    mirrored: u8,
 }
 
 /// What is known of words, by hash: each stands at the first free place from the one that its hash names.
@@ -75,7 +78,19 @@ pub(super) struct Phrases {
     pub(super) renews: u32,
     /// One of these, written in rot13.
     pub(super) turned: u32,
+    /// The roles of words that are written backwards.
+    mirrored: u8,
 }
+
+impl Phrases {
+    /// Whether somewhere something is to be set aside, and somewhere are orders, backwards.
+    pub(super) fn is_mirrored(self) -> bool {
+        self.mirrored & SET_ASIDE != 0 && self.mirrored & ORDERS != 0
+    }
+}
+
+/// Shorter words read backwards are words by chance.
+const LEAST_MIRRORED: usize = 5;
 
 /// The phrase that a word completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +129,10 @@ impl Words {
                 known.kinds |= u32::from(role);
                 if word.is_ascii() && word.len() >= 3 {
                     words.entry(linear::word_hash(&rot13(&word))).turned |= role;
+                }
+                if word.is_ascii() && word.len() >= LEAST_MIRRORED {
+                    let mirrored = backwards(&word);
+                    words.entry(linear::word_hash(&mirrored)).mirrored |= role;
                 }
             }
         }
@@ -250,7 +269,13 @@ impl Reader<'_> {
         self.plain.index += 1;
         self.turned.index += 1;
         self.known = self.words.known(hash);
-        let Known { plain, turned, .. } = self.known;
+        let Known {
+            plain,
+            turned,
+            mirrored,
+            ..
+        } = self.known;
+        self.phrases.mirrored |= mirrored;
         if plain == 0 && turned == 0 {
             return None;
         }

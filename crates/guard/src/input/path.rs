@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::cursor::Cursor;
 use crate::detector::{Detector, Rule, Scan, Window};
 use crate::finding::{Category, Severity};
+use crate::invisible::is_invisible;
 use crate::normalise::decode;
 use crate::trigger::{TriggerError, Triggers};
 
@@ -105,13 +106,13 @@ impl FilePolicy {
     }
 }
 
-/// Percent escapes taken off layer by layer, compatibility characters folded, `\` read as `/`.
+/// Percent escapes taken off layer by layer, invisible characters taken out, compatibility characters folded, `\` read as `/`.
 pub(super) fn decode_fully(reference: &str) -> Result<String, PathError> {
     let mut plain = reference.to_owned();
     for _ in 0..decode::MAX_DEPTH {
         let next = decode::percent_always(&plain).ok_or(PathError::Control)?;
         if next == plain {
-            let folded: String = plain.nfkc().collect();
+            let folded: String = plain.nfkc().filter(|c| !is_invisible(*c)).collect();
             return Ok(folded.replace('\\', "/"));
         }
         plain = next;
@@ -275,6 +276,7 @@ mod tests {
             "noextension",
             "%25252525252e.md",
             "..%c0%af.md",
+            ".\u{200b}./x.md",
         ] {
             assert!(policy().check(reference).is_err(), "{reference}");
         }

@@ -101,7 +101,7 @@ impl FileRules {
         if self.no_traversal && goes_up(plain) {
             return Err(PathError::Outside);
         }
-        let path = plain.strip_prefix("file://").unwrap_or(plain);
+        let path = local_path(plain);
         let resolved = match &self.within {
             Some(root) => Some(within(root, path, links)?),
             None => None,
@@ -129,8 +129,11 @@ impl FileRules {
 fn within(root: &Path, path: &str, links: &dyn ResolveLinks) -> Result<PathBuf, PathError> {
     let root = links.resolve(root)?;
     let is_drive = path.as_bytes().get(1) == Some(&b':');
-    if path.starts_with('~') || is_drive {
+    if path.starts_with('~') || is_drive || names_file_system(path) {
         return Err(PathError::Absolute);
+    }
+    if names_variable(path) {
+        return Err(PathError::Outside);
     }
     let mut joined = PathBuf::new();
     for component in root.join(path).components() {
@@ -167,13 +170,58 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(may_be)
 }
 
+/// Schemes of file systems, of this machine or of others.
+const FILE_SCHEMES: [&str; 9] = [
+    "file", "smb", "cifs", "nfs", "afp", "php", "zip", "phar", "jar",
+];
+
+/// The scheme of a reference and what follows its colon.
+fn scheme(reference: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = reference.split_once(':')?;
+    let is_scheme = scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric());
+    is_scheme.then_some((scheme, rest))
+}
+
+/// Whether it begins with the scheme of a file system.
+fn names_file_system(reference: &str) -> bool {
+    let is_one = |(scheme, rest): (&str, &str)| {
+        let known = FILE_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        known && rest.starts_with('/')
+    };
+    scheme(reference).is_some_and(is_one)
+}
+
 /// Whether it is on the web, and not in a file system.
 fn is_remote(reference: &str) -> bool {
-    let scheme = reference.split_once("://").map(|(scheme, _)| scheme);
-    let is_file = |scheme: &str| scheme.eq_ignore_ascii_case("file");
-    scheme.is_some_and(|scheme| {
-        !is_file(scheme) && !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
-    }) || reference.starts_with("data:")
+    let has_host = scheme(reference).is_some_and(|(_, rest)| rest.starts_with("//"));
+    (has_host && !names_file_system(reference)) || reference.starts_with("data:")
+}
+
+/// The path that `file:///srv/x`, `file:/srv/x` and `file://localhost/srv/x` stand for; others as they are.
+fn local_path(reference: &str) -> &str {
+    let Some((name, rest)) = scheme(reference) else {
+        return reference;
+    };
+    if !name.eq_ignore_ascii_case("file") || !rest.starts_with('/') {
+        return reference;
+    }
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let is_here = path.get(..9).is_some_and(|host| host.eq_ignore_ascii_case("localhost"));
+    match path.starts_with('/') {
+        true => path,
+        false if is_here => &path[9..],
+        // Another machine.
+        false => reference,
+    }
+}
+
+/// Whether a part of a path is what a shell puts something else for: `$HOME`, `${HOME}`, `%HOME%`.
+fn names_variable(plain: &str) -> bool {
+    let begins_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(');
+    plain.split('/').any(|part| {
+        let named = part.strip_prefix('$').map(|rest| rest.starts_with(begins_name));
+        named == Some(true) || (part.len() > 2 && part.starts_with('%') && part.ends_with('%'))
+    })
 }
 
 fn goes_up(plain: &str) -> bool {
@@ -190,7 +238,7 @@ fn is_absolute(plain: &str) -> bool {
         && lower.as_bytes().get(2) == Some(&b'/');
     drive
         || lower.starts_with("~/")
-        || lower.starts_with("file://")
+        || names_file_system(&lower)
         || ROOTS
             .iter()
             .any(|root| root.starts_with('/') && lower.starts_with(root))
@@ -241,6 +289,9 @@ mod tests {
             "a.md",
             "src/./lib.py",
             "/srv/project/docs/a.md",
+            "file:///srv/project/a.md",
+            "file://localhost/srv/project/a.md",
+            "5$/100%/us$.md",
             "https://example.org/a/../b.exe",
             "",
         ] {
@@ -270,6 +321,16 @@ mod tests {
             "C:\\x.md",
             "~/x.md",
             "file:///etc/x.md",
+            "FILE:///etc/x.md",
+            "file:/etc/x.md",
+            "file://localhost/etc/x.md",
+            "file://srv.example/share/x.md",
+            "smb://srv/share/x.md",
+            "$HOME/x.md",
+            "a/${UP}/x.md",
+            "%USERPROFILE%\\x.md",
+            "..\u{200b}/x.md",
+            ".\u{200b}./x.md",
             "src/a.exe",
             "src/link.md",
         ] {

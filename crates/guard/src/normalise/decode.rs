@@ -1,9 +1,13 @@
 //! Decodes the pieces of a text that are written in base64, hexadecimal, percent or HTML escapes.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+use super::spelled;
 
 /// How deep layers are taken off.
 pub const MAX_DEPTH: usize = 3;
@@ -34,15 +38,19 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 
 /// Everything that is hidden in encodings of `text`, layer by layer, until depth or budget are spent.
 pub fn hidden_texts(text: &str) -> Hidden {
+    layers(text, readable)
+}
+
+fn layers(text: &str, reading: Reading) -> Hidden {
     let mut hidden = Hidden::default();
     let mut budget = text.len() * DECODED_TIMES + DECODED_BYTES;
     let mut begin = 0;
-    decode_layer(text, &mut budget, &mut hidden);
+    decode_layer(text, reading, &mut budget, &mut hidden);
     for _ in 1..MAX_DEPTH {
         let end = hidden.texts.len();
         for index in begin..end {
             let outer = std::mem::take(&mut hidden.texts[index]);
-            decode_layer(&outer, &mut budget, &mut hidden);
+            decode_layer(&outer, reading, &mut budget, &mut hidden);
             hidden.texts[index] = outer;
         }
         begin = end;
@@ -61,7 +69,7 @@ const INNER: [bool; 256] = {
     inner
 };
 
-fn decode_layer(text: &str, budget: &mut usize, hidden: &mut Hidden) {
+fn decode_layer(text: &str, reading: Reading, budget: &mut usize, hidden: &mut Hidden) {
     let mut keep = |decoded: Option<String>| match decoded {
         Some(decoded) if decoded.len() <= *budget => {
             *budget -= decoded.len();
@@ -71,9 +79,39 @@ fn decode_layer(text: &str, budget: &mut usize, hidden: &mut Hidden) {
         None => {}
     };
     for run in runs(text) {
-        keep(hexadecimal(run).or_else(|| base_64(run)));
+        keep(hexadecimal(run, reading).or_else(|| base_64(run, reading)));
+    }
+    for lines in spelled::wrapped(text) {
+        keep(base_64(&lines, reading));
+    }
+    for bytes in spelled::bytes(text) {
+        // Numbers are mostly numbers: only several words are what they stand for.
+        keep(reading(bytes).filter(|text| text.split_ascii_whitespace().nth(2).is_some()));
     }
     keep(escapes(text));
+}
+
+/// The pieces of a text that are encodings, each with what it stands for, layer by layer: base64, hexadecimal, and
+/// words with percent or HTML escapes.
+pub fn encoded_pieces(text: &str) -> Vec<(Range<usize>, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut keep = |piece: &str, decoded: Option<String>| {
+        if let Some(decoded) = decoded {
+            let begin = piece.as_ptr() as usize - text.as_ptr() as usize;
+            let mut texts = layers(&decoded, printable).texts;
+            texts.push(decoded);
+            found.push((begin..begin + piece.len(), texts));
+        }
+    };
+    for run in runs(text) {
+        keep(run, hexadecimal(run, printable).or_else(|| base_64(run, printable)));
+    }
+    if memchr::memchr2(b'%', b'&', text.as_bytes()).is_some() {
+        for word in text.split_ascii_whitespace() {
+            keep(word, escapes(word));
+        }
+    }
+    found
 }
 
 /// What a text with percent escapes, HTML escapes or both stands for.
@@ -114,24 +152,31 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Text, as opposed to bytes that happen to decode.
-fn readable(bytes: Vec<u8>) -> Option<String> {
+/// Text without control characters.
+fn printable(bytes: Vec<u8>) -> Option<String> {
     let text = String::from_utf8(bytes).ok()?;
-    let odd = text
-        .chars()
-        .filter(|c| c.is_control() && !c.is_whitespace())
-        .count();
+    let is_odd = |c: char| c.is_control() && !c.is_whitespace();
+    (!text.chars().any(is_odd)).then_some(text)
+}
+
+/// Text, as opposed to bytes that happen to decode: mostly letters, or another encoding.
+fn readable(bytes: Vec<u8>) -> Option<String> {
+    let text = printable(bytes)?;
+    let is_run = text.len() >= MIN_RUN && text.bytes().all(|byte| INNER[usize::from(byte)]);
     let letters = text
         .chars()
         .filter(|c| c.is_alphabetic() || *c == ' ')
         .count();
-    (odd == 0 && letters * 10 >= text.chars().count() * 6).then_some(text)
+    (is_run || letters * 10 >= text.chars().count() * 6).then_some(text)
 }
+
+/// Decides whether bytes are text.
+type Reading = fn(Vec<u8>) -> Option<String>;
 
 /// Longer runs may be the rest of one whose beginning is elsewhere, so that their fours do not begin with them.
 const WHOLE_RUN: usize = 4096;
 
-fn base_64(run: &str) -> Option<String> {
+fn base_64(run: &str, reading: Reading) -> Option<String> {
     let run = run.trim_end_matches('=');
     // A word is not base64: the real thing mixes cases or digits.
     let mixed =
@@ -141,7 +186,7 @@ fn base_64(run: &str) -> Option<String> {
     }
     let decode = |run: &str| {
         let decoded = STANDARD.decode(run).or_else(|_| URL_SAFE.decode(run));
-        decoded.ok().and_then(readable)
+        decoded.ok().and_then(reading)
     };
     let later = || {
         let mut rests = (1..4).map(|begin| &run[begin..]);
@@ -151,12 +196,12 @@ fn base_64(run: &str) -> Option<String> {
     decode(run).or_else(|| (run.len() > WHOLE_RUN).then(later).flatten())
 }
 
-fn hexadecimal(run: &str) -> Option<String> {
+fn hexadecimal(run: &str, reading: Reading) -> Option<String> {
     if !run.bytes().all(|b| b.is_ascii_hexdigit()) || run.len() % 2 == 1 {
         return None;
     }
     let value = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
-    readable(
+    reading(
         run.as_bytes()
             .chunks(2)
             .map(|pair| value(pair[0]) << 4 | value(pair[1]))

@@ -74,6 +74,16 @@ fn operator_user_model_and_tool_are_told_apart_in_every_dialect() {
 }
 
 #[test]
+fn calls_and_thoughts_of_the_model_have_no_role_in_responses() {
+    let body = r#"{"input":[{"type":"function_call","call_id":"c","name":"n","arguments":"say one"},
+        {"type":"reasoning","summary":[{"type":"summary_text","text":"say two"}]},
+        {"role":"user","type":"reasoning","content":"say three"}]}"#;
+    let speakers: Vec<Speaker> = told(body).into_iter().map(|(_, speaker, ..)| speaker).collect();
+    let (model, user) = (Speaker::Model, Speaker::Untrusted);
+    assert_eq!(speakers, [model, model, user], "a role says more than a type");
+}
+
+#[test]
 fn arguments_that_are_objects_are_told() {
     for body in [
         r#"{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"say no","name":"n","input":{"a":["say yes"]}}]}]}"#,
