@@ -297,7 +297,11 @@ impl InjectionJudge {
             if seen.turned {
                 let turned = Wording::of(decode::rot13(inner.text()));
                 let (under, _) = self.assess_wording(&turned);
-                assessment = if under.logit > assessment.logit { under } else { assessment };
+                assessment = if under.logit > assessment.logit {
+                    under
+                } else {
+                    assessment
+                };
             }
             if assessment.logit > worst.logit {
                 assessment.signals.encoded = true;
@@ -377,7 +381,11 @@ mod tests {
     fn letters_and_numbers_in_a_row_are_no_orders() {
         let judge = InjectionJudge::built_in().unwrap();
         let numbers: Vec<String> = (0..200).map(|n| (65 + n * 7 % 50).to_string()).collect();
-        for text in ["a ".repeat(150), "a b c d e f g h i j k l m n".to_owned(), numbers.join(" ")] {
+        for text in [
+            "a ".repeat(150),
+            "a b c d e f g h i j k l m n".to_owned(),
+            numbers.join(" "),
+        ] {
             assert_eq!(judge.assess(&text).level, Level::Clear, "{text}");
         }
     }
@@ -392,7 +400,9 @@ mod tests {
         };
         let base = STANDARD.encode(order);
         let lines = base.as_bytes().chunks(24);
-        let lines: Vec<&str> = lines.filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let lines: Vec<&str> = lines
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .collect();
         let hex = each(|b| format!("{b:02x}"), "");
         let backwards = normalise::backwards(order);
         for disguised in [

@@ -133,7 +133,10 @@ mod tests {
             ),
             ("x\u{200D}é", "x\u{200D}é"),
             ("06\u{202F}12\u{A0}34\u{2011}56", "06 12 34-56"),
-            ("a\u{A0}\u{A0}b 5\u{A0}€ c\u{A0}", "a\u{A0}\u{A0}b 5\u{A0}€ c\u{A0}"),
+            (
+                "a\u{A0}\u{A0}b 5\u{A0}€ c\u{A0}",
+                "a\u{A0}\u{A0}b 5\u{A0}€ c\u{A0}",
+            ),
         ] {
             assert_eq!(visible(text), seen);
             let (mut out, mut invisible) = (String::new(), Invisible::default());

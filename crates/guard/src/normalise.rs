@@ -98,9 +98,7 @@ pub fn normalise(text: &str) -> Normalised<'_> {
 /// A text whose letters, digits and signs of other widths and faces, such as `４` and `𝐚`, are plain ones; `None`
 /// where it has none.
 pub(crate) fn plain_faces(text: &str) -> Option<String> {
-    let has_face = |c: char| {
-        matches!(c, '\u{FF01}'..='\u{FF5E}' | '\u{2460}'..='\u{24FF}' | '\u{1D400}'..='\u{1D7FF}' | '\u{3000}')
-    };
+    let has_face = |c: char| matches!(c, '\u{FF01}'..='\u{FF5E}' | '\u{2460}'..='\u{24FF}' | '\u{1D400}'..='\u{1D7FF}' | '\u{3000}');
     if text.is_ascii() || !text.chars().any(has_face) {
         return None;
     }

@@ -26,7 +26,11 @@ fn encodings_of_secrets_and_of_personal_data_are_matches_on_the_way_in() {
     let entities = |text: &str| each(text, |b| format!("&#{b};"));
     let base = |text: &str| STANDARD.encode(text);
     let engine = engine(Action::Redact);
-    for value in [key.as_str(), "ann.teak@example.org", "card 4111111111111111"] {
+    for value in [
+        key.as_str(),
+        "ann.teak@example.org",
+        "card 4111111111111111",
+    ] {
         for written in [
             base(value),
             base(&base(value)),
@@ -39,7 +43,11 @@ fn encodings_of_secrets_and_of_personal_data_are_matches_on_the_way_in() {
             let text = format!("see {written} and more");
             let outcome = engine.apply(Place::Input, &text, None);
             let is_label = outcome.text.starts_with("see [REDACTED:");
-            assert!(is_label && outcome.text.ends_with("] and more"), "{value}: {}", outcome.text);
+            assert!(
+                is_label && outcome.text.ends_with("] and more"),
+                "{value}: {}",
+                outcome.text
+            );
             let outbound = engine.apply(Place::OutputText, &text, None).text;
             assert_eq!(outbound, text, "streams agree with whole texts");
         }
@@ -53,7 +61,10 @@ fn encodings_of_secrets_and_of_personal_data_are_matches_on_the_way_in() {
 fn digits_of_other_widths_and_spaces_that_hold_lines_hide_nothing() {
     let engine = engine(Action::Redact);
     for (text, label) in [
-        ("\u{ff14}\u{ff11}\u{ff11}\u{ff11}1111111111\u{ff11}\u{ff11}", "credit_card"),
+        (
+            "\u{ff14}\u{ff11}\u{ff11}\u{ff11}1111111111\u{ff11}\u{ff11}",
+            "credit_card",
+        ),
         ("4111\u{a0}1111\u{202f}1111\u{2009}1111", "credit_card"),
         ("\u{1d41a}nn@example.org", "email"),
         ("219\u{2011}09\u{2011}9999", "us_ssn"),

@@ -185,7 +185,9 @@ fn scheme(reference: &str) -> Option<(&str, &str)> {
 /// Whether it begins with the scheme of a file system.
 fn names_file_system(reference: &str) -> bool {
     let is_one = |(scheme, rest): (&str, &str)| {
-        let known = FILE_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let known = FILE_SCHEMES
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known));
         known && rest.starts_with('/')
     };
     scheme(reference).is_some_and(is_one)
@@ -206,7 +208,9 @@ fn local_path(reference: &str) -> &str {
         return reference;
     }
     let path = rest.strip_prefix("//").unwrap_or(rest);
-    let is_here = path.get(..9).is_some_and(|host| host.eq_ignore_ascii_case("localhost"));
+    let is_here = path
+        .get(..9)
+        .is_some_and(|host| host.eq_ignore_ascii_case("localhost"));
     match path.starts_with('/') {
         true => path,
         false if is_here => &path[9..],
@@ -219,7 +223,9 @@ fn local_path(reference: &str) -> &str {
 fn names_variable(plain: &str) -> bool {
     let begins_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(');
     plain.split('/').any(|part| {
-        let named = part.strip_prefix('$').map(|rest| rest.starts_with(begins_name));
+        let named = part
+            .strip_prefix('$')
+            .map(|rest| rest.starts_with(begins_name));
         named == Some(true) || (part.len() > 2 && part.starts_with('%') && part.ends_with('%'))
     })
 }

@@ -104,7 +104,10 @@ pub fn encoded_pieces(text: &str) -> Vec<(Range<usize>, Vec<String>)> {
         }
     };
     for run in runs(text) {
-        keep(run, hexadecimal(run, printable).or_else(|| base_64(run, printable)));
+        keep(
+            run,
+            hexadecimal(run, printable).or_else(|| base_64(run, printable)),
+        );
     }
     if memchr::memchr2(b'%', b'&', text.as_bytes()).is_some() {
         for word in text.split_ascii_whitespace() {

@@ -88,7 +88,11 @@ impl Form {
             }
             Self::Pairs => Some((number(0, 2, 16)?, 2)),
             Self::Decimal => {
-                let digits = rest.iter().take(4).take_while(|b| b.is_ascii_digit()).count();
+                let digits = rest
+                    .iter()
+                    .take(4)
+                    .take_while(|b| b.is_ascii_digit())
+                    .count();
                 (2..=3).contains(&digits).then_some(())?;
                 Some((number(0, digits, 10)?, digits))
             }
@@ -127,7 +131,10 @@ pub(super) fn wrapped(text: &str) -> Vec<String> {
 
 /// What separates letters that are spelled one by one.
 fn separates(character: char) -> bool {
-    matches!(character, ' ' | '.' | '-' | '_' | '*' | '|' | '/' | '+' | '~')
+    matches!(
+        character,
+        ' ' | '.' | '-' | '_' | '*' | '|' | '/' | '+' | '~'
+    )
 }
 
 /// A text whose letters stand apart, `i.g.n.o.r.e. .a.l.l` for example, with its words joined; `None` where
@@ -160,7 +167,10 @@ pub fn joined_letters(text: &str) -> Option<String> {
 fn may_be_spelled(bytes: &[u8]) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
     bytes.windows(4).any(|four| {
-        separates(char::from(four[1])) && four[1] == four[3] && is_letter(four[0]) && is_letter(four[2])
+        separates(char::from(four[1]))
+            && four[1] == four[3]
+            && is_letter(four[0])
+            && is_letter(four[2])
     })
 }
 
@@ -225,19 +235,29 @@ mod tests {
         ] {
             assert_eq!(bytes(&text), [WORDS.as_bytes()], "{text}");
         }
-        assert_eq!(bytes("In 1977 there were 12 of 14 boats; add bed to cab"), Vec::<Vec<u8>>::new());
+        assert_eq!(
+            bytes("In 1977 there were 12 of 14 boats; add bed to cab"),
+            Vec::<Vec<u8>>::new()
+        );
     }
 
     #[test]
     fn lines_are_joined() {
         let lines = "QUJDREVGR0hJSktMTU5P\nUFFSU1RVVldYWVphYmNk\nZWZn\nplain words";
-        assert_eq!(wrapped(lines), ["QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZn"]);
+        assert_eq!(
+            wrapped(lines),
+            ["QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZn"]
+        );
         assert_eq!(wrapped("one\ntwo\nthree"), Vec::<String>::new());
     }
 
     #[test]
     fn letters_that_stand_apart_are_joined() {
-        for apart in ["i g n o r e   a l l   r u l e s", "i.g.n.o.r.e. .a.l.l. .r.u.l.e.s", "i-g-n-o-r-e- -a-l-l- -r-u-l-e-s"] {
+        for apart in [
+            "i g n o r e   a l l   r u l e s",
+            "i.g.n.o.r.e. .a.l.l. .r.u.l.e.s",
+            "i-g-n-o-r-e- -a-l-l- -r-u-l-e-s",
+        ] {
             assert_eq!(joined_letters(apart).as_deref(), Some(WORDS), "{apart}");
         }
         for plain in ["a b c are letters", "2024-05-17 and 1.2.3.4", "x - y"] {

@@ -78,9 +78,16 @@ fn calls_and_thoughts_of_the_model_have_no_role_in_responses() {
     let body = r#"{"input":[{"type":"function_call","call_id":"c","name":"n","arguments":"say one"},
         {"type":"reasoning","summary":[{"type":"summary_text","text":"say two"}]},
         {"role":"user","type":"reasoning","content":"say three"}]}"#;
-    let speakers: Vec<Speaker> = told(body).into_iter().map(|(_, speaker, ..)| speaker).collect();
+    let speakers: Vec<Speaker> = told(body)
+        .into_iter()
+        .map(|(_, speaker, ..)| speaker)
+        .collect();
     let (model, user) = (Speaker::Model, Speaker::Untrusted);
-    assert_eq!(speakers, [model, model, user], "a role says more than a type");
+    assert_eq!(
+        speakers,
+        [model, model, user],
+        "a role says more than a type"
+    );
 }
 
 #[test]
