@@ -11,6 +11,7 @@ use crate::report::Verdict;
 use crate::requirement::EvidenceKind;
 
 pub mod document;
+mod encoding;
 mod judge;
 pub mod known;
 mod matching;
@@ -21,8 +22,8 @@ mod write;
 pub use document::{Document, Item};
 pub use judge::{Basis, Judge};
 pub use known::{KnownItem, known_items};
-pub use write::write_back;
 pub(crate) use write::{confidence, reads_like};
+pub use write::{write_back, write_back_bytes};
 
 /// A checklist with its judgement.
 #[derive(Debug)]

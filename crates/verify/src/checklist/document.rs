@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::encoding::{Encoding, decode};
 use super::text::repaired;
 
 mod cells;
@@ -39,6 +40,8 @@ pub struct Document {
 /// How a file is written, and what an earlier run left in it.
 #[derive(Debug, Default)]
 pub(super) struct Form {
+    /// How its characters are said.
+    pub(super) encoding: Encoding,
     /// It begins with the mark of an encoding.
     pub(super) has_bom: bool,
     /// How each line ends.
@@ -129,6 +132,15 @@ impl From<Item> for Other {
 }
 
 impl Document {
+    /// Reads the bytes of a file: UTF-8, UTF-16 that says so, or Latin-1.
+    #[must_use]
+    pub fn read_bytes(bytes: &[u8]) -> Self {
+        let (text, encoding) = decode(bytes);
+        let mut document = Self::read(&text);
+        document.form.encoding = encoding;
+        document
+    }
+
     /// Reads a checklist. Any text is one, perhaps without items.
     #[must_use]
     pub fn read(text: &str) -> Self {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::document::{BEGIN, Document, END, MARK, Mark, WAS_TICKED};
+use super::encoding::encode;
 use super::text::normalise;
 use super::{Answer, ItemStatus, Judged, JudgedItem, Likeness, Meaning};
 
@@ -11,6 +12,12 @@ use super::{Answer, ItemStatus, Judged, JudgedItem, Likeness, Meaning};
 const LONGEST: usize = 300;
 /// The longest phrasing shown where there are several.
 const LONGEST_OF_SEVERAL: usize = 80;
+
+/// The same as bytes, in the encoding of the file that was read.
+#[must_use]
+pub fn write_back_bytes(judged: &Judged) -> Vec<u8> {
+    encode(&write_back(judged), judged.document.form.encoding)
+}
 
 /// Renders a judged checklist as Markdown. Rendering what it wrote changes nothing.
 #[must_use]

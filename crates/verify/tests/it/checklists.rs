@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::date;
 use seaworthy_verify::checklist::known::Form;
 use seaworthy_verify::checklist::{
-    Basis, Document, ItemStatus, Judge, Meaning, known_items, write_back,
+    Basis, Document, ItemStatus, Judge, Meaning, known_items, write_back, write_back_bytes,
 };
 use seaworthy_verify::decisions::{Attestation, Decisions, Waiver};
 use seaworthy_verify::{Outcome, Report, Requirements};
@@ -344,6 +344,28 @@ async fn the_document_comes_back_ticked_with_evidence_and_stays_the_same_the_sec
         write_back(&judged),
         format!("\u{feff}{}", written.replace('\n', "\r\n"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_back_in_its_own_encoding_and_the_second_run_changes_nothing() {
+    let requirements = requirements();
+    let judge = Judge::new(&requirements);
+    let (report, decisions) = (report().await, Decisions::default());
+    let text = "# Pr\u{fc}fliste\r\n\r\n- [x] Die Suppe ist hei\u{df}\r\n";
+    let utf16: Vec<u8> = format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let latin1: Vec<u8> = text.chars().map(|c| c as u8).collect();
+    for bytes in [text.as_bytes().to_vec(), utf16, latin1] {
+        let written = |bytes: &[u8]| {
+            let document = Document::read_bytes(bytes);
+            write_back_bytes(&judge.judge("mine.md", document, basis(&report, &decisions)))
+        };
+        let once = written(&bytes);
+        assert!(once.starts_with(&bytes), "{bytes:?} {once:?}");
+        assert_eq!(written(&once), once);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

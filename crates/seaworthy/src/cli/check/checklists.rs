@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use seaworthy_verify::checklist::document::{Document, MAX_BYTES};
-use seaworthy_verify::checklist::{Basis, Judge, write_back};
+use seaworthy_verify::checklist::{Basis, Judge, write_back_bytes};
 use seaworthy_verify::decisions::Decisions;
 use seaworthy_verify::{Report, Requirements};
 
@@ -41,7 +41,7 @@ fn read_one(path: &Path) -> Result<Checklist, Failure> {
         )));
     }
     let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let document = Document::read(&String::from_utf8_lossy(&bytes));
+    let document = Document::read_bytes(&bytes);
     if document.items.is_empty() {
         return Err(wrong(
             "no items; expected a list or a table in Markdown".to_owned(),
@@ -94,7 +94,7 @@ pub(super) fn write(
 ) -> Result<(), Failure> {
     for (judged, path) in report.checklists.iter().zip(paths) {
         let path = output.unwrap_or(path);
-        std::fs::write(path, write_back(judged)).map_err(|error| {
+        std::fs::write(path, write_back_bytes(judged)).map_err(|error| {
             Failure::new(
                 exit::USAGE,
                 format!("{} cannot be written: {error}", path.display()),

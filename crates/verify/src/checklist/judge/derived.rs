@@ -16,7 +16,12 @@ pub(super) fn settle(items: &mut [JudgedItem], lines: &mut [JudgedLine]) -> Verd
         .cloned()
         .collect();
     let verdict = verdict(others.iter());
-    let areas: Vec<Option<Outlook>> = items.iter().map(|item| area_outlook(items, item)).collect();
+    // Each looks at all others, so that only those are asked which need it.
+    let needs = |item: &JudgedItem| item.answers.iter().any(|a| a.id == "gate.area-status");
+    let areas: Vec<Option<Outlook>> = items
+        .iter()
+        .map(|item| needs(item).then(|| area_outlook(items, item)).flatten())
+        .collect();
     for (item, area) in items.iter_mut().zip(areas) {
         for answer in &mut item.answers {
             settle_one(answer, &others, verdict, area.as_ref());
