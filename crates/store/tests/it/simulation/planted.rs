@@ -2,6 +2,8 @@
 //! the server, into the answers of the registry, and into what a gateway does around it. The simulation
 //! is worth something only as long as it finds every one of them.
 
+use super::world::Weather;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mistake {
     WhatIsSetAsideIsGivenOut,
@@ -53,6 +55,30 @@ impl Mistake {
         Self::ClaimingAgainReservesAgain,
         Self::SharesOfTheGoneStaySetAside,
     ];
+
+    /// Where it shows soonest; seeds that bring something else need not be run to look for it.
+    pub(super) fn shows_in(self) -> Weather {
+        match self {
+            Self::WhatIsSetAsideIsGivenOut
+            | Self::SharesOverlap
+            | Self::WhatIsWantedIsKept
+            | Self::WhoSpendsIsTakenForDead => Weather::Partition,
+            Self::ReportsCountAgain | Self::SettlingAgainCountsAgain => Weather::Flapping,
+            Self::OldDataIsTrusted
+            | Self::NobodyIsWaitedFor
+            | Self::AnyMemoryWillDo
+            | Self::NobodyIsRecalled
+            | Self::TheLedgerIsReadToItsEnd => Weather::Server,
+            Self::SharesOfTheGoneStaySetAside
+            | Self::ClaimingAgainReservesAgain
+            | Self::AStartRaisesWhatIsKnown
+            | Self::WhoWasEndedSpends
+            | Self::TheDeadHaveSpentNothing
+            | Self::NobodyLooksBeforeSending
+            | Self::OpenCallsAreForgotten
+            | Self::WhatArrivesLateIsTaken => Weather::Replicas,
+        }
+    }
 
     /// The script with the mistake, where it is one of a script and this is the script.
     pub(super) fn make(self, script: &str) -> String {

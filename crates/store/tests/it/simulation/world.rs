@@ -3,6 +3,7 @@
 
 mod drain;
 mod faults;
+mod partition;
 mod replica;
 
 use std::cell::RefCell;
@@ -31,17 +32,37 @@ use super::server::Server;
 const REPLICAS: usize = 3;
 const STEPS: u64 = 80;
 const LONGEST_PAUSE_MS: u64 = 250;
+const LONGEST_CALL_MS: u64 = 3_000;
 
 /// What can go wrong together in one run, so that nothing may be lost. What two independent faults at
 /// once can come to is another question, and documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weather {
+pub(super) enum Weather {
     /// Replicas die, stand still and are cut off, one by one or all at once; the server keeps its memory.
     Replicas,
     /// The server forgets, and comes back with old data; replicas live and reach it.
     Server,
+    /// Replicas are cut off from the server one after the other, for long, with calls in bursts.
+    Partition,
+    /// The way of one replica is slow for moments, and cut in between.
+    Flapping,
     /// Everything at once: nobody may be stuck or kept waiting.
     Everything,
+}
+
+impl Weather {
+    const ALL: [Self; 5] = [
+        Self::Replicas,
+        Self::Server,
+        Self::Partition,
+        Self::Flapping,
+        Self::Everything,
+    ];
+
+    /// What a seed brings.
+    fn of(seed: u64) -> Self {
+        Self::ALL[Random::seeded(seed).index(Self::ALL.len())]
+    }
 }
 
 /// What a provider has billed of each budget, and what of it was more than the budget.
@@ -161,6 +182,11 @@ pub(super) struct World {
     is_server_lost: bool,
 }
 
+/// Whether a mistake can show with a seed.
+pub(super) fn can_show(seed: u64, mistake: Mistake) -> bool {
+    Weather::of(seed) == mistake.shows_in()
+}
+
 /// Runs one seed.
 pub(super) fn run(seed: u64, mistake: Option<Mistake>) -> Result<Run, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -182,8 +208,7 @@ impl World {
             (Key::new("sw:{x}:budget:session-0"), 200 + random.below(800)),
             (Key::new("sw:{x}:budget:session-1"), 200 + random.below(800)),
         ];
-        let weathers = [Weather::Replicas, Weather::Server, Weather::Everything];
-        let weather = weathers[random.index(3)];
+        let weather = Weather::of(seed);
         let time = Time::begin();
         let random = Arc::new(Mutex::new(random));
         let shared = Rc::new(Shared {
@@ -224,6 +249,21 @@ impl World {
 
     /// What happened, or the first violation.
     async fn run(mut self) -> Result<Run, String> {
+        match self.shared.weather {
+            Weather::Partition => self.cut_off_one_after_the_other().await?,
+            Weather::Flapping => self.flap().await?,
+            Weather::Replicas | Weather::Server | Weather::Everything => self.stumble().await?,
+        }
+        self.heal().await;
+        self.drain().await;
+        self.check()?;
+        let trace = self.shared.trace.borrow().hash();
+        let seen = self.shared.seen.take();
+        Ok(Run { trace, seen })
+    }
+
+    /// Calls, and now and then something goes wrong.
+    async fn stumble(&mut self) -> Result<(), String> {
         for _ in 0..STEPS {
             sleep(self.shared.millis(LONGEST_PAUSE_MS)).await;
             match self.shared.below(100) {
@@ -232,12 +272,7 @@ impl World {
             }
             self.check()?;
         }
-        self.heal().await;
-        self.drain().await;
-        self.check()?;
-        let trace = self.shared.trace.borrow().hash();
-        let seen = self.shared.seen.take();
-        Ok(Run { trace, seen })
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -250,6 +285,11 @@ impl World {
     /// Some calls at one replica, at the same time.
     fn call(&mut self) {
         let slot = self.shared.below(REPLICAS as u64) as usize;
+        self.call_at(slot, LONGEST_CALL_MS);
+    }
+
+    /// Some calls at this replica, which take this long at most.
+    fn call_at(&mut self, slot: usize, longest_ms: u64) {
         let Some(replica) = &self.replicas[slot] else {
             return;
         };
@@ -257,7 +297,8 @@ impl World {
             self.calls += 1;
             let session = [None, Some(0), Some(1)][self.shared.below(3) as usize];
             let amount = 5 + self.shared.below(50);
-            replica.call(&format!("call-{:04}", self.calls), session, amount);
+            let takes = self.shared.millis(longest_ms);
+            replica.call(&format!("call-{:04}", self.calls), session, amount, takes);
         }
     }
 

@@ -24,12 +24,42 @@ impl World {
                 .shared
                 .violate(format!("{open} calls are open at the end"));
         }
+        self.spend_most_at_once().await;
         for slot in 0..REPLICAS {
             if !self.spend_to_the_end(slot).await {
                 return;
             }
         }
         self.compare().await;
+    }
+
+    /// A call that needs more than is not set aside for anybody gets it, as soon as it is given back.
+    async fn spend_most_at_once(&self) {
+        let Some(replica) = self.replicas.iter().flatten().next() else {
+            return;
+        };
+        let all = AccountKey {
+            key: self.shared.limits[0].0.clone(),
+            window: Window::TOTAL,
+        };
+        let Ok(found) = replica.counters.snapshot(&[all]).await else {
+            return self.shared.violate("the server is lost again".to_owned());
+        };
+        let left = self.shared.limits[0].1.saturating_sub(found[0].spent);
+        let amount = left - left / 8;
+        if found[0].reserved > 0 || amount < LEAST {
+            return;
+        }
+        for call in 0..MOST_TRIES {
+            let id = format!("most-{call}");
+            if let Ok(Outcome::Taken(_)) = replica.call_now(&id, amount).await {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+        self.shared.violate(format!(
+            "{amount} of the {left} that are left are given to nobody"
+        ));
     }
 
     /// Makes calls until they are refused for good; `false` where they are held for ever.

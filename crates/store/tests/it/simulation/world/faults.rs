@@ -21,7 +21,7 @@ impl World {
         let kind = match self.shared.weather {
             Weather::Replicas => self.shared.below(7),
             Weather::Server => 6 + self.shared.below(4),
-            Weather::Everything => self.shared.below(10),
+            Weather::Partition | Weather::Flapping | Weather::Everything => self.shared.below(10),
         };
         match kind {
             0 | 1 => self.turn(slot),

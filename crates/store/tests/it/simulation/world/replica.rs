@@ -114,7 +114,7 @@ impl Replica {
     }
 
     /// A call, from its claim to its settlement.
-    pub(super) fn call(&self, id: &str, session: Option<usize>, amount: u64) {
+    pub(super) fn call(&self, id: &str, session: Option<usize>, amount: u64, takes: Duration) {
         let call = Call {
             shared: Rc::clone(&self.shared),
             counters: Arc::clone(&self.counters),
@@ -123,10 +123,7 @@ impl Replica {
             replica: self.name.clone(),
             id: id.to_owned(),
         };
-        self.spawn(async move {
-            let takes = Duration::from_millis(call.shared.below(3_000));
-            call.run(session, amount, takes).await;
-        });
+        self.spawn(call.run(session, amount, takes));
     }
 
     /// A call that is over at once, for somebody who waits for it.
