@@ -151,5 +151,5 @@ def test_a_killed_gateway_goes_on_and_runs_nothing_twice_that_had_a_result(fake,
         # Only what was open at the kill was sent again.
         assert 40 <= len(fake.calls()) <= 44
         usage = httpx.get(f"http://{listen}/admin/v1/usage?by=operation").json()
-        (total,) = [row for row in usage["data"] if row["group"] == "batch"]
+        (total,) = [row for row in usage["data"] if row["group"] == "batch_chat"]
         assert 40 <= total["calls"] <= 44

@@ -10,6 +10,8 @@ use seaworthy_core::limit::policy::{Attributes, BudgetRule, Policy, Scope};
 use seaworthy_core::store::{self, Ledger, UsageQuery};
 use serde_json::{Value, json};
 
+use crate::routes::behind_batch;
+
 /// One budget of one subject in the running window.
 struct Known<'a> {
     rule: &'a BudgetRule,
@@ -126,11 +128,29 @@ async fn known<'a>(
         let sum = totals.iter().map(in_unit).fold(0, u64::saturating_add);
         return Ok(known("all", sum).into_iter().collect());
     }
+    let of = totals.iter().map(|total| (&*total.group, in_unit(total)));
+    let sums = match scope {
+        Scope::Operation => with_batches(of),
+        _ => of.collect(),
+    };
     // Without a name, no rule of the scope has counted the call.
-    let named = totals.iter().filter(|total| !total.group.is_empty());
+    let named = sums.iter().filter(|(subject, _)| !subject.is_empty());
     Ok(named
-        .filter_map(|total| known(&total.group, in_unit(total)))
+        .filter_map(|(subject, spent)| known(subject, *spent))
         .collect())
+}
+
+/// Sums by operation, what batches asked for among what others did: a budget has counted both.
+fn with_batches<'a>(totals: impl Iterator<Item = (&'a str, u64)>) -> Vec<(&'a str, u64)> {
+    let mut sums: Vec<(&str, u64)> = Vec::new();
+    for (recorded, spent) in totals {
+        let operation = behind_batch(recorded);
+        match sums.iter_mut().find(|(known, _)| *known == operation) {
+            Some((_, sum)) => *sum = sum.saturating_add(spent),
+            None => sums.push((operation, spent)),
+        }
+    }
+    sums
 }
 
 /// What the ledger tells the subjects of a scope apart by.

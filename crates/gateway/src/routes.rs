@@ -98,6 +98,21 @@ impl Operation {
             Self::Moderations => "moderations",
         }
     }
+
+    /// The class of work in the ledger, where a batch asks for it.
+    pub(crate) fn in_batch(self) -> &'static str {
+        match self {
+            Self::Chat(_) => "batch_chat",
+            Self::CountTokens(_) => "batch_count_tokens",
+            Self::Embeddings(_) => "batch_embeddings",
+            Self::Moderations => "batch_moderations",
+        }
+    }
+}
+
+/// What limits and budgets go by, of a class of work in the ledger.
+pub(crate) fn behind_batch(recorded: &str) -> &str {
+    recorded.strip_prefix("batch_").unwrap_or(recorded)
 }
 
 impl Action {

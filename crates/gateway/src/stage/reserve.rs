@@ -104,7 +104,7 @@ pub(crate) async fn reserve(
         user_id: Arc::clone(&caller.user_id),
         attribution: exchange.attribution(caller),
         attempt: exchange.attempts,
-        operation: Cow::Borrowed(recorded_as(exchange, operation)),
+        operation: Cow::Borrowed(recorded_as(exchange, request.operation)),
         model: Arc::clone(&plan.model.name),
         target: Arc::clone(&plan.target.id),
         stream: exchange.stream,
@@ -175,10 +175,10 @@ fn call_id(fresh: &str, claimed: Option<&Claimed>, attempt: u32) -> String {
 }
 
 /// The class of work in the ledger: requests of batches are one of their own.
-fn recorded_as(exchange: &Exchange, operation: &'static str) -> &'static str {
+fn recorded_as(exchange: &Exchange, operation: Operation) -> &'static str {
     match exchange.is_of_batch {
-        true => "batch",
-        false => operation,
+        true => operation.in_batch(),
+        false => operation.as_str(),
     }
 }
 

@@ -184,6 +184,37 @@ async fn files_are_bounded_in_size_and_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_of_an_operation_knows_what_batches_have_spent_before_it_came() {
+    let models = "[models.last]\ntargets = [\"openai/gpt-real\"]\n";
+    let app = TestApp::builder().sections(models).start().await;
+    let id = create(&app, &line("one", "echo", &json!({})), "24h").await;
+    assert_eq!(ended(&app, &id).await["status"], "completed");
+    let echo = app.post(
+        CHAT,
+        r#"{"model":"echo","messages":[{"role":"user","content":"Ahoy"}]}"#,
+    );
+    assert_eq!(echo.send().await.status, 200);
+    let settlements = app.settlements().await;
+    let mut operations: Vec<_> = settlements.iter().map(|call| &*call.operation).collect();
+    operations.sort_unstable();
+    assert_eq!(operations, ["batch_chat", "chat"]);
+    let used: u64 = settlements.iter().map(|call| call.usage.total()).sum();
+    let budget = "[budgets.work]\nscope = \"operation\"\nwindow = \"total\"\n\
+                  token_limit = 1000\n[models.last]";
+    app.reload_with_budgets("[models.last]", budget).await;
+    let budgets = app
+        .get("/admin/v1/budgets")
+        .key(&app.admin_key)
+        .send()
+        .await;
+    let budgets = budgets.json();
+    assert_eq!(budgets["data"].as_array().unwrap().len(), 1, "{budgets}");
+    assert_eq!(budgets["data"][0]["subject"], "chat");
+    assert_eq!(budgets["data"][0]["spent"], used);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_request_of_a_batch_is_answered_once_and_accounted_by_itself() {
     let app = TestApp::start().await;
     let refused = json!({"error": {"message": "no", "type": "invalid_request_error"}});
@@ -212,7 +243,7 @@ async fn each_request_of_a_batch_is_answered_once_and_accounted_by_itself() {
     let settlements = app.settlements().await;
     assert_eq!(settlements.len(), 3);
     for settlement in &settlements {
-        assert_eq!(settlement.operation, "batch");
+        assert_eq!(settlement.operation, "batch_chat");
         assert_eq!(&*settlement.user_id, "the-user");
     }
     let listed = get(&app, "/v1/batches").await.json();
