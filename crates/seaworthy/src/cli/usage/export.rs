@@ -80,6 +80,10 @@ const COST: [&str; 5] = [
     "amount_value",
 ];
 
+/// By how many places the point of a cost is moved at most; nothing is so dear or so cheap.
+const MOST_PLACES: usize = 30;
+const EXPONENTS: std::ops::RangeInclusive<isize> = -20..=12;
+
 type Fields = BTreeMap<String, String>;
 
 /// Reads an export.
@@ -93,6 +97,9 @@ pub(super) fn read(text: &str) -> Result<Days, String> {
     for (index, row) in rows.iter().enumerate() {
         let (key, used) = read_row(row).map_err(|error| format!("row {}: {error}", index + 1))?;
         days.entry(key).or_default().add(used);
+    }
+    if days.is_empty() {
+        return Err("expected a row for each day and model, found none".to_owned());
     }
     Ok(days)
 }
@@ -146,11 +153,27 @@ fn missing(what: &str, names: &[&str], row: &Fields) -> String {
     )
 }
 
-/// Exports have more decimals than there are micro-dollars: what is beyond is cut.
+/// Exports have more decimals than there are micro-dollars: what is beyond is cut. Small costs are often
+/// written as `1.5e-05`.
 fn dollars(text: &str) -> Option<Micros> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let decimals = decimals.get(..6).unwrap_or(decimals);
-    format!("{whole}.{decimals}").parse().ok()
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse().ok()?),
+        None => (text, 0),
+    };
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{decimals}");
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number || !EXPONENTS.contains(&exponent) {
+        return None;
+    }
+    // Zeros on both sides, so that the point lies within the digits wherever it is moved to.
+    let zeros = "0".repeat(MOST_PLACES);
+    let point = MOST_PLACES + whole.len();
+    let point = point.checked_add_signed(exponent)?;
+    let digits = format!("{zeros}{digits}{zeros}");
+    let (whole, decimals) = digits.split_at_checked(point)?;
+    let whole = whole.trim_start_matches('0');
+    format!("0{whole}.{}", decimals.get(..6)?).parse().ok()
 }
 
 fn utc_day(text: &str) -> Result<String, String> {
@@ -290,6 +313,35 @@ mod tests {
                     2026-11-27,\"claude-haiku-4-5\",\"1,000\",5,7,$1.2345678\r\n\r\n";
         let (_, _, found) = only(text);
         assert_eq!(found, used(1_005, 7, Some(1_234_567)));
+    }
+
+    #[test]
+    fn costs_are_read_however_they_are_written() {
+        let cost = |text| dollars(text).map(|cost| cost.0);
+        for (text, micros) in [
+            ("0.458", 458_000),
+            ("4.58e-01", 458_000),
+            ("1.5e-05", 15),
+            ("1.5E+2", 150_000_000),
+            ("3e0", 3_000_000),
+            (".5", 500_000),
+            ("12", 12_000_000),
+            ("1.9e-7", 0),
+        ] {
+            assert_eq!(cost(text), Some(micros), "{text}");
+        }
+        for text in ["", "NaN", "-1", "e5", "1e", "1e99", "1.2.3", "1e-5e"] {
+            assert_eq!(cost(text), None, "{text}");
+        }
+        let row = r#"[{"day":"2026-11-27","model":"m","input_tokens":1,"output_tokens":1,"cost":1.5e-5}]"#;
+        assert_eq!(only(row).2, used(1, 1, Some(15)));
+    }
+
+    #[test]
+    fn an_export_without_a_row_agrees_with_nothing() {
+        for text in ["day,model,output_tokens\n", "\u{1}", "[]", r#"{"data":[]}"#] {
+            assert!(read(text).unwrap_err().contains("found none"), "{text:?}");
+        }
     }
 
     #[test]
