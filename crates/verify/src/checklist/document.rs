@@ -6,6 +6,7 @@ use super::encoding::{Encoding, decode};
 use super::text::repaired;
 
 mod cells;
+mod lines;
 mod marks;
 mod pasted;
 
@@ -46,6 +47,8 @@ pub(super) struct Form {
     pub(super) has_bom: bool,
     /// How each line ends.
     pub(super) endings: Vec<&'static str>,
+    /// Its last line has no ending.
+    pub(super) is_open: bool,
     /// Lines after which an earlier run said that it took a tick away, and rows of which it said so.
     unticked: BTreeSet<usize>,
 }
@@ -188,14 +191,17 @@ fn without_earlier_run(text: &str) -> (Vec<String>, Form) {
     let (mut lines, mut form) = (Vec::new(), Form::default());
     let mut added = false;
     form.has_bom = text.starts_with('\u{feff}');
-    for whole in text.trim_start_matches('\u{feff}').split_inclusive('\n') {
-        let line = whole.trim_end_matches('\n');
-        let (line, ending) = match line.strip_suffix('\r') {
-            Some(line) => (line, "\r\n"),
-            None => (line, "\n"),
-        };
+    for (line, ending) in lines::lines(text.trim_start_matches('\u{feff}')) {
+        form.is_open = ending.is_none();
         match line.trim() {
-            BEGIN => added = true,
+            BEGIN => {
+                added = true;
+                // The empty line above is the writer's as well.
+                if lines.last().is_some_and(String::is_empty) {
+                    lines.pop();
+                    form.endings.pop();
+                }
+            }
             END if added => added = false,
             trimmed if added || trimmed.ends_with(MARK) => {
                 if trimmed.contains(WAS_TICKED) {
@@ -203,13 +209,11 @@ fn without_earlier_run(text: &str) -> (Vec<String>, Form) {
                 }
             }
             _ => {
+                let ending = ending.unwrap_or(form.ending());
                 lines.push(line.to_owned());
                 form.endings.push(ending);
             }
         }
-    }
-    while lines.last().is_some_and(|line| line.trim().is_empty()) {
-        lines.pop();
     }
     (lines, form)
 }
@@ -235,6 +239,8 @@ struct Reader {
 struct Fence {
     marker: String,
     markdown: bool,
+    /// It says that it is in another language.
+    code: bool,
 }
 
 impl Reader {
@@ -243,7 +249,7 @@ impl Reader {
         let (trimmed, is_framed) = inside(text.trim());
         if self.fence_changes(trimmed) {
             self.open = false;
-        } else if let Some(found) = bullet(line).filter(|b| b.mark.is_some() || self.reads_text()) {
+        } else if let Some(found) = bullet(line).filter(|found| self.takes(found)) {
             self.table = None;
             self.add_bullet(number, found);
         } else if (self.reads_text() || is_framed) && self.heading(trimmed, next) {
@@ -283,6 +289,12 @@ impl Reader {
         self.fence.as_ref().is_none_or(|fence| fence.markdown)
     }
 
+    /// Boxes count in code, too, but those that are drawn anyhow only where it has no language.
+    fn takes(&self, found: &Bullet) -> bool {
+        let is_code = self.fence.as_ref().is_some_and(|fence| fence.code);
+        self.reads_text() || (found.mark.is_some() && !(found.is_loose && is_code))
+    }
+
     fn fence_changes(&mut self, trimmed: &str) -> bool {
         let marker: String = trimmed
             .chars()
@@ -295,7 +307,12 @@ impl Reader {
             None => {
                 let language = trimmed.trim_start_matches(['`', '~']).trim();
                 let markdown = matches!(language, "markdown" | "md");
-                self.fence = Some(Fence { marker, markdown });
+                let code = !markdown && !language.is_empty();
+                self.fence = Some(Fence {
+                    marker,
+                    markdown,
+                    code,
+                });
             }
             Some(open) if trimmed == marker && marker.starts_with(&open.marker) => {
                 self.fence = None;

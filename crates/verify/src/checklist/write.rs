@@ -79,8 +79,11 @@ pub fn write_back(judged: &Judged) -> String {
             let _ = write!(out, "{note}{ending}");
         }
     }
-    let end = format!("\n{BEGIN}\n{}{END}\n", summary(judged));
+    let end = format!("\n{BEGIN}\n{}{END}", summary(judged));
     out.push_str(&end.replace('\n', ending));
+    if !form.is_open {
+        out.push_str(ending);
+    }
     out
 }
 

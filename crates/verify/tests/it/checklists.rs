@@ -9,7 +9,7 @@ use seaworthy_verify::checklist::{
     Basis, Document, ItemStatus, Judge, Meaning, known_items, write_back, write_back_bytes,
 };
 use seaworthy_verify::decisions::{Attestation, Decisions, Waiver};
-use seaworthy_verify::{Outcome, Report, Requirements};
+use seaworthy_verify::{Asked, Outcome, Report, Requirements};
 
 use super::support::{check, options, start};
 
@@ -357,13 +357,63 @@ async fn a_file_comes_back_in_its_own_encoding_and_the_second_run_changes_nothin
         .flat_map(u16::to_le_bytes)
         .collect();
     let latin1: Vec<u8> = text.chars().map(|c| c as u8).collect();
-    for bytes in [text.as_bytes().to_vec(), utf16, latin1] {
+    let classic = text.replace("\r\n", "\r").into_bytes();
+    let open = text.trim_end().as_bytes().to_vec();
+    for bytes in [text.as_bytes().to_vec(), utf16, latin1, classic, open] {
         let written = |bytes: &[u8]| {
             let document = Document::read_bytes(bytes);
             write_back_bytes(&judge.judge("mine.md", document, basis(&report, &decisions)))
         };
         let once = written(&bytes);
         assert!(once.starts_with(&bytes), "{bytes:?} {once:?}");
+        assert_eq!(written(&once), once);
+        let ends_a_line = |bytes: &[u8]| matches!(bytes, [.., b'\r' | b'\n'] | [.., 0]);
+        assert_eq!(
+            ends_a_line(&once),
+            ends_a_line(&bytes),
+            "{bytes:?} {once:?}"
+        );
+        let has = |bytes: &[u8], end| bytes.contains(&end);
+        assert_eq!(has(&once, b'\n'), has(&bytes, b'\n'), "{bytes:?} {once:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boxes_that_are_drawn_anyhow_change_only_when_their_tick_does() {
+    let requirements = requirements();
+    let judge = Judge::new(&requirements);
+    let server = start(None).await;
+    let mut options = options(server.address);
+    options.asked = Asked::Only(
+        ["metrics.exposed", "metrics.well-formed"]
+            .map(str::to_owned)
+            .into(),
+    );
+    let (report, decisions) = (check(options).await, Decisions::default());
+    let (holds, open) = (
+        "Prometheus metrics are exported",
+        "Disaster recovery plan exists",
+    );
+    for (before, after) in [
+        (format!("-  [] {holds}  "), format!("-  [x] {holds}  ")),
+        (format!("-[ ] {holds}"), format!("-[x] {holds}")),
+        (format!("*\t[~]\t{holds}"), format!("*\t[x]\t{holds}")),
+        (format!("- [ X] {holds}"), format!("- [ X] {holds}")),
+        (format!("- [X ] {open}"), format!("- [ ] {open}")),
+        (format!("- [/] {open}"), format!("- [/] {open}")),
+        (format!("1. [] {open}"), format!("1. [] {open}")),
+    ] {
+        let text = format!("# Mine\n\n{before}\n\n- [x](plan.md) is the plan\n\n \n\n");
+        let written = |text: &str| {
+            let document = Document::read(text);
+            assert_eq!(document.items.len(), 1, "{text}");
+            write_back(&judge.judge("mine.md", document, basis(&report, &decisions)))
+        };
+        let once = written(&text);
+        let theirs = |line: &&str| !line.ends_with("<!-- seaworthy -->\n");
+        let kept: String = once.split_inclusive('\n').filter(theirs).collect();
+        let kept = kept.split("\n<!-- seaworthy:begin -->").next();
+        assert_eq!(kept, Some(text.replace(&before, &after).as_str()), "{once}");
         assert_eq!(written(&once), once);
     }
 }

@@ -1,7 +1,7 @@
 //! Tables: which column asks, and which holds the box.
 
 use super::Mark;
-use super::marks::inline_boxes;
+use super::marks::only_box;
 
 /// A table whose header has been read.
 pub(super) struct Table {
@@ -53,13 +53,7 @@ impl Table {
         let cells = cells(line);
         let mark = cells
             .iter()
-            .find_map(|(at, cell)| match inline_boxes(cell).as_slice() {
-                [one] if cell.len() == one.len => Some(Mark {
-                    start: at + one.start,
-                    ..one.clone()
-                }),
-                _ => None,
-            });
+            .find_map(|(at, cell)| only_box(cell).map(|mark| Mark { start: *at, ..mark }));
         if mark.is_none() && self.asking.is_empty() {
             return None;
         }

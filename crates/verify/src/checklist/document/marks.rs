@@ -8,10 +8,17 @@ pub(super) struct Bullet {
     pub(super) column: usize,
     pub(super) text: String,
     pub(super) mark: Option<Mark>,
+    /// Its box, or the way to it, is not what Markdown wants.
+    pub(super) is_loose: bool,
 }
 
 const EMPTY: [&str; 6] = ["[ ]", "☐", "⬜", "□", "🔲", "❌"];
 const TICKED: [&str; 8] = ["[x]", "[X]", "[✓]", "[✔]", "☑", "☒", "✅", "✔"];
+
+/// Signs that say done in brackets.
+const DONE: [&str; 5] = ["x", "X", "✓", "✔", "✅"];
+/// Signs that say something else there: dropped, half done, begun, put off, planned, grave, doubtful.
+const NOT_DONE: [&str; 8] = ["", "-", "~", "/", ">", "<", "!", "?"];
 
 /// What the sides of a frame are drawn with.
 const FRAMES: [char; 14] = [
@@ -36,7 +43,9 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
     let after_bullet = after_bullet(body);
     let rest = after_bullet.unwrap_or(body);
     let start = line.len() - rest.len();
-    let mark = mark_at(rest, start);
+    let strict = mark_at(rest, start).filter(|_| !is_glued(body));
+    let is_loose = strict.is_none();
+    let mark = strict.or_else(|| after_bullet.and_then(|rest| loose_mark_at(rest, start)));
     if after_bullet.is_none() && mark.is_none() {
         return None;
     }
@@ -47,7 +56,9 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
     let text = text.trim_start_matches('\u{fe0f}').trim();
     let text = text.trim_end_matches(FRAMES).trim_end();
     // A second box on the line makes it a choice, not an item.
-    if text.is_empty() || !inline_boxes(text).is_empty() {
+    let drawn = mark.as_ref().and_then(|mark| rest.get(..mark.len));
+    let again = is_loose && drawn.is_some_and(|drawn| text.contains(drawn));
+    if text.is_empty() || again || !inline_boxes(text).is_empty() {
         return None;
     }
     // A bullet without a box asks for something only when it says at least two words.
@@ -58,6 +69,7 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
         column,
         text: text.to_owned(),
         mark,
+        is_loose,
     })
 }
 
@@ -70,7 +82,19 @@ fn after_bullet(body: &str) -> Option<&str> {
         _ => return None,
     };
     let once = body.len() - rest.len() <= 4;
-    (once && rest.starts_with([' ', '\t'])).then(|| rest.trim_start())
+    (once && (rest.starts_with([' ', '\t']) || is_glued(body))).then(|| rest.trim_start())
+}
+
+/// Whether a box follows its bullet without the space that makes the line a list item; what follows an
+/// asterisk may be emphasis.
+fn is_glued(body: &str) -> bool {
+    let digits = body.trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = match digits.len() < body.len() {
+        true => digits.strip_prefix(['.', ')']),
+        false => body.strip_prefix(['-', '+', '•', '*']),
+    };
+    let is_emphasis = |rest: &str| body.starts_with('*') && rest.contains('*');
+    rest.is_some_and(|rest| !is_emphasis(rest) && loose_mark_at(rest, 0).is_some())
 }
 
 /// The box at the beginning of `text`, which itself begins at byte `start` of its line.
@@ -84,7 +108,47 @@ fn mark_at(text: &str, start: usize) -> Option<Mark> {
     let (len, ticked) = find(&EMPTY)
         .map(|len| (len, false))
         .or_else(|| find(&TICKED).map(|len| (len, true)))?;
-    Some(Mark { start, len, ticked })
+    let after = text.get(len..).unwrap_or_default();
+    let is_link = text.starts_with('[') && (leads_on(after) || (ticked && defines(after)));
+    (!is_link).then_some(Mark { start, len, ticked })
+}
+
+/// The box there when it is in brackets, drawn anyhow (`[]`, `[ x ]`) or half done (`[-]`), and a space
+/// follows. Such brackets mean other things elsewhere: only a list item, or a cell, begins with a box.
+fn loose_mark_at(text: &str, start: usize) -> Option<Mark> {
+    let (inner, after) = text.strip_prefix('[')?.split_once(']')?;
+    let sign = inner.trim().trim_end_matches('\u{fe0f}');
+    let ticked = DONE.contains(&sign);
+    let ends = after.is_empty() || after.starts_with(char::is_whitespace);
+    ((ticked || NOT_DONE.contains(&sign)) && ends).then_some(Mark {
+        start,
+        len: inner.len() + 2,
+        ticked,
+    })
+}
+
+/// Whether brackets before `after` are the words of a link.
+fn leads_on(after: &str) -> bool {
+    let closed = |open: char, close: char| after.starts_with(open) && after.contains(close);
+    closed('(', ')') || closed('[', ']')
+}
+
+/// Whether brackets before `after` are the name of a link whose target stands there.
+fn defines(after: &str) -> bool {
+    let mut words = after
+        .strip_prefix(':')
+        .unwrap_or_default()
+        .split_whitespace();
+    let is_title = |word: &str| word.starts_with(['"', '\'', '(']);
+    words.next().is_some() && words.next().is_none_or(is_title)
+}
+
+/// The box that is all there is in the cell of a table; `[]` alone is the value of something.
+pub(super) fn only_box(cell: &str) -> Option<Mark> {
+    let strict = || mark_at(cell, 0);
+    let loose = || loose_mark_at(cell, 0).filter(|_| cell != "[]");
+    let is_all = |mark: &Mark| mark.len == cell.len();
+    strict().filter(is_all).or_else(|| loose().filter(is_all))
 }
 
 /// Every bracketed or drawn box in a line.

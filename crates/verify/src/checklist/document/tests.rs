@@ -16,6 +16,94 @@ fn reads_boxes_of_every_kind_and_skips_explanations() {
     );
 }
 
+/// The box of each item as it stands in the file, whether it is ticked, and the item.
+fn boxes(markdown: &str) -> Vec<(String, bool, String)> {
+    let document = Document::read(markdown);
+    let of = |item: &super::Item| {
+        let mark = item.mark.clone().unwrap();
+        let line = &document.lines[item.line - 1];
+        let drawn = line[mark.start..mark.start + mark.len].to_owned();
+        (drawn, mark.ticked, item.text.clone())
+    };
+    document.items.iter().map(of).collect()
+}
+
+#[test]
+fn reads_boxes_that_are_drawn_anyhow_and_those_that_are_half_done() {
+    for (line, drawn, ticked) in [
+        ("- [] one thing", "[]", false),
+        ("* [  ] one thing", "[  ]", false),
+        ("- [\u{a0}] one thing", "[\u{a0}]", false),
+        ("- [ x ] one thing", "[ x ]", true),
+        ("1. [X ] one thing", "[X ]", true),
+        ("  - [✔\u{fe0f}] one thing", "[✔\u{fe0f}]", true),
+        ("-[ ] one thing", "[ ]", false),
+        ("> -[x] one thing", "[x]", true),
+        ("*[x] one thing", "[x]", true),
+        ("2)[] one thing", "[]", false),
+        ("- [-] one thing", "[-]", false),
+        ("- [~] one thing", "[~]", false),
+        ("- [/] one thing", "[/]", false),
+        ("- [>] one thing", "[>]", false),
+        ("- [x]: one thing", "[x]", true),
+    ] {
+        let thing = line.rsplit_once(drawn).unwrap().1.trim();
+        let expected = [(drawn.to_owned(), ticked, thing.to_owned())];
+        assert_eq!(boxes(line), expected, "{line}");
+        let fenced = format!("```\n{line}\n```\n");
+        assert_eq!(boxes(&fenced), expected, "{fenced}");
+    }
+}
+
+#[test]
+fn links_values_and_emphasis_are_no_boxes() {
+    for line in [
+        "- [](https://example.org) is the plan",
+        "- [x](https://example.org) is the plan",
+        "- [ ](https://example.org) is the plan",
+        "- [x][plan] is the plan",
+        "-[x](https://example.org) is the plan",
+        "[x]: https://example.org",
+        "[x]: https://example.org \"The plan\"",
+        "- []byte is what it takes",
+        "- [a] is the first of them",
+        "[] is no list item",
+        "*[x] emphasis* and more",
+        "- [] yes [] no",
+        "| Field | Default |\n|---|---|\n| names | [] |",
+        "```yaml\n- [] # nothing yet\n- [~]\n```",
+    ] {
+        let text = format!("- [ ] one thing\n\n{line}\n");
+        let found = boxes(&text);
+        assert_eq!(found.len(), 1, "{line}: {found:?}");
+    }
+    let row = "| Check | Done |\n|---|---|\n| Backups tested | [~] |\n";
+    let expected = ("[~]".to_owned(), false, "Backups tested".to_owned());
+    assert_eq!(boxes(row), [expected]);
+}
+
+#[test]
+fn lines_end_as_they_like() {
+    for ending in ["\n", "\r\n", "\r", "\r\r\n"] {
+        let text = [
+            "# Top",
+            "",
+            "- [ ] outer item",
+            "  that goes on",
+            "- [x] next",
+        ]
+        .join(ending);
+        let document = Document::read(&text);
+        assert_eq!(document.lines.len(), 5, "{ending:?}");
+        assert_eq!(document.form.endings, [ending; 5]);
+        let items = [("outer item that goes on", 3, 4), ("next", 5, 5)];
+        let found = document.items.iter();
+        let found: Vec<_> = found.map(|i| (i.text.as_str(), i.line, i.end)).collect();
+        assert_eq!(found, items, "{ending:?}");
+        assert_eq!(document.items[0].section(), "Top");
+    }
+}
+
 #[test]
 fn takes_bullets_when_there_are_no_boxes() {
     assert_eq!(
