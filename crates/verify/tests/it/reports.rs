@@ -168,20 +168,66 @@ async fn every_format_names_every_check_and_lets_no_markup_through() {
             "{text}"
         );
     }
-    let value: Value = serde_json::from_str(&sarif).expect("JSON");
-    let results = value
-        .pointer("/runs/0/results")
-        .and_then(|r| r.as_array())
-        .expect("results");
-    assert_eq!(results.len(), report.results.len());
-    let failed = results
-        .iter()
-        .filter(|r| r.pointer("/kind") == Some(&"fail".into()))
-        .count();
-    assert_eq!(failed, report.counts().fail);
+    let failed = report.counts().fail;
+    assert_eq!(sarif_failures(&sarif, report.results.len()), failed);
     let errors = format!("errors=\"{}\"", report.counts().not_verified);
     assert!(
         junit::render(&report).contains(&errors),
         "what is not verified is an error"
     );
+}
+
+/// Holds a report against what SARIF 2.1.0 and the hosts that read it demand; how many results failed.
+fn sarif_failures(sarif: &str, total: usize) -> usize {
+    let log: Value = serde_json::from_str(sarif).expect("JSON");
+    assert_eq!(log["version"], "2.1.0");
+    let schema = log["$schema"].as_str().expect("a schema");
+    assert!(schema.ends_with("sarif-2.1.0.json"), "{schema}");
+    let run = &log["runs"][0];
+    let time = run["invocations"][0]["startTimeUtc"]
+        .as_str()
+        .expect("a time");
+    assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
+    let driver = &run["tool"]["driver"];
+    assert!(driver["name"].is_string() && driver["semanticVersion"].is_string());
+    let levels = ["none", "note", "warning", "error"];
+    let rules = driver["rules"].as_array().expect("rules");
+    for rule in rules {
+        for text in [
+            "/shortDescription/text",
+            "/fullDescription/text",
+            "/help/text",
+            "/help/markdown",
+        ] {
+            let text = rule.pointer(text).and_then(Value::as_str);
+            assert!(text.is_some_and(|text| !text.is_empty()), "{rule}");
+        }
+        let level = rule["defaultConfiguration"]["level"].as_str();
+        assert!(level.is_some_and(|level| levels.contains(&level)), "{rule}");
+    }
+    let results = run["results"].as_array().expect("results");
+    assert_eq!((rules.len(), results.len()), (total, total));
+    let mut failed = 0;
+    for (index, result) in results.iter().enumerate() {
+        assert_eq!(result["ruleIndex"], index);
+        assert_eq!(result["ruleId"], rules[index]["id"]);
+        assert!(result["message"]["text"].is_string(), "{result}");
+        let fails = result["kind"] == "fail";
+        failed += usize::from(fails);
+        // A kind other than a failure has no level.
+        assert_eq!(result["level"] != "none", fails, "{result}");
+        let locations = result["locations"].as_array().expect("locations");
+        assert!(!locations.is_empty(), "{result}");
+        for location in locations {
+            let place = &location["physicalLocation"];
+            assert!(
+                place["region"]["startLine"].as_u64() > Some(0),
+                "{location}"
+            );
+            let uri = place["artifactLocation"]["uri"].as_str().expect("a URI");
+            let is_relative = !uri.starts_with('/') && !uri.contains([':', ' ']);
+            assert!(is_relative && !uri.is_empty(), "{location}");
+        }
+    }
+    failed
 }
