@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod models;
+mod ping;
 mod prometheus;
 mod promises;
 mod protocol;
@@ -242,6 +243,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Check> {
         auth::CHECKS,
         secrets::CHECKS,
         health::CHECKS,
+        ping::CHECKS,
         limits::CHECKS,
         input::CHECKS,
         errors::CHECKS,

@@ -260,3 +260,90 @@ async fn a_server_that_refuses_the_given_key_as_well_proves_no_validation() {
         assert!(!passed.contains(&id), "{passed:?}");
     }
 }
+
+/// What is wrong with the ping of a container in the shape of AgentCore's.
+async fn ping(answers: Answers) -> Outcome {
+    let mut options = options(serve(answers).await);
+    options.asked = Asked::Only(["health.ping-contract".to_owned()].into());
+    let mut report = check(options).await;
+    let at = report
+        .results
+        .iter()
+        .position(|r| r.check.id == "health.ping-contract");
+    report
+        .results
+        .swap_remove(at.expect("it was asked for"))
+        .outcome
+}
+
+/// The rest of such a container.
+fn container(request: &Request<Incoming>, ping: Value) -> (u16, Value) {
+    match (request.uri().path(), request.method().as_str()) {
+        ("/ping", _) => (200, ping),
+        ("/invocations", "GET") => (405, json!({})),
+        _ => (404, json!({"detail": "Not Found"})),
+    }
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ping_of_a_container_must_say_what_holds_and_since_when() {
+    let faults: [(Answers, &str); 5] = [
+        (|r| container(r, json!({"status": "ok"})), "\"ok\""),
+        (|r| container(r, json!({"status": "Healthy"})), "none"),
+        (
+            |r| {
+                container(
+                    r,
+                    json!({"status": "HealthyBusy", "time_of_last_update": now() * 1_000}),
+                )
+            },
+            "milliseconds",
+        ),
+        // Each answer says that it changed just now.
+        (
+            |r| {
+                container(
+                    r,
+                    json!({"status": "Healthy", "time_of_last_update": now()}),
+                )
+            },
+            "a second later Healthy since",
+        ),
+        (
+            |r| match r.uri().path() {
+                "/ping" => (500, json!({})),
+                _ => container(r, Value::Null),
+            },
+            "500",
+        ),
+    ];
+    for (answers, expected) in faults {
+        let outcome = ping(answers).await;
+        let Outcome::Fail { found, .. } = &outcome else {
+            panic!("{expected}: {outcome:?}");
+        };
+        assert!(found.contains(expected), "{found}");
+    }
+    let since = |r: &Request<Incoming>| {
+        static STARTED: std::sync::LazyLock<i64> = std::sync::LazyLock::new(now);
+        container(
+            r,
+            json!({"status": "Healthy", "time_of_last_update": *STARTED}),
+        )
+    };
+    let outcome = ping(since).await;
+    assert!(matches!(outcome, Outcome::Pass { .. }), "{outcome:?}");
+    let another: Answers = |r| match r.uri().path() {
+        "/ping" => (200, json!("pong")),
+        _ => (404, json!({})),
+    };
+    let outcome = ping(another).await;
+    assert!(
+        matches!(outcome, Outcome::NotApplicable { .. }),
+        "{outcome:?}"
+    );
+}

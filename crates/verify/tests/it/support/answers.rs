@@ -83,6 +83,16 @@ pub(crate) fn wrong_method(allow: &str) -> Response<Body> {
     response
 }
 
+/// The answer of a container to AgentCore: idle for a minute, or from a minute ahead.
+pub(crate) fn ping(ahead: bool) -> Response<Body> {
+    let away = if ahead { 60 } else { -60 };
+    let since = jiff::Timestamp::now().as_second() + away;
+    json(
+        200,
+        &json!({"status": "Healthy", "time_of_last_update": since}),
+    )
+}
+
 pub(crate) fn chat(words: &[String], with_usage: bool, id: u64) -> Response<Body> {
     let tokens = words.len();
     let usage = json!({

@@ -121,6 +121,7 @@ impl Server {
                 let schemes = json!({"components": {"securitySchemes": {"key": scheme}}});
                 ("openapi", answers::json(200, &schemes))
             }
+            "/ping" => ("ping", answers::ping(self.breaks("health.ping-contract"))),
             "/metrics" => ("metrics", self.metrics()),
             "/admin/v1/config" | "/admin/v1/status" => ("admin", self.admin(&path, &request)),
             "/v1/models" => ("models", self.models(&request)),
