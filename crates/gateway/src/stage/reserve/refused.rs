@@ -8,6 +8,7 @@ use seaworthy_core::code::Code;
 use seaworthy_core::counters::{self, Reason};
 use seaworthy_core::limit::caps::OverCap;
 use seaworthy_core::limit::policy::Bound;
+use seaworthy_core::money::Micros;
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -46,12 +47,14 @@ pub(crate) fn refused(
             refusal: why,
             remaining,
         } => {
-            let name = bound
-                .budgets()
-                .nth(index)
-                .map_or("budget", |(rule, _)| &rule.name);
+            let rule = bound.budgets().nth(index).map(|(rule, _)| rule);
+            let name = rule.map_or("budget", |rule| &rule.name);
             exchange.gateway.metrics.count_limit(name);
-            out_of_budget(name, why, remaining, windows.get(index), now)
+            let left = match rule.map(|rule| rule.unit) {
+                Some(budget::Unit::Micros) => format!("{} US dollars", Micros(remaining)),
+                Some(budget::Unit::Tokens) | None => format!("{remaining} tokens"),
+            };
+            out_of_budget(name, why, &left, windows.get(index), now)
         }
     }
 }
@@ -60,7 +63,7 @@ pub(crate) fn refused(
 fn out_of_budget(
     name: &str,
     why: budget::Refusal,
-    remaining: u64,
+    left: &str,
     window: Option<&budget::Window>,
     now: UnixMillis,
 ) -> Refusal {
@@ -82,16 +85,14 @@ fn out_of_budget(
         (budget::Refusal::Exhausted, Some(window)) => Refusal::new(
             Code::BudgetExceeded,
             format!(
-                "The budget `{name}` has {remaining} left, which is less than this call can use. \
+                "The budget `{name}` has {left} left, which is less than this call can use. \
                  It is renewed at {}.",
                 window.end
             ),
         ),
         (budget::Refusal::Exhausted, None) => Refusal::new(
             Code::BudgetExceeded,
-            format!(
-                "The budget `{name}` has {remaining} left, which is less than this call can use."
-            ),
+            format!("The budget `{name}` has {left} left, which is less than this call can use."),
         ),
     };
     refusal.kind = Some("insufficient_quota");

@@ -52,6 +52,25 @@ async fn every_model_route_refuses_once_the_budget_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_says_what_is_left_in_the_unit_of_the_budget() {
+    for (budget, price, left) in [
+        ("daily_token_limit = 1001", 0, "1 tokens"),
+        ("daily_budget_usd = 1.005", 1000, "0.005000 US dollars"),
+    ] {
+        let sections = format!(
+            "[cost_config]\n{budget}\n\
+             [prices.\"openai/gpt-real\"]\ninput = {price}\noutput = {price}\n"
+        );
+        let app = TestApp::builder().sections(&sections).start().await;
+        chat(&app, &[], &json!({"max_tokens": 100}), &used(900, 100)).await;
+        let answer = refused(&app, &[], &json!({"max_tokens": 300})).await;
+        let said = answer.json()["error"]["message"].to_string();
+        assert!(said.contains(&format!("has {left} left")), "{said}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_holds_while_nothing_can_be_written_to_the_ledger() {
     let sections = "[cost_config]\ndaily_token_limit = 1000\n";
     let app = TestApp::builder().sections(sections).start().await;
