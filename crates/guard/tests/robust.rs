@@ -1,13 +1,15 @@
 //! Nothing panics, whatever the bytes, and cost grows no faster than the text.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use seaworthy_guard::detector::{Detector, Scan, Window};
 use seaworthy_guard::injection::InjectionJudge;
-use seaworthy_guard::input::path::{AbsolutePaths, FilePolicy};
+use seaworthy_guard::input::path::{AbsolutePaths, ResolveLinks};
+use seaworthy_guard::input::reference::FileRules;
 use seaworthy_guard::input::{html, shell};
 use seaworthy_guard::moderation::ModerationJudge;
 use seaworthy_guard::pii::Pii;
@@ -17,6 +19,24 @@ static INJECTION: LazyLock<InjectionJudge> = LazyLock::new(|| InjectionJudge::bu
 static MODERATION: LazyLock<ModerationJudge> =
     LazyLock::new(|| ModerationJudge::built_in().unwrap());
 static DETECTORS: LazyLock<Vec<Box<dyn Detector>>> = LazyLock::new(detectors);
+
+/// Every path is what it says.
+struct NoLinks;
+
+impl ResolveLinks for NoLinks {
+    fn resolve(&self, path: &Path) -> std::io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+}
+
+/// Rules that read a reference to its end.
+fn file_rules() -> FileRules {
+    FileRules {
+        no_traversal: true,
+        extensions: vec!["md".to_owned()],
+        within: Some("/srv/project".into()),
+    }
+}
 
 fn detectors() -> Vec<Box<dyn Detector>> {
     vec![
@@ -49,7 +69,8 @@ proptest! {
         html::strip(&text);
         shell::dangers(&text);
         let _ = shell::quote(&text);
-        let _ = FilePolicy::default().check(&text);
+        let _ = file_rules().check(&text, &NoLinks);
+        let _ = file_rules().check_text(&text, &NoLinks);
     }
 }
 

@@ -1,6 +1,6 @@
-//! Keeps file references inside a folder, and finds absolute paths in what goes out.
+//! What keeps file references inside a folder reads of them, and absolute paths in what goes out.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -10,15 +10,6 @@ use crate::finding::{Category, Severity};
 use crate::invisible::is_invisible;
 use crate::normalise::decode;
 use crate::trigger::{TriggerError, Triggers};
-
-/// Which files may be referred to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FilePolicy {
-    /// The folder that holds them.
-    pub root: PathBuf,
-    /// Their extensions, without the dot, in lower case; empty allows any.
-    pub allowed_extensions: Vec<String>,
-}
 
 /// Resolves symbolic links; the only part that touches the file system, so the caller brings it.
 pub trait ResolveLinks {
@@ -47,63 +38,6 @@ pub enum PathError {
     /// Its links could not be resolved.
     #[error("the file cannot be found: {0}")]
     Resolve(#[from] std::io::Error),
-}
-
-impl FilePolicy {
-    /// The path of a reference inside the root, judged by its letters alone.
-    pub fn check(&self, reference: &str) -> Result<PathBuf, PathError> {
-        let plain = decode_fully(reference)?;
-        if plain.chars().any(char::is_control) {
-            return Err(PathError::Control);
-        }
-        let drive = plain.len() >= 2
-            && plain.as_bytes()[1] == b':'
-            && plain.as_bytes()[0].is_ascii_alphabetic();
-        let scheme = plain.contains("://");
-        if plain.starts_with(['/', '~']) || drive || scheme {
-            return Err(PathError::Absolute);
-        }
-        let mut inner = PathBuf::new();
-        for component in Path::new(&plain).components() {
-            match component {
-                Component::Normal(part) => inner.push(part),
-                Component::CurDir => {}
-                Component::ParentDir if inner.pop() => {}
-                Component::ParentDir => return Err(PathError::Outside),
-                Component::RootDir | Component::Prefix(_) => return Err(PathError::Absolute),
-            }
-        }
-        self.check_extension(&inner)?;
-        Ok(self.root.join(inner))
-    }
-
-    /// As [`FilePolicy::check`], and then with its symbolic links resolved.
-    pub fn check_resolved(
-        &self,
-        reference: &str,
-        links: &dyn ResolveLinks,
-    ) -> Result<PathBuf, PathError> {
-        let resolved = links.resolve(&self.check(reference)?)?;
-        let root = links.resolve(&self.root)?;
-        if !resolved.starts_with(&root) {
-            return Err(PathError::Outside);
-        }
-        self.check_extension(&resolved)?;
-        Ok(resolved)
-    }
-
-    fn check_extension(&self, path: &Path) -> Result<(), PathError> {
-        let extension = path
-            .extension()
-            .map(|kind| kind.to_string_lossy().to_ascii_lowercase());
-        let allowed = self.allowed_extensions.is_empty()
-            || extension.is_some_and(|kind| self.allowed_extensions.contains(&kind));
-        if allowed {
-            Ok(())
-        } else {
-            Err(PathError::Extension(self.allowed_extensions.join(", ")))
-        }
-    }
 }
 
 /// Percent escapes taken off layer by layer, invisible characters taken out, compatibility characters folded, `\` read as `/`.
@@ -234,73 +168,6 @@ impl Detector for AbsolutePaths {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn policy() -> FilePolicy {
-        FilePolicy {
-            root: "/srv/project".into(),
-            allowed_extensions: vec!["md".into(), "rs".into()],
-        }
-    }
-
-    #[test]
-    fn references_inside_the_folder_are_allowed() {
-        for (reference, path) in [
-            ("a.md", "a.md"),
-            ("src/./lib.rs", "src/lib.rs"),
-            ("x/../b.md", "b.md"),
-            ("caf%C3%A9.md", "café.md"),
-        ] {
-            assert_eq!(
-                policy().check(reference).unwrap(),
-                Path::new("/srv/project").join(path)
-            );
-        }
-    }
-
-    #[test]
-    fn every_way_out_is_closed() {
-        for reference in [
-            "../x.md",
-            "a/../../x.md",
-            "..%2fx.md",
-            "%2e%2e/x.md",
-            "%252e%252e%252fx.md",
-            "..\\x.md",
-            "．．/x.md",
-            "/etc/x.md",
-            "C:\\x.md",
-            "~/x.md",
-            "file:///x.md",
-            "a.md%00.rs",
-            "a.exe",
-            "noextension",
-            "%25252525252e.md",
-            "..%c0%af.md",
-            ".\u{200b}./x.md",
-        ] {
-            assert!(policy().check(reference).is_err(), "{reference}");
-        }
-    }
-
-    #[test]
-    fn a_link_that_leads_out_is_refused() {
-        struct Links;
-        impl ResolveLinks for Links {
-            fn resolve(&self, path: &Path) -> std::io::Result<PathBuf> {
-                let leads_out = path.ends_with("link.md");
-                Ok(if leads_out {
-                    "/etc/shadow.md".into()
-                } else {
-                    path.to_owned()
-                })
-            }
-        }
-        assert!(matches!(
-            policy().check_resolved("link.md", &Links),
-            Err(PathError::Outside)
-        ));
-        assert!(policy().check_resolved("good.md", &Links).is_ok());
-    }
 
     #[test]
     fn absolute_paths_are_found_and_urls_are_not() {

@@ -313,6 +313,33 @@ mod tests {
     }
 
     #[test]
+    fn a_way_up_that_stays_inside_passes_where_none_is_forbidden() {
+        let rules = FileRules {
+            no_traversal: false,
+            ..rules()
+        };
+        for good in ["x/../b.md", "caf%C3%A9.md"] {
+            assert!(rules.check(good, &Links).is_ok(), "{good}");
+        }
+        for bad in [
+            "../x.md",
+            "a/../../x.md",
+            "..%2fx.md",
+            "%252e%252e%252fx.md",
+            "..\\x.md",
+            "\u{FF0E}\u{FF0E}/x.md",
+            ".\u{200b}./x.md",
+            "..%c0%af.md",
+            "%25252525252e.md",
+            "a.md%00.py",
+            "noextension",
+            "link.md",
+        ] {
+            assert!(rules.check(bad, &Links).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn every_way_out_is_closed_in_members_and_in_text() {
         for bad in [
             "../x.md",
