@@ -13,7 +13,7 @@ pub(super) fn bytes(text: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < all.len() {
-        if !(all[at].is_ascii_hexdigit() || matches!(all[at], b'\\' | b'=')) {
+        if !may_begin(&all[at..]) {
             at += 1;
             continue;
         }
@@ -32,7 +32,24 @@ pub(super) fn bytes(text: &str) -> Vec<Vec<u8>> {
     found
 }
 
-/// A row begins with a word, so that no byte is looked at more often than there are forms.
+/// Whether the first number of a row may stand here: nearly no word of a text looks like one.
+fn may_begin(rest: &[u8]) -> bool {
+    match rest {
+        [b'\\' | b'=', ..] | [b'0', b'x' | b'X', ..] => true,
+        [first, second, third, ..] => {
+            let are_digits = first.is_ascii_hexdigit() && second.is_ascii_hexdigit();
+            are_digits && (is_gap(*third) || third.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+/// What may stand between two numbers.
+fn is_gap(byte: u8) -> bool {
+    matches!(byte, b' ' | b',' | b':' | b'\n')
+}
+
+/// No row begins within what was none, so that no byte is looked at more often than there are forms.
 fn after_word(all: &[u8], at: usize) -> usize {
     let rest = all[at + 1..].iter();
     at + 1 + rest.take_while(|byte| byte.is_ascii_alphanumeric()).count()
@@ -61,7 +78,7 @@ impl Form {
             let gap = all[at..]
                 .iter()
                 .take(2)
-                .take_while(|byte| matches!(byte, b' ' | b',' | b':' | b'\n'))
+                .take_while(|byte| is_gap(**byte))
                 .count();
             if gap == 0 && matches!(self, Self::Pairs | Self::Decimal) {
                 break;
@@ -163,14 +180,15 @@ pub fn joined_letters(text: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// Whether somewhere two single letters stand apart in the same way: most texts have none.
+/// Whether somewhere four letters stand apart in the same way, as no word does that is not spelled: "of a ship"
+/// has two.
 fn may_be_spelled(bytes: &[u8]) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
-    bytes.windows(4).any(|four| {
-        separates(char::from(four[1]))
-            && four[1] == four[3]
-            && is_letter(four[0])
-            && is_letter(four[2])
+    bytes.windows(7).any(|row| {
+        separates(char::from(row[1]))
+            && row[1] == row[3]
+            && row[1] == row[5]
+            && [0, 2, 4, 6].into_iter().all(|at| is_letter(row[at]))
     })
 }
 
