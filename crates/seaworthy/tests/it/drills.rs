@@ -29,7 +29,7 @@ fn drill(ship: &Ship, arguments: &[&str], set_up: impl FnOnce(&mut Command)) -> 
     let mut command = ship.command(&all);
     command.env("PATH", std::env::var_os("PATH").unwrap());
     set_up(&mut command);
-    let ran = Ran::patiently(command);
+    let ran = Ran::of(command);
     let report: Value =
         serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
     Drilled {
@@ -382,7 +382,7 @@ fn a_plan_does_nothing_and_what_is_missing_is_said() {
     // Nowhere to find a database: not verified, and nothing is kept.
     let mut command = ship.command(&["drill", "restore", "--backup", "/no/such/backup"]);
     command.env("PATH", "/nowhere");
-    let ran = Ran::patiently(command);
+    let ran = Ran::of(command);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(!ship.path(".seaworthy").exists());
 }
@@ -402,7 +402,7 @@ fn a_drill_turns_an_item_of_a_checklist_green_for_the_version_it_was_done_with()
         ];
         let mut all = arguments.to_vec();
         all.extend(["--format", "json"]);
-        let ran = Ran::patiently(ship.command(&all));
+        let ran = Ran::of(ship.command(&all));
         let report: Value = serde_json::from_str(&ran.stdout).unwrap();
         report["checklists"][0]["items"][0].clone()
     };

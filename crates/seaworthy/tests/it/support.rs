@@ -19,7 +19,7 @@ pub(crate) use http::Request;
 pub(crate) use meddler::meddle;
 
 /// How long anything may take that is expected to happen at all.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test: the one of this build, or the one that `SEAWORTHY_BIN` names.
 fn program() -> std::ffi::OsString {
@@ -234,21 +234,12 @@ pub(crate) struct Ran {
 
 impl Ran {
     /// Runs a command, which is killed when it does not come to an end.
-    pub(crate) fn of(command: Command) -> Self {
-        Self::within(command, PATIENCE)
-    }
-
-    /// Runs a command that takes its time.
-    pub(crate) fn patiently(command: Command) -> Self {
-        Self::within(command, PATIENCE * 12)
-    }
-
-    fn within(mut command: Command, patience: Duration) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let child = command.spawn().unwrap();
         let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
         let (ended, watch) = std::sync::mpsc::channel::<()>();
         let watchdog = std::thread::spawn(move || {
-            if watch.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            if watch.recv_timeout(PATIENCE * 4) == Err(RecvTimeoutError::Timeout) {
                 kill(id, Signal::SIGKILL).unwrap();
             }
         });

@@ -17,7 +17,7 @@ fn a_server_that_is_gone_is_told_once_and_not_in_every_round() {
         "--watch-metrics",
         "watch.prom",
     ];
-    let ran = Ran::patiently(ship.command(&arguments));
+    let ran = Ran::of(ship.command(&arguments));
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.stderr.matches("drift:").count(), 1, "{}", ran.stderr);
     let metrics = std::fs::read_to_string(ship.path("watch.prom")).unwrap();
