@@ -82,6 +82,9 @@ pub(super) fn refusals(surge: &Value, figures: &mut Figures) {
         ms(surge, "/refused_us/p99")
     );
     figures.note("refusals after, p50 and p99", &text);
+    let statuses = surge["statuses"].as_object().into_iter().flatten();
+    let statuses: Vec<String> = statuses.map(|(code, n)| format!("{n} of {code}")).collect();
+    figures.note("answers by status", &statuses.join(", "));
     figures.at_most(
         "refusals that do not say when to come back",
         0.0,

@@ -52,6 +52,8 @@ pub(crate) struct Args {
 const PROBE_EACH: Duration = Duration::from_millis(50);
 /// Requests that could not leave for so long are missed.
 const MOST_LATE: Duration = Duration::from_millis(50);
+/// A connection that was idle for so long is not used again, because the server may be closing it.
+const MOST_IDLE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct Counts {
@@ -78,7 +80,8 @@ struct Seen {
     /// Requests that were due and not sent.
     missed: f64,
     memory_kib: Vec<u64>,
-    idle: Vec<Connection>,
+    /// The last one used at the end.
+    idle: Vec<(Instant, Connection)>,
 }
 
 struct Plan {
@@ -107,6 +110,16 @@ impl Seen {
             memory_kib: Vec::new(),
             idle: Vec::new(),
         })
+    }
+
+    /// The connection that was used last, unless even that was idle for long.
+    fn idle(&mut self) -> Option<Connection> {
+        let (since, connection) = self.idle.pop()?;
+        if since.elapsed() > MOST_IDLE {
+            self.idle.clear();
+            return None;
+        }
+        Some(connection)
     }
 
     fn note(
@@ -235,7 +248,7 @@ async fn offer(args: &Args, plan: &Rc<Plan>, seen: &Rc<RefCell<Seen>>) -> anyhow
 
 async fn ask(plan: &Plan, seen: &Rc<RefCell<Seen>>, (model, is_critical): (usize, bool)) -> End {
     let bytes = &plan.requests[model][usize::from(is_critical)];
-    let idle = seen.borrow_mut().idle.pop();
+    let idle = seen.borrow_mut().idle();
     let asking = async {
         let connection = match idle {
             Some(connection) => connection,
@@ -245,7 +258,8 @@ async fn ask(plan: &Plan, seen: &Rc<RefCell<Seen>>, (model, is_critical): (usize
     };
     match tokio::time::timeout(plan.patience, asking).await {
         Ok(Ok((answer, connection))) => {
-            seen.borrow_mut().idle.extend(connection);
+            let idle = connection.map(|connection| (Instant::now(), connection));
+            seen.borrow_mut().idle.extend(idle);
             End::Answered(answer)
         }
         Ok(Err(_)) => End::Broken,
