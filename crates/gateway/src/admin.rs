@@ -137,6 +137,8 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     gateway.metrics.stale_prices.set(stale);
     let quotas = gateway.degradation.known_quotas(gateway.clock.now());
     gateway.metrics.show_quotas(quotas.into_iter());
+    let budgets = &snapshot.limits.policy.budgets;
+    gateway.metrics.show_budgets(budgets, gateway.clock.now());
     for (target, standing) in snapshot.standings() {
         gateway.metrics.note_gate(target, &standing);
     }

@@ -10,6 +10,7 @@ use seaworthy_core::limit::policy::{Attributes, BudgetRule, Policy, Scope};
 use seaworthy_core::store::{self, Ledger, UsageQuery};
 use serde_json::{Value, json};
 
+use crate::metrics::Fullest;
 use crate::routes::behind_batch;
 
 /// One budget of one subject in the running window.
@@ -26,12 +27,15 @@ pub(crate) async fn restore(
     policy: &Arc<Policy>,
     ledger: &dyn Ledger,
     counters: &dyn Counters,
-    now: UnixMillis,
+    (now, fullest): (UnixMillis, &Fullest),
 ) -> store::Result<()> {
     let mut spent = Vec::new();
     let until = counters.ledger_counts_until();
     for rule in &policy.budgets {
         let known = known(policy, rule, ledger, (now, until)).await?;
+        for known in &known {
+            fullest.note(&rule.name, known.account.window, known.spent);
+        }
         spent.extend(known.into_iter().map(|known| (known.account, known.spent)));
     }
     counters.restore(&spent).await

@@ -401,7 +401,8 @@ impl Gateway {
         let gives_up_at = Instant::now() + RESTORE_TIMEOUT;
         loop {
             let now = self.clock.now();
-            crate::budgets::restore(policy, &*self.stores.ledger, counters, now).await?;
+            let known = (now, &**self.metrics.fullest_budgets());
+            crate::budgets::restore(policy, &*self.stores.ledger, counters, known).await?;
             // Shared ones that have lost their memory may not be ready to be told.
             if counters.ledger_counts_until().is_none() || Instant::now() >= gives_up_at {
                 return Ok(());

@@ -24,6 +24,7 @@ macro_rules! gauges {
 mod announced;
 mod attempts;
 mod batches;
+mod budgets;
 mod call;
 mod health;
 mod keys;
@@ -47,8 +48,10 @@ use seaworthy_core::code::Code;
 use seaworthy_core::ledger::Outcome;
 
 use self::announced::Announced;
-use self::attempts::OpeningLabels;
+use self::attempts::{AttemptMetrics, OpeningLabels};
 use self::batches::BatchRequestLabels;
+use self::budgets::BudgetMetrics;
+pub(crate) use self::budgets::Fullest;
 pub(crate) use self::call::CallMetrics;
 use self::keys::{AuthFailureLabels, KeyLabels, PracticeLabels, ReplayLabels};
 use self::labels::{
@@ -118,9 +121,8 @@ pub struct Metrics {
     tls: TlsMetrics,
     secrets: SecretMetrics,
     quotas: QuotaMetrics,
-    retries: Family<TargetLabels, Counter>,
-    fallbacks: Family<TargetLabels, Counter>,
-    hedges: Family<TargetLabels, Counter>,
+    attempts: AttemptMetrics,
+    budgets: BudgetMetrics,
     shed: Family<ShedLabels, Counter>,
     /// Streams whose callers were told that they wait.
     pub(crate) told_to_wait: Counter,
@@ -264,21 +266,8 @@ impl Metrics {
             tls: TlsMetrics::register(&mut registry),
             secrets: SecretMetrics::register(&mut registry),
             quotas: QuotaMetrics::register(&mut registry),
-            retries: family!(
-                registry,
-                "retries",
-                "Calls that were sent to the same target again, by target"
-            ),
-            fallbacks: family!(
-                registry,
-                "fallbacks",
-                "Calls that went on to another target, by the one that failed"
-            ),
-            hedges: family!(
-                registry,
-                "hedges",
-                "Calls for which another target was asked as well, by the one that was slow"
-            ),
+            attempts: AttemptMetrics::register(&mut registry),
+            budgets: BudgetMetrics::register(&mut registry),
             shed: family!(
                 registry,
                 "shed",

@@ -18,6 +18,7 @@ use seaworthy_llm::usage::Piece;
 use crate::intent_sharer::SharedIntent;
 use crate::ledger_queue::Slot;
 use crate::limits::{Charge, demand};
+use crate::metrics::Fullest;
 use crate::pieces::Pieces;
 use crate::routes::Operation;
 use crate::snapshot::Target;
@@ -70,6 +71,7 @@ pub(crate) struct Claimed {
     pub(crate) is_closed: bool,
     /// What was claimed of budgets and of tokens in a time.
     pub(crate) needed: Demand,
+    pub(crate) fullest: Arc<Fullest>,
 }
 
 /// A call that ends before it is recorded has not left.
@@ -109,14 +111,17 @@ impl Claimed {
 
     fn settle(&self, now: UnixMillis, close: Close) {
         match self.counters.local() {
-            Some(local) => warn_of_thresholds(&self.bound, &local.settle_now(&self.id, now, close)),
+            Some(local) => {
+                let settled = local.settle_now(&self.id, now, close);
+                tell_how_budgets_stand(&self.bound, &settled, &self.fullest);
+            }
             None => {
                 let (counters, id) = (Arc::clone(&self.counters), Arc::clone(&self.id));
-                let bound = Arc::clone(&self.bound);
+                let (bound, fullest) = (Arc::clone(&self.bound), Arc::clone(&self.fullest));
                 counters.note(&id, now, close);
                 tokio::spawn(async move {
                     match counters.settle(&id, now, close).await {
-                        Ok(settled) => warn_of_thresholds(&bound, &settled),
+                        Ok(settled) => tell_how_budgets_stand(&bound, &settled, &fullest),
                         Err(error) => {
                             let cause = crate::refusal::chain(&error);
                             tracing::error!(
@@ -131,14 +136,16 @@ impl Claimed {
     }
 }
 
-/// Says which thresholds of budgets a settlement has reached, once for each in a window.
-fn warn_of_thresholds(bound: &Bound, settled: &Settled) {
+/// Shows what is spent now, and says which thresholds of budgets the settlement has reached, once for
+/// each in a window.
+fn tell_how_budgets_stand(bound: &Bound, settled: &Settled, fullest: &Fullest) {
     let Settled::Closed(changes) = settled else {
         return;
     };
     // Both are in the order of the claim.
     for (change, (rule, _)) in changes.iter().zip(bound.budgets()) {
         let (limit, spent) = (change.account.limit, change.account.spent);
+        fullest.note(&rule.name, change.window, spent);
         for share in watch::crossed(&rule.thresholds, limit, change.spent_before, spent) {
             let percent = share.ten_thousandths() / 100;
             let (budget, unit) = (&*rule.name, rule.unit.as_str());

@@ -21,7 +21,7 @@ use seaworthy_llm::{ErrorView, Event, Framer, Framing, FramingError, StreamDecod
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
-use crate::stage::relay::broke_off;
+use crate::stage::relay::{broke_off, provider_name};
 use crate::translate::Translation;
 use crate::translate::stream::{StreamTranslator, failed};
 
@@ -309,12 +309,14 @@ impl StreamRelay {
             self.upstream = None;
             return None;
         }
-        let provider = exchange.target().map_or("", |target| &target.provider.name);
         let refusal = match error {
-            Some(error) => broke_off(provider, error),
+            Some(error) => broke_off(exchange, error),
             None => Refusal::new(
                 Code::UpstreamUnreachable,
-                format!("The provider `{provider}` ended its answer before it was complete."),
+                format!(
+                    "The provider `{}` ended its answer before it was complete.",
+                    provider_name(exchange)
+                ),
             ),
         };
         Some(self.break_off(exchange, refusal).into())

@@ -195,6 +195,12 @@ pub(crate) fn count(exchange: &Exchange, came: &Came) {
     let response = came.result.as_ref().ok();
     let status = response.map(|response| response.status().as_u16());
     metrics.count_provider_response(status);
+    if let Err(error) = &came.result {
+        exchange
+            .gateway
+            .metrics
+            .count_timeout(&came.target.id, error);
+    }
     exchange.gateway.degradation.note_attempt(
         &came.target.provider.name,
         status,

@@ -182,7 +182,7 @@ fn note_refused(exchange: &mut Exchange) {
     }
 }
 
-fn provider_name(exchange: &Exchange) -> &str {
+pub(crate) fn provider_name(exchange: &Exchange) -> &str {
     exchange.target().map_or("", |target| &target.provider.name)
 }
 
@@ -379,7 +379,7 @@ async fn collect(exchange: &Exchange, mut body: UpstreamBody) -> Result<Vec<Byte
     body.note_token();
     let (mut frames, mut size) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broke_off(provider_name(exchange), &error))?;
+        let frame = frame.map_err(|error| broke_off(exchange, &error))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -398,7 +398,11 @@ fn too_large() -> Refusal {
 }
 
 /// The refusal when an answer ends before it is complete.
-pub(crate) fn broke_off(provider: &str, error: &Error) -> Refusal {
+pub(crate) fn broke_off(exchange: &Exchange, error: &Error) -> Refusal {
+    let provider = provider_name(exchange);
+    if let Some(target) = exchange.target() {
+        exchange.gateway.metrics.count_timeout(&target.id, error);
+    }
     match error {
         Error::Timeout {
             which: Timeout::Deadline,

@@ -23,6 +23,22 @@ fn assert_about(took: Duration, seconds: u64) {
     assert!(late < Duration::from_millis(100), "{took:?}");
 }
 
+/// The limit of the only target was reached once, and no other one.
+async fn assert_counted(app: &TestApp, limit: &str) {
+    let metrics = app.metrics().await;
+    let counted = metrics
+        .lines()
+        .filter(|line| line.starts_with("seaworthy_provider_timeouts_total{"));
+    let counted: Vec<&str> = counted.collect();
+    let [only] = counted[..] else {
+        panic!("{counted:?}")
+    };
+    assert!(
+        only.ends_with(&format!(",timeout=\"{limit}\"}} 1")),
+        "{only}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_does_not_open_is_504_and_was_never_used() {
     for dialect in DIALECTS {
@@ -32,6 +48,7 @@ async fn a_connection_that_does_not_open_is_504_and_was_never_used() {
         answer.assert_error(dialect.family(), 504, "upstream_timeout");
         assert_about(answer.took, 2);
         assert!(app.settlements().await.is_empty());
+        assert_counted(&app, "connect").await;
         app.finish().await;
     }
 }
@@ -52,6 +69,7 @@ async fn a_head_that_does_not_come_is_504_and_the_provider_is_cancelled() {
             assert!(settled.usage.estimated && settled.usage.input_tokens > 0);
             assert_eq!((settled.outcome, settled.status), (Outcome::Failure, 504));
             assert_eq!(app.upstream.open_connections(), 0);
+            assert_counted(&app, "first_byte").await;
             app.finish().await;
         }
     }
@@ -67,6 +85,7 @@ async fn a_whole_answer_that_stalls_is_504() {
         let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         answer.assert_error(dialect.family(), 504, "upstream_timeout");
         assert_about(answer.took, 20);
+        assert_counted(&app, "between_chunks").await;
         app.finish().await;
     }
 }
@@ -96,6 +115,7 @@ async fn a_stream_that_stalls_ends_with_one_error_event_and_nothing_after_it() {
         assert_eq!((settled.outcome, settled.status), (Outcome::Failure, 200));
         assert!(settled.usage.output_tokens > 0);
         assert_eq!(app.upstream.open_connections(), 0);
+        assert_counted(&app, "between_chunks").await;
         app.finish().await;
     }
 }
@@ -115,6 +135,7 @@ async fn a_stream_that_trickles_for_ever_ends_with_the_total_timeout() {
         let code = code_of(&answer.last_event(), dialect.family());
         assert_eq!(code, "upstream_timeout");
         assert!(answer.text().contains("total"), "{}", answer.text());
+        assert_counted(&app, "total").await;
         app.finish().await;
     }
 }

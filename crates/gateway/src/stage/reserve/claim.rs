@@ -111,6 +111,7 @@ pub(super) async fn claim(
                     clock: Arc::clone(&exchange.gateway.clock),
                     is_closed: false,
                     needed,
+                    fullest: Arc::clone(exchange.gateway.metrics.fullest_budgets()),
                 }));
             }
             Outcome::Refused(refusal, standings) => (refusal, standings),

@@ -117,6 +117,7 @@ async fn claim(
                 clock: Arc::clone(&exchange.gateway.clock),
                 is_closed: false,
                 needed,
+                fullest: Arc::clone(exchange.gateway.metrics.fullest_budgets()),
             }))
         }
         Outcome::Refused(refusal, standings) => {

@@ -1,5 +1,7 @@
 //! What operators are told of usage and budgets.
 
+use std::time::Duration;
+
 use http::Method;
 use seaworthy_core::dialect::Family;
 use serde_json::{Value, json};
@@ -39,6 +41,14 @@ async fn a_budget_shows_what_is_left_and_where_it_is_heading() {
     assert!(budget["projected"].as_u64().unwrap() >= 800);
     let none = told(&app, "/admin/v1/budgets?budget=nobody").await;
     assert_eq!(none["data"], json!([]));
+    let gauge = "seaworthy_budget_spent_ratio{budget=\"per_user.daily_token_limit\"}";
+    assert_eq!(app.metric(gauge).await, "0.8");
+    app.clock.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(
+        app.metric(gauge).await,
+        "0.0",
+        "another day, another budget"
+    );
     let log = app.finish().await;
     let warnings = log.matches("reached a threshold").count();
     assert!(warnings <= 1, "{log}");

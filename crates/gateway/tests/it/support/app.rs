@@ -360,6 +360,16 @@ impl TestApp {
         self.get("/metrics").send().await.text()
     }
 
+    /// The value of one series.
+    pub(crate) async fn metric(&self, series: &str) -> String {
+        let metrics = self.metrics().await;
+        let mut lines = metrics.lines();
+        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value
+            .unwrap_or_else(|| panic!("no {series}:\n{metrics}"))
+            .to_owned()
+    }
+
     /// Connections of clients that are served.
     pub(crate) fn open_connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
