@@ -148,6 +148,43 @@ fn commands(source: &str) -> Vec<&str> {
     found
 }
 
+/// What opens a block, and closes it where nothing else stands in the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fence {
+    mark: char,
+    length: usize,
+}
+
+impl Fence {
+    /// The fence that this line opens.
+    fn opened_by(line: &str) -> Option<Self> {
+        let line = behind_indent(line);
+        let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+        let length = line.chars().take_while(|c| *c == mark).count();
+        (length >= 3).then_some(Self { mark, length })
+    }
+
+    fn is_closed_by(self, line: &str) -> bool {
+        let line = line.trim_start_matches(is_indent).trim_end();
+        line.chars().count() >= self.length && line.chars().all(|c| c == self.mark)
+    }
+
+    /// The language that the line names which opens it.
+    fn language(self, line: &str) -> Option<Language> {
+        let name = behind_indent(line).trim_start_matches(self.mark).trim();
+        // `{.bash}`, `{bash}` and `language-bash` name it as well.
+        let name = name.trim_start_matches(['{', '.', ' ']);
+        let name = name
+            .split([' ', '\t', '{', '}', ',', ':', '.', '='])
+            .next()?;
+        let name = ["language-", "lang-"]
+            .into_iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name);
+        Language::of_fence(name)
+    }
+}
+
 /// Where the guard is in the text.
 #[derive(Debug)]
 enum At {
@@ -155,22 +192,35 @@ enum At {
     LineStart(String),
     /// Within a line of text that opens none.
     Line,
-    /// In a block of code that nobody looks at.
-    Unseen {
-        mark: char,
-        length: usize,
-        line: String,
-    },
+    /// In a very long line that opens a block of code.
+    Opening { fence: Fence, language: Language },
+    /// In a block of code that nobody looks at, but for blocks within it.
+    Unseen { fence: Fence, line: String },
     /// In a block of code.
     Code {
-        mark: char,
-        length: usize,
+        fence: Fence,
+        /// That of the block around it.
+        outer: Option<Fence>,
         language: Language,
         opening: String,
         body: String,
         /// Where the last line of the body begins.
         line: usize,
     },
+}
+
+impl At {
+    /// At the beginning of a block of code.
+    fn code(fence: Fence, outer: Option<Fence>, language: Language, opening: String) -> Self {
+        Self::Code {
+            fence,
+            outer,
+            language,
+            opening,
+            body: String::new(),
+            line: 0,
+        }
+    }
 }
 
 /// Guards the code of one text.
@@ -203,7 +253,7 @@ impl FenceGuard {
         match &self.at {
             At::LineStart(held) => held.is_empty(),
             At::Line => true,
-            At::Unseen { .. } | At::Code { .. } => false,
+            At::Opening { .. } | At::Unseen { .. } | At::Code { .. } => false,
         }
     }
 
@@ -225,17 +275,17 @@ impl FenceGuard {
         }
         match std::mem::replace(&mut self.at, At::Line) {
             At::LineStart(held) => out.push_str(&held),
-            At::Line => {}
-            At::Unseen { line, .. } => out.push_str(&line),
+            // What was read of such a line has passed already.
+            At::Line | At::Opening { .. } | At::Unseen { .. } => {}
             At::Code {
-                mark,
-                length,
+                fence,
                 language,
                 opening,
                 body,
                 line,
+                ..
             } => {
-                let closes = closes(&body[line..], mark, length);
+                let closes = fence.is_closed_by(&body[line..]);
                 let (code, closing) = body.split_at(if closes { line } else { body.len() });
                 self.release(language, &opening, code, closing, out);
             }
@@ -265,17 +315,30 @@ impl FenceGuard {
                 let line = std::mem::take(held);
                 self.at = self.begin_line(line, ends, out);
             }
-            At::Unseen { mark, length, line } => {
+            At::Opening { fence, language } => {
                 out.push_str(part);
-                // Only the beginning of a line can close a fence.
+                if ends {
+                    self.at = At::code(*fence, None, *language, String::new());
+                }
+            }
+            At::Unseen { fence, line } => {
+                out.push_str(part);
+                // Only the beginning of a line can close a fence, or open another one.
                 if line.len() < MAX_OPENING_BYTES {
                     line.push_str(part);
                 }
                 if ends {
-                    let is_end = closes(line, *mark, *length);
-                    line.clear();
-                    if is_end {
-                        self.at = At::LineStart(String::new());
+                    let line = std::mem::take(line);
+                    let inner = || {
+                        let inner = Fence::opened_by(&line)?;
+                        Some((inner, inner.language(&line)?))
+                    };
+                    match (fence.is_closed_by(&line), inner()) {
+                        (true, _) => self.at = At::LineStart(String::new()),
+                        (false, Some((inner, language))) => {
+                            self.at = At::code(inner, Some(*fence), language, String::new());
+                        }
+                        (false, None) => {}
                     }
                 }
             }
@@ -284,7 +347,7 @@ impl FenceGuard {
     }
 
     fn begin_line(&self, line: String, ends: bool, out: &mut String) -> At {
-        let Some((mark, length)) = opening_mark(&line) else {
+        let Some(fence) = Fence::opened_by(&line) else {
             if may_open(&line) && !ends && line.len() <= MAX_OPENING_BYTES {
                 return At::LineStart(line);
             }
@@ -297,44 +360,27 @@ impl FenceGuard {
         if !ends && line.len() <= MAX_OPENING_BYTES {
             return At::LineStart(line);
         }
-        let name = behind_indent(&line).trim_start_matches(mark);
-        let name = name.trim().split([' ', '{', ',', ':']).next();
-        let language = name.and_then(Language::of_fence);
-        match language.filter(|_| ends) {
-            Some(language) if self.rules.changes(language) => At::Code {
-                mark,
-                length,
-                language,
-                opening: line,
-                body: String::new(),
-                line: 0,
-            },
-            Some(language) => {
-                out.push_str(&line);
-                At::Code {
-                    mark,
-                    length,
-                    language,
-                    opening: String::new(),
-                    body: String::new(),
-                    line: 0,
-                }
-            }
-            None => {
-                out.push_str(&line);
-                At::Unseen {
-                    mark,
-                    length,
-                    line: String::new(),
-                }
-            }
+        let Some(language) = fence.language(&line) else {
+            out.push_str(&line);
+            return At::Unseen {
+                fence,
+                line: String::new(),
+            };
+        };
+        if self.rules.changes(language) && line.len() <= MAX_OPENING_BYTES {
+            return At::code(fence, None, language, line);
+        }
+        out.push_str(&line);
+        match ends {
+            true => At::code(fence, None, language, String::new()),
+            false => At::Opening { fence, language },
         }
     }
 
     fn take_code(&mut self, part: &str, ends: bool, out: &mut String) {
         let At::Code {
-            mark,
-            length,
+            fence,
+            outer,
             language,
             opening,
             body,
@@ -348,7 +394,7 @@ impl FenceGuard {
             out.push_str(part);
         }
         body.push_str(part);
-        let is_end = ends && closes(&body[*line..], *mark, *length);
+        let is_end = ends && fence.is_closed_by(&body[*line..]);
         if !is_end && body.len() <= MAX_CODE_BYTES {
             if ends {
                 *line = body.len();
@@ -357,15 +403,22 @@ impl FenceGuard {
         }
         let at = if is_end { *line } else { body.len() };
         let (language, opening) = (*language, std::mem::take(opening));
-        let (mark, length) = (*mark, *length);
+        let (fence, outer) = (*fence, *outer);
+        let goes_on = outer.filter(|outer| !outer.is_closed_by(&body[*line..]));
         let mut body = std::mem::take(body);
         let whole = whole_commands(&body[..*line]);
         self.at = match is_end {
-            true => At::LineStart(String::new()),
+            true => match goes_on {
+                Some(fence) => At::Unseen {
+                    fence,
+                    line: String::new(),
+                },
+                None => At::LineStart(String::new()),
+            },
             // Commands are judged one by one: the last one may not be whole, and waits.
             false if language == Language::Shell && whole > 0 => At::Code {
-                mark,
-                length,
+                fence,
+                outer,
                 language,
                 opening: String::new(),
                 line: *line - whole,
@@ -373,8 +426,7 @@ impl FenceGuard {
             },
             // Too long to be judged: what follows passes unseen, if it may pass at all.
             false => At::Unseen {
-                mark,
-                length,
+                fence: outer.unwrap_or(fence),
                 line: String::new(),
             },
         };
@@ -429,14 +481,6 @@ fn behind_indent(line: &str) -> &str {
     }
 }
 
-/// The character and the number of them that open a fence in this line.
-fn opening_mark(line: &str) -> Option<(char, usize)> {
-    let line = behind_indent(line);
-    let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let length = line.chars().take_while(|c| *c == mark).count();
-    (length >= 3).then_some((mark, length))
-}
-
 /// Whether the beginning of a line may still become an opening.
 fn may_open(line: &str) -> bool {
     let rest = behind_indent(line);
@@ -447,11 +491,6 @@ fn may_open(line: &str) -> bool {
         _ => false,
     };
     may_be_item || rest.chars().all(|c| c == '`') || rest.chars().all(|c| c == '~')
-}
-
-fn closes(line: &str, mark: char, length: usize) -> bool {
-    let line = line.trim_start_matches(is_indent).trim_end();
-    line.chars().count() >= length && line.chars().all(|c| c == mark)
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@
 
 pub mod fence;
 mod grammar;
+mod names;
 mod nesting;
+mod statements;
 
 use serde::{Deserialize, Serialize};
 
 use seaworthy_guard::input::shell;
+use seaworthy_guard::normalise::normalise;
 
 /// Longer blocks are reported and not parsed.
 pub const MAX_CODE_BYTES: usize = 64 * 1024;
@@ -34,10 +37,14 @@ impl Language {
     pub fn of_fence(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "json" => Self::Json,
-            "python" | "py" | "python3" => Self::Python,
-            "javascript" | "js" | "jsx" | "mjs" | "cjs" => Self::JavaScript,
-            "sh" | "bash" | "shell" | "zsh" | "console" => Self::Shell,
-            "sql" | "postgresql" | "mysql" | "sqlite" => Self::Sql,
+            "python" | "py" | "python3" | "python2" | "py3" => Self::Python,
+            "javascript" | "js" | "jsx" | "mjs" | "cjs" | "node" | "ecmascript" => Self::JavaScript,
+            "sh" | "bash" | "shell" | "zsh" | "ksh" | "dash" | "ash" | "console"
+            | "shellscript" | "shellsession" | "shell-session" | "sh-session" | "bash-session" => {
+                Self::Shell
+            }
+            "sql" | "postgresql" | "postgres" | "pgsql" | "psql" | "mysql" | "mariadb" | "tsql"
+            | "sqlite" | "sqlite3" => Self::Sql,
             _ => return None,
         })
     }
@@ -116,10 +123,16 @@ fn forbidden(language: Language, source: &str, policy: &CodePolicy) -> Vec<Probl
             // `os . system` and `os.system` are one name.
             let plain: String = source.split(' ').collect::<Vec<_>>().join(" ");
             let plain = plain.replace(" .", ".").replace(". ", ".");
+            let paths = match policy.forbidden_names.is_empty() {
+                true => Vec::new(),
+                // Python reads letters of other widths as the plain ones.
+                false => names::paths(language, &normalise(source).text),
+            };
+            let leads = |name: &str| paths.iter().any(|path| names::leads_through(path, name));
             let names = policy
                 .forbidden_names
                 .iter()
-                .filter(|name| uses(&plain, name) || imports(&plain, name));
+                .filter(|name| uses(&plain, name) || imports(&plain, name) || leads(name));
             names.map(|name| Problem::Forbidden(name.clone())).collect()
         }
         Language::Shell if policy.refuse_dangerous_shell => {
@@ -132,10 +145,10 @@ fn forbidden(language: Language, source: &str, policy: &CodePolicy) -> Vec<Probl
         }
         Language::Shell => Vec::new(),
         Language::Sql => {
-            let firsts: Vec<&str> = source
-                .split(';')
-                .filter_map(|s| s.split_whitespace().next())
-                .collect();
+            let firsts = match policy.forbidden_sql.is_empty() {
+                true => Vec::new(),
+                false => statements::firsts(source),
+            };
             let named =
                 |word: &&String| firsts.iter().any(|first| first.eq_ignore_ascii_case(word));
             policy

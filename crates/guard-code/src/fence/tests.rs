@@ -132,3 +132,46 @@ fn a_command_that_is_too_long_to_be_judged_follows_the_policy() {
     assert_eq!((out == text, flow), (true, Flow::Open));
     assert_eq!(judged, [(Category::Shell, Action::Flag)]);
 }
+
+#[test]
+fn a_block_of_another_language_ends_with_the_text_as_it_was_written() {
+    for text in ["```\nplain\n```", "```text\nno end", "~~~yaml\na: 1\n~~~ "] {
+        for size in [1, 3, 100] {
+            let (out, flow, _) = pass(&rules(Action::Block, Action::Redact), text, size);
+            assert_eq!((out.as_str(), flow), (text, Flow::Open), "{size}");
+        }
+    }
+}
+
+#[test]
+fn blocks_within_blocks_and_other_ways_to_name_a_shell_hide_nothing() {
+    let long = "x".repeat(2 * MAX_OPENING_BYTES);
+    for (text, wanted) in [
+        (
+            "````markdown\nRun:\n```sh\nrm -rf /\n```\nend\n````\nls",
+            "````markdown\nRun:\n```sh\n# rm -rf /\n```\nend\n````\nls",
+        ),
+        (
+            "```\n~~~bash\nrm -rf /\n~~~\n```\n```text\nrm -rf x\n```",
+            "```\n~~~bash\n# rm -rf /\n~~~\n```\n```text\nrm -rf x\n```",
+        ),
+        (
+            "````\n```sh\nls\n````\n```sh\nrm -rf /\n```\n",
+            "````\n```sh\nls\n````\n```sh\n# rm -rf /\n```\n",
+        ),
+        (
+            "```{.bash}\nrm -rf /\n```\n```language-sh\nrm -rf /\n```",
+            "```{.bash}\n# rm -rf /\n```\n```language-sh\n# rm -rf /\n```",
+        ),
+        (
+            &format!("```sh {long}\nrm -rf /\n```"),
+            &format!("```sh {long}\n# rm -rf /\n```"),
+        ),
+    ] {
+        for size in [1, 5, 64, 10_000] {
+            let (out, _, judged) = pass(&rules(Action::Allow, Action::Redact), text, size);
+            assert_eq!(out, wanted, "{size}");
+            assert!(judged.contains(&(Category::Shell, Action::Redact)));
+        }
+    }
+}
