@@ -13,6 +13,7 @@
 //! ```
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::cursor::{Cursor, is_word};
 use crate::detector::{Detector, Rule, Scan, Window};
@@ -24,8 +25,25 @@ use crate::trigger::{TriggerError, Triggers};
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// The file is not what the format asks for.
-    #[error("the rule file cannot be read: {0}")]
-    Format(#[from] Box<toml::de::Error>),
+    #[error("the rule file `{file}` cannot be read: {error}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What is wrong, with its line.
+        error: Box<toml::de::Error>,
+    },
+    /// A rule of a file is wrong.
+    #[error("`{file}`, line {line}, column {column}: {error}")]
+    At {
+        /// The file.
+        file: String,
+        /// Where the name of the rule stands.
+        line: usize,
+        /// Where in that line.
+        column: usize,
+        /// What is wrong.
+        error: Box<RuleError>,
+    },
     /// A pattern is wrong.
     #[error("rule {id}: {error}")]
     Pattern {
@@ -35,7 +53,9 @@ pub enum RuleError {
         error: PatternError,
     },
     /// A rule has nothing to look for.
-    #[error("rule {0} has neither `phrases` nor `patterns`; give it one of them")]
+    #[error(
+        "rule {0} has neither `phrases` nor `patterns`, or an empty one; give it words to look for"
+    )]
     Empty(String),
     /// Two rules have one name.
     #[error("two rules are named {0}; rename one")]
@@ -55,7 +75,7 @@ struct RawFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRule {
-    id: String,
+    id: Spanned<String>,
     #[serde(default = "medium")]
     severity: Severity,
     #[serde(default)]
@@ -68,11 +88,14 @@ fn medium() -> Severity {
     Severity::Medium
 }
 
+/// The most that stands between two words of a phrase, in bytes.
+const MAX_GAP_BYTES: usize = 16;
+
 /// What a literal begins.
 #[derive(Debug)]
 enum Target {
-    /// A phrase of this many bytes, between the ends of words.
-    Phrase(usize),
+    /// The words of a phrase.
+    Phrase(Vec<String>),
     Pattern(Pattern),
 }
 
@@ -86,23 +109,26 @@ pub struct Custom {
 }
 
 impl Custom {
-    /// The rules of several files together; `None` when they hold none.
+    /// The rules of several files together, each with its name; `None` when they hold none.
     pub fn from_toml<'s>(
-        files: impl IntoIterator<Item = &'s str>,
+        files: impl IntoIterator<Item = (&'s str, &'s str)>,
     ) -> Result<Option<Self>, RuleError> {
-        let mut raw: Vec<RawRule> = Vec::new();
-        for file in files {
-            let file: RawFile = toml::from_str(file).map_err(Box::new)?;
-            for rule in file.rule {
-                if raw.iter().any(|known| known.id == rule.id) {
-                    return Err(RuleError::Twice(rule.id));
-                }
-                raw.push(rule);
-            }
-        }
+        let mut known: Vec<String> = Vec::new();
         let mut building = Building::default();
-        for rule in &raw {
-            building.add(rule)?;
+        for (name, text) in files {
+            let file: RawFile = toml::from_str(text).map_err(|error| RuleError::Format {
+                file: name.to_owned(),
+                error: Box::new(error),
+            })?;
+            for rule in file.rule {
+                let id = rule.id.as_ref();
+                let added = match known.contains(id) {
+                    true => Err(RuleError::Twice(id.clone())),
+                    false => building.add(&rule),
+                };
+                added.map_err(|error| at(name, text, rule.id.span().start, error))?;
+                known.push(id.clone());
+            }
         }
         building.finish()
     }
@@ -115,12 +141,21 @@ impl Custom {
     ) -> Result<Option<Self>, RuleError> {
         let mut building = Building::default();
         for phrase in phrases {
-            building.phrase(
-                Rule::new(id, category, Severity::High, phrase.len() + 1),
-                phrase,
-            );
+            let rule = |most| Rule::new(id, category, Severity::High, most);
+            building.phrase(rule, phrase);
         }
         building.finish()
+    }
+}
+
+fn at(file: &str, text: &str, place: usize, error: RuleError) -> RuleError {
+    let before = text.get(..place).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    RuleError::At {
+        file: file.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: line.chars().count() + 1,
+        error: Box::new(error),
     }
 }
 
@@ -133,16 +168,18 @@ struct Building {
 
 impl Building {
     fn add(&mut self, raw: &RawRule) -> Result<(), RuleError> {
-        if raw.phrases.is_empty() && raw.patterns.is_empty() {
-            return Err(RuleError::Empty(raw.id.clone()));
+        let id = raw.id.as_ref();
+        let is_empty = |phrase: &String| phrase.trim().is_empty();
+        if raw.phrases.iter().any(is_empty) || (raw.phrases.is_empty() && raw.patterns.is_empty()) {
+            return Err(RuleError::Empty(id.clone()));
         }
-        let rule = |most| Rule::new(&raw.id, Category::Custom, raw.severity, most);
+        let rule = |most| Rule::new(id, Category::Custom, raw.severity, most);
         for phrase in &raw.phrases {
-            self.phrase(rule(phrase.len() + 1), phrase);
+            self.phrase(rule, phrase);
         }
         for source in &raw.patterns {
             let wrap = |error| RuleError::Pattern {
-                id: raw.id.clone(),
+                id: id.clone(),
                 error,
             };
             let pattern = Pattern::parse(source).map_err(wrap)?;
@@ -154,10 +191,13 @@ impl Building {
         Ok(())
     }
 
-    fn phrase(&mut self, rule: Rule, phrase: &str) {
-        let index = self.rule(rule);
-        self.literals.push(phrase.to_owned());
-        self.targets.push((index, Target::Phrase(phrase.len())));
+    fn phrase(&mut self, rule: impl Fn(usize) -> Rule, phrase: &str) {
+        let words: Vec<String> = phrase.split_whitespace().map(str::to_owned).collect();
+        let gaps = words.len() * MAX_GAP_BYTES;
+        let index = self.rule(rule(phrase.len() + gaps + 1));
+        self.literals
+            .push(words.first().cloned().unwrap_or_default());
+        self.targets.push((index, Target::Phrase(words)));
     }
 
     /// One rule bears the most that any of its texts needs.
@@ -196,11 +236,15 @@ impl Detector for Custom {
         let open = self.triggers.scan(&window, |literal, start| {
             let (rule, target) = &self.targets[literal];
             let mut cursor = window.cursor(start);
-            if !cursor.starts_token(start) && cursor.clone().peek().is_some_and(is_word) {
+            // Markdown puts `_` around words.
+            let is_emphasised =
+                matches!(target, Target::Phrase(_)) && cursor.byte_before(start) == Some(b'_');
+            let begins = is_emphasised || cursor.starts_token(start);
+            if !begins && cursor.clone().peek().is_some_and(is_word) {
                 return;
             }
             let found = match target {
-                Target::Phrase(length) => reads_phrase(&mut cursor, *length),
+                Target::Phrase(words) => reads_phrase(&mut cursor, words),
                 Target::Pattern(pattern) => pattern.read(&mut cursor).is_some(),
             };
             let found = found.then(|| self.rules[*rule].at(start..cursor.position()));
@@ -212,11 +256,25 @@ impl Detector for Custom {
     }
 }
 
-fn reads_phrase(cursor: &mut Cursor<'_>, length: usize) -> bool {
+/// Reads the words of a phrase, whatever stands between them that is no letter: a line may end there.
+fn reads_phrase(cursor: &mut Cursor<'_>, words: &[String]) -> bool {
     let start = cursor.position();
-    cursor.advance(length);
-    let ends_in_word = cursor.since(start).last().copied().is_some_and(is_word);
-    !(ends_in_word && cursor.peek().is_some_and(is_word))
+    for (index, word) in words.iter().enumerate() {
+        let begins_in_letter = !word.starts_with(|c: char| c.is_ascii_punctuation());
+        let is_gap = |byte: u8| match begins_in_letter {
+            true => byte.is_ascii() && !byte.is_ascii_alphanumeric(),
+            false => byte.is_ascii_whitespace(),
+        };
+        if index > 0 && cursor.eat_while(MAX_GAP_BYTES, is_gap) == 0 {
+            return false;
+        }
+        if !cursor.eat_ignoring_case(word.as_bytes()) {
+            return false;
+        }
+    }
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric();
+    let ends_in_word = cursor.since(start).last().copied().is_some_and(is_letter);
+    !(ends_in_word && cursor.peek().is_some_and(is_letter))
 }
 
 #[cfg(test)]
@@ -236,7 +294,7 @@ mod tests {
     fn phrases_are_whole_words_and_patterns_are_read() {
         let file = "[[rule]]\nid = \"falcon\"\nphrases = [\"Project Falcon\"]\n[[rule]]\nid = \
                     \"ticket\"\nseverity = \"low\"\npatterns = [\"TICK-<digit 4-8>\"]\n";
-        let custom = Custom::from_toml([file]).unwrap().unwrap();
+        let custom = Custom::from_toml([("a.toml", file)]).unwrap().unwrap();
         assert_eq!(
             found(&custom, "the project falcon, TICK-1234 and Project Falcons"),
             [
@@ -247,12 +305,52 @@ mod tests {
     }
 
     #[test]
+    fn a_phrase_is_found_over_the_end_of_a_line() {
+        let phrases = [
+            "Project Falcon".to_owned(),
+            "a b".to_owned(),
+            "vitamin (b12)".to_owned(),
+        ];
+        let custom = Custom::phrases("topic", Category::Scope, &phrases);
+        let custom = custom.unwrap().unwrap();
+        for text in [
+            "project\nfalcon",
+            "PROJECT  falcon.",
+            "a project-falcon",
+            "**Project** _Falcon_",
+            "> project\r\n> falcon",
+            "project\u{200b} falcon".replace('\u{200b}', "").as_str(),
+            "see A, B",
+            "Vitamin\n(B12)",
+        ] {
+            assert_eq!(found(&custom, text).len(), 1, "{text}");
+        }
+        for text in [
+            "projectfalcon",
+            "project of falcon",
+            "project falcons",
+            "ab",
+            "xa b",
+        ] {
+            assert_eq!(found(&custom, text), [], "{text}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
-        let refused = |file: &str| Custom::from_toml([file]).unwrap_err().to_string();
+        let refused = |text: &str| {
+            let refused = Custom::from_toml([("empty.toml", ""), ("rules.toml", text)]);
+            refused.unwrap_err().to_string()
+        };
         assert!(refused("[[rule]]\nid = \"a\"\n").contains("neither"));
         assert!(refused("[[rule]]\nid = \"a\"\npatterns = [\"<digit 3>\"]\n").contains("rule a"));
         let twice = "[[rule]]\nid = \"a\"\nphrases = [\"xx\"]\n".repeat(2);
         assert!(refused(&twice).contains("two rules"));
-        assert!(Custom::from_toml([""]).unwrap().is_none());
+        assert!(refused(&twice).starts_with("`rules.toml`, line 5, column 6: "));
+        assert!(refused("[[rule]]\nid = \"a\"\nphrases = [\" \"]\n").contains("line 2, column 6"));
+        let broken = refused("[[rule]]\nid = \"a\"\nphrases = 7\n");
+        let is_told = broken.contains("`rules.toml`") && broken.contains("line 3, column 11");
+        assert!(is_told, "{broken}");
+        assert!(Custom::from_toml([("a.toml", "")]).unwrap().is_none());
     }
 }

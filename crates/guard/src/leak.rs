@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::detector::{Detector, Rule, Scan, Window};
 use crate::finding::{Category, Severity};
-use crate::trigger::{TriggerError, Triggers};
+use crate::normalise::{normalise, without_marks};
 
 /// The shortest canary, in bytes: a shorter one could be written by chance.
 const MIN_CANARY_BYTES: usize = 12;
@@ -15,17 +15,29 @@ pub enum CanaryError {
     /// It could occur by chance.
     #[error("a canary must have at least 12 bytes, found {0}; draw a longer one")]
     Short(usize),
-    /// It does not fit an automaton.
-    #[error(transparent)]
-    Trigger(#[from] TriggerError),
 }
 
-/// Finds a canary, a random word that stands in the system prompt and nowhere else.
+/// The most characters that stand between two letters of a canary.
+const MAX_CANARY_GAP: usize = 3;
+
+/// Finds a canary, a random word that stands in the system prompt and nowhere else: in any case and width,
+/// letter by letter, and backwards.
 #[derive(Debug)]
 pub struct Canary {
     rules: Vec<Rule>,
-    length: usize,
-    triggers: Triggers,
+    letters: Vec<char>,
+    backwards: Vec<char>,
+    /// Whether too few of its characters are letters to do without the others.
+    is_exact: bool,
+}
+
+/// What came of comparing a text with a canary.
+enum Compared {
+    Differs,
+    /// The text ends before it can be told.
+    Begins,
+    /// It ends here.
+    Is(usize),
 }
 
 impl Canary {
@@ -34,17 +46,53 @@ impl Canary {
         if canary.len() < MIN_CANARY_BYTES {
             return Err(CanaryError::Short(canary.len()));
         }
+        let letters = |is_exact: bool| -> Vec<char> {
+            let letter = |c: char| letter(c, is_exact);
+            canary.chars().filter_map(letter).collect()
+        };
+        let is_exact = letters(false).len() < MIN_CANARY_BYTES;
+        let letters = letters(is_exact);
+        let most = letters.len() * 4 * (1 + MAX_CANARY_GAP);
         Ok(Self {
             rules: vec![Rule::new(
                 "canary",
                 Category::Leak,
                 Severity::Critical,
-                canary.len(),
+                most,
             )],
-            length: canary.len(),
-            triggers: Triggers::new([canary])?,
+            backwards: letters.iter().rev().copied().collect(),
+            letters,
+            is_exact,
         })
     }
+
+    fn compare(&self, text: &str, letters: &[char]) -> Compared {
+        let mut wanted = letters.iter();
+        let mut next = wanted.next();
+        let mut gap = 0;
+        for (at, c) in text.char_indices() {
+            match letter(c, self.is_exact) {
+                Some(found) if Some(&found) == next => {
+                    (next, gap) = (wanted.next(), 0);
+                    if next.is_none() {
+                        return Compared::Is(at + c.len_utf8());
+                    }
+                }
+                None if gap < MAX_CANARY_GAP => gap += 1,
+                _ => return Compared::Differs,
+            }
+        }
+        Compared::Begins
+    }
+}
+
+/// A letter or digit as canaries are compared: small, and of plain width.
+fn letter(c: char, is_exact: bool) -> Option<char> {
+    let plain = match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        _ => c,
+    };
+    (is_exact || plain.is_alphanumeric()).then(|| plain.to_ascii_lowercase())
 }
 
 impl Detector for Canary {
@@ -53,12 +101,27 @@ impl Detector for Canary {
     }
 
     fn scan(&self, window: Window<'_>, scan: &mut Scan) {
-        let open = self.triggers.scan(&window, |_, start| {
-            let found = self.rules[0].at(start..start + self.length);
-            scan.settle(start, &window.cursor(start), Some(found));
-        });
-        if !window.complete && open < window.text.len() {
-            scan.open(open);
+        let Ok(text) = str::from_utf8(window.text) else {
+            return;
+        };
+        let ends = [self.letters.first(), self.letters.last()];
+        let from = text.ceil_char_boundary(window.from);
+        for (at, c) in text[from..].char_indices() {
+            if !ends.contains(&letter(c, self.is_exact).as_ref()) {
+                continue;
+            }
+            let start = from + at;
+            for letters in [&self.letters, &self.backwards] {
+                match self.compare(&text[start..], letters) {
+                    Compared::Is(length) => {
+                        let found = self.rules[0].at(start..start + length);
+                        scan.findings.push(found);
+                        scan.anchors.push(start);
+                    }
+                    Compared::Begins if !window.complete => scan.open(start),
+                    Compared::Begins | Compared::Differs => {}
+                }
+            }
         }
     }
 }
@@ -177,7 +240,17 @@ impl Detector for PromptRuns {
         let Ok(text) = str::from_utf8(window.text) else {
             return;
         };
-        let words = read_words(text, window.from, window.complete);
+        let mut words = read_words(text, window.from, window.complete);
+        // Numbers that the prompt does not hold count its words in a list.
+        words.retain(|word| {
+            let is_known = word
+                .hash
+                .is_some_and(|hash| self.vocabulary.contains(&hash));
+            word.is_open || is_known || !is_number(&text[word.start..word.end])
+        });
+        for at in 1..words.len() {
+            words[at].is_apart = words[at].start - words[at - 1].end > MAX_GAP_BYTES;
+        }
         for (index, word) in words.iter().enumerate() {
             let run = &words[index..(index + self.run_words).min(words.len())];
             let together = 1 + run.iter().skip(1).take_while(|word| !word.is_apart).count();
@@ -206,13 +279,13 @@ fn read_words(text: &str, from: usize, complete: bool) -> Vec<Word> {
     let mut at = text.ceil_char_boundary(from);
     // The rest of a word that began earlier belongs to it.
     let before = text[..at].chars().next_back();
-    if before.is_some_and(char::is_alphanumeric) {
-        let rest = text[at..].find(|c: char| !c.is_alphanumeric());
+    if before.is_some_and(is_inner) {
+        let rest = text[at..].find(|c: char| !is_inner(c));
         at = rest.map_or(text.len(), |length| at + length);
     }
     while let Some(found) = text[at..].find(char::is_alphanumeric) {
         let start = at + found;
-        let length = text[start..].find(|c: char| !c.is_alphanumeric());
+        let length = text[start..].find(|c: char| !is_inner(c));
         let end = length.map_or(text.len(), |length| start + length);
         let word = text.get(start..end).unwrap_or_default();
         let fits = word.len() <= MAX_WORD_BYTES;
@@ -220,13 +293,41 @@ fn read_words(text: &str, from: usize, complete: bool) -> Vec<Word> {
         words.push(Word {
             start,
             end,
-            hash: fits.then(|| crate::linear::word_hash(&word.to_lowercase())),
+            hash: fits.then(|| crate::linear::word_hash(&plain(word))),
             is_apart: previous.is_some_and(|previous| start - previous > MAX_GAP_BYTES),
             is_open: !complete && end == text.len() && fits,
         });
         at = end;
     }
     words
+}
+
+/// Whether a character belongs to a word: marks over and through letters do.
+fn is_inner(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}')
+}
+
+fn is_number(word: &str) -> bool {
+    word.len() <= 4 && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A word as it is compared: in small letters, without marks and letters of other scripts and widths.
+fn plain(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_ascii_lowercase();
+    }
+    // A letter by itself is of the script that those around it are of.
+    let is_alone = word.chars().nth(1).is_none();
+    let shown = if is_alone {
+        format!("l{word}")
+    } else {
+        word.to_owned()
+    };
+    let plain = without_marks(&normalise(&shown).text).to_lowercase();
+    match is_alone {
+        true => plain.chars().skip(1).collect(),
+        false => plain,
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +342,29 @@ mod tests {
         let mut scan = Scan::default();
         canary.scan(Window::whole("it says K7-quartz-meadow!"), &mut scan);
         assert_eq!(scan.findings[0].span, 8..24);
+        for disguised in [
+            "k 7 - q u a r t z - m e a d o w",
+            "k7\nquartz meadow",
+            "wodaem-ztrauq-7k",
+            "\u{ff2b}\u{ff17}-QUARTZ-meadow",
+        ] {
+            let mut scan = Scan::default();
+            canary.scan(Window::whole(&format!("kk {disguised} w")), &mut scan);
+            assert_eq!(scan.findings.len(), 1, "{disguised}");
+        }
+        for honest in [
+            "k7-quartz-meado",
+            "k7-quartz of a meadow",
+            "k7quartz.... meadow",
+        ] {
+            let mut scan = Scan::default();
+            canary.scan(Window::whole(honest), &mut scan);
+            assert!(scan.findings.is_empty(), "{honest}");
+        }
+        let odd = Canary::new("-=-=-=-=-=-=-=").unwrap();
+        let mut scan = Scan::default();
+        odd.scan(Window::whole("a -=-=-=-=-=-=-= b"), &mut scan);
+        assert_eq!(scan.findings[0].span, 2..16);
         assert!(matches!(Canary::new("short"), Err(CanaryError::Short(5))));
     }
 
@@ -277,6 +401,22 @@ mod tests {
         assert_eq!(redacted(&quoted, None), expected);
         for size in 1..40 {
             assert_eq!(redacted(&quoted, Some(size)), expected, "pieces of {size}");
+        }
+        let numbered = |(at, word)| format!("{}. {word}\n", at + 1);
+        let list: String = PROMPT.split(' ').enumerate().map(numbered).collect();
+        let marked: String = PROMPT.chars().flat_map(|c| [c, '\u{336}']).collect();
+        let wide = |c: char| char::from_u32(u32::from(c) + 0xFEE0).unwrap();
+        let wide: String = PROMPT
+            .chars()
+            .map(|c| if c == ' ' { c } else { wide(c) })
+            .collect();
+        let cyrillic = PROMPT.replace('a', "\u{430}").replace('e', "\u{435}");
+        for disguised in [list, marked, wide, cyrillic, PROMPT.replace('e', "\u{e9}")] {
+            for cut in [None, Some(1), Some(3), Some(50)] {
+                let told = redacted(&disguised, cut);
+                assert!(told.contains("[REDACTED:system_prompt]"), "{cut:?} {told}");
+                assert!(told.chars().count() < 40, "{cut:?} {told}");
+            }
         }
         let own = "I help customers of a bakery and keep it short. You are the guest of a bakery.";
         assert_eq!(redacted(own, None), own);

@@ -99,6 +99,23 @@ impl Vault {
         Some(placeholder)
     }
 
+    /// Puts the placeholders of all known values back into a text that they were taken out of, longer
+    /// values before those that are part of them.
+    pub fn hide(&self, text: &str) -> String {
+        let mut known: Vec<(&String, &String)> = self.by_value.iter().collect();
+        known.sort_by_key(|(value, _)| (std::cmp::Reverse(value.len()), *value));
+        let values = known.iter().map(|(value, _)| value.as_str());
+        let found = aho_corasick::AhoCorasick::builder()
+            .match_kind(aho_corasick::MatchKind::LeftmostFirst)
+            .build(values);
+        let Ok(found) = found else {
+            return text.to_owned();
+        };
+        let placeholders: Vec<&String> =
+            known.iter().map(|(_, placeholder)| *placeholder).collect();
+        found.replace_all(text, &placeholders)
+    }
+
     /// Puts every value of a whole text back.
     pub fn restore(self: &Arc<Self>, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
@@ -196,6 +213,21 @@ mod tests {
             restorer.finish(&mut out);
             assert_eq!(out, wanted, "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn what_was_put_back_is_hidden_again() {
+        let mut vault = vault("ann");
+        let mail = vault.placeholder("email", "ann@example.org").unwrap();
+        let longer = vault.placeholder("email", "joann@example.org").unwrap();
+        let vault = Arc::new(vault);
+        let written = format!("{mail}, {longer}; {mail}{longer} and bob@example.org");
+        let told = vault.restore(&written);
+        assert!(
+            told.contains("ann@example.org, joann@example.org;"),
+            "{told}"
+        );
+        assert_eq!(vault.hide(&told), written);
     }
 
     #[test]
