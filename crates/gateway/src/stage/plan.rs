@@ -129,7 +129,7 @@ fn way_to(target: &Target, operation: Operation) -> Option<Way> {
 }
 
 /// The model that a degradation tier has asked instead, if it knows one.
-fn instead_of(exchange: &Exchange, model: Arc<Model>) -> Arc<Model> {
+pub(crate) fn instead_of(exchange: &Exchange, model: Arc<Model>) -> Arc<Model> {
     let in_force = exchange.gateway.degradation.in_force();
     let instead = in_force.model_instead_of(&model.name);
     instead

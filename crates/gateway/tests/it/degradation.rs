@@ -85,6 +85,35 @@ async fn failures_switch_to_another_model_until_things_are_calm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_model_answered_is_no_answer_of_the_model_once_it_is_back() {
+    let tiers = "[cache]\nenabled = true\n[degradation_tiers.degraded_1]\n\
+                 trigger = \"Manual activation\"\naction = \"Switch to echo model\"\n";
+    let app = TestApp::builder().sections(tiers).start().await;
+    switch(&app, "tier", "degraded_1").await;
+    for expected in ["miss", "hit"] {
+        let answer = ask_for(&app, "gpt").await;
+        assert_eq!(answer.header("x-seaworthy-cache"), expected);
+        assert!(
+            answer.text().contains("Is the hull tight?"),
+            "{}",
+            answer.text()
+        );
+    }
+    app.stores.switches.release("tier").await.unwrap();
+    later(&app, 2).await;
+    will_answer(&app);
+    let answer = ask_for(&app, "gpt").await;
+    assert_eq!(answer.header("x-seaworthy-cache"), "miss");
+    assert_eq!(answer.header("x-seaworthy-target"), "openai/gpt-real");
+    // The better answer serves in the next bad time, too.
+    switch(&app, "tier", "degraded_1").await;
+    let again = ask_for(&app, "gpt").await;
+    assert_eq!(again.header("x-seaworthy-cache"), "hit");
+    assert_eq!(again.text(), answer.text());
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_limits_us_brings_its_tier_about() {
     let tiers = "[degradation_tiers.degraded_1]\ntrigger = \"Rate limited by provider\"\n\
                  action = \"Switch to echo model\"\n";

@@ -18,6 +18,7 @@ use crate::pipeline::Errand;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::routes::Operation;
+use crate::stage::plan;
 use crate::stage::recall::count::count;
 use crate::stage::recall::key::{Asked, Said};
 use crate::stage::recall::other_form::{self, Wanted};
@@ -151,7 +152,11 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     let control = CacheControl::parse(values.iter().filter_map(|value| value.to_str().ok()));
     let policy = exchange.guarding.as_ref();
     let policy = policy.map(|guarding| guarding.policy_text());
+    // What another model answers in the place of this one is remembered as that one's own: it is no answer
+    // once this one is asked again.
+    let made_by = plan::instead_of(exchange, Arc::clone(&model));
     let asked = memory.asked(errand, &model.name, policy.as_deref());
+    let made = memory.asked(errand, &made_by.name, policy.as_deref());
     let Some(said) = asked.said().filter(|_| !control.no_store) else {
         exchange.cache = Some("bypass");
         return match control.only_if_cached {
@@ -159,13 +164,18 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
             false => Ok(Looked::Off),
         };
     };
-    let key = asked.key(&said);
+    let key = made.key(&said);
     let now = exchange.gateway.clock.now();
     let mut found = None;
     if control.may_use() {
-        found = find(exchange, &key, now).await;
-        if found.is_none() {
-            found = find_other_form(exchange, errand, (&asked, &said), now).await;
+        let is_other = made_by.name != model.name;
+        for asked in std::iter::once(&asked).chain(is_other.then_some(&made)) {
+            if found.is_none() {
+                found = find(exchange, &asked.key(&said), now).await;
+            }
+            if found.is_none() {
+                found = find_other_form(exchange, errand, (asked, &said), now).await;
+            }
         }
     }
     if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
@@ -183,7 +193,7 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     let is_compared = control.may_use() && !puts_back;
     let mut probe = None;
     if let Some(semantic) = memory.semantic.as_ref().filter(|_| is_compared) {
-        let looking = semantic::look(exchange, &errand.principal, asked, semantic);
+        let looking = semantic::look(exchange, &errand.principal, made, semantic);
         let (found, meaning) = Box::pin(looking).await;
         if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
             exchange.model = Some(Arc::clone(&model));

@@ -86,6 +86,11 @@ impl Gateway {
         ) {
             return Err("expected the answer as a JSON object in `response`".to_owned());
         }
+        if let Operation::Chat(dialect) = operation {
+            let answer = seaworthy_llm::decode_reply(dialect, line.response.get().as_bytes());
+            answer
+                .map_err(|fault| format!("`response` is no answer of `{}`: {fault}", line.path))?;
+        }
         let owner = |name: &'static str, value: &'_ Option<String>| match value {
             Some(value) => Ok((name, value.clone())),
             None => Err(format!(
