@@ -31,6 +31,7 @@ mod moderate;
 pub(crate) mod opinions;
 mod outbound;
 pub(crate) mod output;
+mod packed;
 mod pipe;
 mod policy;
 mod said;
@@ -72,6 +73,11 @@ pub enum GuardError {
     /// A rule of the operator.
     #[error("`guards.rule_files`: {0}")]
     Rule(#[source] seaworthy_guard::custom::RuleError),
+    /// The name of such a rule.
+    #[error(
+        "`guards.rule_files`: a rule is named `{0}`, as one that is built in or a family; rename it"
+    )]
+    Taken(String),
     /// A topic.
     #[error("`guards.scope.denied_topics`: {0}")]
     Topic(#[source] seaworthy_guard::custom::RuleError),

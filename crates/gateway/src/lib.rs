@@ -34,6 +34,7 @@ mod limits;
 mod metrics;
 mod models;
 mod objects;
+mod offered_tools;
 mod once;
 mod open_call;
 mod packing;

@@ -131,8 +131,18 @@ fn detectors(source: &Source) -> Result<Vec<Found>, GuardError> {
         (Category::Pii, Arc::new(Pii::built_in()?)),
         (Category::Path, Arc::new(AbsolutePaths::built_in()?)),
     ];
-    let files = source.rules.iter().map(String::as_str);
+    let names_of_files = source.guards.rule_files.iter().map(String::as_str);
+    let files = names_of_files.zip(source.rules.iter().map(String::as_str));
     if let Some(custom) = Custom::from_toml(files).map_err(GuardError::Rule)? {
+        let is_known = |id: &String| {
+            let families = Category::ALL.iter().map(|category| category.as_str());
+            let others = families.chain(MODERATION_CATEGORIES).chain(OTHER_RULES);
+            let mut built_in = found.iter().flat_map(|(_, detector)| names(&**detector));
+            others.into_iter().any(|name| name == id) || built_in.any(|name| name == *id)
+        };
+        if let Some(taken) = names(&custom).find(is_known) {
+            return Err(GuardError::Taken(taken));
+        }
         found.push((Category::Custom, Arc::new(custom)));
     }
     let topics = &source.guards.scope.denied_topics;

@@ -53,8 +53,9 @@ impl Guarding {
             || self.vault.is_some()
             || self.fences.is_some()
             || self.guards_tools()
-            || self.moderates(Place::OutputText)
-            || self.moderates(Place::Reasoning)
+            || [Place::OutputText, Place::ToolArguments, Place::Reasoning]
+                .into_iter()
+                .any(|place| self.moderates(place))
     }
 
     /// What follows a match of a family at a place.

@@ -2,11 +2,13 @@
 //! replaced, and the rest of the body stays as the caller wrote it.
 
 mod parts;
+mod scope;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use seaworthy_config::OnFailure;
+use seaworthy_core::dialect::Dialect;
 use seaworthy_guard::injection::Level;
 use seaworthy_guard::input::path::PathError;
 use seaworthy_guard::input::scope::OutOfScope;
@@ -20,7 +22,7 @@ use super::guarding::{Guarding, Heard};
 use super::links::RealLinks;
 use super::moderate::{Moderated, moderate};
 use super::policy::{INBOUND, Who, restrict};
-use super::said::{Said, Speaker, offered_tools, to_embed, who_says};
+use super::said::{Said, Speaker, holds_returned, to_embed, who_says};
 use super::texts::{BrokenEscape, Kind, Outline, replace};
 use super::verdicts::Verdicts;
 use super::{Rules, outbound};
@@ -44,6 +46,9 @@ const MARKED: [&str; 6] = ["content", "text", "output", "result", "response", "s
 /// The most that others are asked about, in bytes.
 const MAX_HEARD: usize = 32 * 1024;
 
+/// The shortest name of a member that could be an order, in bytes.
+const MIN_TOLD: usize = 16;
+
 fn end_of(text: &str) -> &str {
     let from = text.len().saturating_sub(MAX_HEARD);
     text.get(text.ceil_char_boundary(from)..)
@@ -65,6 +70,7 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) body: &'a str,
+    pub(crate) dialect: Dialect,
     pub(crate) purpose: Purpose,
     pub(crate) who: Who<'a>,
     /// Tools that the caller confirmed.
@@ -138,7 +144,7 @@ impl Rules {
             Some(policy) => policy.clone(),
             None => self.lines.policy(Some(asked.who)),
         };
-        let outline = match Outline::read(asked.body) {
+        let mut outline = match Outline::read(asked.body) {
             Ok(outline) => outline,
             Err(_) if self.on_failure == OnFailure::Allow => {
                 verdicts.add("unreadable", Place::Input, "flag");
@@ -146,6 +152,8 @@ impl Rules {
             }
             Err(error) => return Err(error.into()),
         };
+        outline.unpack_files();
+        let outline = outline;
         let said: Vec<Said<'_, '_>> = outline
             .texts
             .iter()
@@ -168,16 +176,18 @@ impl Rules {
         screening.check_lengths(&said)?;
         let is_conversation = asked.purpose == Purpose::Conversation;
         if is_conversation {
-            screening.check_scope(&outline, &said)?;
+            screening.check_tools(&asked, &outline)?;
+            screening.check_topics(&said)?;
         }
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
         for said in &said {
             let new = screening.screen_text(said)?;
             screening.hear(said, new.as_deref());
             if let Some(new) = new {
-                edits.push((said.text.at.clone(), new));
+                edits.push((said.text.at.clone(), said.text.written(new)));
             }
         }
+        screening.hide_in_sealed(&said, &mut edits);
         screening.judge_parts(&said, &mut edits)?;
         let (policy, vault) = (screening.policy, screening.vault);
         let heard = screening.heard;
@@ -197,7 +207,8 @@ impl Rules {
             outbound: outbound::engine(self, &policy, &prompts, planted.as_deref())?,
             fences: outbound::fences(self, &policy),
             vault: vault.filter(|vault| !vault.is_empty()).map(Arc::new),
-            holds_untrusted: said.iter().any(|said| said.place == Place::ToolResult),
+            holds_untrusted: said.iter().any(|said| said.place == Place::ToolResult)
+                || holds_returned(&outline),
             confirmed: asked.confirmed,
             heard,
             policy,
@@ -249,7 +260,7 @@ impl Screening<'_> {
             if let Some(label) = self.judge(said, &value)? {
                 return Ok(Some(label));
             }
-            if self.rules.strip_html_tags {
+            if self.rules.strip_html_tags && said.text.kind == Kind::String {
                 let plain = html::strip(&value);
                 if plain != *value {
                     self.verdicts.add("html", said.place, "strip");
@@ -260,7 +271,9 @@ impl Screening<'_> {
         let (place, vault) = (said.place, &mut self.vault);
         let guarded = match &self.engine {
             None => Guarded::Same,
-            Some(engine) if said.is_argument => {
+            // Only what was put back into it is replaced again, once all of that is known.
+            Some(_) if said.is_sealed => Guarded::Same,
+            Some(engine) if said.is_argument || said.is_free => {
                 arguments::guard_member_kept(engine, place, said.text, vault, self.verdicts)
             }
             Some(engine) if said.text.key == "arguments" => {
@@ -274,6 +287,7 @@ impl Screening<'_> {
             Guarded::Same => {}
         }
         let is_marked = self.rules.mark_untrusted && judged && place == Place::ToolResult;
+        let is_marked = is_marked && said.text.kind == Kind::String;
         if is_marked && MARKED.contains(&&*said.text.key) {
             self.verdicts.add("provenance", place, "mark");
             let word = self.rules.vault_key.word(self.owner, &value);
@@ -288,9 +302,33 @@ impl Screening<'_> {
         Ok(changed.then(|| value.into_owned()))
     }
 
+    /// Hides again, in reasoning that its provider has signed, what was put back into it: the provider
+    /// gets what it wrote, and its signature fits. Nothing else of it may change.
+    fn hide_in_sealed(&self, said: &[Said<'_, '_>], edits: &mut Vec<(Range<usize>, String)>) {
+        let Some(vault) = self.vault.as_ref().filter(|vault| !vault.is_empty()) else {
+            return;
+        };
+        let sealed = said.iter().filter(|said| said.is_sealed);
+        let hidden = sealed.filter_map(|said| {
+            let new = vault.hide(&said.text.value);
+            (new != said.text.value).then(|| (said.text.at.clone(), new))
+        });
+        let known = edits.len();
+        edits.extend(hidden);
+        if edits.len() > known {
+            edits.sort_by_key(|(at, _)| at.start);
+        }
+    }
+
     /// Whether a text is judged as a whole, beyond what is searched for in it.
     fn is_judged(&self, said: &Said<'_, '_>) -> bool {
-        self.purpose != Purpose::Moderations && said.is_untrusted()
+        // Numbers and short names tell nobody what to do.
+        let tells = match said.text.kind {
+            Kind::Number => false,
+            Kind::Key => said.text.value.len() >= MIN_TOLD,
+            Kind::String => true,
+        };
+        tells && self.purpose != Purpose::Moderations && said.is_untrusted()
     }
 
     /// Judges what a user or a tool says as a whole; the label that takes its place, if one does.
@@ -411,39 +449,6 @@ impl Screening<'_> {
             Refused::TooLong(too_long)
         })
     }
-
-    /// The topics of the question, and the tools that are offered.
-    fn check_scope(&mut self, outline: &Outline<'_>, said: &[Said<'_, '_>]) -> Result<(), Refused> {
-        let scope = &self.rules.scope;
-        if *scope == seaworthy_guard::input::scope::Scope::default() {
-            return Ok(());
-        }
-        let mut checked = Ok(());
-        for tool in offered_tools(outline) {
-            checked = checked.and_then(|()| scope.check_tool(tool));
-        }
-        let by_user = || {
-            let said = said.iter();
-            said.filter(|said| said.is_untrusted() && said.place == Place::Input)
-        };
-        let last = by_user().next_back().map(|said| said.message);
-        let mut question = String::new();
-        for said in by_user() {
-            if Some(said.message) == last {
-                question.push_str(&said.text.value);
-                question.push('\n');
-            }
-            checked = checked.and_then(|()| scope.check_denied(&said.text.value));
-        }
-        if last.is_some() {
-            checked = checked.and_then(|()| scope.check_text(&question));
-        }
-        checked.map_err(|error| {
-            self.verdicts
-                .judge(Category::Scope, Place::Input, Action::Block);
-            Refused::Scope(error)
-        })
-    }
 }
 
 fn measure(
@@ -480,3 +485,6 @@ fn measure(
     let checked = lengths.check_request(input, question);
     checked.map_err(|error| (Place::Input, error))
 }
+
+#[cfg(test)]
+mod tests;

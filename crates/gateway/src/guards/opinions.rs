@@ -171,10 +171,23 @@ async fn ask_judge(
     let operation = Operation::Chat(Dialect::OpenAiChat);
     let answer = ask_model(gateway, caller, operation, &body).await?;
     let said = answer["choices"][0]["message"]["content"].as_str()?;
-    let is_part = |c: char| c.is_ascii_digit() || c == '.';
-    let numbers = said.split(|c: char| !is_part(c));
-    let mut number = numbers.filter_map(|word| word.trim_end_matches('.').parse::<f64>().ok());
-    number.rfind(|score| (0.0..=1.0).contains(score))
+    score_of(said)
+}
+
+/// The score that a judge gave: the one number of its last line. Of several numbers nobody knows which one it
+/// meant.
+fn score_of(said: &str) -> Option<f64> {
+    let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+    let line = lines.next_back()?;
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
+    let mut numbers = line.split(|c: char| !is_part(c)).filter_map(|number| {
+        // Some write the point as a comma.
+        let number = number.trim_matches([',', '.']).replace(',', ".");
+        (!number.is_empty()).then_some(number)
+    });
+    let score = numbers.next()?.parse::<f64>().ok();
+    let is_only = numbers.next().is_none();
+    score.filter(|score| is_only && (0.0..=1.0).contains(score))
 }
 
 async fn ask_moderation(
@@ -240,10 +253,39 @@ async fn ask_service(
     let body = Limited::new(response.into_body(), MAX_ANSWER);
     let body = body.collect().await.ok()?.to_bytes();
     let answer: Value = serde_json::from_slice(&body).ok()?;
-    match answer["score"].as_f64() {
-        Some(score) => Some(score),
-        None => answer["flagged"]
-            .as_bool()
-            .map(|flagged| f64::from(u8::from(flagged))),
+    // Who says both and contradicts itself flags.
+    match (answer["score"].as_f64(), answer["flagged"].as_bool()) {
+        (_, Some(true)) => Some(f64::INFINITY),
+        (Some(score), _) => Some(score),
+        (None, Some(false)) => Some(f64::NEG_INFINITY),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_is_understood_or_has_not_answered() {
+        for (said, expected) in [
+            ("0.9", Some(0.9)),
+            ("Score: 0.25.", Some(0.25)),
+            ("1", Some(1.0)),
+            ("0,9", Some(0.9)),
+            ("{\"score\": 0.95}", Some(0.95)),
+            (
+                "It has 3 parts, and 0.2 would be low.\n\n**0.8**\n",
+                Some(0.8),
+            ),
+            ("0.95 because rule 0 applies", None),
+            ("0.9 of 1", None),
+            ("90 %", None),
+            ("It is fine.", None),
+            ("1.2.3", None),
+            ("", None),
+        ] {
+            assert_eq!(score_of(said), expected, "{said}");
+        }
     }
 }

@@ -17,7 +17,10 @@ pub(super) const OUTBOUND: [Place; 3] = [Place::OutputText, Place::ToolArguments
 /// Who asks for what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Who<'a> {
+    /// The model as the caller names it.
     pub(crate) model: &'a str,
+    /// The name of that model in the configuration, of which the caller may use an alias.
+    pub(crate) configured: &'a str,
     pub(crate) user: &'a str,
     pub(crate) key: &'a str,
 }
@@ -55,7 +58,8 @@ impl Line {
     fn holds_for(&self, who: Who<'_>) -> bool {
         let fits = |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
         let models = &self.models;
-        let fits_model = models.is_empty() || models.iter().any(|glob| covers(glob, who.model));
+        let names = |glob: &String| covers(glob, who.model) || covers(glob, who.configured);
+        let fits_model = models.is_empty() || models.iter().any(names);
         fits_model && fits(&self.users, who.user) && fits(&self.keys, who.key)
     }
 

@@ -4,9 +4,9 @@ use seaworthy_guard::Place;
 
 use super::texts::{Kind, Object, Outline, Text};
 
-/// Members that hold names, references or data in base64, never words. What is sealed by a provider
+/// Members that hold names, references or data in base64, never words. What is encrypted by a provider
 /// must come back to it unchanged.
-const NOT_WORDS: [&str; 22] = [
+const NOT_WORDS: [&str; 21] = [
     "type",
     "role",
     "model",
@@ -20,7 +20,6 @@ const NOT_WORDS: [&str; 22] = [
     "mimeType",
     "signature",
     "thoughtSignature",
-    "thinking",
     "encrypted_content",
     "redactedContent",
     "file_data",
@@ -56,13 +55,30 @@ const OPERATOR: [&str; 5] = [
 ];
 
 /// Members that hold what a tool or a retrieval returned.
-const RETURNED: [&str; 6] = [
+const RETURNED: [&str; 10] = [
     "toolResult",
+    "document",
+    "searchResult",
+    "codeExecutionResult",
+    "code_execution_result",
     "functionResponse",
     "function_response",
     "tool_results",
     "documents",
     "search_results",
+];
+
+/// Members that hold what tools there are and in which form to answer: nobody says that.
+const DEFINITIONS: [&str; 9] = [
+    "tools",
+    "functions",
+    "toolConfig",
+    "tool_config",
+    "response_format",
+    "generationConfig",
+    "generation_config",
+    "output_config",
+    "outputConfig",
 ];
 
 /// A text of the request and who stands behind it.
@@ -74,6 +90,10 @@ pub(super) struct Said<'t, 'a> {
     pub(super) speaker: Speaker,
     /// It is inside the arguments of a tool call.
     pub(super) is_argument: bool,
+    /// It is inside a document whose names are somebody's own: what a tool returned, or labels.
+    pub(super) is_free: bool,
+    /// It came from a provider that wants it back unchanged.
+    pub(super) is_sealed: bool,
 }
 
 /// Who says a text.
@@ -102,9 +122,12 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
         .filter_map(|index| Some((index, outline.objects.get(index)?)))
         .collect();
     let is_argument = is_in_arguments(&around);
-    if !is_argument && (text.kind != Kind::String || !holds_words(text, &around)) {
+    let is_free = !is_argument && is_in_free(text, &around);
+    let is_known = is_argument || is_free;
+    if !is_known && (text.kind != Kind::String || !holds_words(text, &around)) {
         return None;
     }
+    let is_signed = around.first().is_some_and(|(_, object)| object.is_signed);
     let role = around.iter().find_map(|(_, object)| object.role.as_deref());
     let within = |names: &[&str]| {
         let of_member = names.contains(&&*text.key) && around.len() <= 1;
@@ -113,16 +136,19 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
                 .iter()
                 .any(|(_, object)| names.contains(&&*object.key))
     };
-    let returned = matches!(role, Some("tool" | "function"))
-        || within(&RETURNED)
-        || around
-            .iter()
-            .any(|(_, object)| object.kind.as_deref().is_some_and(is_result));
+    let is_definition = defines(text, &around);
+    let returned = !is_definition
+        && (matches!(role, Some("tool" | "function"))
+            || within(&RETURNED)
+            || around
+                .iter()
+                .any(|(_, object)| object.kind.as_deref().is_some_and(is_result)));
     let is_called = around
         .iter()
         .any(|(_, object)| object.kind.as_deref().is_some_and(is_call));
     let is_conversation = within(&CONVERSATION);
     let speaker = match role {
+        _ if is_definition => Speaker::Setting,
         _ if returned => Speaker::Untrusted,
         // Items of Responses have no role.
         None if is_called => Speaker::Model,
@@ -144,7 +170,34 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
         message: around.iter().rfind(in_list).map(|(index, _)| *index),
         speaker,
         is_argument,
+        is_free,
+        is_sealed: !is_known && text.key == "thinking" && is_signed,
     })
+}
+
+/// Whether a text is part of a definition: the outermost member that tells decides.
+fn defines(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
+    let names = around.iter().rev().map(|(_, object)| &*object.key);
+    let mut names = names.chain(std::iter::once(&*text.key));
+    let told = names.find(|name| DEFINITIONS.contains(name) || CONVERSATION.contains(name));
+    told.is_some_and(|name| DEFINITIONS.contains(&name))
+}
+
+/// Whether a conversation holds what a tool or a retrieval returned, be it something that cannot be read.
+pub(super) fn holds_returned(outline: &Outline<'_>) -> bool {
+    let is_returned = |index: usize, object: &Object<'_>| {
+        let tells = RETURNED.contains(&&*object.key)
+            || matches!(object.role.as_deref(), Some("tool" | "function"))
+            || object.kind.as_deref().is_some_and(is_result);
+        let mut keys: Vec<&str> = outline.ancestors(Some(index)).map(|o| &*o.key).collect();
+        keys.reverse();
+        let told = keys
+            .into_iter()
+            .find(|name| DEFINITIONS.contains(name) || CONVERSATION.contains(name));
+        tells && told.is_none_or(|name| !DEFINITIONS.contains(&name))
+    };
+    let mut objects = outline.objects.iter().enumerate();
+    objects.any(|(index, object)| is_returned(index, object))
 }
 
 /// Sorts out a text of a request for vectors: whatever is to become one comes from nobody in
@@ -187,10 +240,27 @@ fn is_call(kind: &str) -> bool {
 fn is_in_arguments(around: &[(usize, &Object<'_>)]) -> bool {
     let calls_tool = |object: &Object<'_>| {
         let kind = object.kind.as_deref();
-        matches!(kind, Some("tool_use" | "server_tool_use"))
+        matches!(kind, Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
             || matches!(&*object.key, "toolUse" | "functionCall" | "function_call")
     };
     around.iter().skip(1).any(|(_, object)| calls_tool(object))
+}
+
+/// Whether a text is below a member whose own members have names that no API gives them. No name tells
+/// there what is an identifier.
+fn is_in_free(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
+    let key = |at: usize| around.get(at).map_or("", |(_, object)| &*object.key);
+    // A member of such a member may be a text itself.
+    let own = (text.kind != Kind::Key).then_some((&*text.key, key(0), key(1)));
+    let outer = (0..around.len()).map(|at| (key(at), key(at + 1), key(at + 2)));
+    own.into_iter().chain(outer).any(|place| match place {
+        ("response", "functionResponse" | "function_response", _) => true,
+        ("json", "content", "toolResult") => true,
+        ("data", "document" | "documents", _) => true,
+        ("metadata" | "requestMetadata" | "labels" | "additionalModelRequestFields", "", _) => true,
+        ("variables", "prompt", _) | ("input_examples", "tools", _) => true,
+        _ => false,
+    })
 }
 
 fn holds_words(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
@@ -203,6 +273,9 @@ fn holds_words(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
         let inner = around.first().map(|(_, object)| &*object.key);
         matches!(inner, Some("inlineData" | "inline_data" | "input_audio"))
     };
+    if text.packing.is_some() {
+        return true;
+    }
     match &*text.key {
         "data" => kind() == Some("text") || (kind().is_none() && !is_inline()),
         "url" | "image_url" => !text.value.starts_with("data:"),

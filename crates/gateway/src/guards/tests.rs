@@ -37,11 +37,13 @@ fn guarding(config: &Config) -> Arc<Guarding> {
     let guards = Guards::build(config, None).unwrap();
     let who = Who {
         model: "m",
+        configured: "m",
         user: "u",
         key: "k",
     };
     let asked = Asked {
         body: "{}",
+        dialect: Dialect::OpenAiChat,
         purpose: Purpose::Conversation,
         who,
         confirmed: Vec::new(),

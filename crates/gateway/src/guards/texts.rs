@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::packed::{self, Packing};
+
 /// A string holds an escape that stands for no character, such as half a surrogate pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BrokenEscape;
@@ -26,10 +28,22 @@ pub(crate) struct Text<'a> {
     pub(crate) at: Range<usize>,
     /// What it says.
     pub(crate) value: Cow<'a, str>,
+    /// How that is packed in the document, if it is.
+    pub(crate) packing: Option<Packing>,
     /// The name of the member that it belongs to, through arrays as well.
     pub(crate) key: Cow<'a, str>,
     /// The object that it belongs to.
     pub(crate) object: Option<usize>,
+}
+
+impl Text<'_> {
+    /// What takes its place in the document so that it says this.
+    pub(crate) fn written(&self, new: String) -> String {
+        match &self.packing {
+            Some(packing) => packing.pack(&new),
+            None => new,
+        }
+    }
 }
 
 /// One object of the document.
@@ -42,6 +56,8 @@ pub(crate) struct Object<'a> {
     pub(crate) role: Option<Cow<'a, str>>,
     /// Its member `type`.
     pub(crate) kind: Option<Cow<'a, str>>,
+    /// Whether its provider has signed it.
+    pub(crate) is_signed: bool,
 }
 
 /// The texts and objects of a document, in its order.
@@ -117,6 +133,20 @@ impl<'a> Outline<'a> {
         Ok(outline)
     }
 
+    /// Unpacks the files that are texts, so that they can be judged like any other.
+    pub(crate) fn unpack_files(&mut self) {
+        let objects = &self.objects;
+        for text in &mut self.texts {
+            let object = text.object.and_then(|index| objects.get(index));
+            if holds_file(text, object)
+                && let Some((packing, value)) = packed::unpack(&text.value)
+            {
+                text.value = Cow::Owned(value);
+                text.packing = Some(packing);
+            }
+        }
+    }
+
     /// An object and those around it, from the inside out.
     pub(crate) fn ancestors(&self, object: Option<usize>) -> impl Iterator<Item = &Object<'a>> {
         self.indices(object)
@@ -139,6 +169,7 @@ impl<'a> Outline<'a> {
                     key: key.clone(),
                     role: None,
                     kind: None,
+                    is_signed: false,
                 });
                 Some(self.objects.len() - 1)
             }
@@ -168,6 +199,7 @@ impl<'a> Outline<'a> {
                     match key {
                         "role" => object.role = Some(value.clone()),
                         "type" => object.kind = Some(value.clone()),
+                        "signature" => object.is_signed = !value.is_empty(),
                         _ => {}
                     }
                 }
@@ -182,10 +214,25 @@ impl<'a> Outline<'a> {
             kind,
             at,
             value,
+            packing: None,
             key: frame.map_or(Cow::Borrowed(""), |frame| frame.key.clone()),
             object: frame.and_then(|frame| frame.object),
         });
     }
+}
+
+/// Whether a text is a file, by the names of its member and of the object around it.
+fn holds_file(text: &Text<'_>, object: Option<&Object<'_>>) -> bool {
+    let around = object.map_or("", |object| &*object.key);
+    let kind = object.and_then(|object| object.kind.as_deref());
+    text.kind == Kind::String
+        && match &*text.key {
+            "file_data" => true,
+            "url" | "image_url" | "file_url" => text.value.starts_with(['d', 'D']),
+            "bytes" => around == "source",
+            "data" => kind == Some("base64") || matches!(around, "inlineData" | "inline_data"),
+            _ => false,
+        }
 }
 
 /// The document with strings in the place of some of its texts. `edits` are in its order.

@@ -2,12 +2,13 @@
 //! not detection: what is not allowed does not reach the caller, whoever talked the model into it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use seaworthy_config::AfterUntrusted;
 use seaworthy_guard::input::reference::names_a_file;
 use seaworthy_guard::input::scope::covers;
 use seaworthy_guard::input::shell::{self, Danger};
-use seaworthy_guard::{Action, Category, Place};
+use seaworthy_guard::{Action, Category, Place, normalise};
 use seaworthy_guard_code::Language;
 use seaworthy_guard_code::fence::{self, Outcome};
 
@@ -23,7 +24,7 @@ const PLACE: Place = Place::ToolArguments;
 const ESCAPED_DEPTH: usize = 3;
 
 /// Arguments that are commands of a shell.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 12] = [
     "command",
     "cmd",
     "commands",
@@ -32,6 +33,34 @@ const COMMANDS: [&str; 8] = [
     "bash",
     "sh",
     "commandline",
+    "command_line",
+    "cmdline",
+    "bash_command",
+    "shell_command",
+];
+
+/// Arguments that are the words of a command beside its name.
+const WORDS: [&str; 6] = [
+    "args",
+    "arguments",
+    "argv",
+    "params",
+    "parameters",
+    "options",
+];
+
+/// Tools whose arguments are commands, whatever they are called.
+const SHELL_TOOLS: [&str; 10] = [
+    "bash*",
+    "sh",
+    "shell*",
+    "*run_shell*",
+    "*run_command*",
+    "*execute_command*",
+    "*exec_command*",
+    "exec",
+    "terminal",
+    "local_shell*",
 ];
 
 /// Tools that run code where the gateway does not see it.
@@ -54,12 +83,22 @@ const RUNNERS: [&str; 16] = [
     "local_shell*",
 ];
 
+/// Tools that run code at their provider, as they are offered.
+const RUN_AT_PROVIDERS: [&str; 3] = ["*code_execution*", "code_interpreter*", "*hosted_shell*"];
+
+/// Whether a tool of this name runs code at its provider.
+pub(super) fn runs_at_provider(name: &str) -> bool {
+    RUN_AT_PROVIDERS.iter().any(|glob| covers(glob, name))
+}
+
 impl Guarding {
     /// Whether a tool of this name may be called; what is decided is counted.
     pub(super) fn admits_tool(&self, name: &str, verdicts: &mut Verdicts) -> bool {
         let rules = &self.rules;
         let is_named = |globs: &[String]| globs.iter().any(|glob| covers(glob, name));
-        if rules.scope.check_tool(name).is_err() {
+        // Some callers read letters of other widths, and those that nobody sees, as plain ones.
+        let plain = normalise::normalise(name);
+        if rules.scope.check_tool(&[name, plain.text.trim()]).is_err() {
             verdicts.judge(Category::Scope, PLACE, Action::Block);
             return false;
         }
@@ -115,6 +154,9 @@ impl Guarding {
         if is_json || written.trim_start().starts_with(['{', '[']) {
             // Not every reader refuses half a character, or a comma too many.
             let outline = Outline::read_leniently(written);
+            if !self.admits_split_commands(&outline, verdicts) {
+                return Guarded::Blocked;
+            }
             let mut edits = Vec::new();
             for text in &outline.texts {
                 match self.guard_argument(tool, text, verdicts) {
@@ -156,6 +198,19 @@ impl Guarding {
                 Guarded::Blocked => return Guarded::Blocked,
             }
         }
+        if text.kind == Kind::String && self.moderates(PLACE) {
+            let found = self.moderate(PLACE, &value);
+            for (_, action) in &found.all {
+                verdicts.judge(Category::Moderation, PLACE, *action);
+            }
+            match found.worst {
+                Some((Action::Block, _)) => return Guarded::Blocked,
+                Some((Action::Redact | Action::Tokenize, category)) => {
+                    (value, is_changed) = (format!("[REDACTED:{category}]").into(), true);
+                }
+                _ => {}
+            }
+        }
         if text.kind == Kind::String {
             match self.guard_commands(tool, &text.key, &value, verdicts) {
                 Guarded::Same => {}
@@ -183,6 +238,7 @@ impl Guarding {
                 value: Cow::Borrowed(value),
                 key: text.key.clone(),
                 at: text.at.clone(),
+                packing: None,
                 ..*text
             };
             let engine = self.outbound.as_ref();
@@ -231,6 +287,46 @@ impl Guarding {
         checked.is_ok() || action == Action::Flag
     }
 
+    /// Whether commands may be given to a tool that come word by word, as in `["rm", "-rf", "/"]`, or with
+    /// their arguments beside them.
+    fn admits_split_commands(&self, outline: &Outline<'_>, verdicts: &mut Verdicts) -> bool {
+        let action = self.action(PLACE, Category::Shell);
+        if action == Action::Allow {
+            return true;
+        }
+        let is_one_of = |names: &[&str], text: &Text<'_>| {
+            let fits = |name: &&str| text.key.eq_ignore_ascii_case(name);
+            text.kind == Kind::String && names.iter().any(fits)
+        };
+        let is_part = |text: &Text<'_>| is_one_of(&COMMANDS, text) || is_one_of(&WORDS, text);
+        let parts = outline.texts.iter().filter(|text| is_part(text));
+        let mut commands: BTreeMap<Option<usize>, Vec<&Text<'_>>> = BTreeMap::new();
+        for part in parts {
+            commands.entry(part.object).or_default().push(part);
+        }
+        let is_grave = |parts: &Vec<&Text<'_>>| {
+            let is_split = parts.len() > 1 && parts.iter().any(|text| is_one_of(&COMMANDS, text));
+            let joined = |parts: &[&Text<'_>]| {
+                let words: Vec<&str> = parts.iter().map(|text| &*text.value).collect();
+                words.join(" ")
+            };
+            // Arguments may be written before the command that they belong to.
+            let ordered = || {
+                let (commands, words): (Vec<_>, Vec<_>) =
+                    parts.iter().partition(|text| is_one_of(&COMMANDS, text));
+                joined(&[commands, words].concat())
+            };
+            is_split && fence::dangers(&ordered())
+        };
+        if !commands.values().any(is_grave) {
+            return true;
+        }
+        let is_told_only = action == Action::Flag;
+        let follows = if is_told_only { action } else { Action::Block };
+        verdicts.judge(Category::Shell, PLACE, follows);
+        is_told_only
+    }
+
     /// Guards commands and code that a tool is given.
     fn guard_commands(
         &self,
@@ -244,7 +340,8 @@ impl Guarding {
         if action != Action::Allow {
             let told = shell::dangers(value);
             let is_grave = told.iter().any(|danger| *danger != Danger::Composition);
-            let is_command = COMMANDS.contains(&key.as_str());
+            let runs = || SHELL_TOOLS.iter().any(|glob| covers(glob, tool));
+            let is_command = COMMANDS.contains(&key.as_str()) || runs();
             let is_smuggled = is_grave && told.contains(&Danger::Composition);
             if is_grave && is_command && action != Action::Flag {
                 verdicts.judge(Category::Shell, PLACE, Action::Block);
@@ -291,6 +388,7 @@ fn alone(written: &str) -> Text<'_> {
         kind: Kind::String,
         at: 0..written.len(),
         value: Cow::Borrowed(written),
+        packing: None,
         key: Cow::Borrowed(""),
         object: None,
     }

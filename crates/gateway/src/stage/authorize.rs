@@ -7,6 +7,7 @@ use seaworthy_core::principal::{Principal, scope};
 use serde_json::Value;
 
 use crate::exchange::Exchange;
+use crate::offered_tools::offered;
 use crate::refusal::Refusal;
 use crate::stage::decode::Request;
 
@@ -66,73 +67,6 @@ fn tools(allowed: &[String], dialect: Dialect, body: &[u8]) -> Result<(), Refusa
     }
 }
 
-/// The names of all tools that a request of any dialect offers; `None` for one without a name.
-fn offered(dialect: Dialect, body: &Value) -> Vec<Option<&str>> {
-    /// Where dialects list tools, functions and servers of tools.
-    const LISTS: [&str; 4] = ["/tools", "/functions", "/toolConfig/tools", "/mcp_servers"];
-    let lists = LISTS.iter().filter_map(|at| body.pointer(at));
-    let listed = lists.flat_map(|list| match list {
-        Value::Array(tools) => tools.iter().collect(),
-        Value::Null => Vec::new(),
-        other => vec![other],
-    });
-    let mut named: Vec<_> = listed.flat_map(|tool| names(dialect, tool)).collect();
-    // OpenAI's chats have this one tool that is not in the list.
-    let searches = body.get("web_search_options");
-    if searches.is_some_and(|options| !options.is_null()) {
-        named.push(Some("web_search"));
-    }
-    named
-}
-
-fn names(dialect: Dialect, tool: &Value) -> Vec<Option<&str>> {
-    let text = |at: &&str| tool.pointer(at).and_then(Value::as_str);
-    let places = [
-        "/function/name",
-        "/toolSpec/name",
-        "/custom/name",
-        "/name",
-        "/server_label",
-        "/type",
-    ];
-    let named = match (dialect, text(&"/type")) {
-        (Dialect::Gemini, _) => return keys(tool),
-        // What OpenAI runs itself has no name of the caller's choice.
-        (Dialect::OpenAiChat | Dialect::OpenAiResponses, Some(kind)) if is_hosted(kind) => {
-            Some(kind)
-        }
-        _ => places.iter().find_map(text),
-    };
-    let within = tool.get("tools").and_then(Value::as_array);
-    let within = within.into_iter().flatten();
-    let within = within.flat_map(|tool| names(dialect, tool));
-    match named {
-        Some(named) => std::iter::once(Some(named)).chain(within).collect(),
-        None => keys(tool),
-    }
-}
-
-fn is_hosted(kind: &str) -> bool {
-    !matches!(kind, "function" | "custom" | "namespace" | "mcp")
-}
-
-/// Of a tool without a name: its functions, and the names of those that its provider runs.
-fn keys(tool: &Value) -> Vec<Option<&str>> {
-    let Some(fields) = tool.as_object().filter(|fields| !fields.is_empty()) else {
-        return vec![None];
-    };
-    let mut named = Vec::new();
-    for (key, value) in fields {
-        match (key.as_str(), value) {
-            ("functionDeclarations" | "function_declarations", Value::Array(functions)) => {
-                named.extend(functions.iter().map(|function| function["name"].as_str()));
-            }
-            _ => named.push(Some(key.as_str())),
-        }
-    }
-    named
-}
-
 fn denied(message: String) -> Refusal {
     Refusal::new(Code::PermissionDenied, message)
 }
@@ -141,56 +75,6 @@ fn denied(message: String) -> Refusal {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn tools_of_every_dialect_are_told_by_their_names() {
-        use Dialect::{AnthropicMessages, BedrockConverse, Gemini, OpenAiChat, OpenAiResponses};
-        for (dialect, body, expected) in [
-            (
-                OpenAiChat,
-                json!({"tools": [{"type": "function", "function": {"name": "a"}}], "functions": [{"name": "b"}], "web_search_options": {}}),
-                vec![Some("a"), Some("b"), Some("web_search")],
-            ),
-            (
-                OpenAiResponses,
-                json!({"tools": [{"type": "function", "name": "a"}, {"type": "web_search", "name": "a"}, {"type": "mcp", "server_label": "s"},
-                    {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "b"}]}]}),
-                vec![
-                    Some("a"),
-                    Some("web_search"),
-                    Some("s"),
-                    Some("n"),
-                    Some("b"),
-                ],
-            ),
-            (
-                AnthropicMessages,
-                json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
-                vec![Some("web_search")],
-            ),
-            (
-                Gemini,
-                json!({"tools": [{"functionDeclarations": [{"name": "a"}, {}], "codeExecution": {}}, {"googleSearch": {}, "name": "a"}, {}]}),
-                vec![
-                    Some("a"),
-                    None,
-                    Some("codeExecution"),
-                    Some("googleSearch"),
-                    Some("name"),
-                    None,
-                ],
-            ),
-            (
-                BedrockConverse,
-                json!({"toolConfig": {"tools": [{"toolSpec": {"name": "a"}}, {"systemTool": {"name": "a"}}]}, "mcp_servers": [{"name": "m", "type": "url"}]}),
-                vec![Some("a"), Some("systemTool"), Some("m")],
-            ),
-            (OpenAiChat, json!({"tools": null}), vec![]),
-            (OpenAiChat, json!({"tools": [7]}), vec![None]),
-        ] {
-            assert_eq!(offered(dialect, &body), expected, "{body}");
-        }
-    }
 
     #[test]
     fn a_tool_outside_of_the_scope_is_refused() {

@@ -86,8 +86,10 @@ pub(crate) fn screen(
     // The head was read from it, so that it is UTF-8.
     let body = str::from_utf8(&request.body).map_err(|_| unreadable())?;
     let principal = exchange.principal.clone();
+    let configured = exchange.snapshot.model(&request.head.model).cloned();
     let asked = Asked {
         body,
+        dialect: request.operation.dialect(),
         purpose: match request.operation {
             Operation::Chat(_) | Operation::CountTokens(_) => Purpose::Conversation,
             Operation::Embeddings(_) => Purpose::Embeddings,
@@ -95,6 +97,9 @@ pub(crate) fn screen(
         },
         who: Who {
             model: &request.head.model,
+            configured: configured
+                .as_ref()
+                .map_or(&request.head.model, |model| &model.name),
             user: principal.as_ref().map_or("", |caller| &caller.user_id),
             key: principal.as_ref().map_or("", |caller| &caller.key_id),
         },

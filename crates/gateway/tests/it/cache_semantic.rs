@@ -140,18 +140,28 @@ async fn a_file_fills_the_memory_and_the_operator_empties_it() {
         .start()
         .await;
     let request: Value = serde_json::from_str(&said("Is the hull tight?", &json!({}))).unwrap();
+    let response = |user: &str| {
+        let chat = Dialect::OpenAiChat;
+        let mut response = reply(chat, false, &usage_object(chat));
+        response["id"] = json!(format!("for {user}"));
+        response
+    };
     let line = |user: &str| {
         json!({"path": "/v1/chat/completions", "user": user, "request": request,
-            "response": {"id": format!("for {user}")}})
+            "response": response(user)})
     };
     let text = format!("{}\n\n{}\n", line("the-user"), line("somebody else"));
     assert_eq!(app.gateway.warm_up(&text).await, Ok(2));
     let key = app.user_key.clone();
     let answer = ask(&app, &key, said("Is the hull tight?", &json!({}))).await;
     assert_eq!(answer.header("x-seaworthy-cache"), "hit");
-    assert_eq!(answer.json(), json!({"id": "for the-user"}));
+    assert_eq!(answer.json(), response("the-user"));
     for (wrong, why) in [
         ("{}".to_owned(), "line 1: missing field"),
+        (
+            line("a").to_string().replace("\"choices\"", "\"chances\""),
+            "no answer of `/v1/chat/completions`",
+        ),
         (
             line("a").to_string().replace("\"user\":\"a\",", ""),
             "expected `user`",

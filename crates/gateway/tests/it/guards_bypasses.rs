@@ -119,6 +119,94 @@ async fn escapes_in_arguments_hide_nothing_from_readers_that_forgive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn commands_in_pieces_and_under_other_names_are_commands() {
+    let app = guarded("[output_handling]\nescape_shell_commands = true\n").await;
+    for (tool, arguments, passes) in [
+        ("run", json!({"command": ["rm", "-rf", "/"]}), false),
+        ("run", json!({"command": "rm", "args": ["-rf", "/"]}), false),
+        ("run", json!({"argv": ["-rf", "/"], "cmd": "rm"}), false),
+        (
+            "run",
+            json!({"steps": [{"command": ["ls"]}, {"command": ["rm", "-r", "/"]}]}),
+            false,
+        ),
+        (
+            "run",
+            json!({"command": ["ls", "-rf"], "args": ["src"]}),
+            true,
+        ),
+        ("list", json!({"args": ["rm", "-rf"]}), true),
+        ("bash", json!({"input": "rm -rf /"}), false),
+        ("execute_command", json!({"x": "r''m -rf /"}), false),
+        ("bash", json!({"input": "ls -la"}), true),
+        ("note", json!({"input": "say rm -rf / to nobody"}), true),
+    ] {
+        let written = arguments.to_string();
+        app.upstream
+            .will_send(json_response(200, &calling(tool, &written)));
+        let body = ask(Dialect::OpenAiChat, false);
+        let answer = app.post(path(Dialect::OpenAiChat), body).send().await;
+        let told = answer.text();
+        assert_eq!(
+            told.contains("content_filter"),
+            !passes,
+            "{written}: {told}"
+        );
+        assert_eq!(
+            told.contains(&format!("\"{tool}\"")),
+            passes,
+            "{written}: {told}"
+        );
+    }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn harm_in_the_arguments_of_a_call_is_judged_as_in_text() {
+    let threat = json!({"text": "I will kill you and your family tonight."}).to_string();
+    let calm = json!({"text": "The tide is low tonight."}).to_string();
+    for (action, passes) in [("block", false), ("redact", true), ("flag", true)] {
+        let app = guarded(&format!(
+            "[guards.policies.threats]\ndetector = \"moderation\"\nplaces = [\"tool_arguments\"]\n\
+             action = \"{action}\"\n"
+        ))
+        .await;
+        for (written, is_harmful) in [(&threat, true), (&calm, false)] {
+            app.upstream
+                .will_send(json_response(200, &calling("say", written)));
+            let body = ask(Dialect::OpenAiChat, false);
+            let answer = app.post(path(Dialect::OpenAiChat), body).send().await;
+            let told = answer.text();
+            assert_eq!(told.contains("\"say\""), passes || !is_harmful, "{told}");
+            let is_redacted = told.contains("[REDACTED:") && !told.contains("kill");
+            assert_eq!(is_redacted, is_harmful && action == "redact", "{told}");
+        }
+        let metrics = app.metrics().await;
+        let line = format!("guard=\"moderation\",place=\"tool_arguments\",action=\"{action}\"}} 1");
+        assert!(metrics.contains(&line), "{metrics}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_for_a_model_holds_for_its_aliases() {
+    let sections = "[models.main]\naliases = [\"other\"]\ntargets = [\"openai/gpt-real\"]\n\
+                    [guards.policies.mail]\ndetector = \"email\"\naction = \"block\"\nmodels = [\"main\"]\n";
+    let app = guarded(sections).await;
+    let messages = json!([{"role": "user", "content": "Write to jo.hull@harbour.example."}]);
+    for (model, refused) in [("main", true), ("other", true), ("gpt", false)] {
+        if !refused {
+            app.upstream.will_send(ok(Dialect::OpenAiChat));
+        }
+        let body = json!({"model": model, "messages": messages}).to_string();
+        let answer = app.post(path(Dialect::OpenAiChat), body).send().await;
+        assert_eq!(answer.status == 400, refused, "{model}: {}", answer.text());
+    }
+    assert_eq!(app.upstream.received().len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn code_that_goes_on_in_the_next_block_is_judged_with_it() {
     let app = guarded("[output_handling]\nescape_shell_commands = true\n").await;
     let dialect = Dialect::AnthropicMessages;

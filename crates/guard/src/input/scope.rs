@@ -53,15 +53,25 @@ impl Scope {
         Ok(())
     }
 
-    /// Checks the name of a tool.
-    pub fn check_tool(&self, name: &str) -> Result<(), OutOfScope> {
-        let among = |list: &[String]| list.iter().any(|pattern| covers(pattern, name));
-        let allowed = self.allowed_tools.is_empty() || among(&self.allowed_tools);
-        if !allowed || among(&self.denied_tools) {
+    /// Checks a tool by its names: it may be written in more than one way.
+    pub fn check_tool(&self, names: &[&str]) -> Result<(), OutOfScope> {
+        let allowed = self.allowed_tools.is_empty() || self.names_allowed(names);
+        if !allowed || among(&self.denied_tools, names) {
+            let name = names.first().copied().unwrap_or_default();
             return Err(OutOfScope::Tool(name.to_owned()));
         }
         Ok(())
     }
+
+    /// Whether the allowed tools name this one.
+    pub fn names_allowed(&self, names: &[&str]) -> bool {
+        among(&self.allowed_tools, names)
+    }
+}
+
+fn among(list: &[String], names: &[&str]) -> bool {
+    let covered = |pattern: &String| names.iter().any(|name| covers(pattern, name));
+    list.iter().any(covered)
 }
 
 /// The words of a text between single spaces, in lower case.
@@ -137,10 +147,11 @@ mod tests {
             denied_tools: vec!["files.delete".into()],
             ..Scope::default()
         };
-        assert!(scope.check_tool("files.read").is_ok() && scope.check_tool("search").is_ok());
+        assert!(scope.check_tool(&["files.read"]).is_ok() && scope.check_tool(&["search"]).is_ok());
         assert!(
-            scope.check_tool("files.delete").is_err() && scope.check_tool("searching").is_err()
+            scope.check_tool(&["files.delete"]).is_err()
+                && scope.check_tool(&["searching"]).is_err()
         );
-        assert!(Scope::default().check_tool("anything").is_ok());
+        assert!(Scope::default().check_tool(&["anything"]).is_ok());
     }
 }

@@ -107,7 +107,7 @@ impl Command {
 
     fn holds_any(&self, parts: &[&str]) -> bool {
         let holds = |part: &&str| self.flat.contains(part) || self.plain.contains(part);
-        parts.iter().any(|part| holds(&part))
+        parts.iter().any(holds)
     }
 
     fn has_flag(&self, letters: &[char]) -> bool {
@@ -145,7 +145,7 @@ impl Command {
             plain.contains(&format!(">{disk}"))
         };
         let is_disk = |word: &String| DISKS.iter().any(|disk| word.starts_with(disk));
-        DISKS.iter().any(|disk| redirects(&disk))
+        DISKS.iter().any(redirects)
             || (self.runs_any(&["tee", "cp"]) && self.words.last().is_some_and(is_disk))
     }
 

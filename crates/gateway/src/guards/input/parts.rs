@@ -49,7 +49,8 @@ impl Screening<'_> {
                 Action::Redact | Action::Tokenize => {
                     edits.retain(|(at, _)| parts.iter().all(|part| part.text.at != *at));
                     let label = || "[REDACTED:injection]".to_owned();
-                    edits.extend(parts.iter().map(|part| (part.text.at.clone(), label())));
+                    let labelled = parts.iter().map(|part| &part.text);
+                    edits.extend(labelled.map(|text| (text.at.clone(), text.written(label()))));
                     edits.sort_by_key(|(at, _)| at.start);
                 }
             }

@@ -1,6 +1,7 @@
 //! Streams in any pieces say what whole answers say, and nothing of a match is in either.
 
 use seaworthy_config::{Config, Filter};
+use seaworthy_core::dialect::Dialect;
 use seaworthy_guard::secrets::{Example, Secrets};
 use seaworthy_guard::testing::Dice;
 
@@ -13,9 +14,11 @@ fn guarding(config: &Config, body: &str) -> Arc<Guarding> {
     let guards = Guards::build(config, None).unwrap();
     let asked = Asked {
         body,
+        dialect: Dialect::OpenAiChat,
         purpose: Purpose::Conversation,
         who: Who {
             model: "m",
+            configured: "m",
             user: "u",
             key: "k",
         },
