@@ -158,15 +158,22 @@ pub fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
             .any(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// Whether `text` holds one of `words` (lower case) as a word of its own, in any ASCII case.
+/// Whether `text` holds one of `words` (lower case, none beginning with a digit) as a word of its own, in
+/// any ASCII case.
 pub fn contains_word(text: &[u8], words: &[&str]) -> bool {
     let is_inner = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
-    let begins = (0..text.len()).filter(|at| !at.checked_sub(1).is_some_and(is_inner));
+    // Tables of numbers are asked about at each of them.
+    let may_begin = |at: &usize| !text[*at].is_ascii_digit();
+    let begins = (0..text.len()).filter(may_begin);
+    let begins = begins.filter(|at| !at.checked_sub(1).is_some_and(is_inner));
     let mut rests = begins.map(|at| (at, &text[at..]));
     rests.any(|(at, rest)| {
+        let first = rest.first().map(u8::to_ascii_lowercase);
         words.iter().any(|word| {
+            let word = word.as_bytes();
             let head = rest.get(..word.len());
-            head.is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+            first.as_ref() == word.first()
+                && head.is_some_and(|head| head.eq_ignore_ascii_case(word))
                 && !is_inner(at + word.len())
         })
     })

@@ -101,36 +101,37 @@ pub(super) fn is_national_number(run: &Run, before: &[u8]) -> bool {
     let near = |words: &[&str]| contains_word(before, words);
     match d.len() {
         8 | 9 => {
-            (near(&["bsn", "burgerservicenummer", "sofinummer"]) && is_dutch(d))
-                || (near(&["sin", "social insurance"]) && luhn(d))
-                || (near(&["tfn", "tax file"]) && is_australian(d))
+            (is_dutch(d) && near(&["bsn", "burgerservicenummer", "sofinummer"]))
+                || (luhn(d) && near(&["sin", "social insurance"]))
+                || (is_australian(d) && near(&["tfn", "tax file"]))
         }
         10 => {
-            (near(&["nhs"]) && is_nhs(d))
-                || (near(&["personnummer", "personal number"]) && luhn(d) && is_month_and_day(d))
+            (is_nhs(d) && near(&["nhs"]))
+                || (luhn(d) && is_month_and_day(d) && near(&["personnummer", "personal number"]))
         }
         11 => {
             (run.is_grouped(&[3, 3, 3, 2], b".-") && is_brazilian(d))
-                || (near(&["cpf"]) && is_brazilian(d))
-                || (near(&[
-                    "steuer",
-                    "steuer-id",
-                    "idnr",
-                    "tax id",
-                    "tin",
-                    "steueridentifikationsnummer",
-                ]) && is_german_tax(d))
-                || (near(&["pesel"]) && is_polish(d))
+                || (is_brazilian(d) && near(&["cpf"]))
+                || (is_german_tax(d)
+                    && near(&[
+                        "steuer",
+                        "steuer-id",
+                        "idnr",
+                        "tax id",
+                        "tin",
+                        "steueridentifikationsnummer",
+                    ]))
+                || (is_polish(d) && near(&["pesel"]))
         }
         12 => {
             let grouped = run.is_grouped(&[4, 4, 4], b" -");
-            d[0] >= 2 && (grouped || near(&["aadhaar", "aadhar", "uidai"])) && verhoeff(d)
+            d[0] >= 2 && verhoeff(d) && (grouped || near(&["aadhaar", "aadhar", "uidai"]))
         }
         13 => {
             let korean =
                 run.is_grouped(&[6, 7], b"-") && is_month_and_day(d) && (1..=8).contains(&d[6]);
             let african =
-                near(&["id number", "identity number", "id"]) && is_month_and_day(d) && luhn(d);
+                is_month_and_day(d) && luhn(d) && near(&["id number", "identity number", "id"]);
             korean || african
         }
         15 => is_french(d),

@@ -1,11 +1,30 @@
 //! Numbers of people: reads a run of digit groups and asks each kind whether it is one of its own.
 
+use std::cell::OnceCell;
+
 use super::ip::{self, Next};
 use super::{Kind, checksums, phone};
 use crate::cursor::{Cursor, contains_word};
 
 const MAX_RUN: usize = 44;
 const MAX_GROUPS: usize = 10;
+/// No number of people has fewer digits, or more.
+const DIGITS: std::ops::RangeInclusive<usize> = 7..=19;
+
+/// What stands around a number.
+pub(super) struct Around<'a> {
+    pub(super) before: &'a [u8],
+    after: &'a [u8],
+    phone: OnceCell<bool>,
+}
+
+impl Around<'_> {
+    /// Whether it says that the number is one of a telephone; looked for once for all its beginnings.
+    pub(super) fn announces_phone(&self) -> bool {
+        let is_announced = || phone::is_announced(self.before, self.after);
+        *self.phone.get_or_init(is_announced)
+    }
+}
 
 /// Groups of digits with what stands between them.
 #[derive(Debug, Default)]
@@ -75,9 +94,18 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
             return Some(Kind::IpAddress);
         }
     }
+    let around = Around {
+        before,
+        after: &after,
+        phone: OnceCell::new(),
+    };
     (1..=run.groups.len()).rev().find_map(|count| {
+        let digits = run.groups[..count].iter().sum();
+        if !DIGITS.contains(&digits) {
+            return None;
+        }
         let part = run.first(count);
-        let kind = classify(&part, before, &after)?;
+        let kind = classify(&part, &around)?;
         cursor.advance(part.ends[count - 1] - start);
         Some(kind)
     })
@@ -178,7 +206,8 @@ fn read_word_after(cursor: &mut Cursor<'_>) -> Vec<u8> {
     cursor.since(begin).to_vec()
 }
 
-fn classify(run: &Run, before: &[u8], after: &[u8]) -> Option<Kind> {
+fn classify(run: &Run, around: &Around<'_>) -> Option<Kind> {
+    let before = around.before;
     if is_card(run, before) {
         return Some(Kind::CreditCard);
     }
@@ -188,7 +217,7 @@ fn classify(run: &Run, before: &[u8], after: &[u8]) -> Option<Kind> {
     if checksums::is_national_number(run, before) {
         return Some(Kind::NationalId);
     }
-    phone::is_phone(run, before, after).then_some(Kind::Phone)
+    phone::is_phone(run, around).then_some(Kind::Phone)
 }
 
 fn is_card(run: &Run, before: &[u8]) -> bool {
@@ -204,9 +233,8 @@ fn is_card(run: &Run, before: &[u8]) -> bool {
     if digits.iter().all(|digit| digit == &digits[0]) {
         return false;
     }
-    let near = contains_word(
-        before,
-        &[
+    let near = || {
+        let words = [
             "card",
             "cc",
             "visa",
@@ -218,10 +246,10 @@ fn is_card(run: &Run, before: &[u8]) -> bool {
             "tarjeta",
             "carte",
             "maestro",
-        ],
-    );
-    let issuer = checksums::has_card_issuer(digits);
-    issuer && (near || digits.len() >= 14)
+        ];
+        contains_word(before, &words)
+    };
+    checksums::has_card_issuer(digits) && (digits.len() >= 14 || near())
 }
 
 fn is_ssn(run: &Run, before: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Telephone numbers: strong shapes count by themselves, weak ones only where words announce them.
 
-use super::number::Run;
+use super::number::{Around, Run};
 use crate::cursor::contains_word;
 
 const BEFORE: [&str; 24] = [
@@ -32,26 +32,30 @@ const BEFORE: [&str; 24] = [
 
 const AFTER: [&str; 6] = ["office", "fax", "mobile", "cell", "home", "ext"];
 
+/// Whether the words around a number say that it is one of a telephone.
+pub(super) fn is_announced(before: &[u8], after: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(48)..];
+    contains_word(near, &BEFORE) || contains_word(after, &AFTER)
+}
+
 /// Whether the digits, as grouped, are a telephone number.
-pub(super) fn is_phone(run: &Run, before: &[u8], after: &[u8]) -> bool {
+pub(super) fn is_phone(run: &Run, around: &Around<'_>) -> bool {
     let count = run.digits.len();
     if !(7..=15).contains(&count) || is_date(run) || run.digits.iter().all(|d| *d == run.digits[0])
     {
         return false;
     }
-    if run.groups.iter().any(|&length| length > 12) || before.ends_with(b"$") {
+    if run.groups.iter().any(|&length| length > 12) || around.before.ends_with(b"$") {
         return false;
     }
     if run.international {
         return count >= 8;
     }
-    let near = &before[before.len().saturating_sub(48)..];
-    let announced = || contains_word(near, &BEFORE) || contains_word(after, &AFTER);
     let decimal = run.groups.len() == 2 && run.separators[0] == b'.';
     is_north_american(run)
         || is_trunk(run)
         || (run.bracketed && count >= 8 && run.groups.len() >= 2)
-        || (!decimal && announced() && (run.groups.len() >= 2 || count >= 8))
+        || (!decimal && (run.groups.len() >= 2 || count >= 8) && around.announces_phone())
 }
 
 /// `541-714-1388`, `(541) 714-1388`, `1-541-714-1388`.
