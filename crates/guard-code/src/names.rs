@@ -56,7 +56,7 @@ impl Reader {
         let begin = self.at;
         match self.name(0) {
             Some("import") => self.import(),
-            Some("from") => self.from_import(),
+            Some("from") => self.import_from(),
             Some(_) => {
                 let path = self.path();
                 self.found.extend(path);
@@ -191,7 +191,7 @@ impl Reader {
     }
 
     /// `from a.b import c as d, e`.
-    fn from_import(&mut self) {
+    fn import_from(&mut self) {
         self.at += 1;
         let Some(module) = self.path() else { return };
         if self.name(0) != Some("import") {

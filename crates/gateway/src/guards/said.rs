@@ -253,13 +253,20 @@ fn is_in_free(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
     // A member of such a member may be a text itself.
     let own = (text.kind != Kind::Key).then_some((&*text.key, key(0), key(1)));
     let outer = (0..around.len()).map(|at| (key(at), key(at + 1), key(at + 2)));
-    own.into_iter().chain(outer).any(|place| match place {
-        ("response", "functionResponse" | "function_response", _) => true,
-        ("json", "content", "toolResult") => true,
-        ("data", "document" | "documents", _) => true,
-        ("metadata" | "requestMetadata" | "labels" | "additionalModelRequestFields", "", _) => true,
-        ("variables", "prompt", _) | ("input_examples", "tools", _) => true,
-        _ => false,
+    own.into_iter().chain(outer).any(|place| {
+        matches!(
+            place,
+            ("response", "functionResponse" | "function_response", _)
+                | ("json", "content", "toolResult")
+                | ("data", "document" | "documents", _)
+                | (
+                    "metadata" | "requestMetadata" | "labels" | "additionalModelRequestFields",
+                    "",
+                    _
+                )
+                | ("variables", "prompt", _)
+                | ("input_examples", "tools", _)
+        )
     })
 }
 
