@@ -1,6 +1,9 @@
 //! A provider's export of what was used, as CSV or JSON: its columns are known by name, so that the
 //! exports of OpenAI and Anthropic and tables made by hand can be read alike.
 
+mod number;
+mod table;
+
 use std::collections::BTreeMap;
 
 use seaworthy_core::clock::UnixMillis;
@@ -8,6 +11,8 @@ use seaworthy_core::ledger::report;
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::undated;
 use serde_json::{Map, Value};
+
+use number::Decimals;
 
 /// What one model used on one day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,6 +84,7 @@ const COST: [&str; 5] = [
     "amount.value",
     "amount_value",
 ];
+const CURRENCY: [&str; 2] = ["currency", "amount.currency"];
 
 /// By how many places the point of a cost is moved at most; nothing is so dear or so cheap.
 const MOST_PLACES: usize = 30;
@@ -89,13 +95,14 @@ type Fields = BTreeMap<String, String>;
 /// Reads an export.
 pub(super) fn read(text: &str) -> Result<Days, String> {
     let text = text.trim_start_matches('\u{feff}');
-    let rows = match text.trim_start().starts_with(['{', '[']) {
-        true => from_json(text)?,
-        false => from_csv(text)?,
+    let (rows, decimals) = match text.trim_start().starts_with(['{', '[']) {
+        true => (from_json(text)?, Decimals::Point),
+        false => table::read(text)?,
     };
     let mut days = Days::new();
     for (index, row) in rows.iter().enumerate() {
-        let (key, used) = read_row(row).map_err(|error| format!("row {}: {error}", index + 1))?;
+        let read = read_row(row, decimals);
+        let (key, used) = read.map_err(|error| format!("row {}: {error}", index + 1))?;
         days.entry(key).or_default().add(used);
     }
     if days.is_empty() {
@@ -104,7 +111,7 @@ pub(super) fn read(text: &str) -> Result<Days, String> {
     Ok(days)
 }
 
-fn read_row(row: &Fields) -> Result<((String, String), Used), String> {
+fn read_row(row: &Fields, decimals: Decimals) -> Result<((String, String), Used), String> {
     let first = |names: &[&str]| {
         let found = names.iter().find_map(|name| row.get(*name));
         found.map(String::as_str).filter(|text| !text.is_empty())
@@ -116,10 +123,12 @@ fn read_row(row: &Fields) -> Result<((String, String), Used), String> {
             "" => "0",
             text => text,
         });
-        let number = text.replace([',', '_'], "");
-        let number = number.strip_suffix(".0").unwrap_or(&number);
-        let error = |_| format!("`{name}`: expected a whole number, found {text:?}");
-        number.parse().map_err(error)
+        let error = || format!("`{name}`: expected a whole number, found {text:?}");
+        let plain = decimals.plain(text).ok_or_else(error)?;
+        let (whole, rest) = plain.split_once('.').unwrap_or((&plain, ""));
+        let is_whole = rest.bytes().all(|digit| digit == b'0');
+        let number = whole.parse().ok().filter(|_| is_whole);
+        number.ok_or_else(error)
     };
     let sum = |names: &[&str]| -> Result<u64, String> {
         let counts: Result<Vec<u64>, String> = names.iter().map(count).collect();
@@ -132,9 +141,17 @@ fn read_row(row: &Fields) -> Result<((String, String), Used), String> {
     let parts = sum(&INPUT_PARTS)?;
     // `input_tokens` beside parts of a cache is Anthropic's, and then one more part.
     let input = sum(&WHOLE_INPUT)?.saturating_add(parts);
+    if let Some(currency) = first(&CURRENCY)
+        && !currency.eq_ignore_ascii_case("usd")
+    {
+        return Err(format!(
+            "expected costs in USD, which the ledger is kept in, found {currency:?}"
+        ));
+    }
     let cost = first(&COST).map(|text| {
-        let plain = text.trim_start_matches('$').replace(',', "");
-        dollars(&plain).ok_or_else(|| format!("expected dollars, found {text:?}"))
+        let cost = decimals.plain(text).and_then(|plain| dollars(&plain));
+        let example = decimals.example();
+        cost.ok_or_else(|| format!("expected dollars such as {example}, found {text:?}"))
     });
     let used = Used {
         input,
@@ -183,6 +200,9 @@ fn utc_day(text: &str) -> Result<String, String> {
             .map(|day| day.strftime("%Y-%m-%d").to_string())
             .map_err(|error| error.to_string());
     }
+    if let Some(day) = day_with_points(text) {
+        return Ok(day);
+    }
     let text = text.replacen(' ', "T", 1);
     let moment = report::moment(&text, UnixMillis(0));
     let moment = moment.or_else(|error| match text.get(..10) {
@@ -190,6 +210,19 @@ fn utc_day(text: &str) -> Result<String, String> {
         None => Err(error),
     })?;
     Ok(moment.to_string().get(..10).unwrap_or_default().to_owned())
+}
+
+/// `27.11.2026`, which is read in one way everywhere, with or without a time.
+fn day_with_points(text: &str) -> Option<String> {
+    let mut parts = text.split([' ', 'T']).next()?.split('.');
+    let mut number = || parts.next()?.parse::<i16>().ok();
+    let (day, month, year) = (number()?, number()?, number()?);
+    if parts.next().is_some() || year < 1_000 {
+        return None;
+    }
+    let (day, month) = (i8::try_from(day).ok()?, i8::try_from(month).ok()?);
+    let day = jiff::civil::Date::new(year, month, day).ok()?;
+    Some(day.to_string())
 }
 
 /// The rows of an answer of a usage API, of a list of objects or of one object.
@@ -226,42 +259,6 @@ fn flatten(object: &Map<String, Value>, prefix: &str, fields: &mut Fields) {
             Value::Null | Value::Bool(_) | Value::Array(_) => {}
         }
     }
-}
-
-/// The rows below the heading (RFC 4180).
-fn from_csv(text: &str) -> Result<Vec<Fields>, String> {
-    let mut records = records(text).into_iter();
-    let heading = records.next().ok_or("the file is empty")?;
-    let named = |record: Vec<String>| heading.iter().cloned().zip(record).collect();
-    let filled = records.filter(|record| record.iter().any(|cell| !cell.is_empty()));
-    Ok(filled.map(named).collect())
-}
-
-fn records(text: &str) -> Vec<Vec<String>> {
-    let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
-    let mut is_quoted = false;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if is_quoted && characters.peek() == Some(&'"') => {
-                cell.push('"');
-                characters.next();
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => record.push(std::mem::take(&mut cell).trim().to_owned()),
-            '\r' if !is_quoted => {}
-            '\n' if !is_quoted => {
-                record.push(std::mem::take(&mut cell).trim().to_owned());
-                records.push(std::mem::take(&mut record));
-            }
-            other => cell.push(other),
-        }
-    }
-    if !cell.is_empty() || !record.is_empty() {
-        record.push(cell.trim().to_owned());
-        records.push(record);
-    }
-    records
 }
 
 #[cfg(test)]
@@ -335,6 +332,18 @@ mod tests {
         }
         let row = r#"[{"day":"2026-11-27","model":"m","input_tokens":1,"output_tokens":1,"cost":1.5e-5}]"#;
         assert_eq!(only(row).2, used(1, 1, Some(15)));
+    }
+
+    #[test]
+    fn costs_in_another_currency_are_not_taken_for_dollars() {
+        let row = |currency: &str| {
+            read(&format!(
+                r#"[{{"day":"27.11.2026 08:00","model":"m","output_tokens":1,"amount":{{"value":2,"currency":"{currency}"}}}}]"#
+            ))
+        };
+        let days = row("usd").unwrap();
+        assert_eq!(days.keys().next().unwrap().0, "2026-11-27");
+        assert!(row("eur").unwrap_err().contains("expected costs in USD"));
     }
 
     #[test]
