@@ -27,6 +27,7 @@ mod keys;
 mod ledger;
 mod migrate;
 mod objects;
+mod place;
 mod reader;
 mod switches;
 mod worker;
@@ -37,6 +38,7 @@ use idempotency::SqliteIdempotency;
 use keys::SqliteKeys;
 use ledger::SqliteLedger;
 use objects::SqliteObjects;
+use place::Place;
 use reader::Reader;
 use switches::SqliteSwitches;
 use writer::Writer;
@@ -77,14 +79,20 @@ impl Database {
         migrate::applied(&connection, path, migrate::MIGRATIONS)?;
         connection::configure_writer(&connection, path, BUSY_TIMEOUT)?;
         migrate::migrate(&mut connection, path, migrate::MIGRATIONS)?;
+        let place = Place::of(path).map_err(|error| OpenError::NotWritable {
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
+        let place = Arc::new(place);
         let reader = |name| {
             let connection = connection::open_reader(path, BUSY_TIMEOUT)?;
-            Reader::spawn(name, connection).map_err(|source| OpenError::NoThread { source })
+            let reader = Reader::spawn(name, connection, Arc::clone(&place));
+            reader.map_err(|source| OpenError::NoThread { source })
         };
         Ok(Self {
             lookups: reader("store-lookups")?,
             reports: reader("store-reports")?,
-            writer: Writer::spawn(connection, close_connection)
+            writer: Writer::spawn(connection, Arc::clone(&place), close_connection)
                 .map_err(|source| OpenError::NoThread { source })?,
         })
     }

@@ -1,18 +1,21 @@
 //! A thread with a connection that only reads, beside the writer and never in its way.
 
 use std::io;
+use std::sync::Arc;
 
 use rusqlite::{Connection, InterruptHandle};
 use seaworthy_core::store::Result;
 use tokio::sync::oneshot;
 
+use super::place::Place;
 use super::unavailable;
 use super::worker::{Queue, Worker};
 
 /// Reads that wait; further callers wait to get in.
 const QUEUE_CAPACITY: usize = 256;
 
-type Job = Box<dyn FnOnce(&Connection) + Send>;
+/// Reads, or is told why that would be in vain.
+type Job = Box<dyn FnOnce(rusqlite::Result<&Connection>) + Send>;
 
 /// Queues reads for a reading thread.
 pub(super) struct Reader {
@@ -21,11 +24,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn spawn(name: &str, connection: Connection) -> io::Result<Self> {
+    pub(super) fn spawn(name: &str, connection: Connection, place: Arc<Place>) -> io::Result<Self> {
         let interrupt = connection.get_interrupt_handle();
         let work = move |queue: Queue<Job>| {
             while let Some(job) = queue.next() {
-                job(&connection);
+                job(place.check().map(|()| &connection));
             }
         };
         let worker = Worker::spawn(name, QUEUE_CAPACITY, work)?;
@@ -40,7 +43,7 @@ impl Reader {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             if !reply.is_closed() {
-                drop(reply.send(work(connection).map_err(unavailable)));
+                drop(reply.send(connection.and_then(work).map_err(unavailable)));
             }
         });
         self.worker.submit(job).await?;

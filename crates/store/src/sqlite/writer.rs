@@ -9,6 +9,7 @@ use seaworthy_core::crash::{self, Point};
 use seaworthy_core::store::{Error, Result};
 use tokio::sync::oneshot;
 
+use super::place::Place;
 use super::unavailable;
 use super::worker::{Queue, Worker};
 
@@ -37,12 +38,13 @@ impl Writer {
     /// Starts the thread. `at_end` gets the connection back when the queue is closed and empty.
     pub(super) fn spawn(
         connection: Connection,
+        place: Arc<Place>,
         at_end: impl FnOnce(Connection) + Send + 'static,
     ) -> io::Result<Self> {
         let work = move |queue: Queue<Job>| {
             while let Some(first) = queue.next() {
                 let others = queue.ready().take(GROUP_LIMIT - 1);
-                commit_group(&connection, iter::once(first).chain(others));
+                commit_group(&connection, place.check(), iter::once(first).chain(others));
             }
             at_end(connection);
         };
@@ -90,8 +92,13 @@ fn job<T: Send + 'static>(
     })
 }
 
-fn commit_group(connection: &Connection, group: impl Iterator<Item = Job>) {
-    let mut state = execute(connection, "BEGIN IMMEDIATE").map_err(Arc::new);
+fn commit_group(
+    connection: &Connection,
+    is_there: rusqlite::Result<()>,
+    group: impl Iterator<Item = Job>,
+) {
+    let begun = is_there.and_then(|()| execute(connection, "BEGIN IMMEDIATE"));
+    let mut state = begun.map_err(Arc::new);
     let mut answers = Vec::new();
     for job in group {
         let done = match &state {

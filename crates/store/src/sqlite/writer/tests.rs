@@ -30,7 +30,7 @@ fn commit(connection: &Connection, group: Vec<Work>) -> Vec<Result<()>> {
             (job(work, reply), answer)
         })
         .unzip();
-    commit_group(connection, jobs.into_iter());
+    commit_group(connection, Ok(()), jobs.into_iter());
     answers
         .into_iter()
         .map(|mut answer| answer.try_recv().unwrap())

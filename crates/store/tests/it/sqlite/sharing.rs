@@ -66,6 +66,38 @@ async fn a_long_read_elsewhere_does_not_hold_up_settling() {
     assert_eq!(stores.ledger.usage(BY_USER).await.unwrap()[0].calls, 2);
 }
 
+/// SQLite would go on in a file that nobody finds any more, and the next start would know nothing of it.
+#[tokio::test]
+async fn a_file_that_was_moved_is_left_alone_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = open_in(folder.path());
+    stores.keys.insert(key("ada")).await.unwrap();
+    let (here, elsewhere) = (folder.path().join("s.db"), folder.path().join("t.db"));
+    let ada = key("ada").digest;
+    let batch = Arc::new(vec![settlement("a")]);
+    let cause = |error: seaworthy_core::store::Error| {
+        let source = std::error::Error::source(&error);
+        source.map(ToString::to_string).unwrap_or_default()
+    };
+
+    std::fs::rename(&here, &elsewhere).unwrap();
+    let error = cause(stores.keys.find(&ada).await.unwrap_err());
+    assert!(error.contains("nothing lies there now"), "{error}");
+    let error = cause(stores.ledger.settle(Arc::clone(&batch)).await.unwrap_err());
+    assert!(error.contains("was moved or removed"), "{error}");
+
+    std::fs::write(&here, "").unwrap();
+    let error = cause(stores.keys.find(&ada).await.unwrap_err());
+    assert!(error.contains("another file lies there now"), "{error}");
+    stores.keys.insert(key("bob")).await.unwrap_err();
+
+    std::fs::rename(&elsewhere, &here).unwrap();
+    assert_eq!(stores.keys.find(&ada).await.unwrap(), Some(key("ada")));
+    stores.ledger.settle(batch).await.unwrap();
+    assert_eq!(stores.keys.list().await.unwrap().len(), 1);
+    assert_eq!(stores.ledger.usage(BY_USER).await.unwrap()[0].calls, 1);
+}
+
 #[test]
 fn many_threads_can_open_a_new_file_at_once() {
     let folder = tempfile::tempdir().unwrap();
