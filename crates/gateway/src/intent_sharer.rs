@@ -2,6 +2,7 @@
 //! before any of the calls leaves.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ pub(crate) struct IntentSharer {
     waiting: Mutex<Vec<Waiting>>,
     voided: Mutex<Vec<String>>,
     work: Notify,
+    /// Whether others have heard of this replica.
+    is_heard_of: AtomicBool,
     paused_until: Mutex<Option<Instant>>,
 }
 
@@ -97,8 +100,7 @@ impl IntentSharer {
         };
         let beat = async {
             loop {
-                let beat = journal.beat().await;
-                if beat.is_ok()
+                if self.say_that_it_lives(journal).await
                     && let Ok(left) = journal.abandoned(UNHEARD).await
                     && !left.is_empty()
                 {
@@ -112,6 +114,12 @@ impl IntentSharer {
         tokio::join!(share, beat);
     }
 
+    async fn say_that_it_lives(&self, journal: &Arc<dyn SharedJournal>) -> bool {
+        let is_said = journal.beat().await.is_ok();
+        self.is_heard_of.fetch_or(is_said, Ordering::AcqRel);
+        is_said
+    }
+
     async fn share_waiting(&self, journal: &Arc<dyn SharedJournal>) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         if waiting.is_empty() {
@@ -121,6 +129,11 @@ impl IntentSharer {
             .into_iter()
             .map(|waiting| (waiting.intent, waiting.shared))
             .unzip();
+        // Who was never heard of counts as dead, and its calls are settled by others.
+        let is_known = self.is_heard_of.load(Ordering::Acquire);
+        if !is_known && !self.say_that_it_lives(journal).await {
+            return;
+        }
         if journal.open(Arc::new(intents)).await.is_ok() {
             for answer in answers {
                 // Who gave up has an intent all the same, which ends with its call.
@@ -148,6 +161,103 @@ async fn bury(ledger: &Arc<dyn Ledger>, left: Vec<Settlement>) {
         Err(error) => {
             let cause = crate::refusal::chain(&error);
             tracing::warn!(cause, "the calls of a dead replica could not be settled");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use async_trait::async_trait;
+    use seaworthy_core::clock::UnixMillis;
+    use seaworthy_core::ledger::Attribution;
+    use seaworthy_core::money::Micros;
+    use seaworthy_core::store::memory::MemoryLedger;
+    use seaworthy_core::store::{Error, Result};
+    use seaworthy_core::usage::Usage;
+
+    use super::*;
+
+    /// Notes what it is asked for. The first so many beats fail, and each takes its time.
+    #[derive(Debug, Default)]
+    struct Asked {
+        log: Mutex<Vec<&'static str>>,
+        failing_beats: Mutex<u32>,
+    }
+
+    #[async_trait]
+    impl SharedJournal for Asked {
+        async fn open(&self, _intents: Arc<Vec<Intent>>) -> Result<()> {
+            self.log.lock().push("open");
+            Ok(())
+        }
+
+        async fn void(&self, _call_ids: Arc<Vec<String>>) -> Result<()> {
+            self.log.lock().push("void");
+            Ok(())
+        }
+
+        async fn beat(&self) -> Result<()> {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut failing = self.failing_beats.lock();
+            if *failing > 0 {
+                *failing -= 1;
+                return Err(Error::Conflict("away".to_owned()));
+            }
+            self.log.lock().push("beat");
+            Ok(())
+        }
+
+        async fn abandoned(&self, _unheard_for: Duration) -> Result<Vec<Settlement>> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn intent() -> Intent {
+        Intent {
+            call_id: "call".to_owned(),
+            request_id: "request".to_owned(),
+            opened_at: UnixMillis(1),
+            key_id: "key".into(),
+            user_id: "user".into(),
+            attribution: Attribution::default(),
+            attempt: 1,
+            operation: Cow::Borrowed("chat"),
+            model: "m".into(),
+            target: "p/m".into(),
+            stream: false,
+            worst_case: Usage::default(),
+            worst_case_cost: Micros::ZERO,
+        }
+    }
+
+    /// Others take the calls of a replica that was never heard of for those of a dead one.
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_says_that_it_lives_before_it_shares_a_call() {
+        for failing in [0, 3] {
+            let asked = Arc::new(Asked::default());
+            *asked.failing_beats.lock() = failing;
+            let journal: Arc<dyn SharedJournal> = Arc::clone(&asked) as _;
+            let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
+            let sharer = Arc::new(IntentSharer::default());
+            let calls = async {
+                let (first, is_certain) = sharer.share(&intent()).await;
+                assert_eq!(is_certain, failing == 0);
+                first.keep();
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                let (last, is_certain) = sharer.share(&intent()).await;
+                assert!(is_certain);
+                last.keep();
+            };
+            tokio::select! {
+                () = sharer.run(&journal, &ledger) => panic!("it goes on"),
+                () = calls => {}
+            }
+            let log = asked.log.lock().clone();
+            assert_eq!(log.first(), Some(&"beat"), "{log:?}");
+            let opened = log.iter().filter(|asked| **asked == "open").count();
+            assert_eq!(opened, if failing == 0 { 2 } else { 1 }, "{log:?}");
         }
     }
 }
