@@ -59,6 +59,8 @@ pub(crate) struct Exchange {
     pub(crate) agent: Option<Arc<str>>,
     /// The session that the call belongs to: named by the caller, or bound to its credential.
     pub(crate) session: Option<Arc<str>>,
+    /// The class of work, beside its operation, that the caller says it is.
+    pub(crate) class: Option<Arc<str>>,
     pub(crate) model: Option<Arc<Model>>,
     pub(crate) stream: bool,
     /// How the caller wants to have a stream.
@@ -140,6 +142,7 @@ impl Exchange {
             principal: None,
             agent: None,
             session: None,
+            class: None,
             model: None,
             stream: false,
             framing: Framing::ServerSentEvents,
@@ -191,6 +194,7 @@ impl Exchange {
             principal: self.principal.clone(),
             agent: self.agent.clone(),
             session: self.session.clone(),
+            class: self.class.clone(),
             model: self.model.clone(),
             herald: self.herald.clone(),
             first_byte: None,

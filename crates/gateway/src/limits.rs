@@ -1,11 +1,13 @@
 //! The limits and budgets in force, and what a call under them costs at most.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use seaworthy_config::{Config, LastAnswers};
 use seaworthy_core::budget::Amount;
+use seaworthy_core::limit::caps::Caps;
 use seaworthy_core::limit::policy::{Attributes, Bound, Demand, Policy, Scope};
 use seaworthy_core::money::Micros;
 use seaworthy_core::price::{self, Extent, Price, UnknownPrice, Unpriced};
@@ -30,6 +32,8 @@ pub(crate) struct Limits {
     /// Whether callers that need no key are refused.
     pub(crate) requires_user: bool,
     counts_by: CountsBy,
+    /// What a caller may say that its work is.
+    classes: BTreeSet<Arc<str>>,
     bounds: Cache<BoundKey, Arc<Bound>>,
     /// What applies to everyone, if that is nothing.
     unbound: Option<Arc<Bound>>,
@@ -51,6 +55,7 @@ struct BoundKey {
     team: Option<Arc<str>>,
     model: Arc<str>,
     operation: &'static str,
+    class: Option<Arc<str>>,
     /// These only where a rule counts by them.
     ip: Option<IpAddr>,
     agent: Option<Arc<str>>,
@@ -140,6 +145,7 @@ impl Limits {
         let is_empty = scopes(&policy).next().is_none();
         Self {
             counts_by,
+            classes: policy.classes().map(Arc::from).collect(),
             unbound: is_empty.then(|| Arc::new(policy.bind(&Attributes::default()))),
             policy,
             unknown_price: seaworthy_config::unknown_price(config),
@@ -148,6 +154,22 @@ impl Limits {
             requires_user: agents.enabled && agents.require_user_id,
             bounds: Cache::new(CAPACITY),
         }
+    }
+
+    /// The class of work of this name; otherwise the names that there are.
+    pub(crate) fn class(&self, name: &str) -> Result<Arc<str>, String> {
+        let known = self.classes.get(name).cloned();
+        known.ok_or_else(|| {
+            let names: Vec<&str> = self.classes.iter().map(|class| &**class).collect();
+            names.join(", ")
+        })
+    }
+
+    /// The caps of a call.
+    pub(crate) fn caps(&self, exchange: &Exchange, operation: &'static str) -> Caps {
+        let class = exchange.class.as_deref();
+        let caps = self.policy.caps(Some(operation));
+        caps.and(self.policy.caps(class))
     }
 
     /// The rules for a call of this caller.
@@ -168,6 +190,7 @@ impl Limits {
             team: caller.team_id.clone(),
             model: Arc::clone(model),
             operation,
+            class: exchange.class.clone(),
             ip: by.ip.then(|| counted_as(exchange.peer)),
             agent: exchange.agent.clone().filter(|_| by.agent),
             session: exchange.session.clone().filter(|_| by.session),
@@ -185,6 +208,7 @@ impl Limits {
             session: key.session.as_deref(),
             ip: ip.as_deref(),
             operation: Some(operation),
+            class: key.class.as_deref(),
         };
         let bound = Arc::new(self.policy.bind(&attributes));
         self.bounds.insert(key, Arc::clone(&bound));

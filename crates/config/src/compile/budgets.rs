@@ -2,11 +2,13 @@
 
 use seaworthy_core::budget::{self, WindowKind};
 use seaworthy_core::limit::policy::{BudgetRule, Scope, Subjects};
+use seaworthy_core::principal::scope::OPERATIONS;
 
 use super::rules::{Rules, rule_name};
 use crate::config::{
     Budget, BudgetScope, BudgetWindow, Config, CostConfig, SpendLimits, UnknownPricePolicy,
 };
+use crate::nearest::suggest;
 
 impl Rules {
     pub(super) fn cost_controls(&mut self, config: &Config) {
@@ -125,6 +127,13 @@ impl Rules {
                 message,
                 "remove it, or choose another scope",
             );
+        }
+        let is_operation = |name: &&String| OPERATIONS.contains(&name.as_str());
+        let unknown = budget.only.iter().find(|name| !is_operation(name));
+        if let Some(unknown) = unknown.filter(|_| budget.scope == BudgetScope::Operation) {
+            let message = format!("`{unknown}` is no operation, so that nothing would count");
+            let help = suggest(unknown, "the operations are", &OPERATIONS);
+            self.mistake(&["budgets", name, "only"], message, &help);
         }
         let first = self.budgets.len();
         let subjects = Subjects {

@@ -27,7 +27,8 @@ pub struct CostControls {
     pub per_agent: SpendLimits,
     /// Each session of an agent.
     pub per_session: SpendLimits,
-    /// How many tokens, in and out, a single request of a class may use, by the name of the class.
+    /// How many tokens, in and out, a single request of a class may use, by the name of the class: an
+    /// operation such as `chat`, or a name of your own that callers say in `x-seaworthy-operation`.
     pub per_operation: BTreeMap<String, Count>,
     /// Where hours, days and months begin.
     pub time_zone: TimeZone,

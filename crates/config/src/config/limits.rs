@@ -32,7 +32,8 @@ pub struct RateLimits {
     pub per_agent: Limits,
     /// Each address that requests come from.
     pub per_ip: Limits,
-    /// Each class of operation, all callers together, by its name.
+    /// Each class of operation, all callers together, by its name: an operation such as `chat`, or a
+    /// name of your own that callers say in `x-seaworthy-operation`.
     pub per_operation: BTreeMap<String, Limits>,
 }
 

@@ -39,6 +39,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "cannot be the name of an operation class",
     ),
     (
+        "[budgets.b]\nscope = \"operation\"\nonly = [\"chats\"]\nwindow = \"day\"\ntoken_limit = 5",
+        "`chats` is no operation",
+    ),
+    (
         "[agent.security.rate_limit.redis]\ndb = 1",
         "no server is named",
     ),

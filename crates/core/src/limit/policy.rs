@@ -90,6 +90,8 @@ pub struct Attributes<'a> {
     pub ip: Option<&'a str>,
     /// The class of the operation.
     pub operation: Option<&'a str>,
+    /// The class of work beside it that the caller says.
+    pub class: Option<&'a str>,
 }
 
 impl<'a> Attributes<'a> {
@@ -153,8 +155,13 @@ impl Subjects {
     }
 
     fn subject<'a>(&self, attributes: &Attributes<'a>) -> Option<&'a str> {
-        let listed =
-            |subject: &&str| self.only.is_empty() || self.only.iter().any(|s| s == subject);
+        let is_named = |subject: &str| self.only.iter().any(|s| s == subject);
+        if self.scope == Scope::Operation
+            && let Some(class) = attributes.class.filter(|class| is_named(class))
+        {
+            return Some(class);
+        }
+        let listed = |subject: &&str| self.only.is_empty() || is_named(subject);
         attributes.subject(self.scope).filter(listed)
     }
 }
@@ -266,6 +273,17 @@ impl Policy {
             .iter()
             .find(|(class, _)| Some(class.as_str()) == operation);
         of_class.map_or(self.caps, |(_, caps)| self.caps.and(*caps))
+    }
+
+    /// The classes of work that have limits or caps of their own, operations among them.
+    pub fn classes(&self) -> impl Iterator<Item = &str> {
+        let rates = self.rates.iter().map(|rule| &rule.subjects);
+        let slots = self.slots.iter().map(|rule| &rule.subjects);
+        let of_operation = |subjects: &&Subjects| subjects.scope == Scope::Operation;
+        let limited = rates.chain(slots).filter(of_operation);
+        let capped = self.operation_caps.iter().map(|(class, _)| class);
+        let classes = limited.flat_map(|subjects| &subjects.only).chain(capped);
+        classes.map(String::as_str)
     }
 
     /// The rules that apply to this caller.

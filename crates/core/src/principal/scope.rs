@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 const MAX_NAMES: usize = 256;
 const MAX_NAME_CHARS: usize = 256;
 /// Every class of operations that there is.
-const OPERATIONS: [&str; 5] = [
+pub const OPERATIONS: [&str; 5] = [
     "chat",
     "count_tokens",
     "embeddings",

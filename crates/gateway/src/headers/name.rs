@@ -35,6 +35,7 @@ names! {
     DROPPED: "x-seaworthy-dropped",
     FEATURE: "x-seaworthy-feature",
     MAX_OUTPUT_TOKENS: "x-seaworthy-max-output-tokens",
+    OPERATION: "x-seaworthy-operation",
     PRIORITY: "x-seaworthy-priority",
     SESSION: "x-seaworthy-session-id",
     TARGET: "x-seaworthy-target",

@@ -10,6 +10,7 @@ use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::headers::{self, Presented, name};
 use crate::identity::{Doubt, Flaw, Verdict, jws, token};
+use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use crate::stage::freshness::require_fresh;
@@ -31,6 +32,7 @@ pub(crate) async fn authenticate(
     require(exchange, &principal, needs)?;
     exchange.agent = agent(headers, &principal)?;
     exchange.session = session(headers, &principal)?;
+    exchange.class = class(headers, &exchange.snapshot.limits)?;
     require_fresh(exchange, headers, &principal).await?;
     Ok(principal)
 }
@@ -221,6 +223,27 @@ fn session(headers: &HeaderMap, caller: &Principal) -> Result<Option<Arc<str>>, 
         }
         (Some(session), _) => Ok(Some(session.into())),
     }
+}
+
+/// The class of work that the caller says it is: one that has limits or caps.
+fn class(headers: &HeaderMap, limits: &Limits) -> Result<Option<Arc<str>>, Refusal> {
+    let Some(name) = named(headers, &name::OPERATION)? else {
+        return Ok(None);
+    };
+    let class = limits.class(name).map_err(|names| {
+        let message = match names.is_empty() {
+            true => format!(
+                "`{}` names a class of work, and none is configured.",
+                name::OPERATION
+            ),
+            false => format!(
+                "`{}` names no class of work under `per_operation`. There are: {names}.",
+                name::OPERATION
+            ),
+        };
+        Refusal::new(Code::InvalidRequest, message)
+    });
+    class.map(Some)
 }
 
 fn named<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {

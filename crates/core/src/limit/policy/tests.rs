@@ -104,6 +104,40 @@ fn a_claim_names_every_rule_that_applies_and_no_other() {
 }
 
 #[test]
+fn a_class_of_work_is_counted_beside_its_operation() {
+    let only = |class: &str| RateRule {
+        name: class.into(),
+        subjects: Subjects {
+            scope: Scope::Operation,
+            only: vec![class.to_owned()],
+        },
+        unit: Unit::Requests,
+        quota: Quota::new(1, Period::Minute).unwrap(),
+    };
+    let policy = Arc::new(Policy {
+        rates: vec![only("chat"), only("research")],
+        operation_caps: vec![("lookup".to_owned(), Caps::default())],
+        ..Policy::default()
+    });
+    let bound = |operation, class| {
+        let attributes = Attributes {
+            operation: Some(operation),
+            class,
+            ..Attributes::default()
+        };
+        let bound = policy.bind(&attributes);
+        let rules = bound.rates().map(|(rule, _)| rule.name.to_string());
+        rules.collect::<Vec<_>>()
+    };
+    assert_eq!(bound("chat", None), ["chat"]);
+    assert_eq!(bound("chat", Some("research")), ["chat", "research"]);
+    assert_eq!(bound("embeddings", Some("research")), ["research"]);
+    assert_eq!(bound("chat", Some("chat")), ["chat"]);
+    let classes: Vec<_> = policy.classes().collect();
+    assert_eq!(classes, ["chat", "research", "lookup"]);
+}
+
+#[test]
 fn a_rule_for_some_subjects_leaves_the_others_alone() {
     let policy = policy();
     let bind = |team| {

@@ -182,8 +182,9 @@ fn is_exact(number: &[u8]) -> bool {
 }
 
 /// Headers of ours that are for accounts, the order of work and the way here.
-const WITHOUT_INFLUENCE: [&str; 6] = [
+const WITHOUT_INFLUENCE: [&str; 7] = [
     "x-seaworthy-agent",
+    "x-seaworthy-operation",
     "x-seaworthy-session-id",
     "x-seaworthy-priority",
     "x-seaworthy-timeout-ms",
