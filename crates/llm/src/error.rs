@@ -77,7 +77,6 @@ pub fn error_status(family: Family, status: u16) -> u16 {
         (Family::Bedrock, 401) => 403,
         (Family::Bedrock, 402 | 413 | 415 | 422) => 400,
         (Family::Bedrock, 504) => 408,
-        (Family::Cohere, 402) => 429,
         (Family::Cohere, 413 | 415) => 400,
         _ => status,
     }

@@ -36,9 +36,20 @@ pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
             is_final: true,
         },
         // There is no other word for it than that of a rate limit.
-        (Family::Gemini | Family::Cohere | Family::Bedrock, _) if is_quota => Told {
+        (Family::Gemini, _) if is_quota => Told {
             status: 429,
             kind: None,
+            is_final: true,
+        },
+        // Clients of these two send 429 again, whatever its headers say.
+        (Family::Cohere, _) if is_quota => Told {
+            status: 402,
+            kind: None,
+            is_final: true,
+        },
+        (Family::Bedrock, _) if is_quota => Told {
+            status: 400,
+            kind: Some("ServiceQuotaExceededException"),
             is_final: true,
         },
         // Overload has a status of its own with Anthropic.
@@ -110,6 +121,11 @@ mod tests {
             for family in [Family::OpenAi, Family::Anthropic] {
                 assert_eq!(told(family, status, &error).is_final, is_quota);
             }
+            let aws = told(Family::Bedrock, status, &error);
+            let is_told = aws.kind == Some("ServiceQuotaExceededException");
+            assert_eq!((is_told, aws.status == 429 && is_quota), (is_quota, false));
+            let cohere = told(Family::Cohere, status, &error);
+            assert_eq!(cohere.status == 402, is_quota);
         }
     }
 }
