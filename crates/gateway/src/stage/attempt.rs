@@ -49,7 +49,7 @@ pub(crate) async fn attempt(
     };
     let mut told = None;
     loop {
-        let (candidate, permit) = match course.enter(exchange).await {
+        let (candidate, mut permit) = match course.enter(exchange).await {
             Ok(entered) => entered,
             Err(refusal) => return told.unwrap_or(Err(refusal)),
         };
@@ -57,10 +57,21 @@ pub(crate) async fn attempt(
             settle_attempt(exchange, status_of(previous));
         }
         exchange.attempts += 1;
-        let reservation = match reserve(exchange, caller, &candidate, request).await {
+        let has_place = permit.is_some();
+        let place = Some(&mut permit);
+        let reservation = match reserve(exchange, caller, &candidate, request, place).await {
             Ok(reservation) => reservation,
             Err(refusal) => return told.unwrap_or(Err(refusal)),
         };
+        if has_place && permit.is_none() {
+            match course.enter_again(exchange, &candidate).await {
+                Ok(entered) => permit = Some(entered),
+                Err(refusal) => {
+                    settle_attempt(exchange, refusal.code.status());
+                    return told.unwrap_or(Err(refusal));
+                }
+            }
+        }
         exchange.advice = None;
         let prepared = prepare(exchange, &candidate, request, headers);
         let asked = Asked { candidate, permit };
@@ -170,6 +181,27 @@ impl Course<'_> {
             };
             if let Some(permit) = self.wait(exchange, &candidate, denied).await? {
                 return Ok((candidate, Some(permit)));
+            }
+        }
+    }
+
+    /// Passes the gate of a target once more, whose place was let go of while money was waited for.
+    async fn enter_again(
+        &self,
+        exchange: &mut Exchange,
+        candidate: &Candidate,
+    ) -> Result<Permit, Refusal> {
+        loop {
+            let gate = &candidate.target.gate;
+            let denied = match gate.enter(&self.settings, exchange.priority) {
+                Ok(permit) => return Ok(permit),
+                Err(Denied::Open(wait)) => {
+                    return Err(unavailable(&self.plan.model.name, Some(wait)));
+                }
+                Err(denied) => denied,
+            };
+            if let Some(permit) = self.wait(exchange, candidate, denied).await? {
+                return Ok(permit);
             }
         }
     }
@@ -334,6 +366,12 @@ fn is_final_advice(answer: &Answer) -> bool {
 }
 
 fn is_out_of_money(answer: &Answer) -> bool {
+    // AWS says it with 400.
+    let kind = answer.headers.get("x-amzn-errortype");
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(|kind| kind.starts_with("ServiceQuotaExceededException")) {
+        return true;
+    }
     let Content::Frames(frames) = &answer.content else {
         return false;
     };

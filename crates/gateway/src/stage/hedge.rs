@@ -94,7 +94,7 @@ impl Race<'_> {
         exchange: &mut Exchange,
         candidate: &Candidate,
     ) -> Option<(Reservation, Parcel)> {
-        let reserved = reserve(exchange, self.caller, candidate, self.request).await;
+        let reserved = reserve(exchange, self.caller, candidate, self.request, None).await;
         let reservation = reserved.ok()?;
         match prepare(exchange, candidate, self.request, self.headers).ok()? {
             Prepared::Parcel(parcel) => Some((reservation, parcel)),

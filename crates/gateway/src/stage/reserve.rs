@@ -21,6 +21,7 @@ use crate::limits::{Charge, Limits};
 use crate::open_call::{Claimed, OpenCall, Recorded};
 use crate::pieces::{self, Offered};
 use crate::refusal::Refusal;
+use crate::resilience::gate::Permit;
 use crate::routes::Operation;
 use crate::stage::plan::Candidate;
 use crate::stage::screen::Screened;
@@ -57,12 +58,14 @@ impl Reservation {
 /// Most output that is assumed of a call that neither its caller nor a cap bounds.
 pub(crate) const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
 
-/// Reserves the worst case of the planned call and records its intent.
+/// Reserves the worst case of the planned call and records its intent. The place at the target is let go
+/// of while money is waited for; a call without one does not wait.
 pub(crate) async fn reserve(
     exchange: &mut Exchange,
     caller: &Principal,
     plan: &Candidate,
     request: &mut Screened,
+    place: Option<&mut Option<Permit>>,
 ) -> Result<Reservation, Refusal> {
     let operation = request.operation.as_str();
     let limits = Arc::clone(&exchange.snapshot.limits);
@@ -71,7 +74,7 @@ pub(crate) async fn reserve(
         return Err(nobody());
     }
     let charge = charge(&limits, plan, request, &bound)?;
-    let caps = limits.policy.caps(Some(operation));
+    let caps = limits.caps(exchange, operation);
     let is_measured = bound.measures() || caps != Caps::default();
     let known_inputs = is_measured.then(|| Arc::clone(&exchange.gateway.known_inputs));
     let mut size = Size::of(request, &plan.target, &charge, known_inputs.as_deref());
@@ -88,7 +91,7 @@ pub(crate) async fn reserve(
         whole_output: size.output,
         may_shorten: limits.may_shorten,
     };
-    let claimed = claim(exchange, &wanted, &mut id, &mut size).await?;
+    let claimed = claim(exchange, &wanted, &mut id, &mut size, place).await?;
     crash::point(Point::ClaimTaken);
     let is_limited = claimed.is_some() || caps.output_allowance(size.input()).is_some();
     let must_bound = match asked {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use seaworthy_core::dialect::Dialect;
 use serde_json::json;
 
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, eventually};
+use crate::support::upstream::Step;
 use crate::support::wire::{json_response, path, reply, request, usage_object};
 
 const CHAT: Dialect = Dialect::OpenAiChat;
@@ -50,6 +51,41 @@ async fn a_rate_limit_refuses_with_a_truthful_wait_and_lets_pass_after_it() {
     app.upstream
         .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
     assert_eq!(ask(&app).await.status, 200);
+    app.finish().await;
+}
+
+/// A client that is told to come back in a second would do so for ever.
+#[tokio::test(start_paused = true)]
+async fn a_call_larger_than_a_limit_of_tokens_is_not_told_to_wait() {
+    let limits = "[rate_limits.per_user]\ntokens_per_minute = 1000\nrequests_per_minute = 9\n";
+    let app = TestApp::builder().sections(limits).start().await;
+    let ask = async |more: serde_json::Value| {
+        let body = request(CHAT, false, &more);
+        app.post(path(CHAT), body).send().await
+    };
+    let refused = ask(json!({"max_tokens": 9_000})).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert_eq!(refused.json()["error"]["code"], "request_over_cap");
+    assert_eq!(refused.header("retry-after"), "");
+    assert!(
+        refused
+            .text()
+            .contains("`per_user.tokens_per_minute` lets 1000 pass")
+    );
+    assert_eq!(
+        refused.header("x-ratelimit-remaining-requests"),
+        "9",
+        "half admitted"
+    );
+    // Without a bound of its own it gets one that fits.
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    let answer = ask(json!({})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent: serde_json::Value =
+        serde_json::from_str(&app.upstream.only_request().text()).unwrap();
+    let bound = sent["max_completion_tokens"].as_u64().unwrap();
+    assert!((800..1_000).contains(&bound), "{bound}");
     app.finish().await;
 }
 
@@ -144,6 +180,59 @@ async fn what_a_call_did_not_use_comes_back() {
         let answer = ask(&app).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_money_no_longer_than_its_caller_waits_for_it() {
+    let sections = "[cost_controls.per_user]\ndaily_token_limit = 6000\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    let body = || request(CHAT, false, &json!({"max_tokens": 4_000}));
+    app.upstream.will([Step::Silence]);
+    let holder = tokio::spawn(app.post(path(CHAT), body()).send());
+    eventually("the provider is asked", || app.upstream.requests() == 1).await;
+    let began = tokio::time::Instant::now();
+    let asked = app.post(path(CHAT), body());
+    let answer = asked.header("x-seaworthy-timeout-ms", "600").send().await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["code"], "rate_limited");
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+    holder.abort();
+    app.finish().await;
+}
+
+/// Who waits for its own money must not keep others from the target.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_money_takes_no_place_at_its_target() {
+    let sections = "[cost_controls.per_user]\ndaily_token_limit = 6000\n\
+                    [resilience.concurrency]\nadaptive = false\ninitial = 2\nmax = 2\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    let body = |tokens: u64| request(CHAT, false, &json!({"max_tokens": tokens}));
+    app.upstream.will([Step::Silence]);
+    let holder = tokio::spawn(app.post(path(CHAT), body(4_000)).send());
+    eventually("the provider is asked", || app.upstream.requests() == 1).await;
+    let waits = (0..3).map(|_| tokio::spawn(app.post(path(CHAT), body(4_000)).send()));
+    let waits: Vec<_> = waits.collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    app.upstream
+        .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    let began = tokio::time::Instant::now();
+    let other = app.call(http::Method::POST, path(CHAT)).key(&app.admin_key);
+    let answer = other.body(body(10)).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+    for wait in waits {
+        wait.abort();
+    }
+    holder.abort();
     app.finish().await;
 }
 
@@ -246,6 +335,49 @@ async fn behind_a_trusted_proxy_the_callers_address_counts_and_nobody_can_invent
     assert_eq!(ask("198.51.100.7").await, 200);
     assert_eq!(ask("198.51.100.8").await, 200, "another caller");
     assert_eq!(ask("203.0.113.1, 198.51.100.7").await, 429, "the first one");
+    app.finish().await;
+}
+
+/// The classes of checklists are none that a route could tell: callers say what their work is.
+#[tokio::test(start_paused = true)]
+async fn a_class_of_work_has_limits_and_caps_of_its_own() {
+    let sections = "[rate_limits.per_operation.expensive_operations]\nrequests_per_minute = 1\n\
+                    [cost_controls.per_operation]\nsimple_query = 1500\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    let ask = async |class: &str, max_tokens: u64| {
+        let body = request(CHAT, false, &json!({"max_tokens": max_tokens}));
+        let asked = app.post(path(CHAT), body);
+        let asked = match class {
+            "" => asked,
+            class => asked.header("x-seaworthy-operation", class),
+        };
+        asked.send().await
+    };
+    for _ in 0..3 {
+        app.upstream
+            .will_send(json_response(200, &reply(CHAT, false, &small_usage())));
+    }
+    assert_eq!(ask("expensive_operations", 10).await.status, 200);
+    let refused = ask("expensive_operations", 10).await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(
+        refused
+            .text()
+            .contains("per_operation.expensive_operations")
+    );
+    assert_eq!(ask("simple_query", 10).await.status, 200);
+    let refused = ask("simple_query", 3_000).await;
+    assert_eq!(refused.json()["error"]["code"], "request_over_cap");
+    // Others are under none of these.
+    assert_eq!(ask("", 3_000).await.status, 200);
+    let unknown = ask("simple_queri", 10).await;
+    assert_eq!(unknown.status, 400);
+    assert!(
+        unknown
+            .text()
+            .contains("There are: expensive_operations, simple_query.")
+    );
+    assert_eq!(app.upstream.requests(), 3);
     app.finish().await;
 }
 

@@ -78,7 +78,7 @@ pub(crate) async fn count(
         }
         Outcome::Refused(refusal, standings) => {
             show(exchange, &bound, &standings, now);
-            Err(refused(exchange, &bound, refusal, &[], now))
+            Err(refused(exchange, &bound, refusal, (&nothing, &[]), now))
         }
     }
 }

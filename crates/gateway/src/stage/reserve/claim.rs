@@ -17,7 +17,7 @@ use seaworthy_core::resilience::chance;
 use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
 
-use super::refused::{cannot_record, refused};
+use super::refused::{cannot_record, never_fits, refused};
 use super::size::Size;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
@@ -25,6 +25,7 @@ use crate::headers::name;
 use crate::limits::{Charge, demand};
 use crate::open_call::Claimed;
 use crate::refusal::Refusal;
+use crate::resilience::gate::Permit;
 
 /// How long a call waits for money that calls in flight hold and may give back.
 const HELD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +72,7 @@ pub(super) async fn claim(
     wanted: &Wanted<'_>,
     id: &mut Arc<str>,
     size: &mut Size,
+    mut place: Option<&mut Option<Permit>>,
 ) -> Result<Option<Claimed>, Refusal> {
     let is_first = exchange.attempts <= 1;
     size.relearn(&exchange.gateway.known_inputs);
@@ -82,6 +84,10 @@ pub(super) async fn claim(
         spare.close(exchange.gateway.clock.now(), Close::Unused);
     }
     let gives_up_at = Instant::now() + HELD_TIMEOUT;
+    // Nobody waits for the answer after that.
+    let gives_up_at = exchange
+        .deadline
+        .map_or(gives_up_at, |deadline| deadline.min(gives_up_at));
     let mut held_poll = HELD_POLL;
     loop {
         size.relearn(&exchange.gateway.known_inputs);
@@ -126,16 +132,28 @@ pub(super) async fn claim(
             size.output = output;
             continue;
         }
-        if is_held(refusal.reason) && Instant::now() < gives_up_at {
-            // Calls in flight usually use less than they reserve.
-            tokio::time::sleep(held_poll.mul_f64(0.5 + chance())).await;
-            held_poll = MAX_HELD_POLL.min(held_poll * 2);
-            size.output = wanted.whole_output;
-            continue;
+        if is_held(refusal.reason)
+            && let Some(place) = place.as_deref_mut()
+        {
+            // What one caller waits for is nothing that its target or other callers have to do with.
+            drop(place.take());
+            if wait_for_others(&mut held_poll, gives_up_at).await {
+                size.output = wanted.whole_output;
+                continue;
+            }
         }
         show(exchange, wanted.bound, &standings, now);
-        return Err(refused(exchange, wanted.bound, refusal, &windows, now));
+        let claimed = (&needed, &*windows);
+        return Err(refused(exchange, wanted.bound, refusal, claimed, now));
     }
+}
+
+/// Waits a while for calls in flight, which usually use less than they reserve. Whether to look again.
+async fn wait_for_others(poll: &mut Duration, until: Instant) -> bool {
+    let pause = poll.mul_f64(0.5 + chance());
+    *poll = MAX_HELD_POLL.min(*poll * 2);
+    tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+    Instant::now() < until
 }
 
 fn is_held(reason: Reason) -> bool {
@@ -163,19 +181,23 @@ fn may_fit_counted(wanted: &Wanted<'_>, size: &Size, reason: Reason) -> bool {
 
 /// A smaller output with which it may fit, if its caller can do with that.
 fn shortened(wanted: &Wanted<'_>, size: &Size, reason: Reason) -> Option<u64> {
-    let Reason::Budget {
-        index,
-        refusal: budget::Refusal::Exhausted | budget::Refusal::NeverFits,
-        remaining,
-    } = reason
-    else {
-        return None;
-    };
     let least_output = wanted.least_output(size);
     if size.output <= least_output {
         return None;
     }
-    let affordable = size.affordable(remaining, |size| in_unit(wanted, index, size));
+    let affordable = match reason {
+        Reason::Budget {
+            index,
+            refusal: budget::Refusal::Exhausted | budget::Refusal::NeverFits,
+            remaining,
+        } => size.affordable(remaining, |size| in_unit(wanted, index, size)),
+        // Of a limit that it can wait for, it waits.
+        Reason::Rate(index) => {
+            let most = never_fits(wanted.bound, index, &needed(wanted, size))?;
+            size.affordable(most, |size| needed(wanted, size).rate_tokens)
+        }
+        Reason::Budget { .. } | Reason::Slot(_) => return None,
+    };
     // With the least output it shows whether calls in flight hold what would do.
     Some(affordable.min(size.output - 1).max(least_output))
 }

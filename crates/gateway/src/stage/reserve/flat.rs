@@ -122,7 +122,8 @@ async fn claim(
         }
         Outcome::Refused(refusal, standings) => {
             show(exchange, bound, &standings, now);
-            Err(refused(exchange, bound, refusal, &windows, now))
+            let claimed = (&needed, &*windows);
+            Err(refused(exchange, bound, refusal, claimed, now))
         }
     }
 }

@@ -6,18 +6,29 @@ use seaworthy_core::budget;
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Code;
 use seaworthy_core::counters::{self, Reason};
+use seaworthy_core::dialect::Family;
+use seaworthy_core::limit::Unit;
 use seaworthy_core::limit::caps::OverCap;
-use seaworthy_core::limit::policy::Bound;
+use seaworthy_core::limit::policy::{Bound, Demand};
 use seaworthy_core::money::Micros;
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 
+/// How many tokens a limit of tokens lets pass at once, if that is less than a call needs: it would wait for
+/// ever.
+pub(super) fn never_fits(bound: &Bound, index: usize, needed: &Demand) -> Option<u64> {
+    let (rule, _) = bound.rates().nth(index)?;
+    let most = rule.quota.burst();
+    (rule.unit == Unit::Tokens && needed.rate_tokens > most).then_some(most)
+}
+
+/// Why a claim was refused that needs this, in these windows of its budgets.
 pub(crate) fn refused(
     exchange: &Exchange,
     bound: &Bound,
     refusal: counters::Refusal,
-    windows: &[budget::Window],
+    (needed, windows): (&Demand, &[budget::Window]),
     now: UnixMillis,
 ) -> Refusal {
     let wait = refusal.retry_after_ms.map(Duration::from_millis);
@@ -32,10 +43,16 @@ pub(crate) fn refused(
     };
     match refusal.reason {
         Reason::Rate(index) => match bound.rates().nth(index) {
-            Some((rule, _)) => limited(
-                &rule.name,
-                &format!("{} {}", rule.quota.limit(), rule.unit.as_str()),
-            ),
+            Some((rule, _)) => match never_fits(bound, index, needed) {
+                Some(most) => {
+                    exchange.gateway.metrics.count_limit(&rule.name);
+                    over_limit(&rule.name, needed.rate_tokens, most)
+                }
+                None => limited(
+                    &rule.name,
+                    &format!("{} {}", rule.quota.limit(), rule.unit.as_str()),
+                ),
+            },
             None => limited("rate", "requests"),
         },
         Reason::Slot(index) => match bound.slots().nth(index) {
@@ -54,7 +71,11 @@ pub(crate) fn refused(
                 Some(budget::Unit::Micros) => format!("{} US dollars", Micros(remaining)),
                 Some(budget::Unit::Tokens) | None => format!("{remaining} tokens"),
             };
-            out_of_budget(name, why, &left, windows.get(index), now)
+            let mut refusal = out_of_budget(name, why, &left, windows.get(index), now);
+            if refusal.code == Code::BudgetExceeded {
+                say_that_waiting_is_in_vain(exchange.family, &mut refusal);
+            }
+            refusal
         }
     }
 }
@@ -108,6 +129,18 @@ fn out_of_budget(
     refusal
 }
 
+/// Clients of these send 429 again, whatever its headers say; Cohere's wait for a minute each time.
+fn say_that_waiting_is_in_vain(family: Family, refusal: &mut Refusal) {
+    match family {
+        Family::Bedrock => {
+            refusal.status = Some(400);
+            refusal.kind = Some("ServiceQuotaExceededException");
+        }
+        Family::Cohere => refusal.status = Some(402),
+        Family::OpenAi | Family::Anthropic | Family::Gemini => {}
+    }
+}
+
 pub(super) fn over_cap(over: OverCap) -> Refusal {
     Refusal::new(
         Code::RequestOverCap,
@@ -115,6 +148,17 @@ pub(super) fn over_cap(over: OverCap) -> Refusal {
             "The request can use {} where `{}` allows {}. Send less, or ask for less with \
              `max_tokens`.",
             over.needed, over.cap, over.allowed
+        ),
+    )
+}
+
+/// Waiting does not help a call that is larger than a limit ever lets pass.
+fn over_limit(name: &str, needed: u64, most: u64) -> Refusal {
+    Refusal::new(
+        Code::RequestOverCap,
+        format!(
+            "The request can use {needed} tokens where the limit `{name}` lets {most} pass at once. Send \
+             less, or ask for less with `max_tokens`."
         ),
     )
 }
