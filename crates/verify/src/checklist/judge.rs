@@ -6,8 +6,9 @@ use jiff::civil::Date;
 
 use super::document::{Document, Item};
 use super::known::Known;
+use super::matching::{self, Asked};
 use super::text::{hash_in, normalise};
-use super::{Answer, ItemStatus, Judged, JudgedItem, JudgedLine, Meaning, matching};
+use super::{Answer, ItemStatus, Judged, JudgedItem, JudgedLine, Meaning};
 use crate::check::{Need, Severity, catalogue};
 use crate::decisions::Decisions;
 use crate::outcome::Outcome;
@@ -44,28 +45,36 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Says which requirements an item means.
+    /// Says which requirements each item of a checklist means, in their order.
     #[must_use]
-    pub fn understand(&self, item: &Item) -> Meaning {
-        if let Some(ids) = self.known.find(item.section(), &item.text) {
-            return Meaning::Exact { ids };
+    pub fn understand(&self, document: &Document) -> Vec<Meaning> {
+        let exact = |item: &Item| self.known.find(item.section(), &item.text);
+        let exact: Vec<Option<Vec<String>>> = document.items.iter().map(exact).collect();
+        if let Some(all) = exact.iter().cloned().collect::<Option<Vec<_>>>() {
+            return all.into_iter().map(|ids| Meaning::Exact { ids }).collect();
         }
-        match matching::find(&item.text, &item.context()) {
-            Some(guess) => Meaning::Similar {
+        let asked = document.items.iter().map(|item| Asked {
+            text: &item.text,
+            context: item.context(),
+        });
+        let guesses = matching::find(&asked.collect::<Vec<_>>());
+        let both = exact.into_iter().zip(guesses);
+        both.map(|both| match both {
+            (Some(ids), _) => Meaning::Exact { ids },
+            (None, Some(guess)) => Meaning::Similar {
                 readings: guess.readings,
                 score: guess.sure,
             },
-            None => Meaning::Unknown,
-        }
+            (None, None) => Meaning::Unknown,
+        })
+        .collect()
     }
 
     /// The checks that a checklist asks for.
     #[must_use]
     pub fn asks(&self, document: &Document) -> BTreeSet<String> {
-        let items = document
-            .items
-            .iter()
-            .map(|item| self.understand(item).requirements());
+        let meanings = self.understand(document);
+        let items = meanings.iter().map(Meaning::requirements);
         let lines = document.others.iter();
         let lines = lines.filter_map(|other| self.known.find_line(&other.section, &other.text));
         items
@@ -79,10 +88,10 @@ impl<'a> Judge<'a> {
     /// Judges every item of a checklist.
     #[must_use]
     pub fn judge(&self, name: &str, document: Document, basis: Basis<'_>) -> Judged {
-        let mut items: Vec<JudgedItem> = document
-            .items
-            .iter()
-            .map(|item| self.item(item, basis))
+        let meanings = self.understand(&document).into_iter();
+        let items = document.items.iter().zip(meanings);
+        let mut items: Vec<JudgedItem> = items
+            .map(|(item, meaning)| self.item(item, meaning, basis))
             .collect();
         let mut lines: Vec<JudgedLine> = document
             .others
@@ -108,8 +117,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn item(&self, item: &Item, basis: Basis<'_>) -> JudgedItem {
-        let meaning = self.understand(item);
+    fn item(&self, item: &Item, meaning: Meaning, basis: Basis<'_>) -> JudgedItem {
         let hash = hash_in(item.section(), &item.text);
         let mut answers = match &meaning {
             Meaning::Unknown => vec![needs_a_person(&hash)],

@@ -1,29 +1,36 @@
 //! Which requirements an item means: those whose phrasings it reads like, and how sure that is.
 //!
-//! Four voices put the requirements in an order: how probable a requirement's phrasings make the
-//! item's words, how near the item is to their middle, how much of the item they know, and how like
-//! the likest of them are. The first is matched when that is sure enough; where only the first two or
+//! Seven voices put the requirements in an order: how probable a requirement's phrasings make the
+//! item's words, how near the item is to their middle, how much of the item they know, how like the
+//! likest of them are, what vectors of words say for it, how near the item lies to the nearest
+//! phrasings as vectors, and what the items around it are about. The first is matched when that is sure enough; where only the first two or
 //! three together are, the item is matched to all of these, and holds when each of them holds. The
 //! rest is left to a person, because a wrong match is a lie.
 
 use std::sync::LazyLock;
 
+use self::company::NEAR;
 use self::index::{Index, NONE, Reading};
 use self::polarity::tells_a_lack;
-use self::sureness::{BUILTIN, Learned, MOST, Signs, Voices};
+use self::sureness::{BUILTIN, COMPANY, Learned, MOST, Signs, Voices};
 
+mod company;
 mod features;
 mod index;
+mod lists;
 mod polarity;
 mod sureness;
+mod vectors;
 
 /// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.86;
+const LEAST_SURE: f64 = 0.88;
 
 /// So many are looked at closely.
 const CANDIDATES: usize = 15;
 /// Shares are counted in tenths, so that the voices are about as loud as each other.
 const LOUDNESS: f64 = 10.0;
+/// What the company says is counted so many times, for the same reason.
+const LOUDNESS_OF_COMPANY: f64 = 3.0;
 
 static INDEX: LazyLock<Index> = LazyLock::new(Index::builtin);
 
@@ -56,17 +63,35 @@ struct Looked {
     words: f64,
 }
 
-/// The requirements that the item means, if that is clear enough.
-pub(super) fn find(text: &str, context: &[&str]) -> Option<Guess> {
-    if tells_a_lack(features::without_label(text), context) {
-        return None;
-    }
+/// An item, and what stands above it.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) text: &'a str,
+    pub(super) context: Vec<&'a str>,
+}
+
+/// The requirements that each item of a list means, if that is clear enough.
+pub(super) fn find(list: &[Asked<'_>]) -> Vec<Option<Guess>> {
     let index = &*INDEX;
-    let item = index.read(text, &context.join(" "));
-    let looked = look(index, &item, &BUILTIN);
-    let (several, sure) = enough(index, &looked, &BUILTIN, LEAST_SURE)?;
+    let read = |asked: &Asked<'_>| index.read(asked.text, &asked.context.join(" "));
+    let items: Vec<Reading> = list.iter().map(read).collect();
+    let looked = items.iter().map(|item| look(index, item));
+    let mut looked: Vec<Looked> = looked.collect();
+    settle(index, &mut looked, &BUILTIN);
+    let all = list.iter().zip(&items).zip(&looked);
+    all.map(|((asked, item), looked)| {
+        if tells_a_lack(features::without_label(asked.text), &asked.context) {
+            return None;
+        }
+        guess(index, item, looked)
+    })
+    .collect()
+}
+
+fn guess(index: &Index, item: &Reading, looked: &Looked) -> Option<Guess> {
+    let (several, sure) = enough(index, looked, &BUILTIN, LEAST_SURE)?;
     let readings = looked.candidates.iter().take(several).map(|candidate| {
-        let likest = index.likest(&item, candidate.class);
+        let likest = index.likest(item, candidate.class);
         super::Likeness {
             id: index.name(candidate.class).to_owned(),
             like: likest.first().map_or("", |(_, phrase)| phrase.text),
@@ -94,12 +119,14 @@ fn enough(index: &Index, looked: &Looked, learned: &Learned, least: f64) -> Opti
     None
 }
 
-/// The best candidates, in their order.
-fn look(index: &Index, item: &Reading, learned: &Learned) -> Looked {
+/// The best candidates, and all voices but that of the company.
+fn look(index: &Index, item: &Reading) -> Looked {
     let probable = in_deviations(&index.probable(item));
     let middle = index.near(item);
     let near = in_deviations(&middle);
-    let liked: Vec<f64> = probable.iter().zip(&near).map(|(a, b)| a + b).collect();
+    let spoken = in_deviations(&index.speaks(item));
+    let liked = probable.iter().zip(&near).zip(&spoken);
+    let liked: Vec<f64> = liked.map(|((a, b), c)| a + b + c).collect();
     let mut order: Vec<usize> = (0..liked.len()).collect();
     order.sort_by(|a, b| at(&liked, *b).total_cmp(&at(&liked, *a)).then(a.cmp(b)));
     let candidates = order.into_iter().take(CANDIDATES).map(|class| {
@@ -111,23 +138,70 @@ fn look(index: &Index, item: &Reading, learned: &Learned) -> Looked {
             at(&near, class),
             LOUDNESS * known,
             LOUDNESS * mean(&like),
+            at(&spoken, class),
+            LOUDNESS * index.alike(item, class),
+            0.0,
         ];
         Candidate {
             class,
             voices,
-            score: learned.score(&voices),
+            score: 0.0,
             middle: at(&middle, class),
             known,
             like,
         }
     });
-    let mut candidates: Vec<Candidate> = candidates.collect();
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.class.cmp(&b.class)));
     Looked {
-        candidates,
+        candidates: candidates.collect(),
         strange: index.strange(item),
         words: length(item).ln_1p(),
     }
+}
+
+/// Puts the candidates of each item of a list in their order, when the items around it had their say.
+fn settle(index: &Index, list: &mut [Looked], learned: &Learned) {
+    let shares: Vec<Vec<(usize, f64)>> = list
+        .iter_mut()
+        .map(|looked| {
+            for candidate in &mut looked.candidates {
+                candidate.voices[COMPANY] = 0.0;
+            }
+            shares(looked, learned)
+        })
+        .collect();
+    for (item, looked) in list.iter_mut().enumerate() {
+        let from = item.saturating_sub(NEAR);
+        let around = shares
+            .iter()
+            .enumerate()
+            .skip(from)
+            .take(item + NEAR + 1 - from);
+        let around: Vec<&Vec<(usize, f64)>> = around
+            .filter(|(other, _)| *other != item)
+            .map(|(_, shares)| shares)
+            .collect();
+        for candidate in &mut looked.candidates {
+            let say = around
+                .iter()
+                .map(|shares| index.company.speaks(shares, candidate.class));
+            let say: Vec<f64> = say.collect();
+            candidate.voices[COMPANY] = LOUDNESS_OF_COMPANY * mean(&say);
+            candidate.score = learned.score(&candidate.voices);
+        }
+        let candidates = &mut looked.candidates;
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.class.cmp(&b.class)));
+    }
+}
+
+/// How probable each candidate is by the item alone.
+fn shares(looked: &Looked, learned: &Learned) -> Vec<(usize, f64)> {
+    let scores = looked.candidates.iter().map(|c| learned.score(&c.voices));
+    let scores: Vec<f64> = scores.collect();
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let all: f64 = scores.iter().map(|score| (score - most).exp()).sum();
+    let each = looked.candidates.iter().zip(&scores);
+    each.map(|(c, score)| (c.class, (score - most).exp() / all))
+        .collect()
 }
 
 /// The signs of whether one of the first so many is right.
@@ -169,6 +243,12 @@ fn signs(index: &Index, looked: &Looked, several: usize) -> Signs {
         nothing.map(|(_, share)| share).sum::<f64>() / total,
         meant.iter().map(|c| c.known).fold(1.0, f64::min),
         first.known * looked.words,
+        lead(|c| c.voices[4]),
+        best(meant, |c| c.voices[4]),
+        lead(|c| c.voices[5]),
+        best(meant, |c| c.voices[5]),
+        lead(|c| c.voices[COMPANY]),
+        best(meant, |c| c.voices[COMPANY]),
     ]
 }
 

@@ -100,12 +100,13 @@ fn score(judge: &Judge<'_>, path: &Path, meanings: &BTreeMap<usize, BTreeSet<Str
         items: missed.count(),
         ..Score::default()
     };
-    for item in &document.items {
+    let understood = judge.understand(&document);
+    for (item, meaning) in document.items.iter().zip(understood) {
         let Some(accepted) = meanings.get(&item.line) else {
             continue;
         };
         score.items += 1;
-        let (ids, sure) = match judge.understand(item) {
+        let (ids, sure) = match meaning {
             Meaning::Similar { readings, score } => {
                 (readings.into_iter().map(|r| r.id).collect(), score)
             }
@@ -206,9 +207,10 @@ fn the_five_known_checklists_match_completely() {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("text");
-        for item in Document::read(&text).items {
+        let document = Document::read(&text);
+        let meanings = judge.understand(&document);
+        for (item, meaning) in document.items.iter().zip(meanings) {
             boxes += usize::from(!item.row);
-            let meaning = judge.understand(&item);
             assert!(
                 matches!(meaning, Meaning::Exact { .. }),
                 "{}:{} {meaning:?}",

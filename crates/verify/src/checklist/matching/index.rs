@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::company::Company;
 use super::features::{Features, features};
+use super::lists::listed;
+use super::vectors::Vectors;
 use crate::requirement;
 
-const PHRASES: &str = include_str!("../../../data/phrases.tsv");
-/// Whole lists with known answers; their items are phrasings too.
-const LISTS: &str = include_str!("../../../data/lists.tsv");
+use places::Places;
 
+mod places;
+
+const PHRASES: &str = include_str!("../../../data/phrases.tsv");
 /// The name under which the phrasings stand that no requirement answers.
 pub(super) const NONE: &str = "none";
 
@@ -25,8 +29,14 @@ const LIKEST: usize = 3;
 #[derive(Debug)]
 pub(super) struct Phrase {
     pub(super) text: &'static str,
-    own: Vec<usize>,
-    heading: Vec<usize>,
+    pub(super) own: Vec<usize>,
+    pub(super) heading: Vec<usize>,
+    /// Further requirements that are right, for what is learned.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "read where vectors are learned")
+    )]
+    pub(super) also: Vec<usize>,
     /// The lengths of both, and of the whole.
     lengths: (f64, f64, f64),
 }
@@ -37,6 +47,8 @@ struct Posting {
     class: usize,
     /// The sum of its weights.
     mass: f64,
+    /// How much more probable it makes the feature.
+    gain: f64,
     /// How many phrasings have it.
     phrases: f64,
 }
@@ -57,19 +69,24 @@ struct Feature {
 pub(super) struct Index {
     /// The requirements, and [`NONE`].
     pub(super) names: Vec<String>,
-    phrases: Vec<Vec<Phrase>>,
+    pub(super) phrases: Vec<Vec<Phrase>>,
     numbers: HashMap<String, usize>,
     features: Vec<Feature>,
     /// The mass of each requirement, and the length of its vector.
     classes: Vec<(f64, f64)>,
     mass: f64,
     count: f64,
+    pub(super) company: Company,
+    places: Places,
 }
 
 /// An item as the index sees it.
 #[derive(Debug)]
 pub(super) struct Reading {
+    /// By number.
     vector: Vec<(usize, f64)>,
+    /// Where it lies among the phrasings.
+    place: Vec<f32>,
     /// Its words, where the index has them, and how much each tells.
     words: Vec<(Option<usize>, f64)>,
 }
@@ -77,10 +94,12 @@ pub(super) struct Reading {
 impl Index {
     /// Counts the built-in phrasings, and what the requirements say of themselves.
     pub(super) fn builtin() -> Self {
-        Self::of(|_| true)
+        let mut index = Self::of(|_| true);
+        index.take(Vectors::builtin());
+        index
     }
 
-    /// The same with some of the lists.
+    /// The same with some of the lists, and without vectors.
     pub(super) fn of(keeps: impl Fn(&str) -> bool) -> Self {
         let mut index = Self::default();
         let mut class = 0;
@@ -89,18 +108,24 @@ impl Index {
                 class = index.class(name);
                 let own = requirement::builtin().and_then(|all| all.get(name));
                 for text in own.iter().flat_map(|r| [&r.title, &r.words]) {
-                    index.add(class, "", text);
+                    index.add(class, Vec::new(), "", text);
                 }
             } else if let Some((heading, text)) = line.split_once('\t') {
-                index.add(class, heading, text);
+                index.add(class, Vec::new(), heading, text);
             }
         }
+        let names: HashMap<String, usize> = index.names.iter().cloned().zip(0..).collect();
+        let mut items = Vec::new();
         for item in listed().filter(|item| keeps(item.list)) {
-            let first = item.answers().next().unwrap_or_default();
-            if let Some(class) = index.names.iter().position(|name| name == first) {
-                index.add(class, item.heading, item.text);
+            let mut answers = item.answers().map(|name| names.get(name).copied());
+            let first = answers.next().flatten();
+            let also = answers.flatten().collect();
+            items.push((item, first));
+            if let Some(class) = first {
+                index.add(class, also, item.heading, item.text);
             }
         }
+        index.company = Company::of(index.names.len(), &items);
         index.weigh();
         index
     }
@@ -116,11 +141,12 @@ impl Index {
         self.names.len() - 1
     }
 
-    fn add(&mut self, class: usize, heading: &str, text: &'static str) {
+    fn add(&mut self, class: usize, also: Vec<usize>, heading: &str, text: &'static str) {
         let read = features(text, heading);
         let own = read.words.into_iter().chain(read.pairs);
         let phrase = Phrase {
             text,
+            also,
             own: own.map(|name| self.number(name)).collect(),
             heading: read
                 .heading
@@ -185,6 +211,12 @@ impl Index {
         for (_, length) in &mut self.classes {
             *length = length.sqrt();
         }
+        for feature in &mut self.features {
+            let prior = PRIOR * feature.mass / self.mass;
+            for posting in &mut feature.postings {
+                posting.gain = ((posting.mass + prior) / prior).ln();
+            }
+        }
     }
 
     /// What an item and its heading say, each with a length of its own.
@@ -229,8 +261,11 @@ impl Index {
             (self.count / feature.map_or(1.0, |feature| feature.phrases)).ln()
         };
         let words = words.iter().map(find);
+        let mut vector = self.vector(&own, &above);
+        vector.sort_unstable_by_key(|(number, _)| *number);
         Reading {
-            vector: self.vector(&own, &above),
+            vector,
+            place: self.places.vectors.sum(self.rows(&own, &above).into_iter()),
             words: words.map(|number| (number, tells(number))).collect(),
         }
     }
@@ -241,13 +276,10 @@ impl Index {
         let unseen = |(mass, _): &(f64, f64)| all * (PRIOR / (mass + PRIOR)).ln();
         let mut scores: Vec<f64> = self.classes.iter().map(unseen).collect();
         for (number, weight) in &item.vector {
-            let Some(feature) = self.features.get(*number) else {
-                continue;
-            };
-            let prior = PRIOR * feature.mass / self.mass;
-            for posting in &feature.postings {
+            let postings = self.features.get(*number).map(|feature| &feature.postings);
+            for posting in postings.into_iter().flatten() {
                 if let Some(score) = scores.get_mut(posting.class) {
-                    *score += weight * ((posting.mass + prior) / prior).ln();
+                    *score += weight * posting.gain;
                 }
             }
         }
@@ -277,7 +309,7 @@ impl Index {
     pub(super) fn known(&self, item: &Reading, class: usize) -> f64 {
         let knows = |number: Option<usize>| {
             let feature = number.and_then(|number| self.features.get(number));
-            let posting = feature.and_then(|f| f.postings.iter().find(|p| p.class == class));
+            let posting = feature.and_then(|f| f.posting(class));
             posting.map_or(0.0, |posting| (posting.phrases / KNOWN_FROM).min(1.0))
         };
         let known: f64 = item
@@ -299,9 +331,14 @@ impl Index {
     pub(super) fn likest(&self, item: &Reading, class: usize) -> Vec<(f64, &Phrase)> {
         let phrases = self.phrases.get(class).into_iter().flatten();
         let length = item.vector.iter().map(|(_, w)| w * w).sum::<f64>().sqrt();
-        let told: HashMap<usize, f64> = item.vector.iter().copied().collect();
+        let told = |number: &usize| {
+            let at = item
+                .vector
+                .binary_search_by_key(number, |(number, _)| *number);
+            item.vector.get(at.ok()?).map(|(_, weight)| weight)
+        };
         let dot = |numbers: &[usize], length: f64| {
-            let both = numbers.iter().filter_map(|n| Some((n, told.get(n)?)));
+            let both = numbers.iter().filter_map(|n| Some((n, told(n)?)));
             let sum: f64 = both.map(|(n, weight)| self.weight(*n) * weight).sum();
             sum / length.max(f64::MIN_POSITIVE)
         };
@@ -317,42 +354,14 @@ impl Index {
     }
 }
 
-/// An item of a list with known answers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Listed {
-    /// Which list it is from.
-    pub(super) list: &'static str,
-    answers: &'static str,
-    pub(super) heading: &'static str,
-    pub(super) text: &'static str,
-}
-
-impl Listed {
-    /// The requirements of which any is right, the best first, or [`NONE`].
-    pub(super) fn answers(&self) -> impl Iterator<Item = &'static str> {
-        self.answers.split(',')
-    }
-}
-
-/// Every item of the lists with known answers.
-pub(super) fn listed() -> impl Iterator<Item = Listed> {
-    let mut list = "";
-    LISTS.lines().filter_map(move |line| {
-        if let Some(name) = line.strip_prefix("> ") {
-            list = name;
-        }
-        let mut fields = line.splitn(3, '\t');
-        let (answers, heading, text) = (fields.next()?, fields.next()?, fields.next()?);
-        (!line.starts_with('#')).then_some(Listed {
-            list,
-            answers,
-            heading,
-            text,
-        })
-    })
-}
-
 impl Feature {
+    fn posting(&self, class: usize) -> Option<&Posting> {
+        let at = self
+            .postings
+            .binary_search_by_key(&class, |posting| posting.class);
+        self.postings.get(at.ok()?)
+    }
+
     /// Phrasings come by requirement.
     fn count(&mut self, class: usize, weight: f64) {
         match self.postings.last_mut().filter(|last| last.class == class) {
@@ -363,6 +372,7 @@ impl Feature {
             None => self.postings.push(Posting {
                 class,
                 mass: weight,
+                gain: 0.0,
                 phrases: 1.0,
             }),
         }

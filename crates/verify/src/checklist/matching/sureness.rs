@@ -14,10 +14,21 @@ pub(super) type Voices = [f64; VOICES.len()];
 pub(super) type Signs = [f64; SIGNS.len()];
 
 /// The names of the voices that put the requirements in an order.
-pub(super) const VOICES: [&str; 4] = ["probability", "nearness", "known", "likeness"];
+pub(super) const VOICES: [&str; 7] = [
+    "probability",
+    "nearness",
+    "known",
+    "likeness",
+    "vector",
+    "vectors of phrasings",
+    "company",
+];
+
+/// Which of them is that of the items around.
+pub(super) const COMPANY: usize = 6;
 
 /// The names of the signs.
-pub(super) const SIGNS: [&str; 17] = [
+pub(super) const SIGNS: [&str; 23] = [
     "odds",
     "lead of the last",
     "lead of the first",
@@ -35,6 +46,12 @@ pub(super) const SIGNS: [&str; 17] = [
     "nothing",
     "known by all",
     "known of many",
+    "lead by vector",
+    "vector",
+    "lead by vectors of phrasings",
+    "vectors of phrasings",
+    "lead by company",
+    "company",
 ];
 
 /// What was learned, as the table holds it.
