@@ -98,11 +98,17 @@ impl Scan {
     /// The last offset up to `until` that no candidate spans: the next scan may begin there and will
     /// neither miss a match nor see a smaller one inside it.
     pub fn safe_cut(&self, mut until: usize) -> usize {
-        let candidates = || self.anchors.iter().zip(&self.findings);
-        while let Some((&anchor, _)) =
-            candidates().find(|(anchor, finding)| **anchor < until && until < finding.span.end)
-        {
-            until = anchor;
+        let candidates = self.anchors.iter().zip(&self.findings);
+        let begun = candidates.filter(|(anchor, _)| **anchor < until);
+        let mut spans: Vec<(usize, usize)> = begun
+            .map(|(anchor, finding)| (*anchor, finding.span.end))
+            .collect();
+        // The cut moves back only, so that one pass over them from the last one on is enough.
+        spans.sort_unstable_by(|a, b| b.cmp(a));
+        for (anchor, end) in spans {
+            if anchor < until && until < end {
+                until = anchor;
+            }
         }
         until
     }
@@ -132,4 +138,33 @@ pub trait Detector: Send + Sync {
 
     /// Reports the matches that begin at or after `window.from`, and the first undecided candidate.
     fn scan(&self, window: Window<'_>, scan: &mut Scan);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Dice;
+
+    #[test]
+    fn no_candidate_spans_a_safe_cut_and_none_later_is_safe() {
+        let rule = Rule::new("any", Category::Custom, Severity::Low, 64);
+        let mut dice = Dice::new(7);
+        for _ in 0..2_000 {
+            let mut scan = Scan::default();
+            for _ in 0..dice.below(12) {
+                let anchor = dice.below(40);
+                let start = anchor + dice.below(4);
+                scan.findings
+                    .push(rule.at(start..start + 1 + dice.below(12)));
+                scan.anchors.push(anchor);
+            }
+            let until = dice.below(60);
+            let is_safe = |cut: usize| {
+                let mut spans = scan.anchors.iter().zip(&scan.findings);
+                spans.all(|(anchor, finding)| *anchor >= cut || cut >= finding.span.end)
+            };
+            let expected = (0..=until).rev().find(|cut| is_safe(*cut));
+            assert_eq!(Some(scan.safe_cut(until)), expected);
+        }
+    }
 }

@@ -145,8 +145,9 @@ impl Secrets {
                     .find(|named| named.accepts(context, value));
                 let rule = match named {
                     Some(named) => &named.rule,
-                    None if checks::is_placeholder(value) => return None,
+                    // The second question takes longer, and few values come to it.
                     None if !checks::looks_random(value, keyword.is_password) => return None,
+                    None if checks::is_placeholder(value) => return None,
                     None if keyword.is_password => &self.generic_password,
                     None => &self.generic_secret,
                 };

@@ -24,7 +24,7 @@ const PLACE: Place = Place::ToolArguments;
 const ESCAPED_DEPTH: usize = 3;
 
 /// Arguments that are commands of a shell.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "command",
     "cmd",
     "commands",
@@ -37,17 +37,12 @@ const COMMANDS: [&str; 12] = [
     "cmdline",
     "bash_command",
     "shell_command",
+    "argv",
+    "exec",
 ];
 
 /// Arguments that are the words of a command beside its name.
-const WORDS: [&str; 6] = [
-    "args",
-    "arguments",
-    "argv",
-    "params",
-    "parameters",
-    "options",
-];
+const WORDS: [&str; 5] = ["args", "arguments", "params", "parameters", "options"];
 
 /// Tools whose arguments are commands, whatever they are called.
 const SHELL_TOOLS: [&str; 10] = [

@@ -135,6 +135,7 @@ async fn commands_in_pieces_and_under_other_names_are_commands() {
             json!({"command": ["ls", "-rf"], "args": ["src"]}),
             true,
         ),
+        ("run", json!({"argv": ["rm", "-rf", "/"]}), false),
         ("list", json!({"args": ["rm", "-rf"]}), true),
         ("bash", json!({"input": "rm -rf /"}), false),
         ("execute_command", json!({"x": "r''m -rf /"}), false),

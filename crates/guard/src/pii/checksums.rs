@@ -93,11 +93,11 @@ fn is_month_and_day(digits: &[u8]) -> bool {
 }
 
 /// Whether the run is a national number: by a strong check, or by a weak one where words name it.
-pub(super) fn is_national_number(run: &Run, before: &[u8]) -> bool {
+pub(super) fn is_national_number(run: &Run<'_>, before: &[u8]) -> bool {
     if run.international || run.bracketed || run.digits.iter().all(|d| *d == run.digits[0]) {
         return false;
     }
-    let d = &run.digits[..];
+    let d = run.digits;
     let near = |words: &[&str]| contains_word(before, words);
     match d.len() {
         8 | 9 => {
@@ -141,7 +141,8 @@ pub(super) fn is_national_number(run: &Run, before: &[u8]) -> bool {
 }
 
 fn is_dutch(d: &[u8]) -> bool {
-    let padded = [&[0; 9][d.len()..], d].concat();
+    let mut padded = [0; 9];
+    padded[9 - d.len()..].copy_from_slice(d);
     let sum = weighted(&padded[..8], &[9, 8, 7, 6, 5, 4, 3, 2]);
     sum % 11 == u32::from(padded[8])
 }

@@ -56,13 +56,13 @@ pub(super) const FILES: [&str; 22] = [
 ];
 
 /// Whether a run of four numbers is the address of a machine.
-pub(super) fn is_address(run: &Run, before: &[u8], next: Next) -> bool {
+pub(super) fn is_address(run: &Run<'_>, before: &[u8], next: Next) -> bool {
     if run.groups.len() != 4 || run.international {
         return false;
     }
-    let mut rest = &run.digits[..];
+    let mut rest = run.digits;
     let mut octets = [0_u32; 4];
-    for (octet, &length) in octets.iter_mut().zip(&run.groups) {
+    for (octet, &length) in octets.iter_mut().zip(run.groups) {
         let (group, tail) = rest.split_at(length);
         *octet = group
             .iter()

@@ -26,36 +26,70 @@ impl Around<'_> {
     }
 }
 
+/// The most digits that a run can have: its last group may begin at its end.
+const MAX_DIGITS: usize = MAX_RUN + MAX_GROUP;
+/// The most digits of a group.
+const MAX_GROUP: usize = 20;
+
 /// Groups of digits with what stands between them.
-#[derive(Debug, Default)]
-pub(super) struct Run {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'r> {
     /// All digits, as numbers.
-    pub(super) digits: Vec<u8>,
+    pub(super) digits: &'r [u8],
     /// The length of each group.
-    pub(super) groups: Vec<usize>,
+    pub(super) groups: &'r [usize],
     /// The first byte between group `n` and the next.
-    pub(super) separators: Vec<u8>,
-    /// Where each group ends.
-    ends: Vec<usize>,
+    pub(super) separators: &'r [u8],
+    /// Where the last group ends.
+    end: usize,
     /// Whether it begins with `+`.
     pub(super) international: bool,
     /// Whether it begins with `(`.
     pub(super) bracketed: bool,
 }
 
-impl Run {
+/// The groups that were read, on the stack: tables have a number at every other byte.
+#[derive(Debug)]
+struct Groups {
+    digits: [u8; MAX_DIGITS],
+    lengths: [usize; MAX_GROUPS],
+    separators: [u8; MAX_GROUPS],
+    ends: [usize; MAX_GROUPS],
+    count: usize,
+    international: bool,
+    bracketed: bool,
+}
+
+impl Groups {
+    /// How many digits the first `count` groups have.
+    fn digits_of(&self, count: usize) -> usize {
+        self.lengths[..count].iter().sum()
+    }
+
     /// The first `count` groups.
-    fn first(&self, count: usize) -> Self {
-        let digits = self.groups[..count].iter().sum();
-        Self {
-            digits: self.digits[..digits].to_vec(),
-            groups: self.groups[..count].to_vec(),
-            separators: self.separators[..count - 1].to_vec(),
-            ends: self.ends[..count].to_vec(),
-            ..*self
+    fn first(&self, count: usize) -> Run<'_> {
+        Run {
+            digits: &self.digits[..self.digits_of(count)],
+            groups: &self.lengths[..count],
+            separators: &self.separators[..count - 1],
+            end: self.ends[count - 1],
+            international: self.international,
+            bracketed: self.bracketed,
         }
     }
 
+    fn add(&mut self, digits: &[u8], end: usize) {
+        let from = self.digits_of(self.count);
+        for (kept, digit) in self.digits[from..].iter_mut().zip(digits) {
+            *kept = digit - b'0';
+        }
+        self.lengths[self.count] = digits.len();
+        self.ends[self.count] = end;
+        self.count += 1;
+    }
+}
+
+impl Run<'_> {
     pub(super) fn is_grouped(&self, groups: &[usize], separators: &[u8]) -> bool {
         self.groups == groups && self.separators.iter().all(|byte| separators.contains(byte))
     }
@@ -84,7 +118,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
         cursor.peek_at(usize::MAX / 2);
         return None;
     }
-    if run.groups.len() >= 4 && run.separators[..3] == *b"..." {
+    if run.count >= 4 && run.separators[..3] == *b"..." {
         if run.bracketed {
             // The bracket is none of it: it is looked at again from its first digit on.
             return None;
@@ -96,17 +130,16 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     }
     let around = Around {
         before,
-        after: &after,
+        after,
         phone: OnceCell::new(),
     };
-    (1..=run.groups.len()).rev().find_map(|count| {
-        let digits = run.groups[..count].iter().sum();
-        if !DIGITS.contains(&digits) {
+    (1..=run.count).rev().find_map(|count| {
+        if !DIGITS.contains(&run.digits_of(count)) {
             return None;
         }
         let part = run.first(count);
         let kind = classify(&part, &around)?;
-        cursor.advance(part.ends[count - 1] - start);
+        cursor.advance(part.end - start);
         Some(kind)
     })
 }
@@ -126,17 +159,21 @@ fn is_short(cursor: &mut Cursor<'_>) -> bool {
     digits == 0 || (digits < 7 && !more)
 }
 
-fn read_run(cursor: &mut Cursor<'_>) -> Run {
+fn read_run(cursor: &mut Cursor<'_>) -> Groups {
     let begin = cursor.position();
-    let mut run = Run {
+    let mut run = Groups {
+        digits: [0; MAX_DIGITS],
+        lengths: [0; MAX_GROUPS],
+        separators: [0; MAX_GROUPS],
+        ends: [0; MAX_GROUPS],
+        count: 0,
         international: cursor.eat(b'+'),
-        ..Run::default()
+        bracketed: cursor.eat(b'('),
     };
-    run.bracketed = cursor.eat(b'(');
-    while run.groups.len() < MAX_GROUPS && cursor.position() - begin < MAX_RUN {
+    while run.count < MAX_GROUPS && cursor.position() - begin < MAX_RUN {
         let group = cursor.position();
-        let length = cursor.eat_while(20, |b| b.is_ascii_digit());
-        let extended = length > 0 && run.groups.len() >= 2 && eat_extension(cursor);
+        let length = cursor.eat_while(MAX_GROUP, |b| b.is_ascii_digit());
+        let extended = length > 0 && run.count >= 2 && eat_extension(cursor);
         if length == 0
             || cursor
                 .peek()
@@ -144,10 +181,7 @@ fn read_run(cursor: &mut Cursor<'_>) -> Run {
         {
             break;
         }
-        run.digits
-            .extend(cursor.since(group).iter().take(length).map(|b| b - b'0'));
-        run.groups.push(length);
-        run.ends.push(cursor.position());
+        run.add(&cursor.since(group)[..length], cursor.position());
         let gap = (0..4)
             .take_while(|&n| cursor.peek_at(n).is_some_and(is_separator))
             .count();
@@ -158,10 +192,9 @@ fn read_run(cursor: &mut Cursor<'_>) -> Run {
         {
             break;
         }
-        run.separators.push(cursor.peek().unwrap_or(b' '));
+        run.separators[run.count - 1] = cursor.peek().unwrap_or(b' ');
         cursor.advance(gap);
     }
-    run.separators.truncate(run.groups.len().saturating_sub(1));
     run
 }
 
@@ -181,8 +214,8 @@ fn is_separator(byte: u8) -> bool {
 }
 
 /// What directly follows four groups, which may be a version.
-fn read_next(run: &Run, ahead: &mut Cursor<'_>) -> Next {
-    if run.groups.len() != 4 {
+fn read_next(run: &Groups, ahead: &mut Cursor<'_>) -> Next {
+    if run.count != 4 {
         return Next::Other;
     }
     match ahead.peek() {
@@ -199,14 +232,14 @@ fn read_next(run: &Run, ahead: &mut Cursor<'_>) -> Next {
 }
 
 /// The word that follows a number on its line, such as `office` or `fax`.
-fn read_word_after(cursor: &mut Cursor<'_>) -> Vec<u8> {
+fn read_word_after<'a>(cursor: &mut Cursor<'a>) -> &'a [u8] {
     cursor.eat_while(2, |b| matches!(b, b' ' | b',' | b'-'));
     let begin = cursor.position();
     cursor.eat_while(8, |b| b.is_ascii_alphabetic());
-    cursor.since(begin).to_vec()
+    cursor.since(begin)
 }
 
-fn classify(run: &Run, around: &Around<'_>) -> Option<Kind> {
+fn classify(run: &Run<'_>, around: &Around<'_>) -> Option<Kind> {
     let before = around.before;
     if is_card(run, before) {
         return Some(Kind::CreditCard);
@@ -220,8 +253,8 @@ fn classify(run: &Run, around: &Around<'_>) -> Option<Kind> {
     phone::is_phone(run, around).then_some(Kind::Phone)
 }
 
-fn is_card(run: &Run, before: &[u8]) -> bool {
-    let digits = &run.digits[..];
+fn is_card(run: &Run<'_>, before: &[u8]) -> bool {
+    let digits = run.digits;
     let grouped = run.is_plain()
         || run.is_grouped(&[4, 4, 4, 4], b" -")
         || run.is_grouped(&[4, 6, 5], b" -")
@@ -252,13 +285,13 @@ fn is_card(run: &Run, before: &[u8]) -> bool {
     checksums::has_card_issuer(digits) && (digits.len() >= 14 || near())
 }
 
-fn is_ssn(run: &Run, before: &[u8]) -> bool {
+fn is_ssn(run: &Run<'_>, before: &[u8]) -> bool {
     let named = || contains_word(before, &["ssn", "social security", "social-security"]);
     let shaped = run.is_grouped(&[3, 2, 4], b"-") || (run.is_grouped(&[3, 2, 4], b" ") && named());
     if run.digits.len() != 9 || run.international || !(shaped || (run.is_plain() && named())) {
         return false;
     }
-    let d = &run.digits;
+    let d = run.digits;
     let area = u16::from(d[0]) * 100 + u16::from(d[1]) * 10 + u16::from(d[2]);
     !matches!(area, 0 | 666 | 900..) && d[3..5] != [0, 0] && d[5..] != [0, 0, 0, 0]
 }

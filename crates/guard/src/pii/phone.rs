@@ -39,7 +39,7 @@ pub(super) fn is_announced(before: &[u8], after: &[u8]) -> bool {
 }
 
 /// Whether the digits, as grouped, are a telephone number.
-pub(super) fn is_phone(run: &Run, around: &Around<'_>) -> bool {
+pub(super) fn is_phone(run: &Run<'_>, around: &Around<'_>) -> bool {
     let count = run.digits.len();
     if !(7..=15).contains(&count) || is_date(run) || run.digits.iter().all(|d| *d == run.digits[0])
     {
@@ -59,9 +59,9 @@ pub(super) fn is_phone(run: &Run, around: &Around<'_>) -> bool {
 }
 
 /// `541-714-1388`, `(541) 714-1388`, `1-541-714-1388`.
-fn is_north_american(run: &Run) -> bool {
+fn is_north_american(run: &Run<'_>) -> bool {
     let separators = b"-. )";
-    let digits = match &run.digits[..] {
+    let digits = match run.digits {
         [1, rest @ ..] if run.is_grouped(&[1, 3, 3, 4], b"-. (") => rest,
         all if run.is_grouped(&[3, 3, 4], separators) => all,
         _ => return false,
@@ -73,7 +73,7 @@ fn is_north_american(run: &Run) -> bool {
 }
 
 /// A leading zero and at least three groups: `0490 75 40 81`, `05 12 34 56 78`, `07700 063 966`.
-fn is_trunk(run: &Run) -> bool {
+fn is_trunk(run: &Run<'_>) -> bool {
     run.digits[0] == 0
         && run.digits[1] != 0
         && (9..=11).contains(&run.digits.len())
@@ -84,7 +84,7 @@ fn is_trunk(run: &Run) -> bool {
 }
 
 /// `2024-05-17`, `17.05.2024`, `17/05/24 10`.
-fn is_date(run: &Run) -> bool {
+fn is_date(run: &Run<'_>) -> bool {
     let [a, b, c, ..] = run.groups[..] else {
         return false;
     };
