@@ -1,53 +1,28 @@
 //! Judges whether a text tries to take control of a model: rules for what is certain, a small linear
 //! model for what is likely.
 
+mod concepts;
+mod document;
+mod manifest;
 mod structure;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::linear::{self, Features, LinearModel, NoFeatures, Notes, Sink, Windows, Wording};
+use crate::linear::{
+    self, DocumentFeatures, Features, LinearModel, NoFeatures, Notes, Scorer, Sink, Windows,
+    Wording,
+};
 use crate::normalise::{self, decode};
 use crate::shown::Shown;
+pub use document::is_document;
+pub use manifest::{Documents, Manifest, Source};
 use structure::{Mark, Structure};
 use words::{Phrase, Words};
 
 const WEIGHTS: &[u8] = include_bytes!("../data/injection.bin");
+const DOCUMENT_WEIGHTS: &[u8] = include_bytes!("../data/injection-documents.bin");
 const MANIFEST: &str = include_str!("../data/injection.json");
-
-/// What the weights are and where they come from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// The command that reproduces the weights.
-    pub command: String,
-    /// The seed of the training.
-    pub seed: u64,
-    /// What a weight of 1 is worth.
-    pub scale: f32,
-    /// Added to every window's sum.
-    pub bias: f32,
-    /// The log-odds from which a text is flagged.
-    pub flag_logit: f32,
-    /// The log-odds from which a text is blocked.
-    pub block_logit: f32,
-    /// The data that the weights were trained on.
-    pub sources: Vec<Source>,
-}
-
-/// One data set that the weights were trained on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// Its name.
-    pub name: String,
-    /// Its licence.
-    pub licence: String,
-    /// The SHA-256 of the file.
-    pub sha256: String,
-    /// How many texts were used.
-    pub used: usize,
-}
 
 /// How sure the judge is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -176,6 +151,14 @@ impl Notes for Reading<'_> {
         self.reader.add_kinds(new_sentence, add);
     }
 
+    fn begin_block(&mut self) {
+        self.reader.begin_block();
+    }
+
+    fn add_concepts(&mut self, after: u8, add: impl FnMut(u32)) {
+        self.reader.add_concepts(after, add);
+    }
+
     fn mark_before(&mut self, offset: usize) -> Option<u32> {
         if self.next_mark >= offset {
             return None;
@@ -207,6 +190,13 @@ impl Featuriser {
         let mut features = Features::default();
         self.read(&Wording::of(text), &mut features);
         features
+    }
+
+    /// The features of a document that has been normalised.
+    pub fn document_features(&self, text: &str) -> Features {
+        let mut features = DocumentFeatures::default();
+        self.read(&Wording::of(text), &mut features);
+        features.0
     }
 
     fn read(&self, wording: &Wording<'_>, sink: &mut impl Sink) -> Seen {
@@ -243,24 +233,49 @@ impl Featuriser {
 pub struct InjectionJudge {
     featuriser: Featuriser,
     model: LinearModel,
+    documents: LinearModel,
     manifest: Manifest,
+}
+
+/// Scores the same features by two models, or by one.
+struct Scorers<'m>(Scorer<'m>, Option<Scorer<'m>>);
+
+impl Sink for Scorers<'_> {
+    fn begin_block(&mut self, begin: usize) {
+        self.0.begin_block(begin);
+        if let Some(second) = &mut self.1 {
+            second.begin_block(begin);
+        }
+    }
+
+    fn add(&mut self, hash: u32) {
+        self.0.add(hash);
+        if let Some(second) = &mut self.1 {
+            second.add(hash);
+        }
+    }
+
+    fn add_concept(&mut self, hash: u32) {
+        if let Some(second) = &mut self.1 {
+            second.add(hash);
+        }
+    }
 }
 
 impl InjectionJudge {
     /// The judge with the built-in rules and weights.
     pub fn built_in() -> Result<Self, InjectionError> {
-        Self::new(WEIGHTS, serde_json::from_str(MANIFEST)?)
-    }
-
-    /// A judge with other weights.
-    pub fn new(weights: &[u8], manifest: Manifest) -> Result<Self, InjectionError> {
+        let manifest: Manifest = serde_json::from_str(MANIFEST)?;
+        let (scale, bias) = (manifest.scale, manifest.bias);
+        let second = &manifest.documents;
         Ok(Self {
             featuriser: Featuriser::built_in()?,
-            model: LinearModel::from_bytes(
-                weights,
-                manifest.scale,
-                manifest.bias,
-                Windows::OF_SENTENCES,
+            model: LinearModel::from_bytes(WEIGHTS, scale, bias, Windows::OF_SENTENCES)?,
+            documents: LinearModel::from_bytes(
+                DOCUMENT_WEIGHTS,
+                second.scale,
+                second.bias,
+                Windows::OF_DOCUMENTS,
             )?,
             manifest,
         })
@@ -297,13 +312,13 @@ impl InjectionJudge {
             if seen.turned {
                 let turned = Wording::of(decode::rot13(inner.text()));
                 let (under, _) = self.assess_wording(&turned);
-                assessment = if under.logit > assessment.logit {
+                assessment = if (under.level, under.logit) > (assessment.level, assessment.logit) {
                     under
                 } else {
                     assessment
                 };
             }
-            if assessment.logit > worst.logit {
+            if (assessment.level, assessment.logit) > (worst.level, worst.logit) {
                 assessment.signals.encoded = true;
                 worst = assessment;
             }
@@ -350,10 +365,22 @@ impl InjectionJudge {
 
     /// Judges a text as it stands; also says what the rules see in it.
     fn assess_wording(&self, wording: &Wording<'_>) -> (Assessment, Seen) {
-        let mut scorer = self.model.scorer();
-        let seen = self.featuriser.read(wording, &mut scorer);
-        let logit = scorer.score().logit;
-        let level = if logit >= self.manifest.block_logit {
+        let documents = is_document(wording.text()).then(|| self.documents.scorer());
+        let mut scorers = Scorers(self.model.scorer(), documents);
+        let seen = self.featuriser.read(wording, &mut scorers);
+        let Scorers(prompts, documents) = scorers;
+        let as_prompt = prompts.score().logit;
+        let points = &self.manifest.documents;
+        // Of both models the log-odds say how far a text is from being flagged.
+        let (logit, block_logit) = match documents {
+            Some(documents) if as_prompt < points.as_prompt_logit => {
+                let shift = self.manifest.flag_logit - points.flag_logit;
+                let logit = documents.score().logit + shift;
+                (logit, points.block_logit + shift)
+            }
+            _ => (as_prompt, self.manifest.block_logit),
+        };
+        let level = if logit >= block_logit {
             Level::Block
         } else if logit >= self.manifest.flag_logit {
             Level::Flag

@@ -8,7 +8,7 @@ mod filter;
 pub mod train;
 mod wording;
 
-pub use features::{Features, NoFeatures, NoNotes, Notes, Sink, extract};
+pub use features::{DocumentFeatures, Features, NoFeatures, NoNotes, Notes, Sink, extract};
 pub(crate) use filter::WordFilter;
 pub(crate) use wording::word_hash;
 pub use wording::{Word, Wording};
@@ -43,6 +43,11 @@ impl Windows {
     pub const OF_SENTENCES: Self = Self {
         most_blocks: 4,
         smoothing: 20.0,
+    };
+    /// For the same blocks of long texts.
+    pub const OF_DOCUMENTS: Self = Self {
+        most_blocks: 3,
+        smoothing: 60.0,
     };
 
     /// The windows of a text of `blocks` blocks, as first and last block.

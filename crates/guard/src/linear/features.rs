@@ -25,6 +25,9 @@ pub trait Sink {
 
     /// The current block has this feature. There is one.
     fn add(&mut self, hash: u32);
+
+    /// The current block has this feature, which is of concepts and tells only about documents.
+    fn add_concept(&mut self, _hash: u32) {}
 }
 
 impl Sink for Features {
@@ -34,6 +37,24 @@ impl Sink for Features {
 
     fn add(&mut self, hash: u32) {
         self.hashes.push(hash);
+    }
+}
+
+/// Features with those of concepts.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentFeatures(pub Features);
+
+impl Sink for DocumentFeatures {
+    fn begin_block(&mut self, begin: usize) {
+        self.0.begin_block(begin);
+    }
+
+    fn add(&mut self, hash: u32) {
+        self.0.add(hash);
+    }
+
+    fn add_concept(&mut self, hash: u32) {
+        self.0.add(hash);
     }
 }
 
@@ -88,6 +109,13 @@ pub trait Notes {
     /// Called after [`Self::word`] for each word that is not a repetition; the names that it adds become features of the block,
     /// of less weight than those that are returned.
     fn add_kinds(&mut self, _new_sentence: bool, _add: impl FnMut(u32)) {}
+
+    /// Called where a block begins.
+    fn begin_block(&mut self) {}
+
+    /// Called after [`Self::word`] for each word; `after` is the byte behind it, and the names that it adds become
+    /// features of the block, of as much weight as a hashed word.
+    fn add_concepts(&mut self, _after: u8, _add: impl FnMut(u32)) {}
 
     /// Called before the word at `offset`; a name that is returned becomes a feature of the block.
     fn mark_before(&mut self, offset: usize) -> Option<u32>;
@@ -154,6 +182,7 @@ pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl S
             if N::CLOSELY {
                 seen.clear();
             }
+            notes.begin_block();
         }
         while let Some(name) = notes.mark_before(begin) {
             add_named(name, sink);
@@ -161,6 +190,10 @@ pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl S
         if let Some(name) = notes.word(hash, new_sentence) {
             add_named(name, sink);
         }
+        let after = bytes.get(word.end as usize).copied().unwrap_or(b' ');
+        notes.add_concepts(after, |name| {
+            sink.add_concept(finish(mix(mix(0x6b43_a9b5, name), 0x2545_f491)));
+        });
         if N::CLOSELY && seen.has(mix(last, hash)) {
             // What is said over and over counts once, or nonsense would weigh more than words.
             (before_last, last) = (last, hash);

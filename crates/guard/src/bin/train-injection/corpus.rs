@@ -10,6 +10,20 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::recipe::{Reading, SETS, Set};
+use Origin::{Document, Paper, Prompt};
+
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Somebody wrote it to a model, or could have.
+    Prompt,
+    /// Somebody wrote it as a document.
+    Document,
+    /// So, and only the judge of documents learns from it.
+    Paper,
+    /// It was put together here.
+    Made,
+}
 
 /// A labelled text.
 #[derive(Debug, Clone)]
@@ -19,18 +33,25 @@ pub(crate) struct Text {
     pub(crate) weight: f32,
     /// The data set, or the kind of synthesis.
     pub(crate) group: String,
+    pub(crate) origin: Origin,
     /// In cross-validation, texts that share words share a fold.
     pub(crate) fold: usize,
 }
 
 /// Texts that were written for this project, and what one of them counts: attacks and honest texts that look
 /// like them, pieces of its own code and pages, plain instructions and questions, and documents that give
-/// orders, some of them to a model.
-const OWN: [(&str, &str, f32); 4] = [
-    ("own_words", include_str!("own.jsonl"), 1.0),
-    ("own_code", include_str!("own_code.jsonl"), 1.0),
-    ("own_plain", include_str!("plain.jsonl"), 1.0),
-    ("own_documents", include_str!("documents.jsonl"), 2.0),
+/// orders, some of them to a model, by two writers. The papers come last.
+const OWN: [(&str, &str, f32, Origin); 5] = [
+    ("own_words", include_str!("own.jsonl"), 1.0, Prompt),
+    ("own_code", include_str!("own_code.jsonl"), 1.0, Prompt),
+    ("own_plain", include_str!("plain.jsonl"), 1.0, Prompt),
+    (
+        "own_documents",
+        include_str!("documents.jsonl"),
+        2.0,
+        Document,
+    ),
+    ("own_papers", include_str!("papers.jsonl"), 2.0, Paper),
 ];
 
 /// The folds of the cross-validation.
@@ -67,12 +88,13 @@ pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, 
         }
         sources.push(source(set.name, set.licence, &bytes, texts.len() - before)?);
     }
-    for (name, file, weight) in OWN {
+    for (name, file, weight, origin) in OWN {
         let own = parse(file)?.into_iter().map(|row| Text {
             attack: row.label == 1,
             text: row.text,
             weight,
             group: name.to_owned(),
+            origin,
             fold: 0,
         });
         let before = texts.len();
@@ -80,7 +102,11 @@ pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, 
         let (licence, used) = (env!("CARGO_PKG_LICENSE"), texts.len() - before);
         sources.push(source(name, licence, file.as_bytes(), used)?);
     }
-    fold(&mut texts);
+    // The papers come last, and apart: what the first judge learns does not depend on them.
+    let papers = texts.iter().filter(|text| text.origin == Paper);
+    let first = texts.len() - papers.count();
+    fold(&mut texts[..first]);
+    fold(&mut texts[first..]);
     Ok((texts, sources))
 }
 
@@ -144,6 +170,7 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
         attack,
         weight: set.weight,
         group: set.name.to_owned(),
+        origin: Prompt,
         fold: 0,
     })
 }

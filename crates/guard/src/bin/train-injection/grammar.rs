@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 use seaworthy_guard::testing::Dice;
 
-use crate::corpus::{FOLDS, Text};
+use crate::corpus::{FOLDS, Origin, Text};
 
 /// How deep names may stand in names: a grammar that leads to itself is refused when it is read.
 const DEPTH: usize = 12;
@@ -129,6 +129,7 @@ pub(crate) fn make(seed: u64) -> Result<Vec<Text>> {
             attack,
             weight,
             group,
+            origin: Origin::Made,
             fold,
         });
     };

@@ -9,16 +9,16 @@ mod recipe;
 mod synthesis;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use seaworthy_guard::injection::{Featuriser, Manifest};
+use seaworthy_guard::injection::{Documents, Featuriser, Manifest, is_document};
 use seaworthy_guard::linear::train::{Example, Plan, train};
-use seaworthy_guard::linear::{LinearModel, Windows};
+use seaworthy_guard::linear::{Features, LinearModel, Windows};
 use seaworthy_guard::normalise::normalise;
 
-use corpus::{FOLDS, TestTexts, Text};
+use corpus::{FOLDS, Origin, TestTexts, Text};
 
 const SEED: u64 = 20_260_701;
 
@@ -27,13 +27,19 @@ const SEED: u64 = 20_260_701;
 const FLAG_FALSE_ALARMS: f32 = 0.015;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.001;
+/// The shares of honest documents that may be flagged and blocked; our own are harder than ordinary ones.
+const FLAGGED_DOCUMENTS: f32 = 0.04;
+const BLOCKED_DOCUMENTS: f32 = 0.003;
+
+/// What the shape of a document teaches the second model counts so much less where it comes from prompts.
+const SHARE_OF_PROMPTS: f32 = 0.2;
 
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The folder with `train/` and `test/` (the latter only to leave out what resembles it).
     #[arg(long)]
     corpora: PathBuf,
-    /// The weights; the manifest goes beside them with the ending `.json`.
+    /// The weights; those for documents and the manifest go beside them, with the endings `-documents.bin` and `.json`.
     #[arg(long)]
     out: PathBuf,
     /// Also trains once without each data set and reports how it is judged then.
@@ -54,28 +60,38 @@ fn plan() -> Plan {
     }
 }
 
+/// There are few documents: what is frequent in them counts as much as what is rare.
+fn plan_of_documents() -> Plan {
+    Plan {
+        bits: 16,
+        lambda: 2.5e-6,
+        by_rarity: false,
+        windows: Windows::OF_DOCUMENTS,
+        ..plan()
+    }
+}
+
+/// Texts, and the examples that they are.
+type Lesson = (Vec<Text>, Vec<Example>);
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let tests = TestTexts::read(&arguments.corpora.join("test"))?;
     let (mut texts, sources) = corpus::read_all(&arguments.corpora, &tests)?;
-    texts.extend(synthesis::make(&texts, SEED)?);
+    let others = texts.iter().filter(|text| text.origin != Origin::Paper);
+    let others: Vec<Text> = others.cloned().collect();
+    texts.extend(synthesis::make(&others, SEED)?);
     let made = grammar::make(SEED)?.into_iter();
     texts.extend(made.filter(|text| !tests.resemble(&text.text)));
     let featuriser = Featuriser::built_in()?;
-    let examples: Vec<Example> = texts
-        .iter()
-        .map(|text| Example {
-            features: featuriser.features(&normalise(&text.text).text),
-            label: text.attack,
-            weight: text.weight,
-        })
-        .collect();
+    let ((texts, examples), (documents, lessons)) = divide(texts, &featuriser)?;
     println!(
-        "{} texts, {} of them attacks",
+        "{} texts, {} of them attacks; {} documents",
         texts.len(),
-        texts.iter().filter(|text| text.attack).count()
+        texts.iter().filter(|text| text.attack).count(),
+        documents.len()
     );
-    let mut logits = cross_validate(&texts, &examples)?;
+    let mut logits = cross_validate(&texts, &examples, &plan())?;
     for group in recipe::CHAT {
         leave_out(group, &texts, &examples, &mut logits)?;
     }
@@ -87,6 +103,14 @@ fn main() -> Result<()> {
         leave_one_out(&texts, &examples, flag_logit)?;
     }
     let model = train(&examples, &plan())?;
+    let second = train(&lessons, &plan_of_documents())?;
+    // The first model has seen no papers.
+    let as_prompt = |text: &Text| {
+        let features = featuriser.features(&normalise(&text.text).text);
+        model.score(&features).logit
+    };
+    let as_prompts: Vec<f32> = documents.iter().map(as_prompt).collect();
+    let points = judge_documents(&documents, &lessons, &as_prompts, &second)?;
     let manifest = Manifest {
         command:
             "cargo run --release -p seaworthy-guard --bin train-injection -- --corpora DIR --out \
@@ -97,18 +121,76 @@ fn main() -> Result<()> {
         bias: model.bias,
         flag_logit,
         block_logit,
+        documents: points,
         sources,
     };
-    std::fs::write(&arguments.out, model.to_bytes())
-        .with_context(|| format!("cannot write {}", arguments.out.display()))?;
-    let beside = arguments.out.with_extension("json");
-    std::fs::write(&beside, serde_json::to_string_pretty(&manifest)? + "\n")
-        .with_context(|| format!("cannot write {}", beside.display()))?;
-    Ok(())
+    let beside = |ending: &str| {
+        let stem = arguments.out.with_extension("");
+        PathBuf::from(format!("{}{ending}", stem.display()))
+    };
+    let write = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write(&arguments.out, &model.to_bytes())?;
+    write(&beside("-documents.bin"), &second.to_bytes())?;
+    let manifest = serde_json::to_string_pretty(&manifest)? + "\n";
+    write(&beside(".json"), manifest.as_bytes())
+}
+
+/// What the first model learns from, which is all but the papers, and what the second one does, which is all
+/// documents that were not put together here.
+fn divide(texts: Vec<Text>, featuriser: &Featuriser) -> Result<(Lesson, Lesson)> {
+    let (mut said, mut documents): (Lesson, Lesson) = Default::default();
+    let add = |lesson: &mut Lesson, text: Text, features: Features| {
+        lesson.1.push(Example {
+            features,
+            label: text.attack,
+            weight: text.weight,
+        });
+        lesson.0.push(text);
+    };
+    for text in texts {
+        let normal = normalise(&text.text).text.into_owned();
+        if text.origin != Origin::Made && (text.origin != Origin::Prompt || is_document(&normal)) {
+            let mut text = text.clone();
+            if text.origin == Origin::Prompt {
+                text.weight *= SHARE_OF_PROMPTS;
+            }
+            add(&mut documents, text, featuriser.document_features(&normal));
+        }
+        if text.origin != Origin::Paper {
+            add(&mut said, text, featuriser.features(&normal));
+        }
+    }
+    Ok((said, documents))
+}
+
+/// The points of the second model, from honest documents that it has not seen.
+fn judge_documents(
+    texts: &[Text],
+    examples: &[Example],
+    as_prompts: &[f32],
+    second: &LinearModel,
+) -> Result<Documents> {
+    let logits = cross_validate(texts, examples, &plan_of_documents())?;
+    let is_ours = |text: &Text| text.origin == Origin::Paper && is_document(&text.text);
+    let flag_logit = threshold(texts, &logits, is_ours, FLAGGED_DOCUMENTS);
+    let block_logit = threshold(texts, &logits, is_ours, BLOCKED_DOCUMENTS);
+    report(texts, &logits, flag_logit, block_logit);
+    let as_prompt_logit = threshold(texts, as_prompts, is_ours, BLOCKED_DOCUMENTS);
+    println!("as prompts, block from {as_prompt_logit:.3}");
+    report(texts, as_prompts, as_prompt_logit, as_prompt_logit);
+    Ok(Documents {
+        scale: second.scale,
+        bias: second.bias,
+        flag_logit,
+        block_logit,
+        as_prompt_logit,
+    })
 }
 
 /// The log-odds of each text under a model that has not seen it.
-fn cross_validate(texts: &[Text], examples: &[Example]) -> Result<Vec<f32>> {
+fn cross_validate(texts: &[Text], examples: &[Example], plan: &Plan) -> Result<Vec<f32>> {
     let mut logits = vec![0.0; examples.len()];
     for fold in 0..FOLDS {
         let others = texts
@@ -119,7 +201,7 @@ fn cross_validate(texts: &[Text], examples: &[Example]) -> Result<Vec<f32>> {
             &others
                 .map(|(_, example)| example.clone())
                 .collect::<Vec<_>>(),
-            &plan(),
+            plan,
         )?;
         for (index, example) in examples
             .iter()

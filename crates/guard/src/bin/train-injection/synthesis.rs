@@ -5,7 +5,7 @@ use anyhow::Result;
 use seaworthy_guard::testing::Dice;
 use serde::Deserialize;
 
-use crate::corpus::{FOLDS, Text};
+use crate::corpus::{FOLDS, Origin, Text};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +61,7 @@ pub(crate) fn make(texts: &[Text], seed: u64) -> Result<Vec<Text>> {
                 attack,
                 weight,
                 group: group.to_owned(),
+                origin: Origin::Made,
                 fold,
             });
         };

@@ -1,0 +1,55 @@
+//! What the weights are, where they come from, and where the operating points lie.
+
+use serde::{Deserialize, Serialize};
+
+/// What the weights are and where they come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The command that reproduces the weights.
+    pub command: String,
+    /// The seed of the training.
+    pub seed: u64,
+    /// What a weight of 1 is worth.
+    pub scale: f32,
+    /// Added to every window's sum.
+    pub bias: f32,
+    /// The log-odds from which a text is flagged.
+    pub flag_logit: f32,
+    /// The log-odds from which a text is blocked.
+    pub block_logit: f32,
+    /// How documents are judged.
+    pub documents: Documents,
+    /// The data that the weights were trained on.
+    pub sources: Vec<Source>,
+}
+
+/// The second model, for documents: they give orders to people all the time, so that other words tell an attack.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Documents {
+    /// What a weight of 1 is worth.
+    pub scale: f32,
+    /// Added to every window's sum.
+    pub bias: f32,
+    /// The log-odds from which a document is flagged.
+    pub flag_logit: f32,
+    /// The log-odds from which a document is blocked.
+    pub block_logit: f32,
+    /// The log-odds of the first model from which a document is blocked.
+    pub as_prompt_logit: f32,
+}
+
+/// One data set that the weights were trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// The SHA-256 of the file.
+    pub sha256: String,
+    /// How many texts were used.
+    pub used: usize,
+}
