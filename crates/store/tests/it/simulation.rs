@@ -133,8 +133,9 @@ fn the_same_seed_gives_the_same_trace_and_another_gives_another() {
         }
     }
     let different = traces.iter().zip(&again).filter(|(a, b)| a != b).count();
+    let verdict = if different == 0 { "pass" } else { "**FAIL**" };
     println!(
-        "figure: seeds of replicas run twice: traces that differ | at most 0 | {different} | pass"
+        "figure: seeds of replicas run twice: traces that differ | at most 0 | {different} | {verdict}"
     );
     assert_eq!(traces, again);
     let distinct: BTreeSet<_> = traces.iter().collect();
