@@ -20,7 +20,7 @@ mod words;
 mod write;
 
 pub use document::{Document, Item};
-pub use judge::{Basis, Judge};
+pub use judge::{Basis, Judge, Understood};
 pub use known::{KnownItem, known_items};
 pub(crate) use write::{confidence, reads_like};
 pub use write::{write_back, write_back_bytes};

@@ -35,6 +35,15 @@ pub struct Basis<'a> {
     pub today: Date,
 }
 
+/// A checklist, and what its items mean. That takes longest, so it is found out once.
+#[derive(Debug)]
+pub struct Understood {
+    /// The checklist.
+    pub document: Document,
+    /// What each of its items means, in their order.
+    pub meanings: Vec<Meaning>,
+}
+
 impl<'a> Judge<'a> {
     /// Judges by these requirements.
     #[must_use]
@@ -45,9 +54,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Says which requirements each item of a checklist means, in their order.
+    /// Finds out which requirements each item of a checklist means.
     #[must_use]
-    pub fn understand(&self, document: &Document) -> Vec<Meaning> {
+    pub fn understand(&self, document: Document) -> Understood {
+        let meanings = self.meanings(&document);
+        Understood { document, meanings }
+    }
+
+    fn meanings(&self, document: &Document) -> Vec<Meaning> {
         let exact = |item: &Item| self.known.find(item.section(), &item.text);
         let exact: Vec<Option<Vec<String>>> = document.items.iter().map(exact).collect();
         if let Some(all) = exact.iter().cloned().collect::<Option<Vec<_>>>() {
@@ -72,10 +86,9 @@ impl<'a> Judge<'a> {
 
     /// The checks that a checklist asks for.
     #[must_use]
-    pub fn asks(&self, document: &Document) -> BTreeSet<String> {
-        let meanings = self.understand(document);
-        let items = meanings.iter().map(Meaning::requirements);
-        let lines = document.others.iter();
+    pub fn asks(&self, list: &Understood) -> BTreeSet<String> {
+        let items = list.meanings.iter().map(Meaning::requirements);
+        let lines = list.document.others.iter();
         let lines = lines.filter_map(|other| self.known.find_line(&other.section, &other.text));
         items
             .chain(lines)
@@ -87,8 +100,8 @@ impl<'a> Judge<'a> {
 
     /// Judges every item of a checklist.
     #[must_use]
-    pub fn judge(&self, name: &str, document: Document, basis: Basis<'_>) -> Judged {
-        let meanings = self.understand(&document).into_iter();
+    pub fn judge(&self, name: &str, list: Understood, basis: Basis<'_>) -> Judged {
+        let Understood { document, meanings } = list;
         let items = document.items.iter().zip(meanings);
         let mut items: Vec<JudgedItem> = items
             .map(|(item, meaning)| self.item(item, meaning, basis))

@@ -100,8 +100,9 @@ fn score(judge: &Judge<'_>, path: &Path, meanings: &BTreeMap<usize, BTreeSet<Str
         items: missed.count(),
         ..Score::default()
     };
-    let understood = judge.understand(&document);
-    for (item, meaning) in document.items.iter().zip(understood) {
+    let understood = judge.understand(document);
+    let items = understood.document.items.iter();
+    for (item, meaning) in items.zip(understood.meanings) {
         let Some(accepted) = meanings.get(&item.line) else {
             continue;
         };
@@ -208,8 +209,9 @@ fn the_five_known_checklists_match_completely() {
         let path = entry.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("text");
         let document = Document::read(&text);
-        let meanings = judge.understand(&document);
-        for (item, meaning) in document.items.iter().zip(meanings) {
+        let understood = judge.understand(document);
+        let items = understood.document.items.iter();
+        for (item, meaning) in items.zip(understood.meanings) {
             boxes += usize::from(!item.row);
             assert!(
                 matches!(meaning, Meaning::Exact { .. }),
@@ -232,7 +234,11 @@ async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_
     let decisions = Decisions::default();
     let mut report = report().await;
     let read = || Document::read(TEXT);
-    let judged = judge.judge("mine.md", read(), basis(&report, &decisions));
+    let judged = judge.judge(
+        "mine.md",
+        judge.understand(read()),
+        basis(&report, &decisions),
+    );
     let item = &judged.items[0];
     let Meaning::Similar { readings, .. } = &item.meaning else {
         panic!("{:?}", item.meaning);
@@ -257,7 +263,11 @@ async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_
             };
         }
     }
-    let judged = judge.judge("mine.md", read(), basis(&report, &decisions));
+    let judged = judge.judge(
+        "mine.md",
+        judge.understand(read()),
+        basis(&report, &decisions),
+    );
     assert_eq!(judged.items[0].status, ItemStatus::NotApplicable);
 }
 
@@ -302,7 +312,11 @@ async fn the_document_comes_back_ticked_with_evidence_and_stays_the_same_the_sec
         signature: vec![],
         ..Decisions::default()
     };
-    let judged = judge.judge("mine.md", Document::read(MINE), basis(&report, &decisions));
+    let judged = judge.judge(
+        "mine.md",
+        judge.understand(Document::read(MINE)),
+        basis(&report, &decisions),
+    );
     let statuses: Vec<ItemStatus> = judged.items.iter().map(|item| item.status).collect();
     assert_eq!(
         statuses,
@@ -331,7 +345,7 @@ async fn the_document_comes_back_ticked_with_evidence_and_stays_the_same_the_sec
     }
     let again = judge.judge(
         "mine.md",
-        Document::read(&written),
+        judge.understand(Document::read(&written)),
         basis(&report, &decisions),
     );
     assert_eq!(write_back(&again), written, "a second run changes nothing");
@@ -339,7 +353,7 @@ async fn the_document_comes_back_ticked_with_evidence_and_stays_the_same_the_sec
     let elsewhere = format!("\u{feff}{}", MINE.replace('\n', "\r\n"));
     let judged = judge.judge(
         "mine.md",
-        Document::read(&elsewhere),
+        judge.understand(Document::read(&elsewhere)),
         basis(&report, &decisions),
     );
     assert_eq!(
@@ -364,7 +378,11 @@ async fn a_file_comes_back_in_its_own_encoding_and_the_second_run_changes_nothin
     for bytes in [text.as_bytes().to_vec(), utf16, latin1, classic, open] {
         let written = |bytes: &[u8]| {
             let document = Document::read_bytes(bytes);
-            write_back_bytes(&judge.judge("mine.md", document, basis(&report, &decisions)))
+            write_back_bytes(&judge.judge(
+                "mine.md",
+                judge.understand(document),
+                basis(&report, &decisions),
+            ))
         };
         let once = written(&bytes);
         assert!(once.starts_with(&bytes), "{bytes:?} {once:?}");
@@ -409,7 +427,11 @@ async fn boxes_that_are_drawn_anyhow_change_only_when_their_tick_does() {
         let written = |text: &str| {
             let document = Document::read(text);
             assert_eq!(document.items.len(), 1, "{text}");
-            write_back(&judge.judge("mine.md", document, basis(&report, &decisions)))
+            write_back(&judge.judge(
+                "mine.md",
+                judge.understand(document),
+                basis(&report, &decisions),
+            ))
         };
         let once = written(&text);
         let theirs = |line: &&str| !line.ends_with("<!-- seaworthy -->\n");
@@ -440,7 +462,11 @@ async fn an_expired_word_counts_for_nothing_and_a_failed_check_outweighs_one() {
         ],
         ..Decisions::default()
     };
-    let judged = judge.judge("mine.md", Document::read(MINE), basis(&report, &decisions));
+    let judged = judge.judge(
+        "mine.md",
+        judge.understand(Document::read(MINE)),
+        basis(&report, &decisions),
+    );
     let status = |index: usize| judged.items.get(index).map(|item| item.status);
     assert_eq!(status(0), Some(ItemStatus::Fail));
     assert_eq!(status(3), Some(ItemStatus::NotVerified));

@@ -140,7 +140,7 @@ async fn every_format_names_every_check_and_lets_no_markup_through() {
         today: jiff::civil::date(2030, 1, 1),
     };
     let list = Document::read("- [ ] <script>alert(2)</script> backups restored\n");
-    let judged = judge.judge("<b>list</b>.md", list, basis);
+    let judged = judge.judge("<b>list</b>.md", judge.understand(list), basis);
     report.checklists.push(judged);
     let sarif = sarif::render(&report);
     for text in [

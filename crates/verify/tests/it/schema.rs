@@ -92,7 +92,8 @@ async fn the_json_report_follows_the_published_schema() {
     };
     let list =
         Document::read("- [ ] Circuit breakers on every dependency\n- [ ] the soup is hot\n");
-    let judged = Judge::new(&requirements).judge("list.md", list, basis);
+    let judge = Judge::new(&requirements);
+    let judged = judge.judge("list.md", judge.understand(list), basis);
     report.checklists.push(judged);
     let mut value: Value = serde_json::from_str(&json::render(&report)).expect("JSON");
     let mut out = Vec::new();

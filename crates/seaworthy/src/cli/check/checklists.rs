@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use seaworthy_verify::checklist::document::{Document, MAX_BYTES};
-use seaworthy_verify::checklist::{Basis, Judge, write_back_bytes};
+use seaworthy_verify::checklist::{Basis, Judge, Understood, write_back_bytes};
 use seaworthy_verify::decisions::Decisions;
 use seaworthy_verify::{Report, Requirements};
 
@@ -15,7 +15,7 @@ use crate::output;
 /// A checklist that was read.
 pub(super) struct Checklist {
     name: String,
-    document: Document,
+    understood: Understood,
 }
 
 /// Reads every checklist, so that a wrong path stops the run before it begins.
@@ -26,10 +26,16 @@ pub(super) fn read(paths: &[PathBuf], output: Option<&Path>) -> Result<Vec<Check
             "--output takes one checklist; use --write for several",
         ));
     }
-    paths.iter().map(|path| read_one(path)).collect()
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let requirements = decide::requirements()?;
+    let judge = Judge::new(&requirements);
+    let each = paths.iter().map(|path| read_one(path, &judge));
+    each.collect()
 }
 
-fn read_one(path: &Path) -> Result<Checklist, Failure> {
+fn read_one(path: &Path, judge: &Judge<'_>) -> Result<Checklist, Failure> {
     let name = path.display().to_string();
     let wrong = |why: String| Failure::new(exit::USAGE, format!("{name}: {why}"));
     let size = std::fs::metadata(path)
@@ -47,7 +53,8 @@ fn read_one(path: &Path) -> Result<Checklist, Failure> {
             "no items; expected a list or a table in Markdown".to_owned(),
         ));
     }
-    Ok(Checklist { name, document })
+    let understood = judge.understand(document);
+    Ok(Checklist { name, understood })
 }
 
 /// The checks that the checklists ask for.
@@ -56,7 +63,7 @@ pub(super) fn asks(lists: &[Checklist], requirements: &Requirements) -> BTreeSet
         return BTreeSet::new();
     }
     let judge = Judge::new(requirements);
-    let each = lists.iter().flat_map(|list| judge.asks(&list.document));
+    let each = lists.iter().flat_map(|list| judge.asks(&list.understood));
     each.collect()
 }
 
@@ -80,7 +87,7 @@ pub(super) fn judge(
             decisions,
             today,
         };
-        let judged = judge.judge(&list.name, list.document, basis);
+        let judged = judge.judge(&list.name, list.understood, basis);
         report.checklists.push(judged);
     }
     Ok(())
