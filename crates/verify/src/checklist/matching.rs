@@ -3,9 +3,9 @@
 //! Seven voices put the requirements in an order: how probable a requirement's phrasings make the
 //! item's words, how near the item is to their middle, how much of the item they know, how like the
 //! likest of them are, what vectors of words say for it, how near the item lies to the nearest
-//! phrasings as vectors, and what the items around it are about. The first is matched when that is sure enough; where only the first two or
-//! three together are, the item is matched to all of these, and holds when each of them holds. The
-//! rest is left to a person, because a wrong match is a lie.
+//! phrasings as vectors, and what the items around it are about. The first is matched when that is
+//! sure enough; where only the first two or three together are, the item is matched to all of these,
+//! and holds when each of them holds. The rest is left to a person, because a wrong match is a lie.
 
 use std::sync::LazyLock;
 
