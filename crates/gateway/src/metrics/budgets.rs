@@ -1,9 +1,10 @@
 //! How far budgets are spent.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -33,7 +34,7 @@ pub(crate) struct Fullest(Mutex<HashMap<Arc<str>, (Window, u64)>>);
 impl Fullest {
     /// Takes in that a subject has spent so much of a budget.
     pub(crate) fn note(&self, budget: &Arc<str>, window: Window, spent: u64) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if let Some((latest, most)) = known.get_mut(budget) {
             if window.end > latest.end {
                 (*latest, *most) = (window, spent);
@@ -47,7 +48,7 @@ impl Fullest {
 
     /// What was spent most of each of these budgets now. Others are forgotten.
     fn most<'a>(&self, rules: &'a [BudgetRule], now: UnixMillis) -> Vec<(&'a BudgetRule, u64)> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         known.retain(|name, _| rules.iter().any(|rule| rule.name == *name));
         let most = |rule: &BudgetRule| {
             let running = known.get(&rule.name).filter(|(window, _)| now < window.end);
