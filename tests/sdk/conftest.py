@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import socket
 import struct
@@ -88,13 +89,17 @@ targets = ["local/echo"]
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, below those that systems give to outgoing connections: one of
+    these would sit on it while a server is away between two starts."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randrange(10_000, 32_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def until(what, holds, seconds=5.0):
-    """Waits until `holds()` is true; how long it took."""
+def until(what, holds, seconds=60.0):
+    """Waits until `holds()` is true; how long it took. The limit is only there to end a test that fails."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}"
@@ -235,7 +240,7 @@ def serving(folder, sections):
     aws = keys(config, "aws-credentials", key["id"])
     log = folder / "output"
     with running(["serve", "--config", config], log) as process:
-        until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+        until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log))
         gateway = Gateway(f"http://{listen}", key["key"], process.pid)
         gateway.aws = aws["access_key_id"], aws["secret_access_key"]
         yield gateway
@@ -280,7 +285,7 @@ def dev(tmp_path_factory):
     listen = f"127.0.0.1:{free_port()}"
     log = folder / "output"
     with running(["serve"], log, SEAWORTHY__SERVER__LISTEN=listen) as process:
-        until("dev mode is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+        until("dev mode is ready", lambda: answers(f"http://{listen}/health/ready", process, log))
 
         def key():
             return re.search(r"Bearer ([^\s\"']+)'", log.read_text())

@@ -89,7 +89,7 @@ def ill(fake_server, tmp_path_factory):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as deaf:
         write(folder / "c.toml", listen, fake_server.url, deaf.getsockname()[1])
         with running(["serve", "--config", folder / "c.toml"], log) as process:
-            until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+            until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log))
             yield Gateway(f"http://{listen}", "any", process.pid)
 
 

@@ -88,7 +88,7 @@ def guarded(peer, tmp_path_factory):
     config.write_text(CONFIG.format(listen=listen, database=folder / "seaworthy.db", issuer=peer.issuer))
     log = folder / "output"
     with running(["serve", "--config", config], log) as process:
-        until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+        until("the gateway is ready", lambda: answers(f"http://{listen}/health/ready", process, log))
         yield f"http://{listen}", log
 
 
@@ -124,7 +124,7 @@ def test_a_token_ends_when_its_time_is_over(peer, guarded):
     url, _ = guarded
     token = peer.token(resource="urn:seaworthy:ES256:3")
     assert models(url, token).status_code == 200
-    until("the token has expired", lambda: models(url, token).status_code == 401, 15)
+    until("the token has expired", lambda: models(url, token).status_code == 401)
 
 
 def test_keys_roll_over_under_load_without_a_failed_request(peer, guarded):

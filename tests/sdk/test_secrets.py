@@ -189,11 +189,11 @@ def test_a_secret_is_fetched_with_our_signature_and_its_rotation_reaches_request
         running(["fake-provider", "--listen", fake, *keys], provider_log) as provider,
         running(["serve", "--config", "c.toml"], log, **opened) as process,
     ):
-        until("it plays", lambda: answers(f"http://{fake}/__control/stats", provider, provider_log), 15)
-        until("it is ready", lambda: answers(f"http://{listen}/health/ready", process, log), 15)
+        until("it plays", lambda: answers(f"http://{fake}/__control/stats", provider, provider_log))
+        until("it is ready", lambda: answers(f"http://{listen}/health/ready", process, log))
         assert ask() == 1
         manager.rotate("new-pearl")
-        until("requests use the new key", lambda: ask() == 2, 15)
+        until("requests use the new key", lambda: ask() == 2)
     assert "pearl" not in log.read_text()
     assert manager.key[1] not in log.read_text()
 

@@ -69,7 +69,7 @@ def test_a_caller_who_leaves_a_stream_ends_the_providers_work(gateway, fake, ope
     for _, _ in zip(range(5), stream):
         pass
     stream.close()
-    took = until("the provider sees it", lambda: fake.stats()["streams"]["aborted_by_client"] == 1, seconds=1.0)
+    took = until("the provider sees it", lambda: fake.stats()["streams"]["aborted_by_client"] == 1, seconds=10.0)
     call = fake.only_call()
     assert 0 < call["aborted_at_token"] < 1000, took
     until("the request is counted", lambda: gateway.requests_counted() == counted + 1)
@@ -79,7 +79,7 @@ def test_a_caller_who_leaves_before_the_answer_ends_the_providers_work(gateway, 
     body = {"model": "fake-gpt", "messages": [{"role": "user", "content": "[[fake:latency_ms=1900]]"}]}
     with pytest.raises(httpx.ReadTimeout):
         gateway.http.post("/v1/chat/completions", json=body, timeout=0.3)
-    until("the provider sees it", lambda: fake.stats()["outcomes"]["aborted_by_client"] == 1, seconds=1.0)
+    until("the provider sees it", lambda: fake.stats()["outcomes"]["aborted_by_client"] == 1, seconds=10.0)
 
 
 def test_a_stalled_caller_does_not_make_the_gateway_hoard(gateway, fake):

@@ -289,7 +289,7 @@ def test_a_caller_who_leaves_stops_the_provider(from_openai, from_anthropic, fak
         for _ in range(3):
             next(iter(stream))
         stream.close()
-    until("the provider is let go", lambda: fake.stats()["in_flight"] == 0, 3)
+    until("the provider is let go", lambda: fake.stats()["in_flight"] == 0, 9)
     assert all(call["issued"]["output"] < 400 for call in fake.calls())
 
 

@@ -1,5 +1,6 @@
 //! A server as a child process that can be signalled with all its own children.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -92,10 +93,18 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on, below those that systems give to outgoing connections: one of
+/// these would sit on it while a server is away between two starts.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    const FIRST: u16 = 10_000;
+    const COUNT: u64 = 22_000;
+    loop {
+        let drawn = RandomState::new().hash_one(0) % COUNT;
+        let port = FIRST + u16::try_from(drawn).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until `is_ready` says so. False if the process ends before.

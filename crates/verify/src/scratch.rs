@@ -1,6 +1,7 @@
 //! A scratch instance of the server's program: its own port, storage and key, gone when dropped.
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -228,6 +229,12 @@ impl<'a> Bench<'a> {
                 child,
                 first_answer,
             }),
+            None if port_was_taken(&read_start(&log)) => {
+                let port = self.session.base().port;
+                not_verified(format!(
+                    "port {port} for the scratch instance: another program has taken it; try again"
+                ))
+            }
             None => fail(
                 format!(
                     "200 from /health/live within {} s of starting",
@@ -307,9 +314,26 @@ impl Session<'_> {
     }
 }
 
-/// A port of the loopback that nobody listens on at this moment.
+/// A port of the loopback that nobody listens on.
+///
+/// It is drawn from below those that systems give to outgoing connections: one of these would sit
+/// on it before a program listens there, or while the program is away between two starts.
 pub(crate) async fn free_port() -> std::io::Result<u16> {
+    const FIRST: u16 = 10_000;
+    const COUNT: u64 = 22_000;
+    for _ in 0..20 {
+        let drawn = RandomState::new().hash_one(0) % COUNT;
+        let port = FIRST + u16::try_from(drawn).unwrap_or_default();
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
+}
+
+/// Whether a program says that it could not have its port.
+fn port_was_taken(log: &str) -> bool {
+    log.to_ascii_lowercase().contains("address already in use")
 }
 
 /// The start of a file that the program wrote.

@@ -388,6 +388,17 @@ fn a_plan_does_nothing_and_what_is_missing_is_said() {
 }
 
 #[test]
+fn a_port_that_somebody_took_proves_nothing_about_the_program() {
+    let ship = Ship::new();
+    let taken = "echo 'cannot listen: Address already in use (os error 98)' >&2; exit 2";
+    let program = broken_program(&ship, &on_serve(taken));
+    let drilled = drill(&ship, &["injection", "--program", &program], |_| {});
+    assert_eq!(drilled.ran.code, Some(2), "{:#}", drilled.report);
+    let report = drilled.report.to_string();
+    assert!(report.contains("another program has taken it"), "{report}");
+}
+
+#[test]
 fn a_drill_turns_an_item_of_a_checklist_green_for_the_version_it_was_done_with() {
     let ship = Ship::new();
     ship.write("list.md", "# Ready\n\n- [ ] Backups restored in a test\n");
@@ -407,7 +418,8 @@ fn a_drill_turns_an_item_of_a_checklist_green_for_the_version_it_was_done_with()
         report["checklists"][0]["items"][0].clone()
     };
     assert_eq!(judged(&ship)["status"], "not_verified");
-    assert_eq!(drill(&ship, &["restore"], |_| {}).ran.code, Some(0));
+    let drilled = drill(&ship, &["restore"], |_| {});
+    assert_eq!(drilled.ran.code, Some(0), "{:#}", drilled.report);
     let item = judged(&ship);
     assert_eq!(item["status"], "pass", "{item:#}");
 }
