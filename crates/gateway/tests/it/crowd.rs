@@ -13,7 +13,7 @@ async fn ten_thousand_aborted_requests_leave_no_task_permit_slot_or_connection()
     const CLIENTS: usize = 10_000;
     const AT_A_TIME: usize = 250;
     let app = TestApp::builder()
-        .server("max_concurrent_requests = 300\noverload_control = false")
+        .server("max_concurrent_requests = 300")
         .start()
         .await;
     let tasks = || {

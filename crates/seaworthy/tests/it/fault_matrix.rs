@@ -98,7 +98,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
 /// The configuration: each fault has a provider of its own of each kind, and two models.
 fn config(table: &Table, provider: SocketAddr, deaf: SocketAddr) -> String {
     let mut text = "[storage]\nurl = \"memory:\"\n[auth]\nenabled = false\n\
-        [server]\nmax_response_size = \"8KB\"\n[responses]\nstore = \"off\"\n\
+        [server]\nmax_response_size = \"8KB\"\noverload_control = false\n[responses]\nstore = \"off\"\n\
         [resilience.retries]\nbase_delay = \"1ms\"\nbudget = \"100%\"\n\
         [resilience.circuit_breaker]\nenabled = false\n\
         [resilience.queue]\ntell_after = \"30s\"\n"
@@ -109,7 +109,7 @@ fn config(table: &Table, provider: SocketAddr, deaf: SocketAddr) -> String {
                 text,
                 "[providers.{kind}-{name}]\nkind = \"{kind}\"\nbase_url = \"http://{at}{path}\"\n\
                  api_key = \"secret://file/provider.key\"\n\
-                 timeouts = {{ first_byte = \"2s\", first_token = \"2s\", between_chunks = \"2s\" }}\n\
+                 timeouts = {{ first_byte = \"4s\", first_token = \"4s\", between_chunks = \"4s\" }}\n\
                  [providers.{kind}-{name}.headers]\n"
             );
             if !faults.contains("answer_bytes") {

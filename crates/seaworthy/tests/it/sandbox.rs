@@ -4,18 +4,20 @@ use serde_json::{Value, json};
 
 use crate::support::{Request, Server, Ship, eventually};
 
-const SANDBOX: &str = "
+const SANDBOX: &str = r#"
 [sandbox]
 enabled = true
 price_per_run = 0.01
 max_concurrent = 1
+max_cpu_time = "500ms"
+max_time = "5m"
 [rate_limits.per_operation.sandbox]
 requests_per_minute = 8
 [budgets.each]
-scope = \"user\"
-window = \"day\"
+scope = "user"
+window = "day"
 budget_usd = 0.05
-";
+"#;
 
 fn execute(server: &Server, key: &str, code: &str) -> (u16, Value) {
     let body = json!({"language": "javascript", "code": code, "arguments": ["x"], "stdin": "in"});

@@ -51,8 +51,6 @@ async fn a_cap_of_the_input_counts_tokens_and_not_bytes() {
 async fn a_budget_for_twenty_calls_is_spent_by_twenty_of_two_hundred() {
     for in_parallel in [true, false] {
         let app = TestApp::builder()
-            // A machine with other work would refuse some of them for its own sake.
-            .server("overload_control = false")
             .sections("[cost_config]\ndaily_token_limit = 2400\n")
             .start()
             .await;

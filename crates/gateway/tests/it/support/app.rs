@@ -107,9 +107,11 @@ impl Builder {
             "" => String::new(),
             table => format!("timeouts = {{ {table} }}"),
         };
+        // A machine with other work would refuse calls for its own sake.
         format!(
             r#"
             [server]
+            overload_control = false
             {server}
             [resilience.retries]
             max_attempts = {attempts}

@@ -98,8 +98,13 @@ async fn settle(replicas: &[Replica], calls: &[(usize, String)]) {
     }
 }
 
-/// Asks, as a caller whose call is held does, until it passes or is refused for good.
-async fn spend_to_the_end(replicas: &[Replica], label: &str) -> Vec<(usize, String)> {
+/// Asks, as a caller whose call is held does, until it passes or is refused for good: for two
+/// seconds after `enough` have passed, and for a minute until then.
+async fn spend_to_the_end(
+    replicas: &[Replica],
+    label: &str,
+    enough: usize,
+) -> Vec<(usize, String)> {
     let mut passed = Vec::new();
     let mut refused = 0;
     for call in 0.. {
@@ -111,7 +116,8 @@ async fn spend_to_the_end(replicas: &[Replica], label: &str) -> Vec<(usize, Stri
             continue;
         }
         refused += 1;
-        if refused == 40 {
+        let patience = if passed.len() < enough { 1_200 } else { 40 };
+        if refused >= patience {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -129,13 +135,14 @@ async fn a_replica_that_is_wrong_about_the_loss_exceeds_nothing_and_all_of_it_ca
     let alone = fill(&replicas[..1], "alone", 1_000).await;
     assert!((20..=25).contains(&alone.len()), "{}", alone.len());
     assert_eq!(replicas[0].counters.status().unwrap().mode, "local");
-    let others = spend_to_the_end(&replicas[1..], "others").await;
+    let others = spend_to_the_end(&replicas[1..], "others", 99 - alone.len()).await;
     assert!(alone.len() + others.len() <= 100);
     assert!(alone.len() + others.len() >= 99, "{}", others.len());
     settle(&replicas, &alone).await;
     ways[0].heal();
     all_up(&replicas).await;
-    let more = spend_to_the_end(&replicas, "more").await;
+    let rest = 100 - alone.len() - others.len();
+    let more = spend_to_the_end(&replicas, "more", rest).await;
     assert_eq!(alone.len() + others.len() + more.len(), 100);
     let account = account(&replicas[1]).await;
     assert_eq!(account.spent + account.reserved, 1_000);
@@ -149,7 +156,7 @@ async fn what_was_set_aside_for_a_dead_replica_comes_back() {
     let [dead, left @ ..] = replicas;
     drop(dead);
     let _silent = redis.command(&["ZADD", "sw:{x}:holders", "1", "a.1"]);
-    let passed = spend_to_the_end(&left, "left").await;
+    let passed = spend_to_the_end(&left, "left", 100).await;
     assert_eq!(passed.len(), 100);
 }
 
@@ -181,26 +188,27 @@ impl ShareRegistry for Liar {
 }
 
 /// Cuts one replica off, has it forgotten by the others, and spends on both sides.
-async fn spent_on_both_sides(registry: Registry) -> usize {
+async fn spent_on_both_sides(registry: Registry, enough: usize) -> usize {
     let redis = Redis::start();
     let (ways, replicas) = three(&redis, &registry).await;
     ways[0].cut();
     let alone = fill(&replicas[..1], "alone", 1_000).await;
     let _silent = redis.command(&["ZADD", "sw:{x}:holders", "1", "a.1"]);
-    let others = spend_to_the_end(&replicas[1..], "others").await;
+    let enough = enough.saturating_sub(alone.len());
+    let others = spend_to_the_end(&replicas[1..], "others", enough).await;
     alone.len() + others.len()
 }
 
 #[tokio::test]
 async fn a_share_that_is_being_spent_is_not_given_back_and_the_test_would_notice() {
-    let honest = spent_on_both_sides(Arc::new(MemoryRegistry::default())).await;
+    let honest = spent_on_both_sides(Arc::new(MemoryRegistry::default()), 0).await;
     assert!(honest <= 100, "{honest}");
-    let planted = spent_on_both_sides(Arc::new(Liar::default())).await;
+    let planted = spent_on_both_sides(Arc::new(Liar::default()), 101).await;
     assert!(planted > 100, "a planted bug is found: {planted}");
 }
 
 /// The server forgets while one replica is cut off and spends.
-async fn spent_over_a_loss_of_memory(registry: Registry) -> usize {
+async fn spent_over_a_loss_of_memory(registry: Registry, enough: usize) -> usize {
     let redis = Redis::start();
     let (ways, replicas) = three(&redis, &registry).await;
     ways[0].cut();
@@ -213,7 +221,7 @@ async fn spent_over_a_loss_of_memory(registry: Registry) -> usize {
         })
     })
     .await;
-    let others = spend_to_the_end(&replicas[1..], "others").await;
+    let others = spend_to_the_end(&replicas[1..], "others", enough).await;
     let alone = fill(&replicas[..1], "alone", 1_000).await;
     1 + alone.len() + others.len()
 }
@@ -221,8 +229,8 @@ async fn spent_over_a_loss_of_memory(registry: Registry) -> usize {
 #[tokio::test]
 async fn a_server_that_forgets_waits_until_nobody_spends_alone() {
     // The ledger of these tests knows nothing: what the first call held is not restored.
-    let honest = spent_over_a_loss_of_memory(Arc::new(MemoryRegistry::default())).await;
+    let honest = spent_over_a_loss_of_memory(Arc::new(MemoryRegistry::default()), 0).await;
     assert!(honest <= 101, "{honest}");
-    let planted = spent_over_a_loss_of_memory(Arc::new(Liar::default())).await;
+    let planted = spent_over_a_loss_of_memory(Arc::new(Liar::default()), 100).await;
     assert!(planted > 101, "a planted bug is found: {planted}");
 }
