@@ -303,6 +303,12 @@ impl State {
         self.blank_since.get_or_insert(now);
     }
 
+    /// Whether the server knows all that was spent of shares.
+    fn is_all_told(&self) -> bool {
+        let is_told = |tracked: &Tracked| tracked.place == Place::Server;
+        self.spent.is_empty() && self.report.is_none() && self.tracked.values().all(is_told)
+    }
+
     /// What limits are divided by without a server.
     fn divisor(&self, options: &SharedOptions) -> u64 {
         self.replicas.max(options.replicas).max(1)
@@ -348,12 +354,13 @@ impl Counters for SharedCounters {
             match state.tracked.get_mut(id) {
                 Some(tracked) if tracked.place == Place::Here => {
                     let settled = state.alone.counters().settle_now(id, at, close);
-                    state.shares.put_back(&tracked.claim, close);
                     if tracked.in_doubt {
-                        // The server may hold it as well: it is told of the claim, not of a sum.
+                        // The server may hold it as well: it is told of the claim, not of a sum, and
+                        // takes all of the claim out of the share.
                         tracked.closed.get_or_insert((at, close));
                         tracked.place = Place::Moving;
                     } else {
+                        state.shares.put_back(&tracked.claim, close);
                         state.spent.add(&tracked.claim, at, close);
                         state.tracked.remove(id);
                     }

@@ -23,6 +23,8 @@ const IDLE: Duration = Duration::from_secs(600);
 pub(super) struct Shares {
     /// Under which name they are held; `None` while nothing may be.
     holder: Option<String>,
+    /// Whether they are let go of, as soon as the server knows what was spent of them.
+    is_ending: bool,
     /// Questions that were asked under that name.
     asked: u64,
     accounts: HashMap<String, Share>,
@@ -86,12 +88,13 @@ impl Shares {
     /// Begins to hold under a name that is new.
     pub(super) fn begin(&mut self, holder: String) {
         self.holder = Some(holder);
+        self.is_ending = false;
         self.asked = 0;
     }
 
     /// Accounts to ask about under a name that nothing was asked under yet: all that are in use.
     pub(super) fn to_begin_with(&self) -> Vec<String> {
-        match self.holder.is_some() && self.asked == 0 {
+        match self.holder.is_some() && self.asked == 0 && !self.is_ending {
             true => {
                 let mut keys: Vec<_> = self.accounts.keys().take(MAX_ASKED).cloned().collect();
                 keys.sort();
@@ -103,11 +106,36 @@ impl Shares {
 
     /// Lets go of everything. Returns the name that it was held under.
     pub(super) fn end(&mut self) -> Option<String> {
+        self.stop();
+        self.is_ending = false;
+        self.holder.take()
+    }
+
+    /// Lets go of everything for a server that knows what was set aside. Returns the name that it was
+    /// held under, unless something was spent of it that the server has not heard of: whoever finds
+    /// the name given up takes all of it for unspent, and gives it to others.
+    pub(super) fn let_go(&mut self, is_all_told: bool) -> Option<String> {
+        if is_all_told {
+            return self.end();
+        }
+        self.stop();
+        self.is_ending = self.holder.is_some();
+        None
+    }
+
+    /// Lets go of what was to be let go of, if it may be by now.
+    pub(super) fn go_on_letting_go(&mut self, is_all_told: bool) -> Option<String> {
+        match self.is_ending {
+            true => self.let_go(is_all_told),
+            false => None,
+        }
+    }
+
+    fn stop(&mut self) {
         self.may_spend_until = None;
         for share in self.accounts.values_mut() {
             share.left = 0;
         }
-        self.holder.take()
     }
 
     /// Notes which accounts calls are paid from.
@@ -132,7 +160,7 @@ impl Shares {
     /// What to ask for after these accounts have changed. What is more than this replica's part is
     /// let go of here before the server hears of it.
     pub(super) fn question(&mut self, touched: &[Touched], replicas: u64) -> Option<Question> {
-        let holder = self.holder.clone()?;
+        let holder = self.holder.clone().filter(|_| !self.is_ending)?;
         let parts = replicas.saturating_add(1);
         // Each account once: what is granted is added.
         let mut asks = BTreeMap::new();
@@ -183,7 +211,7 @@ impl Shares {
 
     /// Takes over what the server has set aside, in the order of the question.
     pub(super) fn granted(&mut self, question: &Question, shares: &[u64]) {
-        if self.holder.as_ref() != Some(&question.holder) {
+        if self.holder.as_ref() != Some(&question.holder) || self.is_ending {
             return;
         }
         for (ask, share) in question.accounts.iter().zip(shares) {
@@ -201,8 +229,12 @@ impl Shares {
 
     /// Whether it may be spent without asking.
     pub(super) fn may_be_spent(&self) -> bool {
-        let until = self.may_spend_until.filter(|_| self.holder.is_some());
+        let until = self.may_spend_until.filter(|_| self.may_hold());
         until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn may_hold(&self) -> bool {
+        self.holder.is_some() && !self.is_ending
     }
 
     /// Takes all that a claim asks of budgets, or nothing.
@@ -224,7 +256,7 @@ impl Shares {
 
     /// Puts back what a call did not use.
     pub(super) fn put_back(&mut self, claim: &Claim, close: Close) {
-        if self.holder.is_none() {
+        if !self.may_hold() {
             return;
         }
         for budget in &claim.budgets {

@@ -105,6 +105,10 @@ impl SpentAlone {
         Self(all)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes back what was not told after all.
     fn take_back(&mut self, others: Self) {
         for (at, amount) in others.0 {
@@ -159,7 +163,7 @@ impl Report {
             None => {}
         }
         let spent = spent.drain(counted_until);
-        (!spent.0.is_empty()).then(|| Self {
+        (!spent.is_empty()).then(|| Self {
             name: fresh_name(),
             epoch: epoch.cloned(),
             spent,

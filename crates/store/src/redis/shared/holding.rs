@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::counters::Presence;
 use super::super::link::Asked;
 use super::super::set_aside::Aside;
-use super::{OnLoss, SharedCounters, chain};
+use super::{OnLoss, SharedCounters, State, chain};
 
 /// How often a holder says that it lives while it can ask.
 const QUIET_INTERVAL: Duration = Duration::from_secs(5);
@@ -126,9 +126,27 @@ impl SharedCounters {
         }
     }
 
-    /// Lets go of all shares; the server and the registry hear of it as soon as they can.
-    pub(super) fn end_shares(&self, state: &mut super::State) {
-        if let Some(holder) = state.shares.end() {
+    /// Lets go of all shares, of which the server knows nothing any more, or which others have ended;
+    /// the server and the registry hear of it as soon as they can.
+    pub(super) fn end_shares(&self, state: &mut State) {
+        let holder = state.shares.end();
+        self.note_ended(state, holder);
+    }
+
+    /// Lets go of all shares once the server knows what was spent of them.
+    pub(super) fn let_go_of_shares(&self, state: &mut State) {
+        let holder = state.shares.let_go(state.is_all_told());
+        self.note_ended(state, holder);
+    }
+
+    /// Lets go of shares that were to be let go of, after the server was told.
+    pub(super) fn go_on_letting_go(&self, state: &mut State) {
+        let holder = state.shares.go_on_letting_go(state.is_all_told());
+        self.note_ended(state, holder);
+    }
+
+    fn note_ended(&self, state: &mut State, holder: Option<String>) {
+        if let Some(holder) = holder {
             state.ended.push(holder);
             self.changed.notify_one();
         }
@@ -193,6 +211,11 @@ impl SharedCounters {
                 state.silent = std::mem::take(&mut presence.silent);
                 self.changed.notify_one();
             }
+            if !state.is_all_told() {
+                // It was lost in this moment, and something was spent alone. What is left of a share
+                // is not all that is needed of it then.
+                return Ok(());
+            }
             let known = state.shares.to_begin_with().into_iter();
             let known = known.filter_map(|key| state.views.touched(key));
             presence.touched.extend(known);
@@ -206,9 +229,9 @@ impl SharedCounters {
         let state = &mut *self.state.lock();
         match &answer {
             Ok(Aside::Set(shares)) => state.shares.granted(&question, shares),
-            Ok(Aside::Late) => {}
-            // Without an answer it is not known what is held.
-            Ok(Aside::Ended) | Err(_) => self.end_shares(state),
+            Ok(Aside::Ended) => self.let_go_of_shares(state),
+            // What is left is certain all the same: the server never sets aside less than that.
+            Ok(Aside::Late) | Err(_) => {}
         }
         answer.map(drop)
     }

@@ -267,7 +267,7 @@ impl SharedCounters {
         let state = &mut *self.state.lock();
         state.alone = Alone::default();
         // What is left of the shares comes back, and others are set aside.
-        self.end_shares(state);
+        self.let_go_of_shares(state);
         self.changed.notify_one();
         Ok(())
     }
@@ -360,6 +360,7 @@ impl SharedCounters {
                 self.state.lock().report = None;
             }
         }
+        self.go_on_letting_go(&mut self.state.lock());
         Ok(())
     }
 

@@ -118,3 +118,36 @@ fn an_account_that_is_named_twice_is_asked_about_once() {
     let question = shares.question(&[one, other], 3).unwrap();
     assert_eq!(question.accounts.len(), 1);
 }
+
+#[test]
+fn a_name_is_given_up_once_the_server_knows_what_was_spent_under_it() {
+    let mut shares = holding(100);
+    shares.allow(Some(Instant::now() + Duration::from_secs(60)));
+    assert!(shares.may_be_spent() && shares.take(&claim(40)));
+    // A call is on its way that the server has not heard of.
+    assert_eq!(shares.let_go(false), None);
+    assert_eq!(shares.holder(), Some("me"), "it is told of under this name");
+    assert!(!shares.may_be_spent() && !shares.take(&claim(1)));
+    shares.allow(Some(Instant::now() + Duration::from_secs(60)));
+    assert!(!shares.may_be_spent(), "whatever the registry says");
+    shares.put_back(&claim(40), used(10));
+    assert!(!shares.take(&claim(1)), "nothing comes back to it");
+    assert!(shares.question(&touched(0, false), 3).is_none());
+    assert_eq!(shares.go_on_letting_go(false), None);
+    assert_eq!(shares.go_on_letting_go(true).as_deref(), Some("me"));
+    assert_eq!(shares.go_on_letting_go(true), None);
+    shares.begin("me again".to_owned());
+    assert!(shares.question(&touched(0, false), 3).is_some());
+}
+
+#[test]
+fn what_nothing_was_spent_of_is_let_go_of_at_once() {
+    let mut shares = holding(100);
+    assert_eq!(
+        shares.go_on_letting_go(true),
+        None,
+        "nobody wants it to end"
+    );
+    assert_eq!(shares.let_go(true).as_deref(), Some("me"));
+    assert_eq!(shares.let_go(false), None);
+}
