@@ -1,6 +1,7 @@
 //! The ways between replicas and the Redis server: quick, slow, silent or cut. What was sent arrives,
 //! late if need be, even if who sent it waits no longer.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use seaworthy_store::redis::{Dial, Stream};
 use tokio::io::{AsyncWriteExt as _, BufReader, DuplexStream};
-use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep};
 
 use super::random::Random;
 use super::resp;
@@ -44,9 +45,39 @@ impl State {
     }
 }
 
+/// A state that is waited for. Who came first is woken first: `tokio::sync::watch` leaves that to a chance
+/// that no seed decides.
+struct Changing {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Changing {
+    fn now(&self) -> State {
+        *self.state.lock().unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.notify_waiters();
+    }
+
+    async fn wait_for(&self, is_met: impl Fn(&State) -> bool) -> State {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let state = self.now();
+            if is_met(&state) {
+                return state;
+            }
+            changed.await;
+        }
+    }
+}
+
 /// The way of one replica.
 pub(super) struct Way {
-    state: watch::Sender<State>,
+    state: Arc<Changing>,
     arrivals: mpsc::UnboundedSender<(DuplexStream, Arc<Way>)>,
     random: Arc<Mutex<Random>>,
 }
@@ -64,14 +95,17 @@ impl Way {
             generation: 0,
         };
         Arc::new(Self {
-            state: watch::Sender::new(state),
+            state: Arc::new(Changing {
+                state: Mutex::new(state),
+                changed: Notify::new(),
+            }),
             arrivals: arrivals.clone(),
             random: Arc::clone(random),
         })
     }
 
     pub(super) fn condition(&self) -> Condition {
-        self.state.borrow().condition()
+        self.state.now().condition()
     }
 
     pub(super) fn set(&self, own: Condition) {
@@ -83,7 +117,7 @@ impl Way {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        self.state.send_modify(|state| {
+        self.state.change(|state| {
             change(state);
             if state.condition() == Condition::Refused {
                 state.generation += 1;
@@ -101,19 +135,30 @@ impl Way {
         Duration::from_micros(micros)
     }
 
-    /// Waits until something comes through; `false` for a connection that is broken by then.
+    /// Waits until something comes through; `false` for a connection that is broken by then. What was
+    /// sent in silence is sent again after pauses that double, so it is at most as late again as the
+    /// silence was long, while a new connection is made at once.
     async fn pass(&self, generation: u64) -> bool {
         let is_decided =
             |state: &State| state.generation != generation || state.condition() < Condition::Silent;
         sleep(self.delay()).await;
-        let mut state = self.state.subscribe();
-        let decided = state.wait_for(is_decided).await;
-        decided.is_ok_and(|state| state.generation == generation)
+        loop {
+            let since = Instant::now();
+            if self.state.wait_for(is_decided).await.generation != generation {
+                return false;
+            }
+            let silent_ms = since.elapsed().as_millis() as u64;
+            if silent_ms == 0 {
+                return true;
+            }
+            let late_ms = self.random.lock().unwrap().below(silent_ms);
+            sleep(Duration::from_millis(late_ms)).await;
+        }
     }
 
     async fn breaks(&self, generation: u64) {
-        let mut state = self.state.subscribe();
-        let _broken = state.wait_for(|state| state.generation != generation).await;
+        let is_broken = |state: &State| state.generation != generation;
+        self.state.wait_for(is_broken).await;
     }
 }
 
@@ -121,15 +166,13 @@ impl Way {
 impl Dial for Way {
     async fn dial(&self, _: &str, _: u16) -> std::io::Result<Box<dyn Stream>> {
         sleep(self.delay()).await;
-        let mut state = self.state.subscribe();
-        let answers = state.wait_for(|state| state.condition() != Condition::Silent);
-        let refused = answers.await.unwrap().condition() == Condition::Refused;
-        if refused {
+        let answers = |state: &State| state.condition() != Condition::Silent;
+        if self.state.wait_for(answers).await.condition() == Condition::Refused {
             return Err(std::io::ErrorKind::ConnectionRefused.into());
         }
         let (mine, theirs) = tokio::io::duplex(BUFFER);
         let way = Arc::new(Self {
-            state: self.state.clone(),
+            state: Arc::clone(&self.state),
             arrivals: self.arrivals.clone(),
             random: Arc::clone(&self.random),
         });
@@ -146,7 +189,7 @@ pub(super) async fn serve(server: Rc<Server>, mut arrivals: Arrivals) {
 }
 
 async fn answer(server: Rc<Server>, stream: DuplexStream, way: Arc<Way>) {
-    let generation = way.state.borrow().generation;
+    let generation = way.state.now().generation;
     let (from, mut to) = tokio::io::split(stream);
     let mut from = BufReader::new(from);
     loop {

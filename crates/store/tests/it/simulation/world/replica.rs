@@ -205,7 +205,7 @@ impl Call {
             0 => amount,
             _ => shared.below(amount + 1),
         };
-        shared.note(&("leaves", id, uses));
+        shared.note(&("leaves", &self.replica, id, uses));
         shared.bill(&claim, uses);
         sleep(takes).await;
         let now = self.clock.now();
@@ -222,7 +222,8 @@ impl Call {
         self.counters.note(&self.id, now, close);
         // A claim that cannot be settled expires.
         let settled = self.counters.settle(&self.id, now, close).await;
-        self.shared.note(&("close", &self.id, settled.is_ok()));
+        self.shared
+            .note(&("close", &self.replica, &self.id, settled.is_ok()));
     }
 
     /// Whether the call may leave. It is answered quickly, whatever happens.
@@ -230,7 +231,8 @@ impl Call {
         let (asked, stood_still) = (Instant::now(), self.gate.times());
         let outcome = self.counters.take(claim).await;
         let took = asked.elapsed();
-        self.shared.note(&("take", &self.id, &outcome));
+        self.shared
+            .note(&("take", &self.replica, &self.id, &outcome));
         if took > MOST_ADDED && self.gate.times() == stood_still {
             let id = &self.id;
             self.shared
