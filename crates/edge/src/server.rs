@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use crate::BoxError;
 use crate::tls::Acceptor;
 
+mod bounds;
 mod forgetting;
 mod framed;
 mod handshake;
@@ -38,9 +39,10 @@ mod io;
 mod shedding;
 mod streams;
 
+use bounds::Entered;
 use forgetting::Forget;
-use framed::End;
 pub use framed::EndsTwice;
+use framed::{End, Head};
 use in_flight::{Counted, InFlight};
 use io::ServerIo;
 pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
@@ -410,6 +412,10 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
     let handler = service_fn(move |mut request: Request<Incoming>| {
         let guard = in_flight.enter(request.version() == Version::HTTP_2);
         let head = in_flight.next_head.take();
+        in_flight.set_last(match (head, request.body().size_hint().exact()) {
+            (Head::Unseen, _) | (_, None) => Entered::Unknown,
+            (Head::WithoutLength | Head::WithLength, Some(length)) => Entered::Length(length),
+        });
         let end = framed::end(request.version(), request.headers(), head);
         if end == End::Twice {
             request.extensions_mut().insert(EndsTwice);

@@ -1,6 +1,7 @@
 //! What was received and is not wanted, taken off a socket without a copy.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -18,7 +19,7 @@ const MSG_TRUNC: i32 = 0x20;
 const MSG_TRUNC: i32 = 0;
 
 /// The most that is forgotten in one system call. Where the flag is known, this memory is not touched.
-const AT_ONCE: u64 = 64 << 10;
+const AT_ONCE: usize = 64 << 10;
 
 /// Forgets what a client sent.
 pub(super) fn forget(
@@ -26,13 +27,12 @@ pub(super) fn forget(
     cx: &mut Context<'_>,
     most: u64,
 ) -> Poll<io::Result<usize>> {
-    let most = usize::try_from(most.min(AT_ONCE)).unwrap_or(usize::MAX);
-    let mut nowhere = Vec::with_capacity(most);
+    let most = usize::try_from(most).map_or(AT_ONCE, |most| most.min(AT_ONCE));
+    let mut nowhere = [const { MaybeUninit::uninit() }; AT_ONCE];
     loop {
         ready!(stream.poll_read_ready(cx))?;
         let received = stream.try_io(Interest::READABLE, || {
-            let nowhere = &mut nowhere.spare_capacity_mut()[..most];
-            SockRef::from(stream).recv_with_flags(nowhere, MSG_TRUNC)
+            SockRef::from(stream).recv_with_flags(&mut nowhere[..most], MSG_TRUNC)
         });
         match received {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

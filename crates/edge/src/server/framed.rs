@@ -48,13 +48,13 @@ impl Look {
         self.is_over
     }
 
-    /// Takes what arrived; the head, when all of it has.
-    pub(super) fn at(&mut self, received: &[u8]) -> Option<Head> {
+    /// Takes what arrived; the head, when all of it has, and what came after it.
+    pub(super) fn at<'a>(&mut self, received: &'a [u8]) -> (Option<Head>, &'a [u8]) {
         let mut rest = received;
         while !self.is_over {
             let Some(end) = memchr::memchr(b'\n', rest) else {
                 self.lengthen(rest);
-                return None;
+                return (None, &[]);
             };
             let (line, after) = rest.split_at(end);
             if self.length == 0 {
@@ -66,10 +66,10 @@ impl Look {
             }
             rest = after.get(1..).unwrap_or_default();
             if self.is_over {
-                return Some(self.found);
+                return (Some(self.found), rest);
             }
         }
-        None
+        (None, rest)
     }
 
     fn lengthen(&mut self, piece: &[u8]) {
@@ -182,7 +182,7 @@ mod tests {
             for size in [1, 2, 24, 1000] {
                 let mut look = Look::begin();
                 let pieces = received.as_bytes().chunks(size);
-                let found = pieces.filter_map(|piece| look.at(piece)).next();
+                let found = pieces.filter_map(|piece| look.at(piece).0).next();
                 assert_eq!(found, expected, "{received:?} by {size}");
             }
         }

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::bounds::Entered;
 use super::framed::NextHead;
 use crate::BoxError;
 
@@ -25,6 +26,8 @@ struct State {
     count: usize,
     /// When the last of them ended.
     idle_since: Instant,
+    /// What is known of the request over HTTP/1.1 that came last.
+    last: Entered,
     next_stream: u64,
     /// The stream of HTTP/2 that was entered last, until its task is known.
     entered: Option<u64>,
@@ -38,6 +41,7 @@ impl InFlight {
         let state = Mutex::new(State {
             count: 0,
             idle_since: Instant::now(),
+            last: Entered::NotYet,
             next_stream: 0,
             entered: None,
             unread: BTreeMap::new(),
@@ -56,6 +60,15 @@ impl InFlight {
             in_flight: Arc::clone(self),
             stream,
         }
+    }
+
+    /// What is known of the request over HTTP/1.1 that came last.
+    pub(super) fn last(&self) -> Entered {
+        self.state.lock().last
+    }
+
+    pub(super) fn set_last(&self, entered: Entered) {
+        self.state.lock().last = entered;
     }
 
     /// Since when nothing has been answered; `None` while something is.

@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::bounds::{Bounds, Entered};
 use super::forgetting::Forget;
-use super::framed::{Head, Look};
+use super::framed::Head;
 use super::in_flight::InFlight;
 use super::shedding::{Ahead, Shedding, plain};
 
@@ -61,7 +62,7 @@ pub(super) struct ServerIo<T> {
     in_flight: Arc<InFlight>,
     render_refusal: RenderRefusal,
     phase: Phase,
-    look: Look,
+    bounds: Bounds,
     is_http2: Option<bool>,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -95,7 +96,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             in_flight,
             render_refusal,
             phase: Phase::Header(Instant::now()),
-            look: Look::begin(),
+            bounds: Bounds::new(),
             is_http2: None,
             read_timer: None,
             write_timer: None,
@@ -122,9 +123,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
 
     /// Whether what comes now is the beginning of a request.
     fn is_between_requests(&self) -> bool {
-        let is_at_the_beginning = self.is_http2.is_none();
-        self.in_flight.idle_since().is_some()
-            && (is_at_the_beginning || !matches!(self.phase, Phase::Header(_)))
+        self.in_flight.idle_since().is_some() && self.bounds.is_over(self.in_flight.last())
+    }
+
+    /// Whether the last request was answered so quickly that nobody read meanwhile.
+    fn is_answered(&self) -> bool {
+        self.ahead.is_empty() && self.bounds.is_past_head(self.in_flight.last())
     }
 
     /// Whether requests are read ahead of hyper now.
@@ -211,22 +215,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             return;
         }
         let is_first = self.is_http2.is_none();
+        let mut is_rest = false;
         let is_http2 = *self.is_http2.get_or_insert(received.starts_with(b"PRI "));
         if !is_http2 {
-            let is_idle = self.in_flight.idle_since().is_some();
-            let is_within = matches!(self.phase, Phase::Header(_)) && !self.look.is_over();
-            if is_idle && (is_first || !is_within) {
-                self.look = Look::begin();
+            let (is_idle, last) = (self.in_flight.idle_since().is_some(), self.in_flight.last());
+            let is_within = matches!(self.phase, Phase::Header(_)) && self.bounds.is_within_head();
+            if self.bounds.begins(last, is_idle, is_first || !is_within) {
                 self.in_flight.next_head.set(Head::Unseen);
+                self.in_flight.set_last(Entered::NotYet);
             }
-            if is_idle && let Some(head) = self.look.at(received) {
+            if let Some(head) = self.bounds.take(received, is_idle) {
                 self.in_flight.next_head.set(head);
             }
+            is_rest = self.bounds.is_past_head(self.in_flight.last());
         }
         self.phase = match (self.in_flight.idle_since(), self.phase) {
             (None, _) => Phase::Busy,
             // HTTP/2 control frames, answered pings for example, are not the start of a request.
             (Some(since), _) if is_http2 => Phase::Idle(since),
+            // It was answered before all of it had come.
+            (Some(_), _) if is_rest => Phase::Idle(Instant::now()),
             (Some(_), Phase::Header(since)) => Phase::Header(since),
             (Some(_), Phase::Busy | Phase::Idle(_)) => Phase::Header(Instant::now()),
         };
@@ -239,6 +247,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
         self.phase = match (self.in_flight.idle_since(), self.phase) {
             (None, _) => Phase::Busy,
             (Some(ended), Phase::Busy) => Phase::Idle(ended),
+            (Some(ended), Phase::Header(_)) if self.is_answered() => Phase::Idle(ended),
             (Some(_), phase) => phase,
         };
         let deadline = match self.phase {
@@ -303,11 +312,12 @@ fn poll_some<T: AsyncRead + Unpin>(
     inner: &mut T,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
+    most: usize,
 ) -> Poll<io::Result<()>> {
-    if buf.remaining() <= MOST_AT_A_TIME {
+    if buf.remaining() <= most {
         return Pin::new(inner).poll_read(cx, buf);
     }
-    let mut some = ReadBuf::new(buf.initialize_unfilled_to(MOST_AT_A_TIME));
+    let mut some = ReadBuf::new(buf.initialize_unfilled_to(most));
     ready!(Pin::new(inner).poll_read(cx, &mut some))?;
     let received = some.filled().len();
     buf.advance(received);
@@ -343,14 +353,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerIo<T> {
             }
         } else {
             let before = buf.filled().len();
-            if let Poll::Ready(result) = poll_some(&mut this.inner, cx, buf) {
+            // No further than to the end of a body: what comes then may begin a request.
+            let rest = this.bounds.rest_of_body(this.in_flight.last());
+            let rest = rest.and_then(|rest| usize::try_from(rest).ok());
+            let most = rest.map_or(MOST_AT_A_TIME, |rest| rest.min(MOST_AT_A_TIME));
+            if let Poll::Ready(result) = poll_some(&mut this.inner, cx, buf, most) {
                 let received = buf.filled().get(before..).unwrap_or_default();
                 this.note_read(received);
                 return Poll::Ready(result);
             }
         }
         let phase = ready!(this.poll_read_deadline(cx));
-        if matches!(phase, Phase::Header(_)) && this.is_http2 != Some(true) {
+        let is_head = this.ahead.is_empty() && this.bounds.is_within_head();
+        if matches!(phase, Phase::Header(_)) && is_head && this.is_http2 != Some(true) {
             // Best effort: a peer that is this slow may not read either.
             let refusal = (this.render_refusal)(408);
             let _written = Pin::new(&mut this.inner).poll_write(cx, &refusal);
@@ -427,7 +442,8 @@ mod tests {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         while seen.len() < sent.len() {
             let mut buf = ReadBuf::new(&mut room);
-            let Poll::Ready(Ok(())) = poll_some(&mut from, &mut cx, &mut buf) else {
+            let Poll::Ready(Ok(())) = poll_some(&mut from, &mut cx, &mut buf, MOST_AT_A_TIME)
+            else {
                 panic!("a slice is always ready");
             };
             assert!(!buf.filled().is_empty() && buf.filled().len() < 16_384);

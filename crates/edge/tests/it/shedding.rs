@@ -95,6 +95,75 @@ async fn a_body_that_never_comes_closes_the_connection() {
     send(&mut stream, &post(true, 100).0).await;
     let answer = read_to_end(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+    assert!(answer.ends_with("later"), "a second answer: {answer:?}");
+    running.stop().await;
+}
+
+/// A request that is answered before its body comes.
+fn leave(length: usize) -> (String, String) {
+    let (head, body) = post(false, length);
+    (head.replace("/read", "/leave"), body)
+}
+
+#[tokio::test]
+async fn a_connection_whose_body_came_after_the_answer_is_as_good_as_any_other() {
+    let running = start(options());
+    let mut stream = running.connect().await;
+    let (head, body) = leave(100_000);
+    send(&mut stream, &head).await;
+    read_answer(&mut stream, "left").await;
+    send(&mut stream, &body).await;
+    // It is over when the next one is answered.
+    let (head, body) = post(true, 4);
+    send(&mut stream, &(head + &body)).await;
+    read_answer(&mut stream, "bbbb").await;
+    let (head, body) = leave(100_000);
+    send(&mut stream, &head).await;
+    read_answer(&mut stream, "left").await;
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    send(&mut stream, &body).await;
+    send(&mut stream, &post(true, 0).0).await;
+    let answer = read_answer(&mut stream, "later").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+    drop(stream);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_is_never_taken_for_a_request() {
+    let running = start(options());
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    let inner = post(true, 0).0;
+    let length = inner.len();
+    let chunked = format!(
+        "POST /leave HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n"
+    );
+    for (head, end) in [(leave(length).0, ""), (chunked, "\r\n0\r\n\r\n")] {
+        let mut stream = running.connect().await;
+        send(&mut stream, &head).await;
+        read_answer(&mut stream, "left").await;
+        send(&mut stream, &inner).await;
+        send(&mut stream, end).await;
+        let (head, body) = post(false, 4);
+        send(&mut stream, &(head + &body)).await;
+        let answer = read_answer(&mut stream, "bbbb").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_after_such_a_body_closes_without_a_word() {
+    let mut options = options();
+    options.timeouts.header = Duration::from_millis(200);
+    options.timeouts.keep_alive = Duration::from_millis(600);
+    let running = start(options);
+    let mut stream = running.connect().await;
+    let (head, body) = leave(100_000);
+    send(&mut stream, &head).await;
+    read_answer(&mut stream, "left").await;
+    send(&mut stream, &body).await;
+    assert_eq!(read_to_end(&mut stream).await, "");
     running.stop().await;
 }
 

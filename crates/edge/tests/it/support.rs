@@ -45,7 +45,8 @@ fn render_refusal(status: u16) -> Vec<u8> {
     .into_bytes()
 }
 
-/// `/`, `/hold` until released, `/big` without end, `/panic`, `/panic-late`, and `/read` the body.
+/// `/`, `/hold` until released, `/big` without end, `/panic`, `/panic-late`, `/read` the body and
+/// `/leave` it.
 #[derive(Clone, Default)]
 pub(crate) struct Dock {
     pub(crate) release: Arc<Notify>,
@@ -83,6 +84,14 @@ impl Service for Dock {
             "/big" => Response::new(Cargo::Endless(Held::new(&self.holding))),
             "/panic" => panic!("a panic on purpose"),
             "/panic-late" => Response::new(Cargo::Panics),
+            "/leave" => {
+                let limits = Limits {
+                    max_bytes: 1_000_000,
+                    idle_timeout: Duration::from_secs(20),
+                };
+                drop(RequestBody::new(request.into_body(), limits));
+                Response::new(Cargo::Text(Some("left".into())))
+            }
             "/read" => {
                 let limits = Limits {
                     max_bytes: 1000,
