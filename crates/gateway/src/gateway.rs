@@ -17,7 +17,7 @@ use seaworthy_core::resilience::retry::RetryBudget;
 use seaworthy_core::store::{Journal, Stores};
 use seaworthy_edge::client::Dial;
 use seaworthy_sandbox::Launcher;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::batches::work::Batches;
 use crate::deep_health::DeepHealth;
@@ -111,6 +111,9 @@ pub struct Gateway {
     pub(crate) concurrent: Arc<AtomicUsize>,
     /// Where calls wait for the processor, one for each worker.
     pub(crate) doors: Vec<Arc<Door>>,
+    /// Places for long requests that are screened beside the workers: as many as there are workers, so
+    /// that those keep half of the processors at least.
+    pub(crate) screening: Arc<Semaphore>,
     /// Who may pass to which target.
     pub(crate) gates: Gates,
     /// What may be repeated.
@@ -208,6 +211,7 @@ impl Gateway {
             deep_health: DeepHealth::default(),
             concurrent: Arc::default(),
             doors: (0..workers.max(1)).map(|_| Arc::default()).collect(),
+            screening: Arc::new(Semaphore::new(workers.max(1))),
             gates,
             retry_budget: RetryBudget::default(),
             started_at: now,

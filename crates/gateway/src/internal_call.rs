@@ -151,7 +151,7 @@ async fn answer_on_behalf(
     authorize(exchange, &caller, &request)?;
     let keeping = recollect(exchange, &caller, &mut request).await?;
     let admission = admit(exchange, &caller, &request, &headers)?;
-    let request = screen(exchange, request, &headers, &admission)?;
+    let request = screen(exchange, request, &headers, &admission).await?;
     consult(exchange, &caller, &request).await?;
     let errand = Errand {
         principal: caller,
@@ -180,7 +180,7 @@ async fn answer(
     let headers = HeaderMap::new();
     let request = Request::understand(asked(operation), body)?;
     let admission = admit(exchange, &caller, &request, &headers)?;
-    let request = screen(exchange, request, &headers, &admission)?;
+    let request = screen(exchange, request, &headers, &admission).await?;
     let errand = Errand {
         principal: caller,
         request,

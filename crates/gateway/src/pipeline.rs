@@ -39,7 +39,7 @@ pub(crate) async fn run(
     authorize(exchange, &principal, &request)?;
     let keeping = recollect(exchange, &principal, &mut request).await?;
     let admission = admit(exchange, &principal, &request, &caller.headers)?;
-    let request = screen(exchange, request, &caller.headers, &admission)?;
+    let request = screen(exchange, request, &caller.headers, &admission).await?;
     consult(exchange, &principal, &request).await?;
     let errand = Errand {
         principal,

@@ -1,11 +1,14 @@
 //! May this be asked? Input guards belong here: they judge, redact or refuse the request before it
 //! can leave.
 
+mod beside;
+
 use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_guard::Place;
 use seaworthy_guard::input::path::PathError;
 
+use self::beside::{Long, screen_beside};
 use crate::exchange::Exchange;
 use crate::guards::Who;
 use crate::guards::input::{Asked, Purpose, Refused};
@@ -73,8 +76,13 @@ impl Screened {
 /// Names the tools with effects that the caller confirmed, with commas between them.
 const CONFIRMED: &str = "x-seaworthy-confirm-tools";
 
+/// A body of so many bytes is screened beside its worker, which others wait for meanwhile: guards take
+/// milliseconds for it, and seconds for the longest ones that are full of what they look for. Shorter
+/// ones are not worth the way.
+const LONG_BYTES: usize = 256 << 10;
+
 /// Screens a request. What a guard replaces is replaced in the caller's own bytes.
-pub(crate) fn screen(
+pub(crate) async fn screen(
     exchange: &mut Exchange,
     mut request: Request,
     headers: &HeaderMap,
@@ -105,9 +113,13 @@ pub(crate) fn screen(
         },
         confirmed: confirmed(headers),
     };
-    let passed = rules
-        .screen(asked, &mut exchange.verdicts)
-        .map_err(refusal)?;
+    let passed = if request.body.len() < LONG_BYTES {
+        rules.screen(asked, &mut exchange.verdicts)
+    } else {
+        let long = Long::of(&asked, request.body.clone());
+        screen_beside(exchange, rules, long).await?
+    };
+    let passed = passed.map_err(refusal)?;
     if let Some(body) = passed.body {
         request.replace_body(body.into())?;
     }

@@ -26,6 +26,7 @@ mod guards_control;
 mod guards_embeddings;
 mod guards_flood;
 mod guards_joints;
+mod guards_long;
 mod guards_opinions;
 mod health;
 mod hedges;
