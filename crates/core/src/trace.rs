@@ -82,6 +82,12 @@ impl TraceContext {
         }
     }
 
+    /// Whether a `traceparent` header is one that is continued.
+    #[must_use]
+    pub fn is_continued(header: &[u8]) -> bool {
+        Self::parse(header).is_some()
+    }
+
     /// The same trace with a new span.
     #[must_use]
     pub fn child(self) -> Self {

@@ -124,8 +124,9 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) -> Option<HeaderValue> {
 
 /// The names that the connection claims for itself.
 fn listed(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONNECTION)?.to_str().ok()?;
-    Some(value.to_ascii_lowercase())
+    let values = headers.get_all(CONNECTION).iter();
+    let listed: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+    (!listed.is_empty()).then(|| listed.join(",").to_ascii_lowercase())
 }
 
 fn is_of_the_message(name: &str, listed: Option<&str>) -> bool {
@@ -221,6 +222,8 @@ mod tests {
             ("content-type", "application/json"),
         ]);
         headers.append("accept", HeaderValue::from_static("application/json"));
+        headers.append("connection", HeaderValue::from_static("X-Hop-Two"));
+        headers.append("x-hop-two", HeaderValue::from_static("2"));
         let headers = for_provider(&headers);
         assert_eq!(headers.get_all("accept").iter().count(), 2);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();

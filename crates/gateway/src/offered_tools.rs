@@ -103,6 +103,9 @@ fn keys(tool: &Value) -> Vec<Option<&str>> {
             ("functionDeclarations" | "function_declarations", Value::Array(functions)) => {
                 named.extend(functions.iter().map(|function| function["name"].as_str()));
             }
+            ("functionDeclarations" | "function_declarations", Value::Object(function)) => {
+                named.push(function.get("name").and_then(Value::as_str));
+            }
             _ => named.push(Some(key.as_str())),
         }
     }

@@ -316,7 +316,8 @@ fn is_cohere(headers: &http::HeaderMap) -> bool {
 }
 
 /// Under these paths clients of other families look for what is not there.
-const FOREIGN: [(&str, Family); 3] = [
+const FOREIGN: [(&str, Family); 4] = [
+    ("/v1/messages", Family::Anthropic),
     ("/v1beta/", Family::Gemini),
     ("/v2/", Family::Cohere),
     ("/model/", Family::Bedrock),

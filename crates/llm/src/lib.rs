@@ -57,7 +57,7 @@ pub use words::setting;
 
 use loss::Losses;
 use seaworthy_core::{
-    call::{Call, Reply},
+    call::{Call, Reply, ToolChoice},
     dialect::Dialect,
 };
 
@@ -66,7 +66,19 @@ use seaworthy_core::{
 /// # Errors
 /// Names the first field that is not what the dialect expects there.
 pub fn decode_call(dialect: Dialect, body: &[u8]) -> Result<Call, Fault> {
-    wire::of(dialect).decode_call(body)
+    wire::of(dialect)
+        .decode_call(body)
+        .map(without_rules_of_nothing)
+}
+
+/// Rules about tools say nothing where there are none, and most providers refuse them then.
+fn without_rules_of_nothing(mut call: Call) -> Call {
+    if call.tools.is_empty() {
+        let says_nothing = |rule: &ToolChoice| matches!(rule, ToolChoice::Auto | ToolChoice::None);
+        call.tool_choice = call.tool_choice.filter(|rule| !says_nothing(rule));
+        call.parallel_tool_calls = None;
+    }
+    call
 }
 
 /// As [`decode_call`], for requests whose path names the model. Where it also says whether to
@@ -76,7 +88,7 @@ pub fn decode_call(dialect: Dialect, body: &[u8]) -> Result<Call, Fault> {
 /// As [`decode_call`].
 pub fn decode_call_in_path(dialect: Dialect, path: InPath<'_>, body: &[u8]) -> Result<Call, Fault> {
     let wire = wire::of(dialect);
-    let mut call = wire.decode_call(body)?;
+    let mut call = wire.decode_call(body).map(without_rules_of_nothing)?;
     path.model.clone_into(&mut call.model);
     if wire.head_rules().model == head::ModelPlace::Path {
         call.stream = path.stream;

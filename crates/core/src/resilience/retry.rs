@@ -49,10 +49,10 @@ impl Failure {
             Self::TimedOut => (false, true, true),
             Self::Status(429) => (true, true, false),
             Self::Status(500 | 502 | 503 | 504 | 529) => (true, true, true),
-            // Our account, our name of the model, or a server that cannot do this.
-            Self::Status(401 | 402 | 403 | 404 | 408 | 501 | 505..) | Self::QuotaExhausted => {
-                (false, true, true)
-            }
+            // Our account, our name of the model, a server that cannot do this, or a model that broke
+            // while it answered, which AWS says with 424.
+            Self::Status(401 | 402 | 403 | 404 | 408 | 424 | 501 | 505..)
+            | Self::QuotaExhausted => (false, true, true),
             Self::Status(_) | Self::Abandoned | Self::Final => (false, false, false),
             Self::Unfit | Self::Unavailable => (false, true, false),
         };
@@ -233,9 +233,11 @@ mod tests {
             (Failure::Status(400), Next::GiveUp, Next::GiveUp),
             (Failure::Status(401), Next::GiveUp, Next::Elsewhere),
             (Failure::Status(404), Next::GiveUp, Next::Elsewhere),
+            (Failure::Status(408), Next::GiveUp, Next::Elsewhere),
             (Failure::Status(409), Next::GiveUp, Next::GiveUp),
             (Failure::Status(413), Next::GiveUp, Next::GiveUp),
             (Failure::Status(422), Next::GiveUp, Next::GiveUp),
+            (Failure::Status(424), Next::GiveUp, Next::Elsewhere),
             (Failure::Status(429), again, Next::Elsewhere),
             (Failure::Status(500), again, Next::Elsewhere),
             (Failure::Status(503), again, Next::Elsewhere),

@@ -69,7 +69,7 @@ const RETURNED: [&str; 10] = [
 ];
 
 /// Members that hold what tools there are and in which form to answer: nobody says that.
-const DEFINITIONS: [&str; 9] = [
+const DEFINITIONS: [&str; 10] = [
     "tools",
     "functions",
     "toolConfig",
@@ -78,6 +78,7 @@ const DEFINITIONS: [&str; 9] = [
     "generationConfig",
     "generation_config",
     "output_config",
+    "output_format",
     "outputConfig",
 ];
 

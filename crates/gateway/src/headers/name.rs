@@ -26,6 +26,7 @@ names! {
     REQUEST_ID: "x-request-id",
     STAINLESS_TIMEOUT: "x-stainless-timeout",
     TRACEPARENT: "traceparent",
+    TRACESTATE: "tracestate",
     X_API_KEY: "x-api-key",
     // Ours.
     AGENT: "x-seaworthy-agent",

@@ -8,6 +8,7 @@ use http::{HeaderMap, Response};
 use seaworthy_core::code::Code;
 use seaworthy_core::crash::{self, Point};
 use seaworthy_core::dialect::Dialect;
+use seaworthy_core::trace::TraceContext;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, Timeouts, UpstreamBody};
 use seaworthy_llm::Framing;
@@ -63,6 +64,8 @@ pub(crate) enum Back {
         provider: Embedding,
         /// Whether the caller reads vectors in base64 only.
         as_base64: bool,
+        /// How many vectors it has to have.
+        texts: usize,
     },
 }
 
@@ -344,6 +347,7 @@ fn embed_elsewhere(
             caller,
             provider,
             as_base64: wanted.as_base64,
+            texts: wanted.texts.len(),
         },
     })
 }
@@ -407,6 +411,13 @@ fn mark_dispatched(exchange: &mut Exchange) {
 fn identify(exchange: &Exchange, headers: &mut HeaderMap) {
     if let Ok(id) = exchange.request_id.as_str().parse() {
         headers.insert(&name::REQUEST_ID, id);
+    }
+    // What tracing systems keep beside a trace does not belong to a new one.
+    if headers.contains_key(&name::TRACESTATE) {
+        let parent = headers.get(&name::TRACEPARENT);
+        if !parent.is_some_and(|parent| TraceContext::is_continued(parent.as_bytes())) {
+            headers.remove(&name::TRACESTATE);
+        }
     }
     let span = exchange.trace.child().traceparent();
     if let Ok(value) = http::HeaderValue::from_bytes(&span) {

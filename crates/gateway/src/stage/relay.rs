@@ -1,7 +1,6 @@
 //! The answer goes back: unary answers are read whole and metered, streams are metered in passing.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
@@ -9,7 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
-use seaworthy_core::resilience::advice;
 use seaworthy_core::usage::Usage;
 use seaworthy_edge::client::{Error, Timeout, UpstreamBody};
 use seaworthy_edge::coding::{Unpackable, codings_of};
@@ -25,9 +23,12 @@ use crate::routes::Operation;
 use crate::stage::dispatch::{Back, Reply, too_late};
 use crate::translate::Translation;
 
+mod advised;
 mod embedded;
 mod no_answer;
 mod translated;
+
+use advised::retry_headers;
 
 /// On answers whose token counts are an estimate, where a caller can be told.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-seaworthy-estimated");
@@ -45,7 +46,7 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
             let (mut head, body) = response.into_parts();
             note_request_id(exchange, &mut head.headers);
             if head.status.is_client_error() || head.status.is_server_error() {
-                exchange.advice = advice(exchange, &head.headers);
+                exchange.advice = advised::advice(exchange, &head.headers);
             }
             let response = unpacked(exchange, Response::from_parts(head, body))?;
             let back = match response.status() {
@@ -107,9 +108,10 @@ pub(crate) async fn relay(exchange: &mut Exchange, reply: Reply) -> Result<Answe
                         caller,
                         provider,
                         as_base64,
+                        texts,
                     } => {
-                        let forms = (caller, provider);
-                        Box::pin(embedded::whole(exchange, response, forms, as_base64)).await
+                        let (forms, wanted) = ((caller, provider), (as_base64, texts));
+                        Box::pin(embedded::whole(exchange, response, forms, wanted)).await
                     }
                 },
                 status => Err(unexpected(exchange, status, response.headers())),
@@ -169,11 +171,6 @@ fn note_request_id(exchange: &mut Exchange, headers: &mut HeaderMap) {
         let id = id.to_str().ok()?;
         Some(id.get(..MOST_OF_AN_ID).unwrap_or(id).to_owned())
     });
-}
-
-fn advice(exchange: &Exchange, headers: &HeaderMap) -> Option<Duration> {
-    let now = exchange.gateway.clock.now();
-    advice::read(now, |name| headers.get(name)?.to_str().ok())
 }
 
 fn note_refused(exchange: &mut Exchange) {
@@ -292,13 +289,16 @@ async fn relay_error(
     };
     let mut frames = collect(exchange, body).await?;
     let dialect = exchange.operation().map(Operation::dialect);
-    if dialect == Some(Dialect::Gemini)
-        && decode_error(Family::Gemini, &joined(&frames)).is_key_refused()
-    {
-        return Err(credentials_refused(exchange, head.status));
+    let mut headers = head.headers;
+    if dialect == Some(Dialect::Gemini) {
+        let error = decode_error(Family::Gemini, &joined(&frames));
+        if error.is_key_refused() {
+            return Err(credentials_refused(exchange, head.status));
+        }
+        exchange.advice = exchange.advice.or(error.retry_after);
+        headers.extend(retry_headers(&headers, error.retry_after));
     }
     exchange.fail(code);
-    let mut headers = head.headers;
     let mut is_readable = is_json(&headers);
     if is_readable && let Some(guarding) = exchange.answer_guard().cloned() {
         let guarded = {
@@ -325,7 +325,7 @@ async fn relay_error(
                 head.status.as_u16()
             ),
         );
-        refusal.headers = retry_headers(&headers);
+        refusal.headers = retry_headers(&headers, None);
         refusal.status = Some(head.status.as_u16());
         return Err(refusal);
     }
@@ -334,13 +334,6 @@ async fn relay_error(
         headers,
         content: Content::Frames(frames),
     })
-}
-
-fn retry_headers(headers: &HeaderMap) -> HeaderMap {
-    ["retry-after", "retry-after-ms", "x-should-retry"]
-        .into_iter()
-        .filter_map(|name| Some((HeaderName::from_static(name), headers.get(name)?.clone())))
-        .collect()
 }
 
 fn credentials_refused(exchange: &Exchange, status: StatusCode) -> Refusal {

@@ -52,6 +52,11 @@ pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
             kind: Some("ServiceQuotaExceededException"),
             is_final: true,
         },
+        // The provider took too long, or its model broke off: AWS says both with statuses that blame
+        // the request in everyone else's words.
+        (Family::Bedrock, 408 | 424) => usual(status),
+        (family, 408) => usual(error_status(family, 504)),
+        (family, 424) => usual(error_status(family, 502)),
         // Overload has a status of its own with Anthropic.
         (Family::Anthropic, 503 | 529) => usual(529),
         (family, status) => usual(error_status(family, status)),
@@ -63,6 +68,7 @@ pub(crate) fn told(caller: Family, status: u16, error: &ProviderError) -> Told {
 pub(crate) fn code(status: u16) -> Code {
     match status {
         429 => Code::UpstreamRateLimited,
+        408 | 424 => Code::UpstreamError,
         400..500 => Code::UpstreamRefused,
         _ => Code::UpstreamError,
     }
@@ -82,12 +88,14 @@ mod tests {
         ((400, "invalid_request_error"), (400, "invalid_request_error"), (400, "invalid_request_error")),
         ((402, "billing_error"), (429, "insufficient_quota"), (402, "billing_error")),
         ((404, "not_found_error"), (404, "invalid_request_error"), (404, "not_found_error")),
-        ((408, "timeout_error"), (408, "invalid_request_error"), (408, "timeout_error")),
+        ((408, "ModelTimeoutException"), (504, "server_error"), (504, "timeout_error")),
         ((409, "conflict_error"), (409, "invalid_request_error"), (409, "conflict_error")),
         ((413, "request_too_large"), (413, "invalid_request_error"), (413, "request_too_large")),
         ((422, "invalid_request_error"), (422, "invalid_request_error"), (422, "invalid_request_error")),
+        ((424, "ModelErrorException"), (502, "server_error"), (502, "api_error")),
         ((429, "rate_limit_error"), (429, "rate_limit_error"), (429, "rate_limit_error")),
         ((429, "insufficient_quota"), (429, "insufficient_quota"), (402, "billing_error")),
+        ((400, "ServiceQuotaExceededException"), (429, "insufficient_quota"), (402, "billing_error")),
         ((500, "api_error"), (500, "server_error"), (500, "api_error")),
         ((502, "server_error"), (502, "server_error"), (502, "api_error")),
         ((503, "server_error"), (503, "server_error"), (529, "overloaded_error")),
@@ -117,7 +125,8 @@ mod tests {
                 kind: Some(kind.to_owned()),
                 ..ProviderError::default()
             };
-            let is_quota = status == 402 || kind == "insufficient_quota";
+            let is_quota = status == 402
+                || ["insufficient_quota", "ServiceQuotaExceededException"].contains(&kind);
             for family in [Family::OpenAi, Family::Anthropic] {
                 assert_eq!(told(family, status, &error).is_final, is_quota);
             }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
+use crate::support::wire::json_response;
 
 /// A face: its path, its request for these texts, and its vectors in an answer.
 pub(crate) struct Face {
@@ -185,4 +186,36 @@ async fn errors_of_a_provider_are_in_the_callers_words() {
         );
     }
     app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn vectors_belong_to_the_texts_that_their_numbers_say_and_there_is_one_for_each() {
+    let vector = |index: u64| json!({"object": "embedding", "index": index, "embedding": [index]});
+    let answer = |of: &[u64]| {
+        let data: Vec<Value> = of.iter().map(|index| vector(*index)).collect();
+        json!({"object": "list", "data": data, "usage": {"prompt_tokens": 2, "total_tokens": 2}})
+    };
+    let ask = json!({"model": "gpt", "texts": ["none", "one"], "input_type": "search_query"});
+    for (sent, expected) in [
+        (vec![1, 0], Some(json!([[0], [1]]))),
+        (vec![0, 1], Some(json!([[0], [1]]))),
+        (vec![0], None),
+        (vec![0, 1, 2], None),
+        (vec![], None),
+    ] {
+        let app = TestApp::start().await;
+        app.upstream.will_send(json_response(200, &answer(&sent)));
+        let told = app.post("/v2/embed", ask.to_string()).send().await;
+        match expected {
+            Some(vectors) => assert_eq!(told.json()["embeddings"]["float"], vectors),
+            None => {
+                assert_eq!(
+                    (told.status, told.json()["code"].as_str()),
+                    (503, Some("upstream_invalid_response"))
+                );
+                assert!(told.text().contains("for 2 texts"), "{}", told.text());
+            }
+        }
+        app.finish().await;
+    }
 }

@@ -319,6 +319,24 @@ async fn the_provider_continues_the_callers_trace_under_the_callers_request_id()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_belongs_to_a_trace_is_passed_on_with_that_trace_only() {
+    let right = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (parent, kept) in [(right, "a=b"), ("00-x-y-01", ""), ("", "")] {
+        let app = TestApp::start().await;
+        app.upstream.will_send(ok(Dialect::OpenAiChat));
+        let asked = app.post("/v1/chat/completions", ask(Dialect::OpenAiChat, false));
+        let asked = match parent {
+            "" => asked,
+            parent => asked.header("traceparent", parent),
+        };
+        asked.header("tracestate", "a=b").send().await;
+        let seen = app.upstream.only_request();
+        assert_eq!(seen.header("tracestate"), kept, "{parent}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_to_the_provider_are_used_again() {
     let app = TestApp::start().await;
     for dialect in [Dialect::OpenAiChat; 5] {

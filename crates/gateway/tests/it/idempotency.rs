@@ -290,6 +290,38 @@ async fn what_was_refused_frees_the_key_and_what_was_done_keeps_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_of_ours_that_was_not_taken_frees_the_callers() {
+    for status in [401, 403] {
+        let app = TestApp::start().await;
+        app.upstream.will_send(json_response(status, &json!({})));
+        assert_eq!(send(&app, "k").await.status, 502);
+        app.upstream.will_send(ok(OPENAI));
+        assert_eq!(send(&app, "k").await.status, 200);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_done_keeps_the_key_in_whatever_words_it_is_told() {
+    let chat = json!({"model": "gpt", "messages": [{"role": "user", "content": "Ahoy"}]});
+    let converse = json!({"messages": [{"role": "user", "content": [{"text": "Ahoy"}]}]});
+    for (path, body) in [("/v2/chat", chat), ("/model/gpt/converse", converse)] {
+        let app = TestApp::start().await;
+        let ask = || {
+            let call = app.post(path, body.to_string());
+            call.header("idempotency-key", "k").send()
+        };
+        app.upstream.will(vec![Step::HangUp]);
+        let first = ask().await;
+        assert_eq!(first.status, 503, "{path}: these have no 502");
+        let second = ask().await;
+        assert_eq!((second.status, second.body), (503, first.body));
+        assert_eq!(app.upstream.requests(), 1, "{path}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_never_left_frees_its_key() {
     let app = TestApp::builder()
         .sections("[rate_limits.per_user]\nrequests_per_minute = 1\n")

@@ -177,6 +177,11 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_callers_words() {
     let wrong = app.get("/v1/chat/completions").send().await;
     wrong.assert_error(Family::OpenAi, 405, "method_not_allowed");
     assert_eq!(wrong.header("allow"), "POST");
+    // Whoever asks there speaks with Anthropic's words, version or not.
+    let wrong = app.get("/v1/messages").send().await;
+    wrong.assert_error(Family::Anthropic, 405, "method_not_allowed");
+    let missing = app.get("/v1/messages/batches").send().await;
+    missing.assert_error(Family::Anthropic, 404, "not_found");
     app.finish().await;
 }
 

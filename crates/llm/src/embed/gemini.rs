@@ -74,7 +74,7 @@ fn one(node: Node<'_>, path: &str) -> Result<One, Fault> {
         node.whole(|fields| {
             fields.skip(&["role"]);
             fields.required("parts", "an array of parts", |node| {
-                node.each(|part| {
+                node.each_or_one(|part| {
                     let mut fields = part.object()?;
                     let text = fields.optional("text", |node| node.string())?;
                     if text.is_some() {

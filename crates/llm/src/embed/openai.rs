@@ -62,12 +62,17 @@ pub(super) fn encode(embed: &Embed, losses: &mut Losses) -> Vec<u8> {
 }
 
 pub(super) fn vectors(root: Node<'_>) -> Result<Vec<String>, Fault> {
-    root.object()?.required("data", "an array", |node| {
+    let mut listed = root.object()?.required("data", "an array", |node| {
         node.each(|item| {
-            item.object()?
-                .required("embedding", "an array of numbers", vector)
+            let mut fields = item.object()?;
+            let index = fields.optional("index", |node| Ok(node.u64().ok()))?;
+            let vector = fields.required("embedding", "an array of numbers", vector)?;
+            Ok((index.flatten().unwrap_or(u64::MAX), vector))
         })
-    })
+    })?;
+    // Which text a vector belongs to is said by its number; where there is none, by its place.
+    listed.sort_by_key(|(index, _)| *index);
+    Ok(listed.into_iter().map(|(_, vector)| vector).collect())
 }
 
 pub(super) fn answer(vectors: &[String], beside: Beside<'_>) -> Result<Vec<u8>, Fault> {

@@ -28,7 +28,10 @@ impl ProviderError {
         words.into_iter().flatten().any(|word| {
             matches!(
                 word,
-                "insufficient_quota" | "billing_error" | "billing_hard_limit_reached"
+                "insufficient_quota"
+                    | "billing_error"
+                    | "billing_hard_limit_reached"
+                    | "ServiceQuotaExceededException"
             ) || word.ends_with("spend_limit_reached")
         })
     }
@@ -47,13 +50,22 @@ impl ProviderError {
 /// Reads the body of an error response.
 #[must_use]
 pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
-    let Ok(mut document) = serde_json::from_slice::<Value>(body) else {
+    let Ok(document) = serde_json::from_slice::<Value>(body) else {
         return ProviderError::default();
+    };
+    // Google sends errors as the only element of a list, where a list was asked for and elsewhere.
+    let mut document = match document {
+        Value::Array(list) => list.into_iter().next().unwrap_or_default(),
+        other => other,
     };
     let error = match family {
         // The sentence stands at the top.
         Family::Cohere | Family::Bedrock => document,
-        Family::OpenAi | Family::Anthropic | Family::Gemini => document["error"].take(),
+        Family::OpenAi | Family::Anthropic | Family::Gemini => {
+            let inner = document.get_mut("error").map(Value::take);
+            // Servers that imitate OpenAI put it at the top as well.
+            inner.filter(|error| !error.is_null()).unwrap_or(document)
+        }
     };
     // Some servers send just a sentence.
     if let Value::String(message) = error {
@@ -82,10 +94,22 @@ pub fn decode_error(family: Family, body: &[u8]) -> ProviderError {
     ProviderError {
         kind: text(kind),
         code: text(code),
-        message: text(&error["message"]).unwrap_or_default(),
+        message: sentence(&error).unwrap_or_default(),
         param: text(&error["param"]),
         retry_after: retry_delay(&error["details"]),
     }
+}
+
+/// The sentence under each of the names that servers have for it: `Message` is what AWS's doors say,
+/// `detail` what FastAPI does, as a text or as a list of faults.
+fn sentence(error: &Value) -> Option<String> {
+    let names = ["message", "Message", "detail"];
+    let said = names.iter().find_map(|name| error.get(name))?;
+    let said = match said {
+        Value::Array(faults) => faults.first()?.get("msg")?,
+        said => said,
+    };
+    said.as_str().map(str::to_owned)
 }
 
 /// `"reason": "API_KEY_INVALID"` among the details.

@@ -34,11 +34,18 @@ impl<'de> Visitor<'de> for Reader<'_> {
         }
     }
 
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        match &self.0.rules.conversation.shape {
+            Shape::Messages { or_one: true, .. } => Message(self.0, 2).visit_map(map),
+            _ => Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self)),
+        }
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let place = self.0.place;
         let mut count = 0;
         place.message.set(Some(0));
-        while seq.next_element_seed(Message(self.0))?.is_some() {
+        while seq.next_element_seed(Message(self.0, 3))?.is_some() {
             count += 1;
             place.message.set(Some(count));
         }
@@ -52,7 +59,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-struct Message<'r>(fields::Reader<'r>);
+/// A message, and how deep the names of its members stand.
+struct Message<'r>(fields::Reader<'r>, usize);
 
 impl<'de> DeserializeSeed<'de> for Message<'_> {
     type Value = ();
@@ -70,7 +78,7 @@ impl<'de> Visitor<'de> for Message<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(fields::Reader { rules, place }) = self;
+        let Self(fields::Reader { rules, place }, depth) = self;
         let (roles, role_required) = match rules.conversation.shape {
             Shape::Messages {
                 roles,
@@ -81,7 +89,7 @@ impl<'de> Visitor<'de> for Message<'_> {
         };
         let mut role_seen = false;
         while let Some(Key(key)) = map.next_key()? {
-            place.pass(&key, 3)?;
+            place.pass(&key, depth)?;
             if key != "role" {
                 map.next_value::<IgnoredAny>()?;
                 continue;

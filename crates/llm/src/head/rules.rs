@@ -57,6 +57,8 @@ pub(crate) enum Shape {
         role_required: bool,
         /// Whether a string will do as well.
         or_text: bool,
+        /// Whether one message will do as well that stands in no list.
+        or_one: bool,
     },
     /// Any value.
     Anything,

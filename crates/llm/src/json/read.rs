@@ -128,7 +128,11 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn string(&self) -> Result<String, Fault> {
-        serde_json::from_str(self.json).map_err(|_| self.expected("a string"))
+        serde_json::from_str(self.json).map_err(|_| match self.is_string() {
+            // What else can be wrong in a string was told when the body was read.
+            true => self.fault("expected whole characters, found half of a surrogate pair"),
+            false => self.expected("a string"),
+        })
     }
 
     pub(crate) fn bool(&self) -> Result<bool, Fault> {
@@ -161,6 +165,16 @@ impl<'a> Node<'a> {
             return Ok(self.json.to_owned());
         }
         Err(self.expected("an object"))
+    }
+
+    /// One of a closed list of words, which stand there in capitals, written in any case.
+    pub(crate) fn one_of_in_any_case<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Fault> {
+        let word = self.string().unwrap_or_default().to_ascii_uppercase();
+        let found = words.iter().find(|(name, _)| *name == word);
+        match found {
+            Some((_, value)) => Ok(*value),
+            None => self.one_of(words),
+        }
     }
 
     /// One of a closed list of words.
@@ -196,6 +210,17 @@ impl<'a> Node<'a> {
         let found = read(&mut fields)?;
         fields.finish();
         Ok(found)
+    }
+
+    /// Every item of an array, or the one that stands there without a list around it.
+    pub(crate) fn each_or_one<T>(
+        &self,
+        mut read: impl FnMut(Node<'a>) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, Fault> {
+        match self.json.as_bytes().first() {
+            Some(b'{' | b'"') => Ok(vec![read(*self)?]),
+            _ => self.each(read),
+        }
     }
 
     /// Every item of an array.

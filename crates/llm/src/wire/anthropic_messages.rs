@@ -38,6 +38,7 @@ const HEAD: HeadRules = HeadRules {
             roles: &["user", "assistant", "system"],
             role_required: true,
             or_text: false,
+            or_one: false,
         },
     },
     settings: &[],

@@ -33,6 +33,7 @@ const HEAD: HeadRules = HeadRules {
             roles: &["user", "assistant", "system", "developer", "tool"],
             role_required: true,
             or_text: false,
+            or_one: false,
         },
     },
     settings: &[],

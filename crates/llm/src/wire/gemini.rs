@@ -38,6 +38,7 @@ const HEAD: HeadRules = HeadRules {
             roles: &["user", "model", "function"],
             role_required: false,
             or_text: false,
+            or_one: true,
         },
     },
     settings: &["generationConfig", "generation_config"],

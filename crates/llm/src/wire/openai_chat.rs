@@ -51,6 +51,7 @@ const HEAD: HeadRules = HeadRules {
             ],
             role_required: true,
             or_text: false,
+            or_one: false,
         },
     },
     settings: &[],

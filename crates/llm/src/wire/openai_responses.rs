@@ -40,6 +40,7 @@ const HEAD: HeadRules = HeadRules {
             roles: &["user", "assistant", "system", "developer"],
             role_required: false,
             or_text: true,
+            or_one: false,
         },
     },
     settings: &[],

@@ -201,3 +201,43 @@ fn an_empty_account_is_not_a_rate_limit() {
         r#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#
     ));
 }
+
+#[test]
+fn errors_of_any_form_have_a_sentence_or_none_and_never_a_panic() {
+    let families = [
+        Family::OpenAi,
+        Family::Anthropic,
+        Family::Gemini,
+        Family::Cohere,
+        Family::Bedrock,
+    ];
+    for family in families {
+        let error = encode_error(family, &MISSING);
+        let listed = [b"[", &error[..], b"]"].concat();
+        assert_eq!(
+            decode_error(family, &listed),
+            decode_error(family, &error),
+            "{family:?}: Google sends its errors as lists"
+        );
+        for body in ["[]", "[[]]", "[\"x\"]", "1", "true", "null", "{}", ""] {
+            let read = decode_error(family, body.as_bytes());
+            let sentence = if body.contains('x') { "x" } else { "" };
+            assert_eq!(read.message, sentence, "{family:?}: {body}");
+        }
+        for body in [
+            "\"No.\"",
+            "{\"message\":\"No.\"}",
+            "{\"object\":\"error\",\"message\":\"No.\",\"type\":\"BadRequestError\"}",
+            "{\"error\":null,\"message\":\"No.\"}",
+            "{\"Message\":\"No.\"}",
+            "{\"detail\":\"No.\"}",
+            "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"No.\"}]}",
+        ] {
+            assert_eq!(
+                decode_error(family, body.as_bytes()).message,
+                "No.",
+                "{family:?}: {body}"
+            );
+        }
+    }
+}

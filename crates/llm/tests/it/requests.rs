@@ -203,3 +203,88 @@ fn what_the_provider_adds_from_its_own_store_shows_in_the_head() {
         assert_eq!(head.reads_kept, reads_kept, "{member}");
     }
 }
+
+#[test]
+fn gemini_takes_one_element_for_a_list_of_one_and_words_in_any_case() {
+    let listed = r#"{
+        "systemInstruction": {"parts": [{"text": "You are a cat."}]},
+        "contents": [{"parts": [{"text": "Hello there"}]}],
+        "tools": [{"functionDeclarations": [{"name": "purr"}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["purr"]}},
+        "generationConfig": {"stopSequences": ["mew"], "thinkingConfig": {"thinkingLevel": "LOW"}}
+    }"#;
+    let alone = r#"{
+        "system_instruction": {"parts": {"text": "You are a cat."}},
+        "contents": {"parts": {"text": "Hello there"}},
+        "tools": {"function_declarations": {"name": "purr"}},
+        "tool_config": {"function_calling_config": {"mode": "any", "allowed_function_names": "purr"}},
+        "generation_config": {"stop_sequences": "mew", "thinking_config": {"thinking_level": "low"}}
+    }"#;
+    let read = |body: &str| decode_of(Dialect::Gemini, IN_PATH, body.as_bytes()).unwrap();
+    assert_eq!(read(alone), read(listed));
+    let head = head_of(Dialect::Gemini, &Bytes::from_static(alone.as_bytes()));
+    assert!(head.is_ok(), "{head:?}");
+    let deep = format!(
+        r#"{{"contents": {{"parts": {}{}}}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    let fault = head_of(Dialect::Gemini, &Bytes::from(deep)).unwrap_err();
+    assert!(fault.to_string().contains("deeper than 128"), "{fault}");
+    let chat = r#"{"model": "m", "messages": {"role": "user", "content": "Hi"}}"#;
+    let fault = head_of(Dialect::OpenAiChat, &Bytes::from(chat)).unwrap_err();
+    assert!(fault.to_string().contains("found an object"), "{fault}");
+}
+
+#[test]
+fn rules_about_tools_are_not_sent_where_there_are_none() {
+    let ask = |rules: &str| {
+        let body = format!(
+            r#"{{"model": "m", "messages": [{{"role": "user", "content": "Hi"}}], {rules}}}"#
+        );
+        decode_call(Dialect::OpenAiChat, body.as_bytes()).unwrap()
+    };
+    for rule in ["auto", "none"] {
+        for tools in ["[]", "null"] {
+            let call = ask(&format!(
+                r#""tool_choice": "{rule}", "parallel_tool_calls": false, "tools": {tools}"#
+            ));
+            for dialect in DIALECTS {
+                let sent = encode_call(dialect, &call).unwrap();
+                let body = text(&sent.body);
+                assert!(!body.contains("tool"), "{dialect:?}: {body}");
+                assert!(sent.dropped.is_empty(), "{dialect:?}");
+            }
+        }
+    }
+    let required = encode_call(
+        Dialect::AnthropicMessages,
+        &ask(r#""tool_choice": "required""#),
+    );
+    let required = required.unwrap();
+    assert!(
+        text(&required.body).contains(r#"{"type":"any"}"#),
+        "the provider says what is wrong"
+    );
+}
+
+#[test]
+fn anthropics_schema_is_taken_under_its_older_name() {
+    let ask = |format: &str| {
+        let body = format!(
+            r#"{{"model": "m", "max_tokens": 9, "messages": [{{"role": "user", "content": "Hi"}}], {format}}}"#
+        );
+        decode_call(Dialect::AnthropicMessages, body.as_bytes()).unwrap()
+    };
+    let schema = r#"{"type": "json_schema", "schema": {"type": "object"}}"#;
+    let now = ask(&format!(r#""output_config": {{"format": {schema}}}"#));
+    assert!(now.response_format.is_some());
+    assert_eq!(ask(&format!(r#""output_format": {schema}"#)), now);
+}
+
+#[test]
+fn half_a_character_is_called_that() {
+    let body = br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#;
+    let fault = decode_call(Dialect::OpenAiChat, body).unwrap_err();
+    assert!(fault.to_string().contains("surrogate"), "{fault}");
+}

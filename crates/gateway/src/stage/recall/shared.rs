@@ -301,6 +301,13 @@ async fn finish(
         exchange.fail(Code::UpstreamTooLarge);
     }
     let is_success = status == 200 && exchange.outcome == Outcome::Success;
+    let is_turned_away = match exchange.code {
+        // Our own key was not taken: nothing was done, and it is mended.
+        Some(Code::UpstreamAuth) => true,
+        // Some callers are told 503, but nobody knows what was done.
+        Some(Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamInvalid) => false,
+        _ => is_refusal(status),
+    };
     let has_left = exchange.usage().is_some();
     let end = match exchange.outcome {
         Outcome::Success => End::Complete,
@@ -317,7 +324,7 @@ async fn finish(
     let gateway = Arc::clone(&exchange.gateway);
     // The ledger knows of the call before anybody sees that it has ended.
     drop(body);
-    let keeps_answer = status < 400 || (has_left && !is_refusal(status));
+    let keeps_answer = status < 400 || (has_left && !is_turned_away);
     let mut held = held;
     let mut stored = stored;
     if let Some((keeping, ending)) = &mut stored

@@ -16,7 +16,7 @@ pub(super) async fn whole(
     exchange: &mut Exchange,
     response: Response<UpstreamBody>,
     (caller, provider): (Embedding, Embedding),
-    as_base64: bool,
+    (as_base64, texts): (bool, usize),
 ) -> Result<Answer, Refusal> {
     let frames = collect(exchange, response.into_body()).await?;
     let text = joined(&frames);
@@ -35,6 +35,19 @@ pub(super) async fn whole(
         as_base64,
     };
     let vectors = embed::decode_vectors(provider, &text);
+    if let Ok(vectors) = &vectors
+        && vectors.count() != texts
+    {
+        // Nobody could tell which of them belongs to which text.
+        return Err(Refusal::new(
+            Code::UpstreamInvalid,
+            format!(
+                "The provider `{}` answered with {} vectors for {texts} texts.",
+                provider_name(exchange),
+                vectors.count()
+            ),
+        ));
+    }
     let body = vectors.and_then(|vectors| embed::encode_vectors(caller, &vectors, beside));
     let body = body.map_err(|fault| unreadable(exchange, fault))?;
     exchange.note_complete(used);

@@ -111,7 +111,8 @@ pub(super) async fn error(
     let (head, body) = response.into_parts();
     let status = head.status.as_u16();
     let frames = collect(exchange, body).await?;
-    let error = decode_error(translation.provider.family(), &joined(&frames));
+    let mut error = decode_error(translation.provider.family(), &joined(&frames));
+    error.kind = error.kind.or_else(|| class_of_aws(&head.headers));
     if error.is_key_refused() {
         return Err(credentials_refused(exchange, head.status));
     }
@@ -146,7 +147,9 @@ pub(super) async fn error(
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut answer = Answer::error(family, &view);
-    answer.headers.extend(retry_headers(&head.headers));
+    answer
+        .headers
+        .extend(retry_headers(&head.headers, error.retry_after));
     if told.is_final {
         let name = HeaderName::from_static("x-should-retry");
         answer
@@ -154,4 +157,10 @@ pub(super) async fn error(
             .insert(name, HeaderValue::from_static("false"));
     }
     Ok(answer)
+}
+
+/// AWS's class of an error, which it says in a header, sometimes with an address behind it.
+fn class_of_aws(headers: &HeaderMap) -> Option<String> {
+    let class = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    class.split(':').next().map(str::to_owned)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{PAIRS, ask_across, error_of};
 use crate::support::app::TestApp;
-use crate::support::wire::{http, path};
+use crate::support::wire::{http, ok, path};
 
 fn error_body(provider: Dialect, kind: &str) -> Value {
     match provider.family() {
@@ -106,6 +106,123 @@ async fn refused_credentials_are_the_operators_business_in_every_dialect() {
         let answer = app.post(path(caller), body).send().await;
         answer.assert_error(caller.family(), 502, "upstream_authentication_failed");
         assert!(!format!("{answer:?}").contains("sk-leaked"));
+        app.finish().await;
+    }
+}
+
+/// Providers whose errors have a form of their own, each with another one to stand in.
+const OTHERS: &str = r#"
+    [providers.google]
+    kind = "gemini"
+    base_url = "http://google.test"
+    api_key = "secret://env/OPENAI_KEY"
+    [providers.aws]
+    kind = "bedrock"
+    base_url = "http://aws.test"
+    region = "eu-central-1"
+    api_key = "secret://env/OPENAI_KEY"
+    [models.gemini]
+    targets = ["google/gemini-real"]
+    [models.nova]
+    targets = ["aws/nova-real"]
+    [models.both]
+    targets = ["aws/nova-real", "openai/gpt-real"]
+"#;
+
+fn ask_model(model: &str) -> String {
+    json!({"model": model, "messages": [{"role": "user", "content": "Ahoy"}]}).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_a_list_is_an_error_like_any_other() {
+    let body = r#"[{"error": {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}}]"#;
+    for path in [
+        "/v1/chat/completions",
+        "/v1beta/models/gemini:streamGenerateContent",
+    ] {
+        let app = TestApp::builder().sections(OTHERS).start().await;
+        let headers = [("content-type", "application/json; charset=UTF-8")];
+        app.upstream.will_send(http(400, &headers, body));
+        let request = match path {
+            "/v1/chat/completions" => ask_model("gemini"),
+            _ => json!({"contents": [{"parts": [{"text": "hi"}]}]}).to_string(),
+        };
+        let answer = app.post(path, request).send().await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("No."), "{}", answer.text());
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_to_wait_is_told_in_a_header_that_every_client_reads() {
+    let in_body = r#"{"error": {"code": 429, "message": "No.", "status": "RESOURCE_EXHAUSTED",
+        "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}]}}"#;
+    let gemini = json!({"contents": [{"parts": [{"text": "hi"}]}]}).to_string();
+    let chat = "/v1/chat/completions";
+    for (path, request, headers, wait) in [
+        (chat, ask_model("gemini"), ("x-a", "b"), "35"),
+        (
+            "/v1beta/models/gemini:generateContent",
+            gemini,
+            ("x-a", "b"),
+            "35",
+        ),
+        (chat, ask_model("gemini"), ("retry-after", "7"), "7"),
+        (chat, ask_model("gemini"), ("retry-after-ms", "1500"), "2"),
+    ] {
+        let app = TestApp::builder().sections(OTHERS).start().await;
+        let headers = [("content-type", "application/json"), headers];
+        app.upstream.will_send(http(429, &headers, in_body));
+        let answer = app.post(path, request).send().await;
+        assert_eq!((answer.status, answer.header("retry-after")), (429, wait));
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_aws_says_with_statuses_of_a_wrong_request_is_told_as_what_it_is() {
+    for (status, class, told, kind) in [
+        (400, "ValidationException", 400, "invalid_request_error"),
+        (
+            400,
+            "ServiceQuotaExceededException:http://internal.amazon.com/",
+            429,
+            "insufficient_quota",
+        ),
+        (408, "ModelTimeoutException", 504, "server_error"),
+        (424, "ModelErrorException", 502, "server_error"),
+    ] {
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-amzn-errortype", class),
+        ];
+        let no = http(status, &headers, r#"{"message": "No."}"#);
+        let app = TestApp::builder().sections(OTHERS).start().await;
+        app.upstream.will_send(no.clone());
+        let answer = app
+            .post("/v1/chat/completions", ask_model("nova"))
+            .send()
+            .await;
+        let error = &answer.json()["error"];
+        assert_eq!((answer.status, &error["type"]), (told, &json!(kind)));
+        assert_eq!(error["message"], "No.");
+        app.finish().await;
+
+        let app = TestApp::builder()
+            .attempts(2)
+            .sections(OTHERS)
+            .start()
+            .await;
+        app.upstream.will_send(no);
+        app.upstream.will_send(ok(Dialect::OpenAiChat));
+        let answer = app
+            .post("/v1/chat/completions", ask_model("both"))
+            .send()
+            .await;
+        let is_the_requests_fault = class == "ValidationException";
+        let expected = if is_the_requests_fault { 400 } else { 200 };
+        assert_eq!(answer.status, expected, "{class}: {}", answer.text());
         app.finish().await;
     }
 }

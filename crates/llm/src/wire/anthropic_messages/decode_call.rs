@@ -39,6 +39,10 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
     let mode = fields.optional("thinking", thinking)?;
     let output = fields.optional("output_config", output_config)?;
     let (effort, response_format) = output.unwrap_or_default();
+    // The name that it had while it was a beta, which is taken still.
+    let response_format = fields
+        .optional("output_format", output_format)?
+        .or(response_format);
     let user = fields.optional("metadata", |node| {
         let mut fields = node.object()?;
         let user = fields.optional("user_id", |node| node.string())?;
@@ -173,23 +177,25 @@ fn output_config(node: Node<'_>) -> Result<(Option<Effort>, Option<ResponseForma
             ("max", Effort::Max),
         ])
     })?;
-    let format = fields.optional("format", |node| {
-        let mut fields = node.object()?;
-        fields.required("type", "a string", |node| {
-            node.one_of(&[("json_schema", ())])
-        })?;
-        let schema = fields.required("schema", "a JSON schema", |node| node.object_text())?;
-        fields.finish();
-        Ok(ResponseFormat::JsonSchema {
-            name: None,
-            description: None,
-            schema,
-            // This API enforces every schema it takes.
-            strict: Some(true),
-        })
-    })?;
+    let format = fields.optional("format", output_format)?;
     fields.finish();
     Ok((effort, format))
+}
+
+fn output_format(node: Node<'_>) -> Result<ResponseFormat, Fault> {
+    let mut fields = node.object()?;
+    fields.required("type", "a string", |node| {
+        node.one_of(&[("json_schema", ())])
+    })?;
+    let schema = fields.required("schema", "a JSON schema", |node| node.object_text())?;
+    fields.finish();
+    Ok(ResponseFormat::JsonSchema {
+        name: None,
+        description: None,
+        schema,
+        // This API enforces every schema it takes.
+        strict: Some(true),
+    })
 }
 
 /// In the words of OpenAI, where "not the priority tier" is called `default`.

@@ -1,4 +1,5 @@
 //! A generateContent request as a canonical call. The model and whether to stream are not in it.
+//! Google takes one element for a list of one, as its own examples write it, and words in any case.
 
 use super::{
     decode_part::{self, Calls},
@@ -39,9 +40,9 @@ fn read(fields: &mut Object<'_>) -> Result<Call, Fault> {
         Ok(blocks.unwrap_or_default())
     })?;
     let messages = fields.required("contents", "an array of contents", |node| {
-        node.each(|content| message(content, &mut calls))
+        node.each_or_one(|content| message(content, &mut calls))
     })?;
-    let tools = fields.optional("tools", |node| node.each(tool))?;
+    let tools = fields.optional("tools", |node| node.each_or_one(tool))?;
     let tools: Vec<Tool> = tools.unwrap_or_default().into_iter().flatten().collect();
     let tool_choice = fields.optional("toolConfig", |node| {
         let mut fields = node.object()?.in_camel_case();
@@ -104,7 +105,7 @@ fn message(node: Node<'_>, calls: &mut Calls) -> Result<Message, Fault> {
 /// One entry may hold many functions, and other tools beside them.
 fn tool(node: Node<'_>) -> Result<Vec<Tool>, Fault> {
     let mut fields = node.object()?.in_camel_case();
-    let functions = fields.optional("functionDeclarations", |node| node.each(function))?;
+    let functions = fields.optional("functionDeclarations", |node| node.each_or_one(function))?;
     let functions = functions
         .unwrap_or_default()
         .into_iter()
@@ -138,9 +139,11 @@ fn function(node: Node<'_>) -> Result<Function, Fault> {
 /// `None`: nothing was said.
 fn tool_choice(node: Node<'_>) -> Result<Option<ToolChoice>, Fault> {
     let mut fields = node.object()?.in_camel_case();
-    let names = fields.optional("allowedFunctionNames", |node| node.each(|n| n.string()))?;
+    let names = fields.optional("allowedFunctionNames", |node| {
+        node.each_or_one(|n| n.string())
+    })?;
     let mode = fields.optional("mode", |node| {
-        node.one_of(&[
+        node.one_of_in_any_case(&[
             ("MODE_UNSPECIFIED", None),
             ("AUTO", Some(ToolMode::Auto)),
             ("VALIDATED", Some(ToolMode::Auto)),
@@ -172,7 +175,9 @@ enum ToolMode {
 /// What stands in `generationConfig`.
 fn settings(node: Node<'_>) -> Result<Call, Fault> {
     let mut fields = node.object()?.in_camel_case();
-    let stop = fields.optional("stopSequences", |node| node.each(|item| item.string()))?;
+    let stop = fields.optional("stopSequences", |node| {
+        node.each_or_one(|item| item.string())
+    })?;
     let settings = Call {
         max_output_tokens: fields.optional("maxOutputTokens", |node| node.u64())?,
         sampling: Sampling {
@@ -226,15 +231,11 @@ fn reasoning(node: Node<'_>) -> Result<Reasoning, Fault> {
     let mut fields = node.object()?.in_camel_case();
     let budget = fields.optional("thinkingBudget", |node| node.i64())?;
     let effort = fields.optional("thinkingLevel", |node| {
-        node.one_of(&[
+        node.one_of_in_any_case(&[
             ("MINIMAL", Effort::Minimal),
-            ("minimal", Effort::Minimal),
             ("LOW", Effort::Low),
-            ("low", Effort::Low),
             ("MEDIUM", Effort::Medium),
-            ("medium", Effort::Medium),
             ("HIGH", Effort::High),
-            ("high", Effort::High),
         ])
     })?;
     let is_shown = fields.optional("includeThoughts", |node| node.bool())?;

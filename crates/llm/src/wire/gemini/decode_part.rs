@@ -53,7 +53,7 @@ impl Calls {
 /// All parts of a content.
 pub(super) fn parts(node: Node<'_>, calls: &mut Calls) -> Result<Vec<Block>, Fault> {
     let mut blocks = Vec::new();
-    node.each(|part| self::part(part, calls, &mut blocks))?;
+    node.each_or_one(|part| self::part(part, calls, &mut blocks))?;
     Ok(blocks)
 }
 
