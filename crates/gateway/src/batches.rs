@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::exchange::Exchange;
 use crate::files;
-use crate::objects::{failed, find, listed, new_name, owner, page};
+use crate::objects::{LONGEST_PAGE, failed, find, listed, new_name, owner, page};
 use crate::once;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
@@ -354,7 +354,7 @@ pub(crate) async fn handle(
 }
 
 async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Answer, Refusal> {
-    let wanted = page(query, false)?;
+    let wanted = page(query, LONGEST_PAGE)?;
     let limit = wanted.limit;
     let next = Page {
         limit: limit + 1,

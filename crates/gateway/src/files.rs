@@ -31,6 +31,8 @@ use crate::stage::decode::unread;
 const AROUND: usize = 64 * 1024;
 /// About the size of a piece.
 const PIECE: usize = 1 << 20;
+/// The most files that OpenAI's clients may ask for at a time.
+const MOST_LISTED: usize = 10_000;
 /// The only purpose that files are for here.
 const BATCH: &str = "batch";
 /// The purpose of what a batch leaves behind.
@@ -243,7 +245,7 @@ pub(crate) async fn found(exchange: &Exchange, id: &str) -> Result<Object, Refus
 }
 
 async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Answer, Refusal> {
-    let wanted = page(query, false)?;
+    let wanted = page(query, MOST_LISTED)?;
     let purpose = parameter(query, "purpose");
     let (limit, mut after) = (wanted.limit, wanted.after.clone());
     let mut files = Vec::new();

@@ -191,6 +191,7 @@ fn render(family: Family) -> Words {
         code: Some(refusal.code.as_str()),
         message: &refusal.message,
         param: None,
+        retry_after: refusal.retry_after,
         request_id: None,
     };
     let answer = Answer::error(family, &view);

@@ -18,7 +18,7 @@ const DELETED_AT_ONCE: usize = 200;
 /// Pause between looks for what has expired.
 const CLEANING_INTERVAL: Duration = Duration::from_secs(60);
 /// Most entries of one page, unless an API has its own bound.
-const LONGEST_PAGE: usize = 100;
+pub(crate) const LONGEST_PAGE: usize = 100;
 /// Entries of a page if the caller does not say.
 const USUAL_PAGE: usize = 20;
 
@@ -90,25 +90,25 @@ pub(crate) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a st
         .map(|(_, value)| value)
 }
 
-/// The page that a query asks for: `after`, `limit`, `order`.
-pub(crate) fn page(query: Option<&str>, usual_ascending: bool) -> Result<Page, Refusal> {
+/// The page that a query asks for: `after`, `limit`, `order`. Whoever may ask for longer ones than
+/// there are gets the longest, and is told that there is more.
+pub(crate) fn page(query: Option<&str>, most: usize) -> Result<Page, Refusal> {
     let refused = |param: &str, message: String| {
         Err(Refusal::new(Code::InvalidRequest, message).at(param.to_owned()))
     };
     let limit = match parameter(query, "limit") {
         None => USUAL_PAGE,
         Some(text) => match text.parse::<usize>() {
-            Ok(limit) if (1..=LONGEST_PAGE).contains(&limit) => limit,
+            Ok(limit) if (1..=most).contains(&limit) => limit.min(LONGEST_PAGE),
             _ => {
-                let message = format!("`limit` is a number from 1 to {LONGEST_PAGE}.");
+                let message = format!("`limit` is a number from 1 to {most}.");
                 return refused("limit", message);
             }
         },
     };
     let is_ascending = match parameter(query, "order") {
-        None => usual_ascending,
+        None | Some("desc") => false,
         Some("asc") => true,
-        Some("desc") => false,
         Some(_) => return refused("order", "`order` is `asc` or `desc`.".to_owned()),
     };
     Ok(Page {

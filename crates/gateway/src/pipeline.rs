@@ -33,7 +33,7 @@ pub(crate) async fn run(
 ) -> Result<Answer, Refusal> {
     signature::verify(exchange, &mut caller).await?;
     let principal = authenticate(exchange, &caller.headers, Permission::CallModels).await?;
-    note_wishes(exchange, &principal, asked.operation, &caller.headers);
+    note_wishes(exchange, &principal, asked.operation, &caller.headers)?;
     look_for_room(exchange).await?;
     let mut request = decode(exchange, asked, caller.body).await?;
     authorize(exchange, &principal, &request)?;

@@ -127,6 +127,7 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
         code: Some(refusal.code.as_str()),
         message: &refusal.message,
         param: refusal.param.as_deref(),
+        retry_after: refusal.retry_after,
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut answer = Answer::error(exchange.family, &view);

@@ -17,7 +17,7 @@ use seaworthy_core::objects::{Kind, Object};
 use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
-use crate::objects::{self, failed, find, listed, not_found, owner, page, parameter};
+use crate::objects::{self, LONGEST_PAGE, failed, find, listed, not_found, owner, page, parameter};
 use crate::refusal::Refusal;
 use crate::reply::Answer;
 use crate::routes::Action;
@@ -70,7 +70,7 @@ async fn input_items(
     id: &str,
     query: Option<&str>,
 ) -> Result<Answer, Refusal> {
-    let page = page(query, false)?;
+    let page = page(query, LONGEST_PAGE)?;
     find(exchange, Kind::Response, id).await?;
     let parts = objects::content(&exchange.gateway, id).await?;
     let input = parts.first().map_or(&b"[]"[..], |part| part);

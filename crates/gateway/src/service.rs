@@ -386,6 +386,7 @@ impl server::Service for DataPlane {
             code: Some(Code::Internal.as_str()),
             message: PANICKED,
             param: None,
+            retry_after: None,
             request_id: None,
         };
         let mut response = Response::new(ReplyBody::detached(encode_error(Family::OpenAi, &view)));
@@ -441,6 +442,7 @@ pub fn render_refusal(status: u16) -> Vec<u8> {
         code: Some(code.as_str()),
         message,
         param: None,
+        retry_after: None,
         request_id: None,
     };
     let body = encode_error(Family::OpenAi, &view);

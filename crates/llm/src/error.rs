@@ -9,6 +9,7 @@ use crate::{
     wire,
 };
 use seaworthy_core::dialect::{Dialect, Family};
+use std::time::Duration;
 
 /// An error to be told to a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub struct ErrorView<'a> {
     pub message: &'a str,
     /// The field of the request that is at fault.
     pub param: Option<&'a str>,
+    /// How long to wait before the next attempt, where waiting helps. Gemini's clients look for it in
+    /// the body, all others in a header.
+    pub retry_after: Option<Duration>,
     /// The ID under which the request is logged.
     pub request_id: Option<&'a str>,
 }
@@ -200,19 +204,15 @@ fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
                     .num("code", u64::from(status))
                     .str("message", error.message)
                     .str("status", error_kind(family, status));
-                if let Some(reason) = error.code.or(error.kind) {
+                let reason = error.code.or(error.kind);
+                if reason.is_some() || error.retry_after.is_some() {
                     inner.array("details", |details| {
-                        details.object(|detail| {
-                            detail
-                                .str("@type", "type.googleapis.com/google.rpc.ErrorInfo")
-                                .str("reason", reason)
-                                .str("domain", "seaworthy");
-                            if let Some(param) = error.param {
-                                detail.object("metadata", |metadata| {
-                                    metadata.str("field", param);
-                                });
-                            }
-                        });
+                        if let Some(reason) = reason {
+                            details.object(|detail| error_info(detail, reason, error.param));
+                        }
+                        if let Some(wait) = error.retry_after {
+                            details.object(|detail| retry_info(detail, wait));
+                        }
                     });
                 }
             });
@@ -231,4 +231,24 @@ fn write(family: Family, error: &ErrorView<'_>, out: &mut Vec<u8>) {
             }
         }
     });
+}
+
+fn error_info(detail: &mut Members<'_>, reason: &str, param: Option<&str>) {
+    detail
+        .str("@type", "type.googleapis.com/google.rpc.ErrorInfo")
+        .str("reason", reason)
+        .str("domain", "seaworthy");
+    if let Some(param) = param {
+        detail.object("metadata", |metadata| {
+            metadata.str("field", param);
+        });
+    }
+}
+
+/// In whole seconds, as in the header `retry-after`.
+fn retry_info(detail: &mut Members<'_>, wait: Duration) {
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    detail
+        .str("@type", "type.googleapis.com/google.rpc.RetryInfo")
+        .str("retryDelay", &format!("{seconds}s"));
 }

@@ -134,6 +134,7 @@ impl StreamEncoder {
             code: None,
             message,
             param: None,
+            retry_after: None,
             request_id: None,
         };
         self.write_error(&error, out);

@@ -363,6 +363,7 @@ impl StreamRelay {
             code: Some(refusal.code.as_str()),
             message: &refusal.message,
             param: None,
+            retry_after: refusal.retry_after,
             request_id: Some(exchange.request_id.as_str()),
         };
         let mut event = Vec::new();

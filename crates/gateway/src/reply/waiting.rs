@@ -122,6 +122,7 @@ fn error_event(exchange: &Exchange, notice: &Notice, (status, body): (u16, &[u8]
         code: error.code.as_deref(),
         message: &error.message,
         param: error.param.as_deref(),
+        retry_after: error.retry_after,
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut event = Vec::new();

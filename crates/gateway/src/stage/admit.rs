@@ -37,29 +37,54 @@ pub(crate) struct Admission(());
 /// No request is waited for longer than this.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// Notes how much the request matters and how long its caller waits, which headers can say.
+/// Notes how much the request matters and how long its caller waits, which headers can say. What
+/// stands in our own and cannot be read is refused: its caller counts on it.
 pub(crate) fn note_wishes(
     exchange: &mut Exchange,
     caller: &Principal,
     operation: Operation,
     headers: &HeaderMap,
-) {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+) -> Result<(), Refusal> {
+    let text = |name: &HeaderName| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default().trim())
+    };
+    let refused = |message: &str| Refusal::new(Code::InvalidRequest, message);
     let wished = text(&name::PRIORITY);
+    if wished.is_some_and(|wished| Priority::named(wished).is_none()) {
+        return Err(refused(
+            "`x-seaworthy-priority` is `low`, `normal`, `high` or `critical`.",
+        ));
+    }
     let settings = &exchange.snapshot.resilience;
     exchange.priority = settings.priority(caller, operation.as_str(), wished);
-    let own = text(&name::TIMEOUT).and_then(|text| text.parse::<u32>().ok());
+    let own = text(&name::TIMEOUT).map(whole_millis).transpose();
+    let own = own.map_err(|()| {
+        refused("`x-seaworthy-timeout-ms` is a whole number of milliseconds above zero.")
+    })?;
     // What official clients say of themselves, in seconds.
     let clients = || {
         let seconds: f64 = text(&name::STAINLESS_TIMEOUT)?.parse().ok()?;
         Duration::try_from_secs_f64(seconds).ok()
     };
-    let limit = own.map(|millis| Duration::from_millis(millis.into()));
-    let Some(limit) = limit.or_else(clients).map(|limit| limit.min(LONGEST)) else {
-        return;
-    };
-    let left = limit.saturating_sub(exchange.started.elapsed());
-    exchange.deadline = Some(tokio::time::Instant::now() + left);
+    if let Some(limit) = own.or_else(clients) {
+        let left = limit
+            .min(LONGEST)
+            .saturating_sub(exchange.started.elapsed());
+        exchange.deadline = Some(tokio::time::Instant::now() + left);
+    }
+    Ok(())
+}
+
+/// Milliseconds, however many; `Err` for anything else.
+fn whole_millis(text: &str) -> Result<Duration, ()> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || text.bytes().all(|byte| byte == b'0') {
+        return Err(());
+    }
+    let millis = text.parse().unwrap_or(u64::MAX);
+    Ok(Duration::from_millis(millis))
 }
 
 /// Admits the request or says when to come back.

@@ -200,6 +200,12 @@ fn framing(headers: &HeaderMap) -> Option<Framing> {
     Framing::of_content_type(text)
 }
 
+/// JSON of a kind that has a name of its own, as in `application/problem+json`.
+fn is_problem(headers: &HeaderMap) -> bool {
+    let kind = content_type(headers).split(|byte| *byte == b';').next();
+    kind.is_some_and(|kind| kind.trim_ascii_end().ends_with(b"+json"))
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     content_type(headers).starts_with(b"application/json")
 }
@@ -299,7 +305,7 @@ async fn relay_error(
         headers.extend(retry_headers(&headers, error.retry_after));
     }
     exchange.fail(code);
-    let mut is_readable = is_json(&headers);
+    let mut is_readable = is_json(&headers) || is_problem(&headers);
     if is_readable && let Some(guarding) = exchange.answer_guard().cloned() {
         let guarded = {
             let body = joined(&frames);
@@ -319,7 +325,7 @@ async fn relay_error(
         // A proxy's HTML page, for example: nothing that a client could read.
         let provider = provider_name(exchange);
         let mut refusal = Refusal::new(
-            Code::UpstreamError,
+            code,
             format!(
                 "The provider `{provider}` answered with HTTP status {}.",
                 head.status.as_u16()

@@ -165,6 +165,34 @@ async fn a_key_that_google_calls_a_wrong_argument_is_not_blamed_on_the_caller_ei
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_provider_says_in_another_kind_of_json_is_passed_on_and_pages_have_the_right_code()
+{
+    let problem = r#"{"title": "No.", "detail": "Too long."}"#;
+    for (kind, body, is_kept) in [
+        ("application/problem+json", problem, true),
+        ("application/vnd.x+json; charset=utf-8", problem, true),
+        ("text/html", "<html>No.</html>", false),
+    ] {
+        for (status, code) in [
+            (400, "upstream_refused"),
+            (429, "upstream_rate_limited"),
+            (500, "upstream_error"),
+        ] {
+            let app = TestApp::start().await;
+            let dialect = Dialect::OpenAiChat;
+            app.upstream
+                .will_send(http(status, &[("content-type", kind)], body));
+            let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+            match is_kept {
+                true => assert_eq!((answer.status, &*answer.text()), (status, body)),
+                false => answer.assert_error(dialect.family(), status, code),
+            }
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_cannot_be_reached_is_502() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;

@@ -387,3 +387,33 @@ async fn heads_that_two_readers_could_understand_in_two_ways_are_refused() {
     }
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn wishes_that_cannot_be_read_are_refused_and_not_ignored() {
+    let app = TestApp::start().await;
+    for (name, value) in [
+        ("x-seaworthy-timeout-ms", "soon"),
+        ("x-seaworthy-timeout-ms", "0"),
+        ("x-seaworthy-timeout-ms", "-5"),
+        ("x-seaworthy-timeout-ms", "1.5"),
+        ("x-seaworthy-timeout-ms", ""),
+        ("x-seaworthy-priority", "urgent"),
+        ("x-seaworthy-priority", ""),
+    ] {
+        let call = app.post("/v1/chat/completions", ask(Dialect::OpenAiChat, false));
+        let answer = call.header(name, value).send().await;
+        answer.assert_error(Family::OpenAi, 400, "invalid_request");
+        assert!(answer.text().contains(name), "{}", answer.text());
+    }
+    for (name, value) in [
+        ("x-seaworthy-timeout-ms", "99999999999999999999999"),
+        ("x-seaworthy-timeout-ms", " 5000 "),
+        ("x-seaworthy-priority", "LOW"),
+    ] {
+        app.upstream.will_send(ok(Dialect::OpenAiChat));
+        let call = app.post("/v1/chat/completions", ask(Dialect::OpenAiChat, false));
+        let answer = call.header(name, value).send().await;
+        assert_eq!(answer.status, 200, "{name}: {value}");
+    }
+    app.finish().await;
+}

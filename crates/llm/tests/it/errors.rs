@@ -15,6 +15,7 @@ const MISSING: ErrorView<'_> = ErrorView {
     code: Some("model_not_found"),
     message: "no model \"x\"",
     param: Some("model"),
+    retry_after: None,
     request_id: Some("req_1"),
 };
 
@@ -127,6 +128,39 @@ fn gemini_errors_carry_the_status_twice_and_the_code_as_reason() {
     };
     let read = decode_error(Family::Gemini, &encode_error(Family::Gemini, &overloaded));
     assert_eq!(read.kind.as_deref(), Some("UNAVAILABLE"));
+}
+
+#[test]
+fn geminis_clients_are_told_in_the_body_how_long_to_wait() {
+    let limited = ErrorView {
+        status: 429,
+        param: None,
+        retry_after: Some(Duration::from_millis(1_200)),
+        ..MISSING
+    };
+    let body = encode_error(Family::Gemini, &limited);
+    let error = decode_error(Family::Gemini, &body);
+    assert_eq!(error.retry_after, Some(Duration::from_secs(2)));
+    assert_eq!(error.code.as_deref(), MISSING.code);
+    let bare = ErrorView {
+        code: None,
+        ..limited
+    };
+    let body = encode_error(Family::Gemini, &bare);
+    assert!(text(&body).contains("RetryInfo"), "{}", text(&body));
+    for family in [
+        Family::OpenAi,
+        Family::Anthropic,
+        Family::Cohere,
+        Family::Bedrock,
+    ] {
+        let told = encode_error(family, &limited);
+        let wait = ErrorView {
+            retry_after: None,
+            ..limited
+        };
+        assert_eq!(told, encode_error(family, &wait), "{family:?}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ const FAILED: ErrorView<'_> = ErrorView {
     code: Some("upstream_error"),
     message: "broken",
     param: None,
+    retry_after: None,
     request_id: None,
 };
 

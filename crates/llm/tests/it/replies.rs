@@ -4,6 +4,7 @@ use crate::{
     golden,
     support::{DIALECTS, account, assert_is_json, text, told},
 };
+use seaworthy_core::call::Block;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_llm::{decode_reply, encode_reply, usage};
 use std::{fmt::Write as _, fs};
@@ -71,4 +72,27 @@ fn explicit_zero_is_not_missing() {
     ] {
         assert_eq!(usage::from_reply(Dialect::OpenAiChat, missing), None);
     }
+}
+
+#[test]
+fn calls_of_answers_without_an_id_have_ids_of_their_own() {
+    let ids = |tokens: u32| {
+        let call = r#"{"functionCall": {"name": "f", "args": {}}}"#;
+        let body = format!(
+            r#"{{"candidates": [{{"content": {{"parts": [{call}, {call}]}}, "finishReason": "STOP"}}],
+                "usageMetadata": {{"promptTokenCount": {tokens}}}}}"#
+        );
+        let reply = decode_reply(Dialect::Gemini, body.as_bytes()).unwrap();
+        let ids = reply.blocks.iter().filter_map(|block| match block {
+            Block::ToolUse { id, .. } => Some(id.clone()),
+            _ => None,
+        });
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ids(1), ids(1), "as often as it is read");
+    let mut all: Vec<String> = ids(1).into_iter().chain(ids(2)).collect();
+    assert_eq!(all.len(), 4);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 4, "{all:?}");
 }

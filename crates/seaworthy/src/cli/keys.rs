@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seaworthy_config::{Config, Duration as ConfigDuration};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{ApiKey, KeyRecord, KeyState, NewKey};
+use seaworthy_core::key::{ApiKey, KeyDigest, KeyRecord, KeyState, NewKey, PREFIX};
 use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::sigv4;
 use seaworthy_core::store::Stores;
@@ -312,11 +312,20 @@ pub(crate) async fn create_dev_key(stores: &Stores) -> Result<String, Failure> {
     Ok(key.expose().to_owned())
 }
 
-/// The live key of this ID or, if only one has it, of this name.
+/// The live key of this ID or, if only one has it, of this name. One that is written out itself, such
+/// as one that has leaked, is found as well, and never repeated.
 async fn find(stores: &Stores, wanted: &str, now: UnixMillis) -> Result<KeyRecord, Failure> {
     let records = stores.keys.list().await.map_err(|error| failed(&error))?;
     if let Some(record) = records.iter().find(|record| record.id == wanted) {
         return Ok(record.clone());
+    }
+    if wanted.starts_with(PREFIX) {
+        let digest = KeyDigest::of(wanted);
+        let found = records.into_iter().find(|record| record.digest == digest);
+        return found.ok_or_else(|| {
+            let message = "this key is not one of this store; `seaworthy keys list` shows those";
+            Failure::new(exit::FAILED, message)
+        });
     }
     let live = |record: &&KeyRecord| record.name == wanted && record.state(now) == KeyState::Live;
     let named: Vec<&KeyRecord> = records.iter().filter(live).collect();

@@ -134,6 +134,22 @@ fn keys_that_do_not_exist_or_have_the_same_name_are_told_apart() {
 }
 
 #[test]
+fn a_key_that_leaked_is_found_by_itself_and_never_repeated() {
+    let ship = Ship::new();
+    ship.configure(None, "");
+    let key = ship.create_key("leaked", "user");
+    let revoked = ship.run(&["keys", "revoke", &key, CONFIG[0], CONFIG[1]]);
+    assert_eq!(revoked.code, Some(0), "{revoked:?}");
+    let last = if key.ends_with('x') { 'y' } else { 'x' };
+    let other = format!("{}{last}", &key[..key.len() - 1]);
+    let unknown = ship.run(&["keys", "revoke", &other, CONFIG[0], CONFIG[1]]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    for (said, key) in [(&revoked, &key), (&unknown, &other)] {
+        assert!(!format!("{said:?}").contains(&**key), "{said:?}");
+    }
+}
+
+#[test]
 fn a_key_with_a_lifetime_ends_by_itself() {
     let ship = Ship::new();
     let server = start(&ship);

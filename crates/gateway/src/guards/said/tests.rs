@@ -17,7 +17,7 @@ fn told(body: &str) -> Vec<(String, Speaker, Place, bool)> {
         .collect()
 }
 
-const BODIES: [(&str, &str); 6] = [
+const BODIES: [(&str, &str); 7] = [
     (
         "openai chat",
         r#"{"messages":[{"role":"developer","content":"say op"},{"role":"user","content":[{"type":"text","text":"say user"}]},
@@ -42,6 +42,12 @@ const BODIES: [(&str, &str); 6] = [
         {"role":"user","parts":[{"functionResponse":{"name":"f","response":{"result":"say tool"}}}]}],"x":"say setting"}"#,
     ),
     (
+        "gemini, one element for each list of one",
+        r#"{"systemInstruction":{"parts":{"text":"say op"}},"contents":[{"parts":{"text":"say user"}},
+        {"role":"model","parts":{"text":"say model"}},
+        {"role":"user","parts":{"functionResponse":{"name":"f","response":{"result":"say tool"}}}}],"x":"say setting"}"#,
+    ),
+    (
         "bedrock",
         r#"{"system":[{"text":"say op"}],"messages":[{"role":"user","content":[{"text":"say user"}]},
         {"role":"assistant","content":[{"text":"say model"}]},
@@ -53,6 +59,19 @@ const BODIES: [(&str, &str); 6] = [
         {"role":"assistant","content":"say model"}],"documents":[{"data":{"text":"say tool"}}],"x":"say setting"}"#,
     ),
 ];
+
+#[test]
+fn a_message_without_a_list_around_it_is_what_somebody_says() {
+    let found = told(r#"{"contents":{"role":"user","parts":{"text":"say user"}}}"#);
+    let said = ("say user", Speaker::Untrusted, Place::Input);
+    let found: Vec<_> = found
+        .iter()
+        .map(|(what, speaker, place, _)| (&**what, *speaker, *place))
+        .collect();
+    assert_eq!(found, [said]);
+    let found = told(r#"{"contents":{"role":"model","parts":{"text":"say model"}}}"#);
+    assert_eq!(found[0].1, Speaker::Model);
+}
 
 #[test]
 fn operator_user_model_and_tool_are_told_apart_in_every_dialect() {

@@ -377,6 +377,7 @@ fn too_large(dialect: seaworthy_core::dialect::Dialect, most: usize) -> Bytes {
         code: Some(Code::UpstreamTooLarge.as_str()),
         message: &message,
         param: None,
+        retry_after: None,
         request_id: None,
     };
     let mut event = Vec::new();

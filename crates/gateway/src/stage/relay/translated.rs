@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use seaworthy_core::call::Reply;
 use seaworthy_edge::client::UpstreamBody;
@@ -136,6 +137,8 @@ pub(super) async fn error(
         Some(guarding) => guarding.admits_word(word, &mut exchange.verdicts),
         None => true,
     };
+    let advice = retry_headers(&head.headers, error.retry_after);
+    let wait = exchange.advice.filter(|_| advice.contains_key(RETRY_AFTER));
     let word = error.code.as_deref().filter(&mut admits);
     let view = ErrorView {
         status: told.status,
@@ -144,12 +147,11 @@ pub(super) async fn error(
         message: &message,
         // The provider names fields of a request that the caller never saw.
         param: None,
+        retry_after: wait,
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut answer = Answer::error(family, &view);
-    answer
-        .headers
-        .extend(retry_headers(&head.headers, error.retry_after));
+    answer.headers.extend(advice);
     if told.is_final {
         let name = HeaderName::from_static("x-should-retry");
         answer

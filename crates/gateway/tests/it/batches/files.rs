@@ -23,6 +23,11 @@ async fn a_file_is_kept_listed_fetched_and_deleted_by_its_owner_only() {
     let fetched = get(&app, &format!("/v1/files/{id}/content")).await;
     assert_eq!(fetched.text(), content);
     let second = upload(&app, "x").await;
+    // OpenAI's clients may ask for so many.
+    for (limit, status) in [("10000", 200), ("10001", 400), ("0", 400)] {
+        let answer = get(&app, &format!("/v1/files?limit={limit}")).await;
+        assert_eq!(answer.status, status, "{limit}");
+    }
     let listed = get(&app, "/v1/files?limit=1").await.json();
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
     assert_eq!(listed["has_more"], true);

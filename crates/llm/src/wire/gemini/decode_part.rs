@@ -9,6 +9,7 @@ use crate::{
 use seaworthy_core::{
     call::{Block, Media, MediaKind, MediaSource, Native, Sealed},
     dialect::Dialect,
+    fingerprint::Fingerprint,
 };
 
 /// Calls that have not been answered yet, since an API without IDs joins results by name and order.
@@ -21,10 +22,15 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Calls of an answer with this ID.
-    pub(super) fn of_reply(id: &str) -> Self {
+    /// Calls of an answer with this ID. One without is told from others by what it says: a
+    /// conversation with two calls of the same ID is refused elsewhere.
+    pub(super) fn of_reply(id: &str, said: &[u8]) -> Self {
+        let prefix = match id {
+            "" => Fingerprint::of(said).hex().chars().take(12).collect(),
+            id => id.to_owned(),
+        };
         Self {
-            prefix: format!("{id}_"),
+            prefix: prefix + "_",
             ..Self::default()
         }
     }

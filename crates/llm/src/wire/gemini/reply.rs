@@ -25,7 +25,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
         if !crate::is_reply(Dialect::Gemini, body) {
             return Err(root.fault("expected `candidates`"));
         }
-        let reply = read(&mut fields)?;
+        let reply = read(&mut fields, body)?;
         fields.finish();
         reply
     };
@@ -34,11 +34,11 @@ pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
     Ok(reply)
 }
 
-fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
+fn read(fields: &mut Object<'_>, body: &[u8]) -> Result<Reply, Fault> {
     fields.skip(&["usageMetadata", "createTime"]);
     let id = fields.optional("responseId", |node| node.string())?;
     let id = id.unwrap_or_default();
-    let mut calls = Calls::of_reply(&id);
+    let mut calls = Calls::of_reply(&id, body);
     let candidates = fields.optional("candidates", |node| {
         let candidates = node.each(|candidate| self::candidate(candidate, &mut calls))?;
         if candidates.len() > 1 {

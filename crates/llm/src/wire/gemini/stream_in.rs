@@ -122,7 +122,7 @@ impl DecodeStream for Decoder {
         }
         if self.calls.is_none() {
             let id = chunk.response_id.unwrap_or_default().into_owned();
-            self.calls = Some(Calls::of_reply(&id));
+            self.calls = Some(Calls::of_reply(&id, data));
             out.push(Delta::Start {
                 id,
                 model: chunk.model_version.unwrap_or_default().into_owned(),
