@@ -283,6 +283,20 @@ impl From<Content> for Sending {
     }
 }
 
+/// The answer to `HEAD`: the head of that to `GET` with its length, and nothing behind it. Connections of
+/// HTTP/1.1 leave the rest out by themselves, those of HTTP/2 would send it.
+pub(crate) fn head_alone(response: Response<ReplyBody>) -> Response<ReplyBody> {
+    let (mut head, mut body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        let length = HeaderValue::from(length);
+        head.headers
+            .entry(http::header::CONTENT_LENGTH)
+            .or_insert(length);
+    }
+    body.content = Sending::known(Vec::new(), false);
+    Response::from_parts(head, body)
+}
+
 /// Renders the beginning of an answer for a caller that waits for the rest.
 pub(crate) fn respond_waiting(
     answering: waiting::Answering,

@@ -24,7 +24,7 @@ use crate::packing::packed;
 use crate::pipeline::{self, Caller};
 use crate::refusal::Refusal;
 use crate::reply::waiting::{Answering, until_told};
-use crate::reply::{Answer, ReplyBody, respond, respond_waiting};
+use crate::reply::{Answer, ReplyBody, head_alone, respond, respond_waiting};
 use crate::routes::{self, Access, Action, Asked, Lookup};
 use crate::stage::authenticate::authenticate;
 use crate::stage::decode::read;
@@ -359,7 +359,14 @@ impl server::Service for DataPlane {
             (exchange, result)
         }));
         let mut response = match until_told(&mut answering, &notice).await {
-            Ok((exchange, result)) => packed(respond(exchange, result, is_head), coding).await,
+            Ok((exchange, result)) => {
+                let response = packed(respond(exchange, result, is_head), coding).await;
+                if is_head {
+                    head_alone(response)
+                } else {
+                    response
+                }
+            }
             // From here on the answer's body drives the call.
             Err(notice) => respond_waiting(answering, notice),
         };

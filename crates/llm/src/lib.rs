@@ -57,7 +57,7 @@ pub use words::setting;
 
 use loss::Losses;
 use seaworthy_core::{
-    call::{Call, Reply, ToolChoice},
+    call::{Call, Message, Reply, Role, ToolChoice},
     dialect::Dialect,
 };
 
@@ -102,8 +102,30 @@ pub fn decode_call_in_path(dialect: Dialect, path: InPath<'_>, body: &[u8]) -> R
 /// When something cannot be carried over and leaving it out would change the question.
 pub fn encode_call(dialect: Dialect, call: &Call) -> Result<Encoded, Lost> {
     let mut losses = Losses::default();
+    let asked = instructions_as_question(dialect, call, &mut losses);
+    let call = asked.as_ref().unwrap_or(call);
     let body = wire::of(dialect).encode_call(call, &mut losses);
     losses.verdict(body)
+}
+
+/// A call that has instructions and nothing else, for providers that refuse it: they are sent as
+/// said by the user. `None`: nothing is to be changed.
+fn instructions_as_question(dialect: Dialect, call: &Call, losses: &mut Losses) -> Option<Call> {
+    let needs_a_question = matches!(
+        dialect,
+        Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse
+    );
+    if !needs_a_question || !call.messages.is_empty() || call.system.is_empty() {
+        return None;
+    }
+    losses.add(Feature::OnlyInstruction, "system[0]");
+    let mut asked = call.clone();
+    asked.messages.push(Message {
+        role: Role::User,
+        name: None,
+        blocks: std::mem::take(&mut asked.system),
+    });
+    Some(asked)
 }
 
 /// As [`encode_call`], with every loss at the place where a caller of this dialect wrote what is lost.

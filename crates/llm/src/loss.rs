@@ -53,6 +53,8 @@ pub enum Feature {
     StrictTool,
     /// An instruction of the operator after the conversation has begun.
     LateInstruction,
+    /// That instructions are all that is said.
+    OnlyInstruction,
     /// Which tool has to be called.
     NamedTool,
     /// That no tool may be called.
@@ -104,7 +106,7 @@ pub enum Verdict {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::UnknownField,
         Self::TopK,
         Self::Seed,
@@ -129,6 +131,7 @@ impl Feature {
         Self::ParallelToolCalls,
         Self::StrictTool,
         Self::LateInstruction,
+        Self::OnlyInstruction,
         Self::NamedTool,
         Self::NoToolCall,
         Self::ReasoningMode,
@@ -194,6 +197,10 @@ impl Feature {
             Self::LateInstruction => (
                 Drop,
                 "the provider takes instructions only at the start; it was sent as said by the user",
+            ),
+            Self::OnlyInstruction => (
+                Drop,
+                "the provider answers only what somebody says; it was sent as said by the user",
             ),
             Self::NamedTool => (
                 Drop,

@@ -84,9 +84,9 @@ pub(crate) fn plan(exchange: &mut Exchange, request: &Screened) -> Result<Plan, 
     let Some(model) = exchange.snapshot.model(wanted).cloned() else {
         return Err(unknown(wanted, exchange));
     };
-    let model = instead_of(exchange, model);
-    exchange.model = Some(Arc::clone(&model));
     let operation = request.operation;
+    let model = instead_of(exchange, operation, model);
+    exchange.model = Some(Arc::clone(&model));
     let plan = Plan {
         order: order(&model, request),
         model,
@@ -128,8 +128,16 @@ fn way_to(target: &Target, operation: Operation) -> Option<Way> {
     way(operation, provider)
 }
 
-/// The model that a degradation tier has asked instead, if it knows one.
-pub(crate) fn instead_of(exchange: &Exchange, model: Arc<Model>) -> Arc<Model> {
+/// The model that a degradation tier has asked instead, if it knows one. Vectors of two models do not
+/// belong together, and few models judge contents: those are asked of the model that was meant.
+pub(crate) fn instead_of(
+    exchange: &Exchange,
+    operation: Operation,
+    model: Arc<Model>,
+) -> Arc<Model> {
+    if !matches!(operation, Operation::Chat(_) | Operation::CountTokens(_)) {
+        return model;
+    }
     let in_force = exchange.gateway.degradation.in_force();
     let instead = in_force.model_instead_of(&model.name);
     instead

@@ -219,3 +219,30 @@ async fn what_a_provider_says_is_left_can_bring_a_tier_about() {
     );
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn vectors_and_judgements_are_asked_of_the_model_that_was_meant() {
+    let sections = "[degradation_tiers.degraded_1]\ntrigger = \"Manual activation\"\n\
+                    action = \"Switch to echo model\"\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    switch(&app, "tier", "degraded_1").await;
+    for (path, body, answer) in [
+        (
+            "/v1/embeddings",
+            json!({"model": "gpt", "input": "Ahoy"}),
+            json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [1]}],
+                "usage": {"prompt_tokens": 1, "total_tokens": 1}}),
+        ),
+        (
+            "/v1/moderations",
+            json!({"model": "gpt", "input": "Ahoy"}),
+            json!({"id": "m", "model": "m", "results": []}),
+        ),
+    ] {
+        app.upstream.will_send(json_response(200, &answer));
+        let told = app.post(path, body.to_string()).send().await;
+        assert_eq!(told.status, 200, "{path}: {}", told.text());
+        assert_eq!(told.header("x-seaworthy-target"), "openai/gpt-real");
+    }
+    app.finish().await;
+}

@@ -1,7 +1,10 @@
 //! Bodies that are packed: what callers send, and what they get.
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use seaworthy_core::dialect::Dialect;
 use seaworthy_edge::coding::{Coding, pack, unpack};
 use serde_json::json;
@@ -261,5 +264,37 @@ async fn metrics_are_packed_like_any_other_long_answer() {
     assert_eq!(answer.header("content-encoding"), "gzip");
     assert_eq!(answer.header("vary"), "accept-encoding");
     assert!(answer.body.len() < 20_000, "{}", answer.body.len());
+    app.finish().await;
+}
+
+/// Over HTTP/1.1 it is the connection that leaves the rest out.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_behind_the_head_over_http_2() {
+    let app = TestApp::start().await;
+    let io = TokioIo::new(app.connect());
+    let (mut sender, driver) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let driver = tokio::spawn(driver);
+    for (path, status) in [
+        ("/health", 200),
+        ("/metrics", 200),
+        ("/v1/chat/completions", 405),
+    ] {
+        let ask = |method| {
+            Request::builder()
+                .method(method)
+                .uri(format!("http://a{path}"))
+                .body(Empty::<Bytes>::new())
+                .unwrap()
+        };
+        let response = sender.send_request(ask(Method::HEAD)).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        let length = response.headers()["content-length"].to_str().unwrap();
+        assert!(length.parse::<usize>().unwrap() > 90, "{path}: {length}");
+        // The client ends the stream with an error when anything comes.
+        let rest = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(rest.is_empty(), "{path}");
+    }
+    drop(sender);
+    let _ended = driver.await.unwrap();
     app.finish().await;
 }

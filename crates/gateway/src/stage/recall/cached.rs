@@ -154,7 +154,7 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     let policy = policy.map(|guarding| guarding.policy_text());
     // What another model answers in the place of this one is remembered as that one's own: it is no answer
     // once this one is asked again.
-    let made_by = plan::instead_of(exchange, Arc::clone(&model));
+    let made_by = plan::instead_of(exchange, operation, Arc::clone(&model));
     let asked = memory.asked(errand, &model.name, policy.as_deref());
     let made = memory.asked(errand, &made_by.name, policy.as_deref());
     let Some(said) = asked.said().filter(|_| !control.no_store) else {

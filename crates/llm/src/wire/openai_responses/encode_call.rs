@@ -15,9 +15,10 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     json::object(&mut out, |body| {
         body.str("model", &call.model);
-        // One text is what `instructions` is for; several stay apart as parts of an item.
+        // One text is what `instructions` is for, beside something to answer; several stay apart as
+        // parts of an item.
         let instructions = match &*call.system {
-            [Block::Text(text)] => Some(text),
+            [Block::Text(text)] if !call.messages.is_empty() => Some(text),
             _ => None,
         };
         if let Some(text) = instructions {

@@ -48,6 +48,11 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
             let late = call.messages.iter_mut().filter(|m| m.role == Role::System);
             late.for_each(|message| message.role = Role::User);
         }
+        Feature::OnlyInstruction => call.messages.push(Message {
+            role: Role::User,
+            name: None,
+            blocks: std::mem::take(&mut call.system),
+        }),
         Feature::CachePoint => {
             retain_blocks(call, |block| !matches!(block, Block::CachePoint(_)));
             each_function(call, |function| function.cache = None);

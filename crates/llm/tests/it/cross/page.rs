@@ -20,6 +20,7 @@ const CALLS: &[(&str, &str)] = &[
     ("Text", "text"),
     ("Stream", "streamed"),
     ("Instructions", "instructions"),
+    ("Instructions alone", "only_instructions"),
     ("Several instructions", "two_instructions"),
     ("Several turns", "turns"),
     ("An instruction after the conversation has begun", "late_instruction"),

@@ -41,6 +41,14 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
             },
         ),
         (
+            "only_instructions",
+            Call {
+                system: vec![text("Say Ahoy.")],
+                messages: Vec::new(),
+                ..asked()
+            },
+        ),
+        (
             "two_instructions",
             Call {
                 system: vec![text("Be brief."), text("Be kind.")],
