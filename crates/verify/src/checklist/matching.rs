@@ -22,8 +22,10 @@ mod polarity;
 mod sureness;
 mod vectors;
 
-/// Nothing is matched that is less sure.
-const LEAST_SURE: f64 = 0.88;
+/// How sure it has to be that the first is meant, or one of the first two, or one of the first
+/// three. One alone has to be surer, because a second that is shown beside it costs little, and a
+/// wrong match is a lie.
+const LEAST_SURE: [f64; MOST] = [0.95, 0.93, 0.9];
 
 /// So many are looked at closely.
 const CANDIDATES: usize = 15;
@@ -89,7 +91,7 @@ pub(super) fn find(list: &[Asked<'_>]) -> Vec<Option<Guess>> {
 }
 
 fn guess(index: &Index, item: &Reading, looked: &Looked) -> Option<Guess> {
-    let (several, sure) = enough(index, looked, &BUILTIN, LEAST_SURE)?;
+    let (several, sure) = enough(index, looked, &BUILTIN, &LEAST_SURE)?;
     let readings = looked.candidates.iter().take(several).map(|candidate| {
         let likest = index.likest(item, candidate.class);
         super::Likeness {
@@ -104,15 +106,22 @@ fn guess(index: &Index, item: &Reading, looked: &Looked) -> Option<Guess> {
 }
 
 /// How many of the first are sure together, and how sure.
-fn enough(index: &Index, looked: &Looked, learned: &Learned, least: f64) -> Option<(usize, f64)> {
-    for several in 1..=MOST {
+fn enough(
+    index: &Index,
+    looked: &Looked,
+    learned: &Learned,
+    least: &[f64; MOST],
+) -> Option<(usize, f64)> {
+    let mut sure = 0.0_f64;
+    for (several, least) in (1..).zip(least) {
         let (meant, rest) = looked.candidates.split_at_checked(several)?;
         // What may well be nothing of ours is not matched to anything beside.
         if rest.is_empty() || meant.iter().any(|c| index.name(c.class) == NONE) {
             return None;
         }
-        let sure = learned.sureness(several, &signs(index, looked, several));
-        if sure >= least {
+        // One of three is meant at least as surely as one of the first two of them.
+        sure = sure.max(learned.sureness(several, &signs(index, looked, several)));
+        if sure >= *least {
             return Some((several, sure));
         }
     }

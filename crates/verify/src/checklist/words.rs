@@ -29,10 +29,16 @@ fn both(words: &str) -> BTreeSet<String> {
 
 /// The comparable words of a text, in order.
 pub(super) fn stems(text: &str) -> Vec<String> {
+    whole(text).iter().map(|word| stem(word)).collect()
+}
+
+/// The same with their endings.
+pub(super) fn whole(text: &str) -> Vec<String> {
     let text = without_targets(&repaired(text)).to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric())
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    words
         .filter(|word| !word.is_empty())
-        .map(stem)
+        .map(str::to_owned)
         .collect()
 }
 

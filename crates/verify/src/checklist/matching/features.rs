@@ -1,6 +1,9 @@
 //! An item as it is compared: its telling words, each two that follow each other, and its heading.
 
-use super::super::words::{is_filler, stems};
+use super::super::words::{is_filler, stem, stems, whole};
+
+/// How long a piece of a word is at most, with the marks of its beginning and its end.
+const PIECE: usize = 4;
 
 /// What an item and its heading say, each part once.
 #[derive(Debug)]
@@ -27,10 +30,42 @@ pub(super) fn features(text: &str, heading: &str) -> Features {
 /// The words that say something; one number is like another.
 fn telling(text: &str) -> Vec<String> {
     let words = stems(text).into_iter().filter(|word| !is_filler(word));
-    let number = |word: &String| word.bytes().all(|b| b.is_ascii_digit());
-    words
-        .map(|word| if number(&word) { "#".to_owned() } else { word })
+    let number = |word: String| {
+        if is_number(&word) {
+            "#".to_owned()
+        } else {
+            word
+        }
+    };
+    words.map(number).collect()
+}
+
+/// The pieces of its telling words, three and four letters long, which words that nobody taught
+/// share with some that are known.
+pub(super) fn pieces(text: &str) -> Vec<String> {
+    let words = once(whole(without_label(text)));
+    let words = words.iter().filter(|word| !is_filler(&stem(word)));
+    once(words.flat_map(|word| pieces_of(word)).collect())
+}
+
+fn pieces_of(word: &str) -> Vec<String> {
+    let word = if is_number(word) { "#" } else { word };
+    let letters: Vec<char> = std::iter::once('<')
+        .chain(word.chars())
+        .chain(std::iter::once('>'))
+        .collect();
+    let piece = |letters: &[char]| -> String { std::iter::once(&'~').chain(letters).collect() };
+    if letters.len() <= PIECE {
+        return vec![piece(&letters)];
+    }
+    let lengths = [PIECE - 1, PIECE].into_iter();
+    lengths
+        .flat_map(|length| letters.windows(length).map(piece))
         .collect()
+}
+
+fn is_number(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn once(mut words: Vec<String>) -> Vec<String> {
@@ -73,7 +108,7 @@ fn without_points(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{features, without_label};
+    use super::{features, pieces, without_label};
 
     #[test]
     fn numbers_and_points_of_lists_are_no_words() {
@@ -89,6 +124,19 @@ mod tests {
         for text in ["TLS 1.2 or newer", "S3 buckets", "Are", "Are (p95 points)"] {
             assert_eq!(without_label(text), text);
         }
+    }
+
+    #[test]
+    fn words_are_cut_into_pieces_that_know_their_ends() {
+        assert_eq!(
+            pieces("SEC-1 The key of 90"),
+            ["~<#>", "~<ke", "~<key", "~ey>", "~key", "~key>"]
+        );
+        let shared = |a: &str, b: &str| {
+            let others = pieces(b);
+            pieces(a).iter().filter(|p| others.contains(p)).count()
+        };
+        assert!(shared("hijacked", "hijacking") > shared("hijacked", "packed"));
     }
 
     #[test]

@@ -265,7 +265,7 @@ impl Index {
         vector.sort_unstable_by_key(|(number, _)| *number);
         Reading {
             vector,
-            place: self.places.vectors.sum(self.rows(&own, &above).into_iter()),
+            place: self.place(text, &own, &above),
             words: words.map(|number| (number, tells(number))).collect(),
         }
     }

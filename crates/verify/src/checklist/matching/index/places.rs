@@ -2,9 +2,13 @@
 
 use std::sync::OnceLock;
 
+use super::super::features::pieces;
 use super::super::mean;
 use super::super::vectors::{Vectors, dot, unit};
 use super::{HEADING, Index, LIKEST, Phrase, Reading};
+
+/// How much the pieces of an item's words say together beside the words themselves.
+const PIECES: f32 = 0.7;
 
 /// The vectors, by the numbers of the index.
 #[derive(Debug, Default)]
@@ -68,6 +72,23 @@ impl Index {
         rows
     }
 
+    /// The same for the pieces of the item's words.
+    pub(in super::super) fn pieces(&self, text: &str) -> Vec<(usize, f32)> {
+        let rows = pieces(text);
+        let rows = rows
+            .iter()
+            .filter_map(|piece| self.places.vectors.words.row(piece));
+        let rows: Vec<usize> = rows.collect();
+        let share = PIECES / count(rows.len()).sqrt();
+        rows.into_iter().map(|row| (row, share)).collect()
+    }
+
+    /// The vector of a text and its heading.
+    pub(in super::super) fn place(&self, text: &str, own: &[usize], heading: &[usize]) -> Vec<f32> {
+        let rows = self.rows(own, heading).into_iter();
+        self.places.vectors.sum(rows.chain(self.pieces(text)))
+    }
+
     /// How much the item's vector speaks for each requirement; for one that nothing was learned
     /// about as much as for a middling one.
     pub(in super::super) fn speaks(&self, item: &Reading) -> Vec<f64> {
@@ -92,10 +113,7 @@ impl Index {
             return 0.0;
         };
         let phrases = self.phrases.get(class).into_iter().flatten();
-        let place = |phrase: &Phrase| {
-            let rows = self.rows(&phrase.own, &phrase.heading);
-            unit(self.places.vectors.sum(rows.into_iter()))
-        };
+        let place = |phrase: &Phrase| unit(self.place(phrase.text, &phrase.own, &phrase.heading));
         let places = places.get_or_init(|| phrases.map(place).collect());
         let here = unit(item.place.clone());
         let near = places.iter().map(|place| f64::from(dot(&here, place)));
@@ -109,4 +127,9 @@ impl Index {
 #[expect(clippy::cast_possible_truncation, reason = "a weight, about 1")]
 fn single(weight: f64) -> f32 {
     weight as f32
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few pieces")]
+fn count(pieces: usize) -> f32 {
+    pieces as f32
 }

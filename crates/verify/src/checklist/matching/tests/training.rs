@@ -1,15 +1,18 @@
-//! How `data/vectors.bin` is learned: the vectors of words that make the requirements of all
-//! phrasings most probable. The same phrasings give the same bytes.
+//! How `data/vectors.bin` is learned: the vectors of words and of their pieces that make the
+//! requirements of all phrasings most probable. The same phrasings give the same bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::checklist::matching::index::Index;
+use crate::checklist::matching::features::pieces;
+use crate::checklist::matching::index::{Index, Phrase};
 use crate::checklist::matching::vectors::{Table, Vectors, add};
 
 /// How long a vector is.
 const WIDTH: usize = 64;
 /// Words that fewer phrasings have get no vector.
 const LEAST: f64 = 3.0;
+/// The same for pieces of words.
+const LEAST_OF_PIECES: usize = 8;
 const ROUNDS: u16 = 12;
 const BATCH: usize = 256;
 const RATE: f32 = 0.06;
@@ -25,9 +28,15 @@ struct Lesson {
 /// Learns vectors from what an index holds, and lets it use them, as a file would hold them.
 pub(super) fn train(index: &mut Index) -> Vectors {
     let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
+    let common = common_pieces(index);
     let mut vectors = Vectors {
         width: WIDTH,
-        words: Table::of(index.common(LEAST).into_iter()),
+        words: Table::of(
+            index
+                .common(LEAST)
+                .into_iter()
+                .chain(common.iter().map(String::as_str)),
+        ),
         classes: Table::of(index.names.iter().map(String::as_str)),
         base: vec![0.0; index.names.len()],
     };
@@ -57,11 +66,30 @@ pub(super) fn train(index: &mut Index) -> Vectors {
     vectors
 }
 
+/// The pieces of words that enough phrasings have.
+fn common_pieces(index: &Index) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for phrase in index.phrases.iter().flatten() {
+        for piece in pieces(phrase.text) {
+            *counts.entry(piece).or_default() += 1;
+        }
+    }
+    let common = counts
+        .into_iter()
+        .filter(|(_, count)| *count >= LEAST_OF_PIECES);
+    common.map(|(piece, _)| piece).collect()
+}
+
 fn lessons(index: &Index) -> Vec<Lesson> {
     let phrases = index.phrases.iter().enumerate();
     let each = phrases.flat_map(|(class, phrases)| phrases.iter().map(move |p| (class, p)));
+    let rows = |phrase: &Phrase| {
+        let mut rows = index.rows(&phrase.own, &phrase.heading);
+        rows.extend(index.pieces(phrase.text));
+        rows
+    };
     each.map(|(class, phrase)| Lesson {
-        rows: index.rows(&phrase.own, &phrase.heading),
+        rows: rows(phrase),
         right: std::iter::once(class)
             .chain(phrase.also.iter().copied())
             .collect(),
