@@ -359,6 +359,19 @@ impl RedisCounters {
         })
     }
 
+    /// What the clock of the server shows.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub(super) async fn time(&self) -> Asked<UnixMillis> {
+        let command = redis::cmd("TIME");
+        let (seconds, micros) = self
+            .link
+            .command::<(i64, i64)>(&command, self.patient)
+            .await?;
+        Ok(UnixMillis(seconds * 1_000 + micros / 1_000))
+    }
+
     /// Leaves the replicas that are counted.
     ///
     /// # Errors

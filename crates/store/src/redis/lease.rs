@@ -10,6 +10,16 @@ use tokio::time::Instant;
 /// any time after which others take this replica for dead.
 const CERTAIN: Duration = Duration::from_secs(15);
 
+/// How far a clock that nobody sets may seem to be off between two looks: answers take a while.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// Whether a clock that showed one moment and so much later another went its way in between. Claims whose end
+/// was written by it before it was set end earlier than their owners know.
+pub(super) fn is_steady(before: UnixMillis, elapsed: Duration, now: UnixMillis) -> bool {
+    let expected = before.plus(elapsed);
+    now.since(expected).max(expected.since(now)) <= STEADY
+}
+
 /// A moment by the clock of the process, and by the wall's: the first one does not move while a
 /// machine sleeps.
 #[derive(Debug, Clone, Copy)]
@@ -83,5 +93,13 @@ mod tests {
             wall: UnixMillis(wall),
         };
         assert!(!Lease::default().holds(at(0), at(3_600_000)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_noticed_whichever_way_it_was_set() {
+        let (noon, minute) = (UnixMillis(43_200_000), Duration::from_secs(60));
+        let shows = |off_ms: i64| is_steady(noon, minute, UnixMillis(noon.0 + 60_000 + off_ms));
+        assert!(shows(0) && shows(800) && shows(-800));
+        assert!(!shows(5_000) && !shows(-5_000) && !shows(-7_200_000));
     }
 }

@@ -102,6 +102,8 @@ struct State {
     /// When the server answered a beat last, by its clock and by that of this process.
     last_beat: UnixMillis,
     last_beat_at: Option<Instant>,
+    /// Until when claims are not taken for abandoned: the clock of the server was set.
+    believed_until: Option<Instant>,
     missed_beats: u32,
     renewed_at: Option<Instant>,
     /// Of claims that the server holds, and of those that this replica took alone.
@@ -138,6 +140,7 @@ impl SharedCounters {
             replicas: 0,
             last_beat: UnixMillis(0),
             last_beat_at: None,
+            believed_until: None,
             missed_beats: 0,
             renewed_at: None,
             lease: Lease::default(),
@@ -405,7 +408,15 @@ impl Counters for SharedCounters {
             return Ok(Vec::new());
         }
         let mut ids = self.server.overdue(self.server_now(), max).await?;
-        let state = self.state.lock();
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let server_now = self.server.time().await?;
+        let state = &mut *self.state.lock();
+        state.look_at_clock(server_now);
+        if state.believed_until.is_some_and(|at| Instant::now() < at) {
+            return Ok(Vec::new());
+        }
         ids.retain(|id| !state.tracked.contains_key(id));
         Ok(ids)
     }

@@ -16,10 +16,11 @@ use tokio::time::Instant;
 
 use super::super::counters::{Ending, Epoch, Found, Presence};
 use super::super::encode;
+use super::super::lease::is_steady;
 use super::super::link::Asked;
 use super::super::local::Alone;
 use super::super::tracked::{Place, Report, Tracked};
-use super::{LEASE, LEDGER_LAG, SharedCounters, chain};
+use super::{LEASE, LEDGER_LAG, SharedCounters, State, chain};
 
 /// How often a replica says that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -207,6 +208,7 @@ impl SharedCounters {
         let (known, is_up) = {
             let state = &mut *self.state.lock();
             state.missed_beats = 0;
+            state.look_at_clock(presence.now);
             (state.last_beat, state.last_beat_at) = (presence.now, Some(Instant::now()));
             state.replicas = presence.replicas;
             for touched in &presence.touched {
@@ -434,6 +436,17 @@ impl SharedCounters {
         self.server.move_expiry(&ids, self.lease_ends()).await?;
         self.state.lock().lease.keep(now);
         Ok(())
+    }
+}
+
+impl State {
+    /// Notices that the clock of the server was set. Until all owners have renewed their claims by it, and
+    /// those who stood still have noticed that they did, nobody's claims are taken for abandoned.
+    pub(super) fn look_at_clock(&mut self, server_now: UnixMillis) {
+        let before = self.last_beat_at.map(|at| (self.last_beat, at.elapsed()));
+        if before.is_some_and(|(before, elapsed)| !is_steady(before, elapsed, server_now)) {
+            self.believed_until = Some(Instant::now() + LEASE);
+        }
     }
 }
 
