@@ -211,3 +211,33 @@ async fn answer(server: Rc<Server>, stream: DuplexStream, way: Arc<Way>) {
         let _gone = to.write_all(&bytes).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_came_first_is_woken_first() {
+    let silent = State {
+        own: Condition::Silent,
+        server: Condition::Open,
+        generation: 0,
+    };
+    let changing = Rc::new(Changing {
+        state: Mutex::new(silent),
+        changed: Notify::new(),
+    });
+    let woken = Rc::new(Mutex::new(Vec::new()));
+    let local = tokio::task::LocalSet::new();
+    for number in 0..32 {
+        let (changing, woken) = (Rc::clone(&changing), Rc::clone(&woken));
+        local.spawn_local(async move {
+            changing
+                .wait_for(|state| state.own == Condition::Open)
+                .await;
+            woken.lock().unwrap().push(number);
+        });
+    }
+    local.spawn_local(async move {
+        sleep(Duration::from_millis(1)).await;
+        changing.change(|state| state.own = Condition::Open);
+    });
+    local.await;
+    assert_eq!(*woken.lock().unwrap(), Vec::from_iter(0..32));
+}

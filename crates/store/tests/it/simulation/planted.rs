@@ -25,10 +25,11 @@ pub(super) enum Mistake {
     TheLedgerIsReadToItsEnd,
     OpenCallsAreForgotten,
     WhatArrivesLateIsTaken,
+    AClockThatWasSetIsBelieved,
 }
 
 impl Mistake {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::WhatIsSetAsideIsGivenOut,
         Self::SharesOverlap,
         Self::ReportsCountAgain,
@@ -48,6 +49,7 @@ impl Mistake {
         Self::TheLedgerIsReadToItsEnd,
         Self::OpenCallsAreForgotten,
         Self::WhatArrivesLateIsTaken,
+        Self::AClockThatWasSetIsBelieved,
     ];
 
     /// Those that show within a few seeds.
@@ -62,21 +64,23 @@ impl Mistake {
             Self::WhatIsSetAsideIsGivenOut
             | Self::SharesOverlap
             | Self::WhatIsWantedIsKept
+            | Self::WhoWasEndedSpends
             | Self::WhoSpendsIsTakenForDead => Weather::Partition,
-            Self::ReportsCountAgain | Self::SettlingAgainCountsAgain => Weather::Flapping,
-            Self::OldDataIsTrusted
-            | Self::NobodyIsWaitedFor
-            | Self::AnyMemoryWillDo
-            | Self::NobodyIsRecalled
-            | Self::TheLedgerIsReadToItsEnd => Weather::Server,
+            Self::ReportsCountAgain
+            | Self::SettlingAgainCountsAgain
+            | Self::WhatArrivesLateIsTaken => Weather::Flapping,
+            Self::OldDataIsTrusted | Self::NobodyIsWaitedFor | Self::TheLedgerIsReadToItsEnd => {
+                Weather::Server
+            }
             Self::SharesOfTheGoneStaySetAside
             | Self::ClaimingAgainReservesAgain
             | Self::AStartRaisesWhatIsKnown
-            | Self::WhoWasEndedSpends
             | Self::TheDeadHaveSpentNothing
-            | Self::NobodyLooksBeforeSending
-            | Self::OpenCallsAreForgotten
-            | Self::WhatArrivesLateIsTaken => Weather::Replicas,
+            | Self::OpenCallsAreForgotten => Weather::Replicas,
+            Self::NobodyLooksBeforeSending | Self::AClockThatWasSetIsBelieved => {
+                Weather::Standstill
+            }
+            Self::AnyMemoryWillDo | Self::NobodyIsRecalled => Weather::Absence,
         }
     }
 
@@ -106,7 +110,7 @@ impl Mistake {
                 "if redis.call('EXISTS', KEYS[3]) == 1 then return standings({'taken'}) end",
                 "",
             ),
-            Self::SettlingAgainCountsAgain => ("redis.call('DEL', KEYS[2])", ""),
+            Self::SettlingAgainCountsAgain => ("else\n    redis.call('DEL', KEYS[2])\nend", "end"),
             Self::AnyMemoryWillDo => ("if ARGV[4] ~= epoch[1] then return {'changed'} end", ""),
             Self::WhatArrivesLateIsTaken => ("if ARGV[8] == '1' then", "if false then"),
             Self::AStartRaisesWhatIsKnown => (

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value, Variadic};
 
@@ -22,6 +23,7 @@ pub(super) struct Server {
     /// What is on the disk.
     saved: RefCell<Memory>,
     mistake: Option<Mistake>,
+    restored: RefCell<Box<dyn Fn()>>,
 }
 
 impl Server {
@@ -45,7 +47,35 @@ impl Server {
             run: RefCell::new(1),
             saved: RefCell::default(),
             mistake,
+            restored: RefCell::new(Box::new(|| ())),
         }
+    }
+
+    /// Has somebody told when it knows accounts again that it had forgotten.
+    pub(super) fn when_restored(&self, tell: impl Fn() + 'static) {
+        *self.restored.borrow_mut() = Box::new(tell);
+    }
+
+    /// The claims that have expired, as the clock shows now.
+    pub(super) fn expired(&self) -> Vec<Arc<str>> {
+        let now_ms = self.time.server_ms();
+        let (from, to) = ("-inf".to_owned(), now_ms.to_string());
+        let words = [
+            "ZRANGEBYSCORE".to_owned(),
+            "sw:{x}:open".to_owned(),
+            from,
+            to,
+        ];
+        match self.memory.borrow_mut().command(now_ms, &words) {
+            Reply::Several(ids) => ids.into_iter().filter_map(id).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        let words = ["HEXISTS", "sw:{x}:epoch", "id"].map(str::to_owned);
+        let answer = self.memory.borrow_mut().command(0, &words);
+        matches!(answer, Reply::Number(0))
     }
 
     /// It is killed and started anew, with nothing or with what is on the disk.
@@ -104,8 +134,14 @@ impl Server {
         let globals = self.lua.globals();
         globals.set("KEYS", keys).unwrap();
         globals.set("ARGV", args).unwrap();
+        let was_blank = self.is_blank();
         match script.call::<Value>(MultiValue::new()) {
-            Ok(answer) => reply(answer),
+            Ok(answer) => {
+                if was_blank && !self.is_blank() {
+                    (self.restored.borrow())();
+                }
+                reply(answer)
+            }
             Err(error) => panic!("a script failed: {error}"),
         }
     }
@@ -121,6 +157,13 @@ const PACKING: &str = "
         end,
         unpack = function(name) return packed[tonumber(string.sub(name, 8))] end,
     }";
+
+fn id(reply: Reply) -> Option<Arc<str>> {
+    match reply {
+        Reply::Text(id) => Some(Arc::from(id)),
+        _ => None,
+    }
+}
 
 fn word(value: &Value) -> String {
     match value {

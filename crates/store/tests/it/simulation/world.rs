@@ -1,6 +1,7 @@
 //! Replicas, their calls, the network, the servers, the clocks and a provider that counts, driven by
 //! chance.
 
+mod absent;
 mod drain;
 mod faults;
 mod partition;
@@ -20,6 +21,7 @@ use seaworthy_core::counters::{BudgetClaim, Claim, Key};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use self::absent::Absence;
 use self::replica::Replica;
 use super::clock::Time;
 use super::ledger::Ledger;
@@ -33,6 +35,8 @@ const REPLICAS: usize = 3;
 const STEPS: u64 = 80;
 const LONGEST_PAUSE_MS: u64 = 250;
 const LONGEST_CALL_MS: u64 = 3_000;
+const LEAST_CALL: u64 = 5;
+const LARGEST_CALL: u64 = 55;
 
 /// What can go wrong together in one run, so that nothing may be lost. What two independent faults at
 /// once can come to is another question, and documented.
@@ -46,16 +50,22 @@ pub(super) enum Weather {
     Partition,
     /// The way of one replica is slow for moments, and cut in between.
     Flapping,
+    /// A replica stands still between its claim and its call, until others have settled the claim.
+    Standstill,
+    /// The server forgets while a replica is cut off from it.
+    Absence,
     /// Everything at once: nobody may be stuck or kept waiting.
     Everything,
 }
 
 impl Weather {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Replicas,
         Self::Server,
         Self::Partition,
         Self::Flapping,
+        Self::Standstill,
+        Self::Absence,
         Self::Everything,
     ];
 
@@ -81,6 +91,9 @@ struct Shared {
     limits: [(Key, u64); 3],
     mistake: Option<Mistake>,
     weather: Weather,
+    server: Rc<Server>,
+    /// What a replica that is cut off holds.
+    absence: RefCell<Absence>,
     violation: RefCell<Option<String>>,
     seen: RefCell<BTreeSet<&'static str>>,
 }
@@ -114,6 +127,10 @@ impl Shared {
         violation.get_or_insert_with(|| format!("after {at} ms: {what}"));
     }
 
+    fn is_violated(&self) -> bool {
+        self.violation.borrow().is_some()
+    }
+
     fn makes(&self, mistake: Mistake) -> bool {
         self.mistake == Some(mistake)
     }
@@ -129,8 +146,12 @@ impl Shared {
             let key = budget.key.as_str();
             let billed = provider.billed.entry(key.to_owned()).or_default();
             *billed += used;
-            if *billed > budget.limit && self.is_strict() {
-                self.violate(format!("{key}: {billed} billed of {}", budget.limit));
+            let unsaid = self.absence.borrow().unsaid(key);
+            if *billed > budget.limit + unsaid && self.is_strict() {
+                self.violate(format!(
+                    "{key}: {billed} billed of {}, and {unsaid} that nobody could say",
+                    budget.limit
+                ));
             }
         }
     }
@@ -172,7 +193,6 @@ pub(super) struct Run {
 
 pub(super) struct World {
     shared: Rc<Shared>,
-    server: Rc<Server>,
     decisions: Arc<Decisions>,
     ways: [Arc<Way>; REPLICAS],
     replicas: [Option<Replica>; REPLICAS],
@@ -211,6 +231,7 @@ impl World {
         let weather = Weather::of(seed);
         let time = Time::begin();
         let random = Arc::new(Mutex::new(random));
+        let server = Rc::new(Server::start(time.clone(), mistake));
         let shared = Rc::new(Shared {
             random: Arc::clone(&random),
             trace: RefCell::new(Trace::new()),
@@ -220,10 +241,17 @@ impl World {
             limits,
             mistake,
             weather,
+            server: Rc::clone(&server),
+            absence: RefCell::default(),
             violation: RefCell::default(),
             seen: RefCell::default(),
         });
-        let server = Rc::new(Server::start(time.clone(), mistake));
+        let noted = Rc::downgrade(&shared);
+        server.when_restored(move || {
+            if let Some(noted) = noted.upgrade() {
+                noted.absence.borrow_mut().note_restored();
+            }
+        });
         let (arrivals, arrived) = mpsc::unbounded_channel();
         tokio::task::spawn_local(network::serve(Rc::clone(&server), arrived));
         let decisions = Arc::new(Decisions {
@@ -233,7 +261,6 @@ impl World {
         });
         let mut world = Self {
             shared,
-            server,
             decisions,
             ways: std::array::from_fn(|_| Way::new(&arrivals, &random)),
             replicas: [None, None, None],
@@ -252,6 +279,8 @@ impl World {
         match self.shared.weather {
             Weather::Partition => self.cut_off_one_after_the_other().await?,
             Weather::Flapping => self.flap().await?,
+            Weather::Standstill => self.stand_still_before_sending().await?,
+            Weather::Absence => self.forget_while_one_is_cut_off().await?,
             Weather::Replicas | Weather::Server | Weather::Everything => self.stumble().await?,
         }
         self.heal().await;
@@ -285,18 +314,18 @@ impl World {
     /// Some calls at one replica, at the same time.
     fn call(&mut self) {
         let slot = self.shared.below(REPLICAS as u64) as usize;
-        self.call_at(slot, LONGEST_CALL_MS);
+        self.call_at(slot, LONGEST_CALL_MS, LARGEST_CALL);
     }
 
-    /// Some calls at this replica, which take this long at most.
-    fn call_at(&mut self, slot: usize, longest_ms: u64) {
+    /// Some calls at this replica, which take this long and need this much at most.
+    fn call_at(&mut self, slot: usize, longest_ms: u64, largest: u64) {
         let Some(replica) = &self.replicas[slot] else {
             return;
         };
         for _ in 0..=self.shared.below(4) {
             self.calls += 1;
             let session = [None, Some(0), Some(1)][self.shared.below(3) as usize];
-            let amount = 5 + self.shared.below(50);
+            let amount = LEAST_CALL + self.shared.below(largest - LEAST_CALL);
             let takes = self.shared.millis(longest_ms);
             replica.call(&format!("call-{:04}", self.calls), session, amount, takes);
         }

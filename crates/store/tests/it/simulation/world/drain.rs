@@ -71,6 +71,7 @@ impl World {
         for call in 0.. {
             let id = format!("last-{slot}-{call}");
             let said = match replica.call_now(&id, LEAST).await {
+                Ok(Outcome::Taken(_)) if self.shared.is_violated() => return false,
                 Ok(Outcome::Taken(_)) => {
                     tries = 0;
                     continue;

@@ -21,7 +21,7 @@ impl World {
         let kind = match self.shared.weather {
             Weather::Replicas => self.shared.below(7),
             Weather::Server => 6 + self.shared.below(4),
-            Weather::Partition | Weather::Flapping | Weather::Everything => self.shared.below(10),
+            _ => self.shared.below(10),
         };
         match kind {
             0 | 1 => self.turn(slot),
@@ -30,11 +30,11 @@ impl World {
             4 => self.cut_off_from_the_registry(slot),
             5 => self.set_a_clock(slot),
             6 => self.freeze_or_thaw(),
-            7 => self.server.save(),
+            7 => self.shared.server.save(),
             8 => {
                 self.shared.see("the server was emptied");
                 self.shared.note(&"flush");
-                self.server.flush();
+                self.shared.server.flush();
             }
             _ => self.restart_the_server().await,
         }
@@ -84,7 +84,7 @@ impl World {
         });
     }
 
-    fn cut_off_from_the_registry(&self, slot: usize) {
+    pub(super) fn cut_off_from_the_registry(&self, slot: usize) {
         if let Some(replica) = &self.replicas[slot] {
             let was_lost = replica.registry.is_lost.fetch_not(Ordering::Relaxed);
             self.shared.note(&("registry", slot, was_lost));
@@ -124,7 +124,7 @@ impl World {
         self.ways
             .iter()
             .for_each(|way| way.set_server(Condition::Refused));
-        self.server.restart(with_old_data);
+        self.shared.server.restart(with_old_data);
         let gone = [200, 2_500][self.shared.below(2) as usize];
         for _ in 0..4 {
             sleep(self.shared.millis(gone) / 4).await;
