@@ -196,6 +196,11 @@ impl StreamDecoder {
         let Some(data) = event.data() else {
             return Ok(());
         };
+        // A sign of life without a word, as some servers send it.
+        let is_text = self.dialect != Dialect::BedrockConverse;
+        if is_text && event.name() != b"error" && data.trim_ascii().is_empty() {
+            return Ok(());
+        }
         let before = out.len();
         let result = self.inner.event(event.name(), data, out);
         for delta in &mut out[before..] {

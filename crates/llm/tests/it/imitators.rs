@@ -85,3 +85,21 @@ fn pieces_of_several_calls_may_come_at_a_time() {
     ]);
     assert_eq!(reply.blocks, [call("a", "{\"x\":1}"), call("b", "{}")]);
 }
+
+#[test]
+fn events_without_a_word_are_signs_of_life() {
+    let chunk = json!({"id": "c", "model": "m", "choices": [
+        {"index": 0, "delta": {"content": "so"}, "finish_reason": "stop"}]});
+    let read = |stream: &str| {
+        let mut decoder = StreamDecoder::new(Dialect::OpenAiChat);
+        let mut deltas: Vec<Delta> = Vec::new();
+        for event in events([stream.as_bytes()], 10_000).unwrap() {
+            decoder.push(&event, &mut deltas)?;
+        }
+        Ok::<_, seaworthy_llm::Fault>(Reply::gathered(deltas).unwrap().blocks)
+    };
+    let alive = format!("data:\n\nevent: ping\ndata: \n\ndata: {chunk}\n\ndata:\n\n");
+    assert_eq!(read(&alive).unwrap(), [Block::Text("so".to_owned())]);
+    let failed = format!("event: error\ndata:\n\ndata: {chunk}\n\n");
+    assert!(read(&failed).is_err(), "an error is one, whatever it says");
+}
