@@ -61,6 +61,16 @@ pub(crate) fn open_stores(loaded: &Loaded) -> Result<Stores, Failure> {
 
 /// [`open_stores`], with somebody who counts the calls to a server.
 pub(crate) fn open_observed_stores(loaded: &Loaded, observer: Observer) -> Result<Stores, Failure> {
+    let (url, options) = store_options(loaded, observer)?;
+    let opened = seaworthy_store::open_with(&url, &options);
+    opened.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
+}
+
+/// Where the durable state is, and what is needed to reach it.
+pub(crate) fn store_options(
+    loaded: &Loaded,
+    observer: Observer,
+) -> Result<(String, PostgresOptions), Failure> {
     let storage = &loaded.config.storage;
     let url = match &storage.url {
         StorageUrl::Postgres(url) => url.expose().to_owned(),
@@ -77,8 +87,7 @@ pub(crate) fn open_observed_stores(loaded: &Loaded, observer: Observer) -> Resul
         replica: RequestId::generate().as_str().to_owned(),
         observer,
     };
-    let opened = seaworthy_store::open_with(&url, &options);
-    opened.map_err(|error| Failure::of(exit::UNAVAILABLE, &error))
+    Ok((url, options))
 }
 
 /// Opens the journal of calls and settles what an earlier process left in it.

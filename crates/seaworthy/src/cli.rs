@@ -17,6 +17,7 @@ mod fake_provider;
 mod health;
 mod init;
 pub(crate) mod keys;
+mod migrate;
 mod sandbox;
 mod switch;
 mod usage;
@@ -79,6 +80,9 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Bring a backup back. The gateway must not run.
     Restore(backup::RestoreArguments),
+    /// Bring the schema of the store up to date, while replicas serve. Exits with 0 (it is), 1 (with
+    /// `--plan`: steps are missing) or 69 (the store cannot be used).
+    Migrate(migrate::Arguments),
     /// Play OpenAI and Anthropic, with exact usage and faults on command.
     FakeProvider(fake_provider::Arguments),
     /// Ask a running instance for its health: exits with 0 when it is well.
@@ -119,7 +123,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Attest(arguments) => decide::attest(arguments)?,
         Command::Waive(arguments) => decide::waive(arguments)?,
         Command::Sign(arguments) => decide::sign(arguments)?,
-        Command::Config(command) => config::run(command)?,
+        Command::Config(command) => return config::run(command),
         Command::Keys(arguments) => keys::run(arguments)?,
         Command::Tier(arguments) => switch::run_tier(arguments)?,
         Command::Features(arguments) => switch::run_features(arguments)?,
@@ -127,6 +131,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Sandbox(command) => return sandbox::run(command),
         Command::Backup(arguments) => backup::back_up(&arguments)?,
         Command::Restore(arguments) => backup::restore(&arguments)?,
+        Command::Migrate(arguments) => return migrate::run(&arguments),
         Command::FakeProvider(arguments) => fake_provider::run(arguments)?,
         Command::Health(arguments) => return health::run(&arguments),
         Command::Completions { shell } => {

@@ -10,6 +10,7 @@ pub mod observe;
 mod open;
 mod postgres;
 pub mod redis;
+pub mod schema;
 mod sqlite;
 pub mod tls;
 

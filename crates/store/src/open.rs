@@ -30,17 +30,35 @@ pub fn open(url: &str) -> Result<Stores, OpenError> {
 ///
 /// As [`open`].
 pub fn open_with(url: &str, options: &PostgresOptions) -> Result<Stores, OpenError> {
-    if url == "memory:" {
-        return Ok(memory::open());
+    match Place::named_by(url)? {
+        Place::Memory => Ok(memory::open()),
+        Place::Postgres => postgres::open(url, options),
+        Place::Sqlite(path) => sqlite::open(path),
     }
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return postgres::open(url, options);
-    }
-    match url.strip_prefix("sqlite:") {
-        Some(path) if is_file_path(path) => sqlite::open(Path::new(path)),
-        _ => Err(OpenError::UnsupportedUrl {
-            found: describe_url(url),
-        }),
+}
+
+/// Where a URL says that everything is kept.
+#[derive(Debug)]
+pub(crate) enum Place<'url> {
+    Memory,
+    Postgres,
+    Sqlite(&'url Path),
+}
+
+impl<'url> Place<'url> {
+    pub(crate) fn named_by(url: &'url str) -> Result<Self, OpenError> {
+        if url == "memory:" {
+            return Ok(Self::Memory);
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres);
+        }
+        match url.strip_prefix("sqlite:") {
+            Some(path) if is_file_path(path) => Ok(Self::Sqlite(Path::new(path))),
+            _ => Err(OpenError::UnsupportedUrl {
+                found: describe_url(url),
+            }),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::observe::Observer;
 use crate::open::OpenError;
+use crate::schema::Upgrade;
 use crate::tls;
 
 mod idempotency;
@@ -118,6 +119,69 @@ pub(crate) fn open(url: &str, options: &PostgresOptions) -> Result<Stores, OpenE
     })
 }
 
+/// What has to be done to the schema of the database at `url`.
+pub(crate) fn plan(url: &str, options: &PostgresOptions) -> Result<Upgrade, OpenError> {
+    with_client(url, options, async |client, name| {
+        migrate::plan(client, name).await
+    })
+}
+
+/// Brings the schema of the database at `url` up to date.
+pub(crate) fn upgrade(url: &str, options: &PostgresOptions) -> Result<Upgrade, OpenError> {
+    with_client(url, options, async |client, name| {
+        migrate::migrate(client, name).await
+    })
+}
+
+/// Does one piece of work with a connection of its own.
+fn with_client<T>(
+    url: &str,
+    options: &PostgresOptions,
+    work: impl AsyncFnOnce(&mut Object, &Path) -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    let (config, name) = configure(url, options)?;
+    let tls = connector(&config, options.ca_file.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| OpenError::NoThread { source })?;
+    runtime.block_on(async {
+        let (_pool, mut client) = connect(config, tls, &name).await?;
+        work(&mut client, &name).await
+    })
+}
+
+/// A pool that has reached the server.
+async fn connect(
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+    name: &Path,
+) -> Result<(Pool, Object), OpenError> {
+    let recycling_method = RecyclingMethod::Fast;
+    let manager = ManagerConfig { recycling_method };
+    let manager = match tls {
+        Some(tls) => Manager::from_config(config, tls, manager),
+        None => Manager::from_config(config, NoTls, manager),
+    };
+    let pool = Pool::builder(manager)
+        .max_size(MAX_CONNECTIONS)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .build();
+    let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Unreachable {
+        name: name.to_owned(),
+        source,
+    };
+    let pool = pool.map_err(|error| unreachable(error.into()))?;
+    let client = pool
+        .get()
+        .await
+        .map_err(|error| unreachable(error.into()))?;
+    Ok((pool, client))
+}
+
 fn configure(url: &str, options: &PostgresOptions) -> Result<(Config, PathBuf), OpenError> {
     // What the client says about a URL may repeat its password.
     let mut config = Config::from_str(url).map_err(|_| OpenError::UnsupportedUrl {
@@ -176,29 +240,7 @@ impl Database {
         handle: Handle,
         observer: Observer,
     ) -> Result<Self, OpenError> {
-        let recycling_method = RecyclingMethod::Fast;
-        let manager = ManagerConfig { recycling_method };
-        let manager = match tls {
-            Some(tls) => Manager::from_config(config, tls, manager),
-            None => Manager::from_config(config, NoTls, manager),
-        };
-        let pool = Pool::builder(manager)
-            .max_size(MAX_CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECT_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(CONNECT_TIMEOUT))
-            .build();
-        let unreachable =
-            |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Unreachable {
-                name: name.clone(),
-                source,
-            };
-        let pool = pool.map_err(|error| unreachable(error.into()))?;
-        let mut client = pool
-            .get()
-            .await
-            .map_err(|error| unreachable(error.into()))?;
+        let (pool, mut client) = connect(config, tls, &name).await?;
         migrate::migrate(&mut client, &name).await?;
         drop(client);
         Ok(Self {

@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use seaworthy_core::store::{Error, Lifecycle, Stores};
 
 use crate::open::OpenError;
+use crate::schema::Upgrade;
 
 mod connection;
 mod copy;
@@ -65,6 +66,38 @@ pub(crate) fn open(path: &Path) -> Result<Stores, OpenError> {
     })
 }
 
+/// What has to be done to the schema of the file at `path`, which may not exist yet.
+pub(crate) fn plan(path: &Path) -> Result<Upgrade, OpenError> {
+    let done = match connection::is_there(path)? {
+        true => {
+            let connection = connection::open_reader(path, BUSY_TIMEOUT)?;
+            migrate::applied(&connection, path, migrate::MIGRATIONS)?
+        }
+        false => 0,
+    };
+    Ok(Upgrade::missing("sqlite", migrate::MIGRATIONS, done))
+}
+
+/// Brings the schema of the file at `path` up to date, creating it when it does not exist.
+pub(crate) fn upgrade(path: &Path) -> Result<Upgrade, OpenError> {
+    let (connection, upgrade) = up_to_date(path)?;
+    close_connection(connection);
+    Ok(upgrade)
+}
+
+/// A connection that writes a file whose schema is of this program, and what was done for that.
+fn up_to_date(path: &Path) -> Result<(Connection, Upgrade), OpenError> {
+    let mut connection = connection::open_writer(path, BUSY_TIMEOUT)?;
+    // A file that is not for us is refused before anything in it is changed.
+    let done = migrate::applied(&connection, path, migrate::MIGRATIONS)?;
+    connection::configure_writer(&connection, path, BUSY_TIMEOUT)?;
+    let upgrade = Upgrade {
+        steps: migrate::migrate(&mut connection, path, migrate::MIGRATIONS)?,
+        ..Upgrade::missing("sqlite", migrate::MIGRATIONS, done)
+    };
+    Ok((connection, upgrade))
+}
+
 /// The threads of one open database.
 struct Database {
     lookups: Reader,
@@ -74,11 +107,7 @@ struct Database {
 
 impl Database {
     fn open(path: &Path) -> Result<Self, OpenError> {
-        let mut connection = connection::open_writer(path, BUSY_TIMEOUT)?;
-        // A file that is not for us is refused before anything in it is changed.
-        migrate::applied(&connection, path, migrate::MIGRATIONS)?;
-        connection::configure_writer(&connection, path, BUSY_TIMEOUT)?;
-        migrate::migrate(&mut connection, path, migrate::MIGRATIONS)?;
+        let (connection, _) = up_to_date(path)?;
         let place = Place::of(path).map_err(|error| OpenError::NotWritable {
             path: path.to_owned(),
             source: error.into(),

@@ -129,6 +129,29 @@ impl Postgres {
         String::from_utf8_lossy(&ran.stdout).trim().to_owned()
     }
 
+    /// How many tables there are in the database that a URL names.
+    #[must_use]
+    pub fn tables(&self, url: &str) -> usize {
+        let sql = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        self.query(url, sql).parse().expect("a number")
+    }
+
+    /// Leaves the schema of a database as a program of before its last step has left it; the step
+    /// has made one table.
+    pub fn undo_last_step(&self, url: &str, table: &str) {
+        let last = "(SELECT max(version) FROM schema_migrations)";
+        let sql =
+            format!("DROP TABLE {table}; DELETE FROM schema_migrations WHERE version = {last}");
+        assert_eq!(self.query(url, &sql), "");
+    }
+
+    /// Has the record of a database hold a step that no program knows.
+    pub fn record_later_step(&self, url: &str) {
+        let sql = "INSERT INTO schema_migrations (version, name, checksum) \
+                   VALUES (99, '0099_later', '')";
+        assert_eq!(self.query(url, sql), "");
+    }
+
     /// The port on the loopback address.
     #[must_use]
     pub fn port(&self) -> u16 {

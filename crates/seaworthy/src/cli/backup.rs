@@ -111,7 +111,8 @@ fn contents(manifest: &Manifest) -> String {
     format!("{settlements} settled calls, {keys} keys, {journals} files of the journal, {kib} KiB")
 }
 
-fn busy(what: &'static str) -> ProgressBar {
+/// A sign of life on a terminal, for what takes its time.
+pub(super) fn busy(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
     let bar = ProgressBar::new_spinner().with_message(what);
     bar.enable_steady_tick(Duration::from_millis(100));

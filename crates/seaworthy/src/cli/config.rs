@@ -1,8 +1,9 @@
 //! `seaworthy config`: validate, show, compare and describe configurations.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use seaworthy_config::Format;
+use serde_json::json;
 
 use super::ConfigArgument;
 use crate::app;
@@ -17,6 +18,9 @@ pub(super) enum Command {
         config: ConfigArgument,
         /// The file, if not given by --config.
         file: Option<PathBuf>,
+        /// The form to print.
+        #[arg(long, value_enum, default_value_t = output::Format::Pretty)]
+        format: output::Format,
     },
     /// Print the effective configuration: the file with defaults and environment, secrets redacted.
     Show {
@@ -50,12 +54,19 @@ pub(super) enum Form {
     Json,
 }
 
-pub(super) fn run(command: Command) -> Result<(), Failure> {
+pub(super) fn run(command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Validate { config, file } => {
+        Command::Validate {
+            config,
+            file,
+            format,
+        } => {
             let path = file.or(config.config).ok_or_else(|| {
                 Failure::new(exit::USAGE, "name a file: `seaworthy config validate FILE`")
             })?;
+            if format == output::Format::Json {
+                return validate_as_json(&path);
+            }
             let loaded = app::load(Some(&path), &app::environment())?;
             seaworthy_gateway::check_guards(&loaded.config)
                 .map_err(|error| Failure::of(exit::CONFIG, &error))?;
@@ -66,23 +77,24 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
                 "{} is valid (hash {})",
                 path.display(),
                 loaded.hash
-            ))
+            ))?;
         }
         Command::Show { config, format } => {
             let loaded = app::load(config.config.as_deref(), &app::environment())?;
             match format {
-                Form::Toml => output::write(seaworthy_config::show(&loaded.config, Format::Toml)),
-                Form::Yaml => output::write(seaworthy_config::show(&loaded.config, Format::Yaml)),
-                Form::Json => output::json(&*loaded.config),
+                Form::Toml => output::write(seaworthy_config::show(&loaded.config, Format::Toml))?,
+                Form::Yaml => output::write(seaworthy_config::show(&loaded.config, Format::Yaml))?,
+                Form::Json => output::json(&*loaded.config)?,
             }
         }
-        Command::Schema => output::json(&seaworthy_config::schema()),
-        Command::Reference => output::write(seaworthy_config::reference()),
+        Command::Schema => output::json(&seaworthy_config::schema())?,
+        Command::Reference => output::write(seaworthy_config::reference())?,
         Command::Diff { old, new, format } => {
             let load = |path: &PathBuf| app::load(Some(path), &app::environment());
             let changes = seaworthy_config::diff(&load(&old)?.config, &load(&new)?.config);
             if format == output::Format::Json {
-                return output::json(&changes);
+                output::json(&changes)?;
+                return Ok(exit::OK);
             }
             for change in changes {
                 let shown = |value: Option<String>| value.unwrap_or_else(|| "(unset)".to_owned());
@@ -93,7 +105,28 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
                     shown(change.new)
                 ))?;
             }
-            Ok(())
         }
     }
+    Ok(exit::OK)
+}
+
+/// What is wrong with a file, for programs.
+fn validate_as_json(path: &Path) -> Result<u8, Failure> {
+    let loaded = seaworthy_config::load(path, &app::environment());
+    let (hash, problems, guards) = match loaded {
+        Ok(loaded) => {
+            let guards = seaworthy_gateway::check_guards(&loaded.config).err();
+            (Some(loaded.hash), loaded.warnings, guards)
+        }
+        Err(problems) => (None, problems, None),
+    };
+    let is_valid = hash.is_some() && guards.is_none();
+    output::json(&json!({
+        "file": path,
+        "valid": is_valid,
+        "hash": hash.filter(|_| is_valid),
+        "problems": problems,
+        "error": guards.map(|error| Failure::of(exit::CONFIG, &error).message),
+    }))?;
+    Ok(if is_valid { exit::OK } else { exit::CONFIG })
 }

@@ -17,6 +17,7 @@ mod judge;
 mod keys;
 mod kills;
 mod leavers;
+mod migrating;
 mod outages;
 mod reconciling;
 mod reload;

@@ -4,19 +4,11 @@
 use std::path::Path;
 
 use deadpool_postgres::Object;
-use sha2::{Digest as _, Sha256};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Transaction};
 
 use crate::open::OpenError;
-
-/// One step of the schema. A step that was released is never edited: a later one changes it.
-#[derive(Debug, Clone, Copy)]
-struct Migration {
-    /// Its name; the version is its place in the list, starting with 1.
-    name: &'static str,
-    sql: &'static str,
-}
+use crate::schema::{self, Migration, Upgrade};
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => {
@@ -48,28 +40,41 @@ const LOCK: i64 = 0x7365_6177_6f72_7468;
 /// A step may rewrite a table.
 const LONGER: &str = "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '1min'";
 
-/// Applies the steps that are missing, each in a transaction of its own.
-pub(super) async fn migrate(client: &mut Object, name: &Path) -> Result<(), OpenError> {
+/// Applies the steps that are missing, each in a transaction of its own, and names them.
+pub(super) async fn migrate(client: &mut Object, name: &Path) -> Result<Upgrade, OpenError> {
+    let failed = |error| failed(name, error);
+    let mut made: Option<Upgrade> = None;
     loop {
-        let transaction = client.transaction().await.map_err(|e| failed(name, e))?;
-        transaction
-            .batch_execute(LONGER)
-            .await
-            .map_err(|e| failed(name, e))?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        transaction.batch_execute(LONGER).await.map_err(failed)?;
         // The lock comes first, so that what is found stays true until the commit.
         let locked = transaction
             .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
             .await;
-        locked.map_err(|e| failed(name, e))?;
+        locked.map_err(failed)?;
         let done = applied(&transaction, name).await?;
+        let made = made.get_or_insert_with(|| Upgrade {
+            steps: Vec::new(),
+            ..missing(done)
+        });
         let Some(step) = MIGRATIONS.get(done) else {
-            return transaction.commit().await.map_err(|e| failed(name, e));
+            transaction.commit().await.map_err(failed)?;
+            return Ok(made.clone());
         };
-        apply(&transaction, done + 1, step)
-            .await
-            .map_err(|e| failed(name, e))?;
-        transaction.commit().await.map_err(|e| failed(name, e))?;
+        apply(&transaction, done + 1, step).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        made.steps.push(step.name);
     }
+}
+
+/// What [`migrate`] would do.
+pub(super) async fn plan(client: &mut Object, name: &Path) -> Result<Upgrade, OpenError> {
+    let transaction = client.transaction().await.map_err(|e| failed(name, e))?;
+    Ok(missing(applied(&transaction, name).await?))
+}
+
+fn missing(done: usize) -> Upgrade {
+    Upgrade::missing("postgres", MIGRATIONS, done)
 }
 
 async fn apply(
@@ -81,7 +86,7 @@ async fn apply(
     transaction.batch_execute(step.sql).await?;
     let version = i32::try_from(version).unwrap_or(i32::MAX);
     let insert = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
-    let checksum = checksum(step);
+    let checksum = step.checksum();
     transaction
         .execute(insert, &[&version, &step.name, &&checksum[..]])
         .await?;
@@ -103,28 +108,8 @@ async fn applied(transaction: &Transaction<'_>, name: &Path) -> Result<usize, Op
         .query(select, &[])
         .await
         .map_err(|e| failed(name, e))?;
-    let version = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    if found.len() > MIGRATIONS.len() {
-        return Err(OpenError::Newer {
-            path: name.to_owned(),
-            found: version(found.len()),
-            known: version(MIGRATIONS.len()),
-        });
-    }
-    for (index, (row, step)) in found.iter().zip(MIGRATIONS).enumerate() {
-        if row.get::<_, &[u8]>(0) != checksum(step) {
-            return Err(OpenError::Altered {
-                path: name.to_owned(),
-                version: version(index + 1),
-                name: step.name,
-            });
-        }
-    }
-    Ok(found.len())
-}
-
-fn checksum(step: &Migration) -> [u8; 32] {
-    Sha256::digest(step.sql.as_bytes()).into()
+    let checksums: Vec<&[u8]> = found.iter().map(|row| row.get(0)).collect();
+    schema::applied(&checksums, MIGRATIONS, name)
 }
 
 fn failed(name: &Path, error: Error) -> OpenError {

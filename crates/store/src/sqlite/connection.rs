@@ -78,9 +78,8 @@ fn open(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Connect
 /// Creates the file if there is none. An existing file is left to SQLite alone: opening and closing
 /// it here would drop the POSIX locks of every other connection of this process.
 pub(super) fn create_file(path: &Path) -> Result<(), OpenError> {
-    if path.is_dir() {
-        let path = path.to_owned();
-        return Err(OpenError::NotAFile { path });
+    if is_there(path)? {
+        return Ok(());
     }
     let mut options = OpenOptions::new();
     match options
@@ -91,21 +90,27 @@ pub(super) fn create_file(path: &Path) -> Result<(), OpenError> {
     {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => {
-            let path = path.to_owned();
-            Err(match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-                    OpenError::NoFolder {
-                        folder: folder.to_owned(),
-                        path,
-                    }
-                }
-                _ => OpenError::NotWritable {
-                    path,
-                    source: error.into(),
-                },
+        Err(error) => Err(OpenError::NotWritable {
+            path: path.to_owned(),
+            source: error.into(),
+        }),
+    }
+}
+
+/// Whether there is a file at `path`, which is an error where there cannot be one.
+pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
+    let there = path.to_owned();
+    if path.is_dir() {
+        return Err(OpenError::NotAFile { path: there });
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(OpenError::NoFolder {
+                folder: folder.to_owned(),
+                path: there,
             })
         }
+        _ => Ok(path.exists()),
     }
 }
 

@@ -3,18 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use sha2::{Digest as _, Sha256};
 
 use super::connection::explain;
 use crate::open::OpenError;
-
-/// One step of the schema. A step that was released is never edited: a later one changes it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Migration {
-    /// Its name; the version is its place in the list, starting with 1.
-    name: &'static str,
-    sql: &'static str,
-}
+use crate::schema::{self, Migration, version};
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => {
@@ -44,14 +36,15 @@ const CREATE_RECORD: &str = "
         checksum BLOB NOT NULL
     ) STRICT";
 
-/// Applies the steps that are missing, each in a transaction of its own. Nothing is written when
-/// none is missing. Several processes may do this at once.
+/// Applies the steps that are missing, each in a transaction of its own, and names them. Nothing is
+/// written when none is missing. Several processes may do this at once.
 pub(super) fn migrate(
     connection: &mut Connection,
     path: &Path,
     migrations: &[Migration],
-) -> Result<(), OpenError> {
+) -> Result<Vec<&'static str>, OpenError> {
     let explain = |error| explain(path, error);
+    let mut steps = Vec::new();
     while applied(connection, path, migrations)? < migrations.len() {
         // The write lock comes first, so that what `applied` says stays true until the commit.
         let transaction = connection
@@ -60,10 +53,11 @@ pub(super) fn migrate(
         let done = applied(&transaction, path, migrations)?;
         if let Some(next) = migrations.get(done) {
             apply(&transaction, version(done + 1), next).map_err(explain)?;
+            steps.push(next.name);
         }
         transaction.commit().map_err(explain)?;
     }
-    Ok(())
+    Ok(steps)
 }
 
 fn apply(connection: &Connection, version: u32, step: &Migration) -> rusqlite::Result<()> {
@@ -72,7 +66,7 @@ fn apply(connection: &Connection, version: u32, step: &Migration) -> rusqlite::R
     connection
         .execute(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES (?1, ?2, ?3)",
-            params![version, step.name, checksum(step)],
+            params![version, step.name, step.checksum()],
         )
         .map(drop)
 }
@@ -88,23 +82,7 @@ pub(super) fn applied(
         let path = path.to_owned();
         return Err(OpenError::Foreign { path });
     };
-    if found.len() > migrations.len() {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found: version(found.len()),
-            known: version(migrations.len()),
-        });
-    }
-    for (index, (found, step)) in found.iter().zip(migrations).enumerate() {
-        if *found != checksum(step) {
-            return Err(OpenError::Altered {
-                path: path.to_owned(),
-                version: version(index + 1),
-                name: step.name,
-            });
-        }
-    }
-    Ok(found.len())
+    schema::applied(&found, migrations, path)
 }
 
 /// The checksums on record, oldest first; `None` if the tables are not ours.
@@ -126,15 +104,6 @@ fn checksums(connection: &Connection) -> rusqlite::Result<Option<Vec<[u8; 32]>>>
     checksums.collect::<rusqlite::Result<_>>().map(Some)
 }
 
-fn checksum(step: &Migration) -> [u8; 32] {
-    Sha256::digest(step.sql.as_bytes()).into()
-}
-
-/// The version that the `number`th step leads to.
-fn version(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +119,10 @@ mod tests {
         },
     ];
 
-    fn run(connection: &mut Connection, migrations: &[Migration]) -> Result<(), OpenError> {
+    fn run(
+        connection: &mut Connection,
+        migrations: &[Migration],
+    ) -> Result<Vec<&'static str>, OpenError> {
         migrate(connection, Path::new("s.db"), migrations)
     }
 
@@ -162,10 +134,10 @@ mod tests {
     #[test]
     fn each_step_is_applied_once() {
         let mut connection = Connection::open_in_memory().unwrap();
-        run(&mut connection, &TWO[..1]).unwrap();
+        assert_eq!(run(&mut connection, &TWO[..1]).unwrap(), ["0001_a"]);
         assert_eq!(rows_of_a(&connection), 0);
-        for _ in 0..3 {
-            run(&mut connection, TWO).unwrap();
+        for expected in [&["0002_b"][..], &[], &[]] {
+            assert_eq!(run(&mut connection, TWO).unwrap(), expected);
             assert_eq!(rows_of_a(&connection), 1);
         }
     }
