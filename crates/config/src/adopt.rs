@@ -1,22 +1,66 @@
-//! What `agent.security.rate_limit.redis` says, put where it is read: it is `shared_state` in the
-//! agent's own words.
+//! What an agent's own words say, put where it is read: `agent.security.rate_limit.redis` is
+//! `shared_state`, and `agent.secrets` names the vault of `secret_managers.azure`.
 
 use crate::config::{AgentRedis, Config, SharedState};
 use crate::value::{Name, SharedStateUrl, Text as _};
 
-/// Where the words stand.
-pub(crate) const PATH: [&str; 4] = ["agent", "security", "rate_limit", "redis"];
+/// Where the words about a server stand.
+const REDIS: [&str; 4] = ["agent", "security", "rate_limit", "redis"];
 
-/// Why the words cannot be followed.
+/// Why the words of a section cannot be followed.
 pub(crate) struct Clash {
-    /// The key below [`PATH`]; `None` for the section.
-    pub key: Option<&'static str>,
+    section: &'static [&'static str],
+    /// The key below the section; `None` for the section itself.
+    key: Option<&'static str>,
     pub message: String,
     pub help: &'static str,
 }
 
+impl Clash {
+    pub(crate) fn path(&self) -> Vec<&'static str> {
+        self.section.iter().copied().chain(self.key).collect()
+    }
+}
+
+/// Follows the agent's words, as far as they can be.
+pub(crate) fn adopt(config: &mut Config) -> impl Iterator<Item = Clash> + use<> {
+    let clashes = [adopt_server(config).err(), adopt_vault(config).err()];
+    clashes.into_iter().flatten()
+}
+
+/// Has the vault of references that name none be the one of the agent.
+fn adopt_vault(config: &mut Config) -> Result<(), Clash> {
+    let Some(url) = &config.agent.secrets.keyvault_url else {
+        return Ok(());
+    };
+    let clash = |message: String, help| Clash {
+        section: &["agent", "secrets"],
+        key: Some("keyvault_url"),
+        message,
+        help,
+    };
+    let host = url.as_str().strip_prefix("https://");
+    let named = host.and_then(|host| host.trim_end_matches('/').strip_suffix(".vault.azure.net"));
+    let named = named.and_then(|name| Name::parse(name).ok()).ok_or_else(|| {
+        clash(
+            format!("expected \"https://NAME.vault.azure.net\", found {:?}", url.as_str()),
+            "for a vault elsewhere set `secret_managers.azure.vault` and `secret_managers.azure.endpoint`",
+        )
+    })?;
+    match &config.secret_managers.azure.vault {
+        Some(known) if *known != named => Err(clash(
+            format!("another vault than that of `secret_managers.azure.vault`, `{known}`"),
+            "name one vault; references such as \"secret://azure/VAULT/NAME\" name any other",
+        )),
+        _ => {
+            config.secret_managers.azure.vault = Some(named);
+            Ok(())
+        }
+    }
+}
+
 /// Has the shared state be the server that the agent's limits name.
-pub(crate) fn adopt(config: &mut Config) -> Result<(), Clash> {
+fn adopt_server(config: &mut Config) -> Result<(), Clash> {
     let limits = &config.agent.security.rate_limit;
     let Some(wanted) = limits.redis.clone().filter(|_| limits.enabled) else {
         return Ok(());
@@ -39,6 +83,7 @@ fn server(shared: &SharedState, wanted: &AgentRedis) -> Result<SharedStateUrl, C
                 && url.expose() != known.expose() =>
         {
             return Err(Clash {
+                section: &REDIS,
                 key: Some("url"),
                 message: format!("another server than that of `shared_state.url`, {known}"),
                 help: "name one server for all limits",
@@ -48,6 +93,7 @@ fn server(shared: &SharedState, wanted: &AgentRedis) -> Result<SharedStateUrl, C
         (SharedStateUrl::Memory, Some(SharedStateUrl::Redis(url))) => url.expose(),
         (SharedStateUrl::Memory, _) => {
             return Err(Clash {
+                section: &REDIS,
                 key: None,
                 message: "no server is named, here or in `shared_state.url`".to_owned(),
                 help: "set `url`, such as \"redis://redis.internal:6379\"",
@@ -56,6 +102,7 @@ fn server(shared: &SharedState, wanted: &AgentRedis) -> Result<SharedStateUrl, C
     };
     let url = with_database(named, wanted.db);
     SharedStateUrl::parse(&url).map_err(|_| Clash {
+        section: &REDIS,
         key: Some("url"),
         message: "expected the URL of a Redis server".to_owned(),
         help: "write it as \"redis://redis.internal:6379\"",
@@ -77,12 +124,14 @@ fn with_database(url: &str, database: Option<u16>) -> String {
 /// A prefix such as `ratelimit:` is the name of the deployment that all names begin with.
 fn deployment(known: &Name, prefix: &str) -> Result<Name, Clash> {
     let named = Name::parse(prefix.trim_end_matches(':')).map_err(|_| Clash {
+        section: &REDIS,
         key: Some("prefix"),
         message: format!("expected {} or the same with a colon", Name::EXPECTED),
         help: "it becomes `shared_state.deployment`",
     })?;
     if *known != Name::main() && *known != named {
         return Err(Clash {
+            section: &REDIS,
             key: Some("prefix"),
             message: format!("`shared_state.deployment` is `{known}`"),
             help: "name the deployment once",

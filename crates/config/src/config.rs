@@ -41,7 +41,7 @@ pub use self::health::{
 };
 pub use self::kept::{Batches, Files, ResponseStore, Responses};
 pub use self::limits::{
-    Agent, AgentRateLimit, AgentRedis, AgentSecurity, LimitTable, Limits, RateLimits,
+    Agent, AgentRateLimit, AgentRedis, AgentSecrets, AgentSecurity, LimitTable, Limits, RateLimits,
 };
 pub use self::managers::{AwsSecrets, AzureSecrets, GcpSecrets, SecretManagers, VaultSecrets};
 pub use self::practices::{ApiKeyPractices, KeyRotation, KeyScope, KeyStorage};

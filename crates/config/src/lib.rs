@@ -27,11 +27,11 @@ mod watch;
 pub use compile::tiers::{CompiledTier, MAINTENANCE, NORMAL, Tiers, tiers};
 pub use compile::{Mistake, policy, prices, unknown_price};
 pub use config::{
-    Admin, Agent, AgentRateLimit, AgentRedis, AgentSecurity, Auth, Budget, BudgetScope,
-    BudgetWindow, Config, CostConfig, CostControls, CustomRole, Headers, LastAnswers, LimitTable,
-    Limits, LogFormat, LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss, Provider,
-    ProviderApi, ProviderKind, ProviderTimeouts, RateLimits, RequestCaps, Sandbox, Server,
-    SharedState, Sigv4, SpendLimits, Storage, TierPrice, UnknownPricePolicy,
+    Admin, Agent, AgentRateLimit, AgentRedis, AgentSecrets, AgentSecurity, Auth, Budget,
+    BudgetScope, BudgetWindow, Config, CostConfig, CostControls, CustomRole, Headers, LastAnswers,
+    LimitTable, Limits, LogFormat, LogLevel, Logging, LongPrice, Model, ModelPrice, OnLoss,
+    Provider, ProviderApi, ProviderKind, ProviderTimeouts, RateLimits, RequestCaps, Sandbox,
+    Server, SharedState, Sigv4, SpendLimits, Storage, TierPrice, UnknownPricePolicy,
 };
 pub use config::{
     AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,

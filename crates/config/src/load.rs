@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adopt::{self, adopt};
+use crate::adopt::adopt;
 use crate::config::Config;
 use crate::decode::decode;
 use crate::document::{Format, MAX_BYTES, Node, Value, parse};
@@ -75,14 +75,8 @@ pub fn load_str(
     let mut findings = overrides.apply(&mut root, &mut sources);
     let mut decoded = decode::<Config>(&root);
     findings.extend(decoded.findings);
-    if let Some(Err(clash)) = decoded.value.as_mut().map(adopt) {
-        let path = adopt::PATH.into_iter().chain(clash.key);
-        findings.push(mistake(
-            &root,
-            &path.collect::<Vec<_>>(),
-            clash.message,
-            clash.help,
-        ));
+    for clash in decoded.value.as_mut().into_iter().flat_map(adopt) {
+        findings.push(mistake(&root, &clash.path(), clash.message, clash.help));
     }
     if let Some(config) = &decoded.value {
         let broken: Vec<String> = findings

@@ -2,7 +2,7 @@
 //! errors: a control that is configured and not enforced is worse than none.
 
 /// Sections and keys, with what is going to read them.
-const SECTIONS: [(&str, &str); 28] = [
+const SECTIONS: [(&str, &str); 27] = [
     ("cost_dashboard", "the dashboard"),
     ("alerts", "alerting"),
     ("audit_log", "the audit log"),
@@ -21,7 +21,6 @@ const SECTIONS: [(&str, &str); 28] = [
     ("agent.mcp_sessions", "the agent runtime"),
     ("agent.memory", "the agent runtime"),
     ("agent.observability", "telemetry"),
-    ("agent.secrets", "secret managers"),
     ("agent.max_tokens", "the agent runtime"),
     ("agent.models", "the agent runtime"),
     ("agent.name", "the agent runtime"),

@@ -233,6 +233,7 @@ mod tests {
             "secret://aws/prod/openai",
             "secret://aws/prod/openai#key",
             "secret://vault/apps/gateway#openai",
+            "secret://azure/openai-key",
             "secret://azure/my-vault/openai-key",
             "secret://gcp/openai-key",
             "secret://gcp/my-project/openai-key",
@@ -244,7 +245,7 @@ mod tests {
             "secret://aws/a?b",
             "secret://vault/apps/gateway",
             "secret://vault/../sys/x#y",
-            "secret://azure/name",
+            "secret://azure/a/b/c",
             "secret://gcp/a/b/c",
             "secret://aws/a#",
         ] {

@@ -1,6 +1,7 @@
 //! What the options must be together: references that lead somewhere, choices that fit.
 
 mod auth;
+mod classes;
 mod guards;
 mod kinds;
 mod operations;
@@ -51,6 +52,7 @@ pub(crate) fn validate(config: &Config, root: &Node, broken: &[String]) -> Vec<F
     }
     check.models();
     check.limits();
+    check.classes();
     check.guards();
     check.resilience();
     check.operations();
@@ -99,6 +101,16 @@ impl Check<'_> {
 
     fn warn(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
         let finding = self.find(path, message.into()).with_help(help);
+        self.findings.push(Finding {
+            severity: Severity::Warning,
+            ..finding
+        });
+    }
+
+    /// A warning about the key itself, whatever its value.
+    fn warn_of_key(&mut self, path: &[&str], message: String, help: &str) {
+        let span = self.root.nearest(path).key.map(|key| key.span);
+        let finding = Finding::error(span, &path_of(path), message).with_help(help);
         self.findings.push(Finding {
             severity: Severity::Warning,
             ..finding

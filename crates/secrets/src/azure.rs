@@ -14,7 +14,15 @@ pub(crate) async fn fetch(
     config: &AzureSecrets,
     secret: &ManagedSecret,
 ) -> Result<String, FetchError> {
-    let (vault, name) = secret.path.split_once('/').unwrap_or_default();
+    let (vault, name) = match (secret.path.split_once('/'), &config.vault) {
+        (Some(named), _) => named,
+        (None, Some(vault)) => (vault.as_str(), secret.path.as_str()),
+        (None, None) => {
+            return Err(FetchError::Unconfigured(
+                "the vault of the secret is not known: set `secret_managers.azure.vault`",
+            ));
+        }
+    };
     let base = match &config.endpoint {
         Some(endpoint) => format!("{}/{vault}", endpoint.as_str()),
         None => format!("https://{vault}.vault.azure.net"),

@@ -113,7 +113,8 @@ pub struct JwtIssuer {
     #[serde(default = "ttl")]
     pub jwks_ttl: Duration,
     /// How often tokens that name unknown keys make us ask in the long run; up to five times in a
-    /// row after a rest.
+    /// row after a rest. The pause after the first look that is not answered; it doubles with each
+    /// further one, up to a minute.
     #[serde(default = "min_interval")]
     pub jwks_min_interval: Duration,
     /// The claim that names the user. Dots lead into objects, here and below.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::guards::{AgentValidation, OutputHandling};
 use crate::secret::SecretRef;
-use crate::value::{Count, Factor, SharedStateUrl};
+use crate::value::{BaseUrl, Count, Factor, SharedStateUrl};
 
 /// How many requests and tokens may pass in a time. Each of the parts is a section, or a text such
 /// as `10/second;100/minute`.
@@ -120,6 +120,17 @@ impl JsonSchema for Limits {
 pub struct Agent {
     /// What protects it.
     pub security: AgentSecurity,
+    /// Where its secrets are.
+    pub secrets: AgentSecrets,
+}
+
+/// Where the agent's secrets are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentSecrets {
+    /// The vault of Azure in which references such as `secret://azure/NAME` are looked up:
+    /// `https://VAULT.vault.azure.net/`. It is `secret_managers.azure.vault`.
+    pub keyvault_url: Option<BaseUrl>,
 }
 
 /// What protects the agent.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::SecretRef;
-use crate::value::{BaseUrl, Duration};
+use crate::value::{BaseUrl, Duration, Name};
 
 /// Secret managers that references such as `secret://vault/PATH#KEY` lead to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +108,8 @@ pub struct AzureSecrets {
     pub client_id: Option<String>,
     /// The secret of our application.
     pub client_secret: Option<SecretRef>,
+    /// The vault of secrets whose reference names none.
+    pub vault: Option<Name>,
     /// Where every vault is, if not at `https://VAULT.vault.azure.net`.
     pub endpoint: Option<BaseUrl>,
     /// Where tokens are got, if not at the public address.

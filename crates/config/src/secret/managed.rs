@@ -56,7 +56,10 @@ impl ManagedSecret {
         let (fits, expected) = match manager {
             Manager::Aws => (true, "\"secret://aws/NAME\" or \"secret://aws/NAME#KEY\""),
             Manager::Vault => (key.is_some(), "\"secret://vault/PATH#KEY\""),
-            Manager::Azure => (parts == 2, "\"secret://azure/VAULT/NAME\""),
+            Manager::Azure => (
+                matches!(parts, 1 | 2),
+                "\"secret://azure/NAME\" or \"secret://azure/VAULT/NAME\"",
+            ),
             Manager::Gcp => (
                 matches!(parts, 1 | 2),
                 "\"secret://gcp/NAME\" or \"secret://gcp/PROJECT/NAME\"",

@@ -2,7 +2,7 @@
 
 use seaworthy_config::Format;
 
-use crate::support::problems;
+use crate::support::{problems, toml};
 
 /// What cannot be, and a part of the answer.
 const MISTAKES: &[(&str, &str)] = &[
@@ -55,6 +55,18 @@ const MISTAKES: &[(&str, &str)] = &[
         "expected a name of at most 64",
     ),
     (
+        "[agent.secrets]\nkeyvault_url = \"http://a.vault.azure.net\"",
+        "expected \"https://NAME.vault.azure.net\"",
+    ),
+    (
+        "[agent.secrets]\nkeyvault_url = \"https://a.vault.azure.net.evil.test/\"",
+        "expected \"https://NAME.vault.azure.net\"",
+    ),
+    (
+        "[agent.secrets]\nkeyvault_url = \"https://a.vault.azure.net\"\n[secret_managers.azure]\nvault = \"b\"",
+        "another vault than that of",
+    ),
+    (
         "[cost_controls]\ntime_zone = \"Mars/Olympus\"",
         "expected a time zone such as",
     ),
@@ -102,5 +114,65 @@ fn a_limit_that_cannot_be_is_told_at_its_place() {
         let found = problems(text, Format::Toml);
         assert_eq!(found.len(), 1, "{text}\n{found}");
         assert!(found.to_string().contains(expected), "{text}\n{found}");
+    }
+}
+
+#[test]
+fn a_class_of_work_that_looks_like_a_slip_is_warned_of_at_its_place_and_kept() {
+    let rate =
+        |class: &str| format!("[rate_limits.per_operation.{class}]\nrequests_per_hour = 1\n");
+    let cap = |class: &str| format!("[cost_controls.per_operation]\n{class} = 5\n");
+    for (text, place, expected) in [
+        (
+            rate("chatt"),
+            "test.toml:1:28: warning",
+            "did you mean `chat`?",
+        ),
+        (
+            rate("Embedding"),
+            "test.toml:1:28: warning",
+            "did you mean `embeddings`?",
+        ),
+        (
+            rate("batch_chat"),
+            "test.toml:1:28: warning",
+            "did you mean `chat`?",
+        ),
+        (
+            cap("responses"),
+            "test.toml:2:1: warning",
+            "did you mean `chat`?",
+        ),
+        (
+            rate("research") + &cap("reserch"),
+            "test.toml:4:1: warning",
+            "there: research",
+        ),
+        (
+            rate("research") + &cap("reserch"),
+            "test.toml:1:28: warning",
+            "there: reserch",
+        ),
+    ] {
+        let loaded = toml(&text);
+        let told = loaded.warnings.to_string();
+        assert!(
+            told.contains(place) && told.contains(expected),
+            "{text}\n{told}"
+        );
+        let classes = loaded.config.rate_limits.per_operation.len()
+            + loaded.config.cost_controls.per_operation.len();
+        assert_eq!(classes, text.matches("per_operation").count(), "{text}");
+    }
+    for meant in [
+        rate("chat") + &cap("sandbox"),
+        rate("simple_query") + &cap("complex_task"),
+        rate("research")
+            + &rate("reserch")
+            + "[cost_controls.per_operation]\nresearch = 5\nreserch = 6\n",
+        rate("step_1") + &cap("step_2"),
+    ] {
+        let told = toml(&meant).warnings.to_string();
+        assert!(!told.contains("x-seaworthy-operation"), "{meant}\n{told}");
     }
 }

@@ -330,6 +330,19 @@ fn the_agents_own_words_for_redis_are_the_shared_state() {
     assert_eq!(again.config, loaded.config);
 }
 
+/// `agent.secrets` names the vault of references that name none.
+#[test]
+fn the_agents_own_words_for_its_vault_are_the_vault() {
+    let block = "[agent.secrets]\nkeyvault_url = \"https://your-keyvault.vault.azure.net/\"\n";
+    let loaded = toml(block);
+    let vault = &loaded.config.secret_managers.azure.vault;
+    assert_eq!(vault.as_ref().unwrap().as_str(), "your-keyvault");
+    let again = toml(&show(&loaded.config, Format::Toml));
+    assert_eq!(again.config, loaded.config);
+    let same = format!("{block}[secret_managers.azure]\nvault = \"your-keyvault\"\n");
+    assert_eq!(toml(&same).config, loaded.config);
+}
+
 /// Runs where the checklists are: `SEAWORTHY_SEEDS` names their folder.
 #[test]
 fn the_blocks_of_the_checklists_themselves_take_effect() {
@@ -358,6 +371,9 @@ fn the_blocks_of_the_checklists_themselves_take_effect() {
     let loaded = yaml(&python.replace("cost_config =", "cost_config:"));
     assert_eq!(count(&loaded), 2);
     assert!(loaded.config.cost_config.alert_threshold.is_some());
+    let marker = "[agent.secrets]";
+    let secrets = toml(block(holding(marker), marker));
+    assert!(secrets.config.secret_managers.azure.vault.is_some());
 
     let marker = "[agent.security.rate_limit]";
     let agent = toml(&without_margin(block(holding(marker), marker)));

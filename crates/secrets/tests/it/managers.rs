@@ -193,10 +193,29 @@ async fn azure_is_opened_by_an_application_or_by_the_machine() {
         let more = format!(
             "[secret_managers.azure]\nendpoint = \"http://{at}\"\ntoken_endpoint = \"http://{at}\"\n{way}"
         );
-        let config = config("secret://azure/my-vault/openai-key", &more);
+        let agent = "[agent.secrets]\nkeyvault_url = \"https://my-vault.vault.azure.net/\"\n";
+        for (reference, more) in [
+            ("secret://azure/my-vault/openai-key", more.clone()),
+            (
+                "secret://azure/openai-key",
+                format!("{more}vault = \"my-vault\"\n"),
+            ),
+            ("secret://azure/openai-key", format!("{more}{agent}")),
+        ] {
+            let config = config(reference, &more);
+            let (secrets, _) = secrets();
+            secrets.prepare(&config).await.unwrap();
+            assert_eq!(value(&secrets, &config), token);
+        }
         let (secrets, _) = secrets();
-        secrets.prepare(&config).await.unwrap();
-        assert_eq!(value(&secrets, &config), token);
+        let config = config("secret://azure/openai-key", &more);
+        let unknown = secrets.prepare(&config).await.unwrap_err();
+        assert!(
+            unknown
+                .to_string()
+                .contains("`secret_managers.azure.vault`"),
+            "{unknown}"
+        );
     }
 }
 
