@@ -15,6 +15,7 @@ use seaworthy_core::key::KeyDigest;
 use seaworthy_core::principal::Principal;
 use seaworthy_edge::client::{Dial, Origin, OriginError, Timeouts, Upstream};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::jwks::{self, Key};
 use super::jws::{Algorithm, Unverified};
@@ -29,6 +30,10 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// How often tokens of unknown keys may make us ask in a row, so that a new key is found although
 /// somebody had another one looked for a moment ago.
 const BURST: u32 = 5;
+/// An attempt that took so long and failed was not answered, and the next one may not be either.
+const TOO_LONG: Duration = Duration::from_secs(1);
+/// The longest pause between attempts that are not answered, unless the configured one is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a request waits for keys that are being fetched.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TIMEOUTS: Timeouts = Timeouts {
@@ -73,16 +78,30 @@ struct State {
     begun: u64,
     /// Which of them was the last to succeed.
     confirmed: u64,
+    /// How many in a row, up to the last one, were not answered. Nobody waits for the next one then.
+    unanswered: u32,
     /// What went wrong the last time; `None` when it went well.
     error: Option<String>,
 }
 
 impl State {
-    /// How long it is until an unknown name may make us ask again: once in an interval, and a few
-    /// times in a row after a rest.
-    fn until_next_ask(&self, now: UnixMillis, interval: Duration) -> Duration {
-        let ahead = self.paid_at.map(|paid| paid.since(now)).unwrap_or_default();
-        ahead.saturating_sub(interval * (BURST - 1))
+    /// How long it is until a request may make us ask again. For an unknown name beside known keys:
+    /// once in an interval, and a few times in a row after a rest.
+    fn until_next_ask(&self, now: UnixMillis, interval: Duration, has_keys: bool) -> Duration {
+        if has_keys && self.unanswered == 0 {
+            let ahead = self.paid_at.map(|paid| paid.since(now)).unwrap_or_default();
+            return ahead.saturating_sub(interval * (BURST - 1));
+        }
+        let since = self.attempted_at.map(|last| now.since(last));
+        since.map_or(Duration::ZERO, |since| {
+            self.pause(interval).saturating_sub(since)
+        })
+    }
+
+    /// How long an issuer is left alone after an attempt: the longer, the more were not answered.
+    fn pause(&self, interval: Duration) -> Duration {
+        let doublings = self.unanswered.saturating_sub(1).min(16);
+        (interval * 2_u32.pow(doublings)).min(LONGEST_PAUSE.max(interval))
     }
 
     fn pay_for_an_ask(&mut self, now: UnixMillis, interval: Duration) {
@@ -214,6 +233,10 @@ impl Issuer {
             }
             asked += 1;
             wake.notify_one();
+            // One request after the other would wait for what does not come.
+            if self.state.lock().unanswered > 0 {
+                return Err(self.cannot_find(flaw, token, now));
+            }
             ended(rounds).await;
         }
     }
@@ -234,12 +257,7 @@ impl Issuer {
         if state.is_wanted || self.is_fetching.load(Ordering::Acquire) {
             return true;
         }
-        let may = match has_keys {
-            true => state.until_next_ask(now, interval).is_zero(),
-            false => state
-                .attempted_at
-                .is_none_or(|last| now.since(last) >= interval),
-        };
+        let may = state.until_next_ask(now, interval, has_keys).is_zero();
         if may && has_keys {
             state.pay_for_an_ask(now, interval);
         } else if may {
@@ -261,35 +279,30 @@ impl Issuer {
         let kid = token.kid.as_deref().unwrap_or_default();
         let first_seen = self.strangers.get(kid);
         let state = self.state.lock();
-        let doubt = |cause: &str| {
-            format!(
+        let cause = match (flaw, &state.error) {
+            (Some(flaw), None) if state.has_no_key_for(token, first_seen) => {
+                return Verdict::Refused(flaw);
+            }
+            (Some(_), None) => "it was asked a moment ago",
+            (_, error) => error.as_deref().unwrap_or("no answer yet"),
+        };
+        let interval = self.config.jwks_min_interval.as_std();
+        let left = state.until_next_ask(now, interval, flaw.is_some());
+        Verdict::CannotSay(Doubt {
+            cause: format!(
                 "the keys of the issuer `{}` cannot be fetched: {cause}",
                 self.name
-            )
-        };
-        match (flaw, &state.error) {
-            (Some(flaw), None) if state.has_no_key_for(token, first_seen) => Verdict::Refused(flaw),
-            (Some(_), None) => {
-                let left = state.until_next_ask(now, self.config.jwks_min_interval.as_std());
-                Verdict::CannotSay(Doubt {
-                    cause: doubt("it was asked a moment ago"),
-                    again_in: left.max(LEAST_WAIT),
-                })
-            }
-            (_, error) => {
-                let cause = error.as_deref().unwrap_or("no answer yet");
-                Verdict::CannotSay(doubt(cause).into())
-            }
-        }
+            ),
+            again_in: left.max(LEAST_WAIT),
+        })
     }
 
     /// Whether it is time to fetch the keys, or somebody waits for them.
     pub(crate) fn is_due(&self, now: UnixMillis) -> bool {
         let state = self.state.lock();
         let since = |at: UnixMillis| now.since(at);
-        let is_tired = state
-            .attempted_at
-            .is_some_and(|at| since(at) < self.config.jwks_min_interval.as_std());
+        let pause = state.pause(self.config.jwks_min_interval.as_std());
+        let is_tired = state.attempted_at.is_some_and(|at| since(at) < pause);
         let is_old = state
             .fetched_at
             .is_none_or(|at| since(at) >= self.config.jwks_refresh.as_std());
@@ -308,6 +321,7 @@ impl Issuer {
             state.attempted_at = Some(now);
             state.begun += 1;
         }
+        let began = Instant::now();
         let fetched = self.fetched().await;
         let mut state = self.state.lock();
         match fetched {
@@ -319,6 +333,7 @@ impl Issuer {
                 }
                 state.fetched_at = Some(now);
                 state.confirmed = state.begun;
+                state.unanswered = 0;
                 state.error = None;
             }
             Err(error) => {
@@ -328,6 +343,10 @@ impl Issuer {
                     "the keys of the issuer could not be fetched"
                 );
                 state.error = Some(error);
+                state.unanswered = match began.elapsed() >= TOO_LONG {
+                    true => state.unanswered.saturating_add(1),
+                    false => 0,
+                };
             }
         }
         drop(state);

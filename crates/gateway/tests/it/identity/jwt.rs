@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::idp::{CONFIG, NOW, Signer, claims, claims_with, go_away, publish};
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Step, Upstream};
 
 async fn app_of(upstream: &Upstream) -> TestApp {
     let app = TestApp::builder().sections(CONFIG).upstream(upstream);
@@ -293,5 +293,73 @@ async fn an_issuer_that_never_answered_is_503_and_a_lost_store_does_not_matter()
     app.keys_outage.set(true);
     assert_eq!(models(&app, &token).await.status, 200);
     app.keys_outage.set(false);
+    app.finish().await;
+}
+
+/// Without an answer, everything that comes while nobody knows anything is one look and one wait.
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_hangs_is_waited_for_once_and_asked_less_and_less() {
+    let (signer, upstream) = (Signer::ed(1), Upstream::default());
+    upstream.always("/keys", [Step::Silence]);
+    let app = app_of(&upstream).await;
+    let token = signer.token("1", &claims_with(&json!({"exp": NOW + 36_000})));
+    let crowd = (0..8).map(|_| models(&app, &token));
+    for answer in futures_util::future::join_all(crowd).await {
+        answer.assert_error(Family::OpenAi, 503, "identity_unavailable");
+    }
+    assert_eq!(upstream.asked("/keys"), 1, "one look for all of them");
+    // Each pause is twice as long as the one before it, and no request waits for a look.
+    for (pause, looks) in [(10, 2), (20, 3), (40, 4), (60, 5), (60, 6)] {
+        let asked = refused_at_once(&app, &token, &pause.to_string()).await;
+        assert_eq!(asked, 0, "in the middle of a pause");
+        pass(&app, Duration::from_secs(pause)).await;
+        assert_eq!(upstream.asked("/keys"), looks);
+        // The look is under way, and fails after its time.
+        refused_at_once(&app, &token, &pause.to_string()).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    publish(&upstream, &[signer.jwk("1")]);
+    pass(&app, Duration::from_secs(60)).await;
+    assert_eq!(models(&app, &token).await.status, 200);
+    app.finish().await;
+}
+
+/// Asks a few times; returns how often the issuer was asked because of that.
+async fn refused_at_once(app: &TestApp, token: &str, retry_after: &str) -> usize {
+    let before = app.upstream.asked("/keys");
+    let began = tokio::time::Instant::now();
+    for _ in 0..5 {
+        let answer = models(app, token).await;
+        answer.assert_error(Family::OpenAi, 503, "identity_unavailable");
+        assert_eq!(answer.header("retry-after"), retry_after);
+    }
+    // The test's own time, which stands still while anybody has something to do.
+    assert!(began.elapsed() < Duration::from_secs(1));
+    app.upstream.asked("/keys") - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_known_count_while_the_issuer_hangs_and_strangers_wait_for_it_once() {
+    let (signer, upstream) = (Signer::ed(1), Upstream::default());
+    publish(&upstream, &[signer.jwk("1")]);
+    let app = app_of(&upstream).await;
+    let token =
+        |kid: &str, n: i64| signer.token(kid, &claims_with(&json!({"exp": NOW + 36_000 + n})));
+    assert_eq!(models(&app, &token("1", 0)).await.status, 200);
+    let before = upstream.asked("/keys");
+    upstream.always("/keys", [Step::Silence]);
+    let (stranger, known) = (token("2", 0), token("1", 1));
+    let (waited, known) = tokio::join!(models(&app, &stranger), models(&app, &known));
+    waited.assert_error(Family::OpenAi, 503, "identity_unavailable");
+    assert_eq!(known.status, 200);
+    let began = tokio::time::Instant::now();
+    for n in 2..8 {
+        assert_eq!(models(&app, &token("1", n)).await.status, 200);
+        let answer = models(&app, &token(&format!("made-up-{n}"), 0)).await;
+        answer.assert_error(Family::OpenAi, 503, "identity_unavailable");
+        assert_eq!(answer.header("retry-after"), "10");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(upstream.asked("/keys"), before + 1);
     app.finish().await;
 }
