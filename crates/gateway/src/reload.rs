@@ -39,44 +39,24 @@ impl Retired {
 }
 
 impl Gateway {
-    /// Puts a configuration in force for the requests that come from now on. When it cannot be
-    /// compiled, nothing changes.
+    /// Puts a configuration in force for the requests that come from now on, once its budgets are at
+    /// what the ledger says was spent: not one request passes a new budget that is used up. When it
+    /// cannot be compiled, nothing changes.
     ///
     /// # Errors
     /// When a provider cannot be used as configured.
-    pub fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
-        self.put_in_force(self.compiled(loaded)?);
-        Ok(())
-    }
-
-    /// The same, once its budgets are at what the ledger says was spent: not one request passes a new
-    /// budget that is used up.
-    ///
-    /// # Errors
-    /// When a provider cannot be used as configured.
-    pub async fn reload_with_budgets(&self, loaded: Loaded) -> Result<(), CompileError> {
-        let snapshot = self.compiled(loaded)?;
+    pub async fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
+        let now = self.clock.now();
+        let compiled = Snapshot::compile(loaded, &self.tools(now), Some(&self.snapshot()));
+        let snapshot = compiled.inspect_err(|error| self.note_reload(Some(error.to_string())))?;
+        snapshot.warn_of_stale_prices(now);
         if let Err(error) = self.restore_budgets_of(&snapshot).await {
             tracing::error!(%error, "new budgets begin without what was spent before");
         }
-        self.put_in_force(snapshot);
-        Ok(())
-    }
-
-    fn compiled(&self, loaded: Loaded) -> Result<Snapshot, CompileError> {
-        let now = self.clock.now();
-        let compiled = Snapshot::compile(loaded, &self.tools(now), Some(&self.snapshot()));
-        match &compiled {
-            Ok(snapshot) => snapshot.warn_of_stale_prices(now),
-            Err(error) => self.note_reload(Some(error.to_string())),
-        }
-        compiled
-    }
-
-    fn put_in_force(&self, snapshot: Snapshot) {
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.retired.add(&before);
         self.note_reload(None);
+        Ok(())
     }
 }
 

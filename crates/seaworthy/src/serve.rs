@@ -316,10 +316,15 @@ async fn reload(gateway: &Gateway, secrets: &Secrets, source: &Source, telemetry
             let logging = loaded.config.logging.clone();
             let style = app::request_style(&loaded);
             let hash = loaded.hash.clone();
+            let warnings = loaded.warnings.clone();
             crate::env_files::warn_of_keys(&loaded, path);
             warn_of_restarts(&gateway.config(), &loaded);
-            match gateway.reload_with_budgets(loaded).await {
+            match gateway.reload(loaded).await {
                 Ok(()) => {
+                    if !warnings.is_empty() {
+                        let warnings = warnings.render(false);
+                        tracing::warn!(warnings, "somebody should look at the configuration");
+                    }
                     warm_up(gateway).await;
                     telemetry.apply(logging.level, logging.format);
                     gateway.set_log_style(style);

@@ -127,7 +127,7 @@ async fn a_budget_of_an_operation_knows_what_batches_have_spent_before_it_came()
     let used: u64 = settlements.iter().map(|call| call.usage.total()).sum();
     let budget = "[budgets.work]\nscope = \"operation\"\nwindow = \"total\"\n\
                   token_limit = 1000\n[models.last]";
-    app.reload_with_budgets("[models.last]", budget).await;
+    app.reload("[models.last]", budget).await.unwrap();
     let budgets = app
         .get("/admin/v1/budgets")
         .key(&app.admin_key)

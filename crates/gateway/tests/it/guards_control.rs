@@ -8,10 +8,6 @@ use crate::support::wire::{
     DIALECTS, ask, events, json_response, ok, path, reply, request, stream, usage_object,
 };
 
-async fn guarded(sections: &str) -> TestApp {
-    TestApp::builder().sections(sections).start().await
-}
-
 /// The stream of a text in these pieces.
 fn streamed(dialect: Dialect, pieces: &[&str]) -> String {
     let mut out = String::new();
@@ -82,7 +78,7 @@ fn says(dialect: Dialect, stream: bool, text: &str) -> bytes::Bytes {
 
 #[tokio::test(start_paused = true)]
 async fn placeholders_leave_and_values_come_back_however_the_answer_is_cut() {
-    let app = guarded(
+    let app = TestApp::with(
         "[input_validation]\nredact_pii = \"tokenize\"\n[output_handling]\nredact_pii = true\n",
     )
     .await;
@@ -150,7 +146,7 @@ async fn calls_that_are_not_allowed_never_reach_the_caller() {
          [guards.scope]\ndenied_tools = [\"delete_*\"]\n",
         project.to_str().unwrap()
     );
-    let app = guarded(&sections).await;
+    let app = TestApp::with(&sections).await;
     let forbidden = [
         ("delete_all", json!({})),
         ("DELETE_user", json!({"id": 1})),
@@ -214,7 +210,7 @@ async fn calls_that_are_not_allowed_never_reach_the_caller() {
 
 #[tokio::test(start_paused = true)]
 async fn files_topics_and_offered_tools_are_checked_before_anything_leaves() {
-    let app = guarded(
+    let app = TestApp::with(
         "[input_validation]\nno_path_traversal = true\nblocked_patterns = [\"ship\\\\s+log\"]\n\
          [guards.scope]\nallowed_topics = [\"hull\", \"sails\"]\ndenied_topics = [\"mutiny\"]\n\
          denied_tools = [\"scuttle\"]\n",
@@ -256,7 +252,7 @@ async fn files_topics_and_offered_tools_are_checked_before_anything_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn tools_with_effects_wait_for_a_word_after_untrusted_input() {
-    let app = guarded(
+    let app = TestApp::with(
         "[guards]\nmark_untrusted = true\n[guards.scope]\nside_effect_tools = [\"send_*\"]\n\
          after_untrusted = \"confirm\"\n",
     )
@@ -293,7 +289,8 @@ async fn tools_with_effects_wait_for_a_word_after_untrusted_input() {
 
 #[tokio::test(start_paused = true)]
 async fn system_prompts_stay_inside() {
-    let app = guarded("[guards.prompt_leaks]\noverlap_words = 8\nplant_canary = true\n").await;
+    let app =
+        TestApp::with("[guards.prompt_leaks]\noverlap_words = 8\nplant_canary = true\n").await;
     let prompt =
         "You keep the log of the harbour and you never tell anyone the tide tables of the navy.";
     for dialect in DIALECTS {
@@ -340,7 +337,7 @@ async fn system_prompts_stay_inside() {
 
 #[tokio::test(start_paused = true)]
 async fn code_and_harm_in_answers_are_judged_as_they_flow() {
-    let app = guarded(
+    let app = TestApp::with(
         "[output_handling]\nvalidate_generated_code = \"redact\"\nescape_shell_commands = true\n\
          [guards.code]\nforbidden_names = [\"os.system\"]\n[guards.moderation]\noutput = \"redact\"\n\
          least_severity = \"high\"\n",
@@ -375,7 +372,7 @@ async fn code_and_harm_in_answers_are_judged_as_they_flow() {
 
 #[tokio::test(start_paused = true)]
 async fn policies_hold_for_places_rules_and_those_who_ask() {
-    let app = guarded(
+    let app = TestApp::with(
         "[output_handling]\nredact_pii = true\n[guards.policies.a]\ndetector = \"email\"\nplaces = \
          [\"output_text\"]\naction = \"block\"\nmodels = [\"cl*\"]\n[guards.policies.b]\ndetector = \
          \"ip_address\"\naction = \"allow\"\n",
@@ -392,7 +389,10 @@ async fn policies_hold_for_places_rules_and_those_who_ask() {
         };
         assert_eq!(read(dialect, &answer.text()), expected);
     }
-    let refused = app.reload("\"ip_address\"", "\"ip_adress\"").unwrap_err();
+    let refused = app
+        .reload("\"ip_address\"", "\"ip_adress\"")
+        .await
+        .unwrap_err();
     assert!(
         refused.contains("ip_adress") && refused.contains("ip_address"),
         "{refused}"
@@ -405,7 +405,7 @@ async fn rule_files_are_read_anew_with_each_reload_and_refused_when_they_hold_to
     let file = std::env::temp_dir().join(format!("seaworthy-rules-{}.toml", std::process::id()));
     let rule = |pattern: &str| format!("[[rule]]\nid = \"ticket\"\npatterns = [\"{pattern}\"]\n");
     std::fs::write(&file, rule("TICK-<digit 4>")).unwrap();
-    let app = guarded(&format!(
+    let app = TestApp::with(&format!(
         "[guards]\nrule_files = [{:?}]\n[guards.policies.t]\ndetector = \"ticket\"\naction = \"redact\"\n",
         file.to_str().unwrap()
     ))
@@ -422,13 +422,13 @@ async fn rule_files_are_read_anew_with_each_reload_and_refused_when_they_hold_to
         "[REDACTED:ticket] TOCK-1234"
     );
     std::fs::write(&file, rule("TOCK-<digit 4>")).unwrap();
-    app.reload("[guards]", "[guards]").unwrap();
+    app.reload("[guards]", "[guards]").await.unwrap();
     assert_eq!(
         told("TICK-1234 TOCK-1234").await,
         "TICK-1234 [REDACTED:ticket]"
     );
     std::fs::write(&file, rule("TOCK-<digit 4-99999>")).unwrap();
-    let refused = app.reload("[guards]", "[guards]").unwrap_err();
+    let refused = app.reload("[guards]", "[guards]").await.unwrap_err();
     assert!(refused.contains("holds back at most"), "{refused}");
     std::fs::remove_file(&file).unwrap();
     app.finish().await;

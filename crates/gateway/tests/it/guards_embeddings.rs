@@ -13,7 +13,7 @@ const MAIL: &str = "ada.lovelace@gmail.com";
 async fn guarded(rules: &str) -> (Running, TestApp) {
     let fake = serve(Options::default()).await.unwrap();
     let sections = config(&format!("http://{}", fake.addr())) + rules;
-    let app = TestApp::builder().sections(&sections).start().await;
+    let app = TestApp::with(&sections).await;
     (fake, app)
 }
 

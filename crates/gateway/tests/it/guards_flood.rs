@@ -194,7 +194,7 @@ fn leaked(words: &str, plant: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn plants_leak_no_byte_in_any_dialect_however_they_are_cut() {
     let guards = "[output_handling]\nfilter_secrets = true\nredact_pii = true\n";
-    let app = TestApp::builder().sections(guards).start().await;
+    let app = TestApp::with(guards).await;
     let detector = Secrets::built_in().unwrap();
     let mut dice = Dice::new(23);
     let (mut count, mut leaks, mut rounds) = (0, 0, 0);
@@ -297,7 +297,7 @@ async fn a_hijacked_models_calls_never_reach_the_caller_and_each_is_counted() {
          [guards.scope]\ndenied_tools = [\"delete_*\"]\n",
         project.to_str().unwrap()
     );
-    let app = TestApp::builder().sections(&sections).start().await;
+    let app = TestApp::with(&sections).await;
     let each = cases(10).min(500);
     let mut dice = Dice::new(24);
     let mut count = 0;

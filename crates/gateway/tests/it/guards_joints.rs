@@ -1,27 +1,16 @@
 //! What guards see across the joints: parts of a message, and what a provider says when it fails.
 
 use seaworthy_core::dialect::{Dialect, Family};
-use seaworthy_guard::secrets::Secrets;
-use seaworthy_guard::testing::Dice;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
+use crate::support::plants::secret;
 use crate::support::wire::{DIALECTS, ask, json_response, ok, path, request};
-
-/// A credential that exists only while the test runs.
-fn secret() -> String {
-    let mut dice = Dice::new(9);
-    let examples = Secrets::built_in().unwrap();
-    let examples = examples.examples(|count| dice.below(count));
-    let mut examples = examples.into_iter();
-    let found = examples.find(|example| example.rule.starts_with("github"));
-    found.unwrap().text
-}
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_cut_into_parts_is_refused() {
     let guards = "[input_validation]\nreject_known_injection_patterns = true\n";
-    let app = TestApp::builder().sections(guards).start().await;
+    let app = TestApp::with(guards).await;
     let said = |parts: &[&str]| -> Value {
         let text = |text: &&str| json!({"type": "text", "text": text});
         json!([{"role": "user", "content": parts.iter().map(text).collect::<Vec<_>>()}])
@@ -59,7 +48,7 @@ async fn an_attempt_that_is_cut_into_parts_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_says_when_it_fails_is_guarded() {
     let guards = "[output_handling]\nfilter_secrets = true\n";
-    let app = TestApp::builder().sections(guards).start().await;
+    let app = TestApp::with(guards).await;
     let secret = secret();
     let error = |dialect: Dialect| match dialect.family() {
         Family::OpenAi => json!({"error": {"message": format!("cannot use {secret} here"),

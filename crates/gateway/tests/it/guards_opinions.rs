@@ -16,7 +16,7 @@ fn says(word: &str) -> bytes::Bytes {
 
 async fn asking(opinion: &str) -> TestApp {
     let sections = format!("[guards.opinions.other]\n{opinion}\n");
-    TestApp::builder().sections(&sections).start().await
+    TestApp::with(&sections).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,6 +79,7 @@ async fn a_service_is_asked_and_one_that_does_not_answer_counts_as_configured() 
         "timeout = \"1s\"",
         "timeout = \"1s\"\non_failure = \"allow\"",
     )
+    .await
     .unwrap();
     app.upstream.will_send(json_response(500, &json!({})));
     app.upstream.will_send(ok(dialect));
@@ -91,7 +92,7 @@ async fn a_service_is_asked_and_one_that_does_not_answer_counts_as_configured() 
 async fn only_what_is_suspicious_is_asked_about_where_the_configuration_says_so() {
     let sections = "[guards.policies.a]\ndetector = \"injection\"\naction = \"flag\"\n\
                     [guards.opinions.other]\nmodel = \"gpt\"\nask = \"when_suspicious\"\n";
-    let app = TestApp::builder().sections(sections).start().await;
+    let app = TestApp::with(sections).await;
     let dialect = Dialect::OpenAiChat;
     app.upstream.will_send(ok(dialect));
     let answer = app.post(path(dialect), ask(dialect, false)).send().await;

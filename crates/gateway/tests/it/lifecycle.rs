@@ -184,7 +184,9 @@ async fn a_panic_costs_one_request_and_says_so() {
 async fn a_reload_changes_requests_that_come_after_it_and_none_that_came_before() {
     let app = TestApp::start().await;
     let (open, go_on) = begin_stream(&app).await;
-    app.reload("[models.gpt]", "[models.renamed]").unwrap();
+    app.reload("[models.gpt]", "[models.renamed]")
+        .await
+        .unwrap();
     let answer = app.post(path(CHAT), ask(CHAT, false)).send().await;
     answer.assert_error(Family::OpenAi, 404, "model_not_found");
     app.upstream.will_send(ok(CHAT));
@@ -210,10 +212,13 @@ async fn a_provider_that_moves_is_dialled_anew_and_one_that_stays_keeps_its_conn
         app.upstream.received().last().unwrap().host.clone()
     };
     assert_eq!(ask_once().await, "openai.test");
-    app.reload("[models.claude]", "[models.other]").unwrap();
+    app.reload("[models.claude]", "[models.other]")
+        .await
+        .unwrap();
     assert_eq!(ask_once().await, "openai.test");
     assert_eq!(app.upstream.dialled(), 1);
     app.reload("http://openai.test/v1", "http://moved.test/v1")
+        .await
         .unwrap();
     assert_eq!(ask_once().await, "moved.test");
     assert_eq!(app.upstream.dialled(), 2);
@@ -226,6 +231,7 @@ async fn a_configuration_that_cannot_be_used_changes_nothing_and_is_reported() {
     let hash = app.gateway.config_hash();
     let error = app
         .reload("secret://env/OPENAI_KEY", "secret://env/NOT_SET")
+        .await
         .unwrap_err();
     assert!(error.contains("NOT_SET"), "{error}");
     assert_eq!(app.gateway.config_hash(), hash);
@@ -239,7 +245,9 @@ async fn a_configuration_that_cannot_be_used_changes_nothing_and_is_reported() {
     let metrics = app.metrics().await;
     assert!(metrics.contains("seaworthy_config_last_reload_successful 0\n"));
     assert!(metrics.contains("seaworthy_config_reloads_total{result=\"failure\"} 1\n"));
-    app.reload("[models.claude]", "[models.other]").unwrap();
+    app.reload("[models.claude]", "[models.other]")
+        .await
+        .unwrap();
     let metrics = app.metrics().await;
     assert!(metrics.contains("seaworthy_config_last_reload_successful 1\n"));
     app.finish().await;

@@ -230,6 +230,7 @@ async fn a_signature_is_its_own_nonce() {
 async fn nonces_can_be_left_out_and_routes_come_and_go_with_a_reload() {
     let app = app().await;
     app.reload("max_nonces = 8", "require_nonce = false")
+        .await
         .unwrap();
     let dated = chat(&app).header("x-seaworthy-timestamp", &seconds(&app, 0));
     assert_eq!(dated.send().await.status, 200);
@@ -238,11 +239,15 @@ async fn nonces_can_be_left_out_and_routes_come_and_go_with_a_reload() {
     assert_eq!(chat(&app).send().await.status, 400);
     let error = app
         .reload("\"/v1/messages\"", "\"/v1/mesages\"")
+        .await
         .unwrap_err();
     assert!(error.contains("`/v1/mesages`"), "{error}");
-    let error = app.reload("\"/v1/messages\"", "\"/health\"").unwrap_err();
+    let error = app
+        .reload("\"/v1/messages\"", "\"/health\"")
+        .await
+        .unwrap_err();
     assert!(error.contains("`/health`"), "{error}");
-    app.reload("\"/v1/chat/completions\", ", "").unwrap();
+    app.reload("\"/v1/chat/completions\", ", "").await.unwrap();
     assert_eq!(chat(&app).send().await.status, 200);
     app.finish().await;
 }

@@ -398,6 +398,7 @@ async fn earlier_turns_are_screened_by_the_guards_in_force_now() {
     let body = json!({"model": "echo", "input": "x", "previous_response_id": made["id"]});
     create(&app, body.clone()).await;
     app.reload("max_input_length = 1000", "max_input_length = 100")
+        .await
         .unwrap();
     let refused = app.post(PATH, body.to_string()).send().await;
     refused.assert_error(Family::OpenAi, 400, "content_too_long");

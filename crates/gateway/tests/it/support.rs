@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod client;
+pub(crate) mod plants;
 pub(crate) mod stores;
 pub(crate) mod upstream;
 pub(crate) mod wire;

@@ -27,13 +27,18 @@ fn a_file_that_changes_is_taken_over_without_a_signal() {
     let key = ship.create_key("captain", "admin");
     let server = ship.serve_config();
     assert!(!models(&server, &key).contains("parrot"));
-    ship.write("c.toml", &config(None, NEW_MODEL));
+    let slip = "[rate_limits.per_operation.chatt]\nrequests_per_hour = 9\n";
+    ship.write("c.toml", &config(None, &(NEW_MODEL.to_owned() + slip)));
     eventually("the new file is taken over", || {
         (last_reload(&server, &key)["result"] == "success").then_some(())
     });
     assert!(models(&server, &key).contains("parrot"));
     assert_eq!(server.ask(&key, "parrot", false).status(), 200);
+    server.logged("did you mean `chat`?");
     server.stop();
+    let again = ship.serve_config();
+    again.logged("did you mean `chat`?");
+    again.stop();
 }
 
 #[test]

@@ -159,6 +159,7 @@ async fn signatures_are_refused_where_nothing_is_derived_and_the_old_secret_work
         ),
     ] {
         app.reload("[storage]", &format!("{section}[storage]"))
+            .await
             .unwrap();
         let answer = signed(&app, (&id, &secret), "bedrock", &body())
             .send()
@@ -166,7 +167,7 @@ async fn signatures_are_refused_where_nothing_is_derived_and_the_old_secret_work
         assert_eq!(answer.status, status, "{section}");
     }
     let short = "[auth.sigv4]\nsecret = \"short\"\n[storage]";
-    let error = app.reload("[storage]", short).unwrap_err();
+    let error = app.reload("[storage]", short).await.unwrap_err();
     assert!(error.contains("at least 32 characters"), "{error}");
     app.finish().await;
 }

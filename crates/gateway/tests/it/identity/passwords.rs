@@ -114,11 +114,12 @@ async fn a_changed_password_counts_from_the_reload_on() {
         .lock()
         .insert("ADA_HASH".into(), hash("another"));
     app.reload("role = \"operator\"", "role = \"auditor\"")
+        .await
         .unwrap();
     assert_eq!(get(&app, "/v1/models", &old).await.status, 401);
     assert_eq!(get(&app, "/v1/models", &new).await.status, 200);
     app.secrets.lock().insert("ADA_HASH".into(), "plain".into());
-    let error = app.reload("role = \"operator\"", "role = \"user\"");
+    let error = app.reload("role = \"operator\"", "role = \"user\"").await;
     assert!(error.unwrap_err().contains("password_hash"));
     app.finish().await;
 }

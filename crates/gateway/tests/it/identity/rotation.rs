@@ -90,7 +90,9 @@ async fn a_providers_key_is_replaced_without_a_failed_request_and_not_used_any_m
         tokio::time::sleep(Duration::from_millis(200)).await;
         let new = "sk-the-new-one".to_owned();
         app.secrets.lock().insert("OPENAI_KEY".into(), new);
-        app.reload("[providers.echo]", "[providers.echo]").unwrap();
+        app.reload("[providers.echo]", "[providers.echo]")
+            .await
+            .unwrap();
         *seen_before.lock() = app.upstream.requests();
         tokio::time::sleep(Duration::from_millis(200)).await;
     })

@@ -78,7 +78,7 @@ async fn a_changed_price_counts_from_the_next_call_on() {
     let old = "[prices.\"openai/gpt-real\"]\ninput = 1000\noutput = 1000\n";
     let app = TestApp::builder().sections(old).start().await;
     chat(&app, &[], &json!({"max_tokens": 10}), &used(5, 5)).await;
-    app.reload("input = 1000", "input = 3000").unwrap();
+    app.reload("input = 1000", "input = 3000").await.unwrap();
     chat(&app, &[], &json!({"max_tokens": 10}), &used(5, 5)).await;
     let costs: Vec<u64> = app
         .settlements()

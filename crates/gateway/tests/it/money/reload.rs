@@ -33,7 +33,7 @@ async fn a_budget_that_is_used_up_when_it_comes_lets_nothing_pass() {
         chat(&app, &[], &json!({"max_tokens": 10}), &used(5, 5)).await;
     }
     app.settlements().await;
-    app.reload_with_budgets("[models.last]", NEW).await;
+    app.reload("[models.last]", NEW).await.unwrap();
     let answer = refused(&app, &[], &json!({"max_tokens": 10})).await;
     assert_eq!(answer.json()["error"]["code"], "budget_exceeded");
     assert_eq!(spent(&app).await, 30_000);
@@ -50,7 +50,7 @@ async fn what_calls_from_before_spend_counts_once_they_have_ended() {
     let call = app.post(path(CHAT), request(CHAT, false, &json!({"max_tokens": 10})));
     let call = tokio::spawn(call.send());
     eventually("the provider is asked", || app.upstream.requests() == 1).await;
-    app.reload_with_budgets("[models.last]", NEW).await;
+    app.reload("[models.last]", NEW).await.unwrap();
     assert_eq!(spent(&app).await, 0);
     go.notify_one();
     assert_eq!(call.await.unwrap().status, 200);

@@ -163,6 +163,7 @@ async fn built_in_prices_that_are_old_are_told_until_they_are_set() {
     );
     assert!(app.metrics().await.contains("seaworthy_stale_prices 2\n"));
     app.reload("max_price_age_days = 30", "max_price_age_days = 400")
+        .await
         .unwrap();
     assert_eq!(stale(&told(&app, "/admin/v1/status").await), json!({}));
     app.finish().await;

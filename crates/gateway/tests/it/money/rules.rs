@@ -9,14 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use seaworthy_core::ledger::{Outcome, Settlement};
-use seaworthy_guard::secrets::Secrets;
-use seaworthy_guard::testing::Dice;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::CHAT;
 use super::fees::{message, searching};
 use crate::support::app::{TestApp, eventually};
+use crate::support::plants::secret;
 use crate::support::upstream::{DialFault, Step};
 use crate::support::wire::{
     ask, chunk, events, http, json_response, ok, path, reply, request, stream, stream_head,
@@ -483,15 +482,4 @@ async fn coalesced(app: &TestApp) {
     for caller in callers {
         assert_eq!(caller.await.unwrap().status, 200);
     }
-}
-
-/// A credential that exists only while the test runs.
-fn secret() -> String {
-    let mut dice = Dice::new(7);
-    let secrets = Secrets::built_in().unwrap();
-    let examples = secrets.examples(|count| dice.below(count));
-    let found = examples
-        .into_iter()
-        .find(|example| example.rule.starts_with("github"));
-    found.unwrap().text
 }

@@ -258,6 +258,11 @@ impl TestApp {
         Builder::default().start().await
     }
 
+    /// With these sections beside the usual ones.
+    pub(crate) async fn with(sections: &str) -> Self {
+        Builder::default().sections(sections).start().await
+    }
+
     /// A new connection to the gateway.
     pub(crate) fn connect(&self) -> DuplexStream {
         let (near, far) = tokio::io::duplex(64 * 1024);
@@ -323,19 +328,11 @@ impl TestApp {
     }
 
     /// Reloads the configuration with a change of its text.
-    pub(crate) fn reload(&self, from: &str, to: &str) -> Result<(), String> {
+    pub(crate) async fn reload(&self, from: &str, to: &str) -> Result<(), String> {
         assert!(self.config.contains(from), "nothing to replace: {from}");
         let loaded = load(&self.config.replace(from, to));
-        self.gateway
-            .reload(loaded)
-            .map_err(|error| error.to_string())
-    }
-
-    /// The same as the program does it, with what was spent before.
-    pub(crate) async fn reload_with_budgets(&self, from: &str, to: &str) {
-        assert!(self.config.contains(from), "nothing to replace: {from}");
-        let loaded = load(&self.config.replace(from, to));
-        self.gateway.reload_with_budgets(loaded).await.unwrap();
+        let reloaded = self.gateway.reload(loaded).await;
+        reloaded.map_err(|error| error.to_string())
     }
 
     /// Every settlement so far.
