@@ -56,6 +56,7 @@ mod snapshot;
 mod spend;
 mod stage;
 mod translate;
+mod unreadable;
 mod waiting;
 
 pub use gateway::{Dependencies, Gateway, Reload};
@@ -67,5 +68,6 @@ pub use ledger_queue::LedgerQueue;
 pub use metrics::{Metrics, ProcessUsage, SecretMetrics, StoreMetrics, TlsMetrics};
 pub use request_log::{RequestLog, Style};
 pub use routes::{model_route_names, route_names};
-pub use service::{DataPlane, Plane, render_refusal};
+pub use service::{DataPlane, Plane};
 pub use snapshot::{CompileError, Snapshot};
+pub use unreadable::render_refusal;
