@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Report;
 
 /// A check or an item that is worse than it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Worse {
     /// The check's ID, or the hash of a checklist's item.
     pub id: String,

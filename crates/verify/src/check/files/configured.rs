@@ -431,7 +431,7 @@ pub(super) static ROWS: &[Row] = &[
         "secrets.keys-per-environment",
         SETTINGS,
         in_settings,
-        "keys of one say::environment only",
+        "keys of one environment only",
         "References to secrets in folders or files of staging and production.",
         say::per_environment
     ),

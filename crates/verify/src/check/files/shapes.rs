@@ -116,7 +116,7 @@ pub(super) static ROWS: &[Row] = &[
         "log.aggregation",
         MANIFESTS,
         in_manifests,
-        "a stores::shipper with a sink",
+        "a shipper with a sink",
         "Configurations of Vector, Promtail, Fluent Bit, Filebeat and the OpenTelemetry collector.",
         |m| stores::shipper(m, &[])
     ),
@@ -124,7 +124,7 @@ pub(super) static ROWS: &[Row] = &[
         "log.aggregation-elk",
         MANIFESTS,
         in_manifests,
-        "a stores::shipper to Elasticsearch",
+        "a shipper to Elasticsearch",
         "Sinks of log shippers.",
         |m| stores::shipper(m, &["elasticsearch", "opensearch", "logstash"])
     ),
@@ -132,7 +132,7 @@ pub(super) static ROWS: &[Row] = &[
         "log.aggregation-splunk",
         MANIFESTS,
         in_manifests,
-        "a stores::shipper to Splunk",
+        "a shipper to Splunk",
         "Sinks of log shippers.",
         |m| stores::shipper(m, &["splunk"])
     ),
@@ -149,7 +149,7 @@ pub(super) static ROWS: &[Row] = &[
         MANIFESTS,
         in_manifests,
         "sessions on a store that lasts",
-        "Settings on stores::sessions, memory or stores::history that are persistent.",
+        "Settings on sessions, memory or history that are persistent; where a job writes them down N seconds before a cache forgets them, that N is above 0 and below the cache's time.",
         stores::sessions
     ),
     row!(

@@ -103,6 +103,10 @@ pub(super) fn sessions(m: &Manifests) -> Looked {
         ])
     };
     let all: Vec<&Setting> = m.settings.all.iter().filter(about).collect();
+    let late = written_too_late(&m.settings.all);
+    if !late.is_empty() {
+        return Looked::At(String::new(), late);
+    }
     match (
         all.iter()
             .find(|s| !s.is_off() && s.value != "memory" && s.value != "in-memory"),
@@ -122,6 +126,38 @@ pub(super) fn sessions(m: &Manifests) -> Looked {
         ),
         (None, None) => Looked::Unknown("a setting on where sessions are kept".to_owned()),
     }
+}
+
+/// Sessions that a cache keeps and a job writes down some seconds before they expire there, as in
+/// `schedule = "ttl+60"`: none of them is ever written in time unless `0 < 60 < ttl`.
+fn written_too_late(all: &[Setting]) -> Vec<Problem> {
+    let mut late = Vec::new();
+    for schedule in all {
+        let seconds = schedule.value.strip_prefix("ttl+");
+        let Some(seconds) = seconds.and_then(|n| n.trim().parse::<f64>().ok()) else {
+            continue;
+        };
+        let above = schedule.key.rsplitn(3, '.').nth(2).unwrap_or_default();
+        let is_ttl = |s: &&Setting| {
+            let own = s
+                .key
+                .strip_prefix(above)
+                .map(|key| key.trim_start_matches('.'));
+            s.path == schedule.path && own == Some("cache.ttl")
+        };
+        let Some(ttl) = all.iter().find(is_ttl).and_then(Setting::number) else {
+            continue;
+        };
+        if seconds <= 0.0 || seconds >= ttl {
+            let found = format!(
+                "{} is {}, and the cache forgets after {ttl} s: what is to be written has gone, or \
+                 everything is written all the time",
+                schedule.key, schedule.value
+            );
+            late.push(Problem::new(&schedule.path, schedule.line, found));
+        }
+    }
+    late
 }
 
 pub(super) fn env_set(m: &Manifests) -> Looked {
@@ -234,5 +270,34 @@ pub(super) fn image_size(m: &Manifests) -> Looked {
     match images.len() {
         0 => Looked::Unknown("the output of `docker image inspect` in the manifests".to_owned()),
         n => Looked::At(format!("{n} images"), problems),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, written_too_late};
+
+    #[test]
+    fn sessions_are_written_before_the_cache_forgets_them() {
+        for (ttl, buffer, is_late) in [
+            ("3600", "ttl+300", false),
+            ("300", "ttl+60", false),
+            ("300", "ttl+300", true),
+            ("60", "ttl+300", true),
+            ("60", "ttl+0", true),
+            ("60", "hourly", false),
+        ] {
+            let text = format!(
+                "[agent.memory.cache]\nttl = {ttl}\n[agent.memory.persistence]\nenabled = true\n\
+                 schedule = \"{buffer}\"\n"
+            );
+            let mut settings = Settings::default();
+            settings.add_lines("agent.toml", &text);
+            let late = written_too_late(&settings.all);
+            assert_eq!(late.len(), usize::from(is_late), "{text}{late:?}");
+            if let Some(problem) = late.first() {
+                assert_eq!(problem.place.line, 5);
+            }
+        }
     }
 }
