@@ -13,7 +13,7 @@ use seaworthy_verify::{
 use super::{ConfigArgument, decide, keys};
 use crate::app;
 use crate::exit::{self, Failure};
-use crate::output::{self, Format};
+use crate::output;
 
 mod catalogue;
 mod checklists;
@@ -47,8 +47,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     allow_model_calls: bool,
     /// What to print.
-    #[arg(long, value_enum, default_value_t = Format::Pretty)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Form::Pretty)]
+    format: Form,
     /// Write the report as JSON to this file as well.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -122,6 +122,10 @@ pub(super) struct Arguments {
     /// `agentcore`, `asap`, `agent-framework` or `strictest`.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = profile)]
     profile: Profile,
+    /// Ask for the requirements of this profile as well, at the thresholds of `--profile`; may be
+    /// repeated.
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    pack: Vec<Profile>,
     /// Run every check, also those that only checklists and profiles ask for.
     #[arg(long)]
     all: bool,
@@ -155,6 +159,25 @@ pub(super) fn profile(name: &str) -> Result<Profile, String> {
         let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
         format!("expected one of {}", names.join(", "))
     })
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people at a terminal.
+    Pretty,
+    /// For programs.
+    Json,
+    /// For people who read files.
+    Markdown,
+    /// One file for a browser.
+    Html,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For CI systems: JUnit XML.
+    Junit,
+    /// For auditors: OSCAL assessment results.
+    Oscal,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -191,11 +214,21 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
     if let Some(path) = &arguments.baseline {
         let worse = baseline::worse(&report, &read(path)?)
             .map_err(|why| Failure::new(exit::USAGE, format!("{}: {why}", path.display())))?;
-        output::write(baseline::render(&worse))?;
+        match arguments.format {
+            Form::Pretty => output::write(baseline::render(&worse))?,
+            Form::Json => output::json(&worse)?,
+            _ => return Err(two_forms("--baseline")),
+        }
         return Ok(u8::from(!worse.is_empty()));
     }
     show(&report, &arguments)?;
     Ok(code)
+}
+
+/// The answer to a question that is not a report.
+fn two_forms(question: &str) -> Failure {
+    let message = format!("{question} is answered with --format pretty or json");
+    Failure::new(exit::USAGE, message)
 }
 
 /// One run with everything that belongs to it: a key of its own, the checklists, the decisions.
@@ -261,9 +294,11 @@ fn asked(arguments: &Arguments, lists: &[checklists::Checklist]) -> Result<Asked
     }
     let requirements = decide::requirements()?;
     let mut ids = checklists::asks(lists, &requirements);
-    for id in arguments.profile.requirements() {
-        let probes = requirements.get(id).map(|r| r.probes.iter().cloned());
-        ids.extend(probes.into_iter().flatten());
+    for profile in arguments.pack.iter().chain([&arguments.profile]) {
+        for id in profile.requirements() {
+            let probes = requirements.get(id).map(|r| r.probes.iter().cloned());
+            ids.extend(probes.into_iter().flatten());
+        }
     }
     Ok(Asked::Also(ids))
 }
@@ -352,16 +387,22 @@ fn write_files(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn show(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
-    match arguments.format {
-        Format::Json => output::line(json::render(report)),
-        Format::Pretty => {
+    let render: Render = match arguments.format {
+        Form::Pretty => {
             let style = pretty::Style {
                 colour: output::colour(),
                 details: arguments.details,
             };
-            output::write(pretty::render(report, style))
+            return output::write(pretty::render(report, style));
         }
-    }
+        Form::Json => json::render,
+        Form::Markdown => markdown::render,
+        Form::Html => html::render,
+        Form::Sarif => sarif::render,
+        Form::Junit => junit::render,
+        Form::Oscal => oscal::render,
+    };
+    output::line(render(report).trim_end())
 }
 
 /// Whoever can write the store of an instance on this machine may make a key for it.

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use seaworthy_verify::decisions::{self, Attestation, DecisionError, Decisions, Signature, Waiver};
 use seaworthy_verify::requirement::Requirements;
+use serde_json::json;
 
 use crate::app;
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::output::{self, Format};
 
 /// How long a signature counts when no end is given.
 const SIGNATURE_DAYS: i64 = 90;
@@ -23,6 +24,9 @@ pub(super) struct Place {
     /// when it signed them.
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
+    /// The form to print.
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    format: Format,
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +93,7 @@ pub(super) fn attest(arguments: Attest) -> Result<(), Failure> {
         let said = (new.by.clone(), new.statement());
         decisions.attest(new, known).map(|()| said)
     })?;
-    said(&format!("attested {item}"), &arguments.place.decisions)
+    said("attested", &item, &arguments.place)
 }
 
 pub(super) fn waive(arguments: Waive) -> Result<(), Failure> {
@@ -105,7 +109,7 @@ pub(super) fn waive(arguments: Waive) -> Result<(), Failure> {
         let said = (new.by.clone(), new.statement());
         decisions.waive(new, known).map(|()| said)
     })?;
-    said(&format!("waived {item}"), &arguments.place.decisions)
+    said("waived", &item, &arguments.place)
 }
 
 pub(super) fn sign(arguments: Sign) -> Result<(), Failure> {
@@ -122,7 +126,7 @@ pub(super) fn sign(arguments: Sign) -> Result<(), Failure> {
         let said = (new.name.clone(), new.statement());
         decisions.sign(new, known).map(|()| said)
     })?;
-    said(&format!("signed as {role}"), &arguments.place.decisions)
+    said("signed as", &role, &arguments.place)
 }
 
 /// The decisions in a file; none when there is no file.
@@ -165,8 +169,12 @@ fn change(
     std::fs::write(path, text).map_err(|error| cannot("write", path, &error))
 }
 
-fn said(what: &str, path: &Path) -> Result<(), Failure> {
-    output::line(format_args!("{what} in {}", path.display()))
+fn said(what: &str, item: &str, place: &Place) -> Result<(), Failure> {
+    let file = &place.decisions;
+    match place.format {
+        Format::Pretty => output::line(format_args!("{what} {item} in {}", file.display())),
+        Format::Json => output::json(&json!({what.replace(' ', "_"): item, "file": file})),
+    }
 }
 
 fn refused(path: &Path, error: &DecisionError) -> Failure {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use seaworthy_verify::drill::evidence::{self, FOLDER};
 use seaworthy_verify::drill::report::{exit_code, render};
 use seaworthy_verify::drill::{learn_environment, plan, run as carry_out};
 use seaworthy_verify::{DRILLS, Drill, DrillOptions, DrillReport, Profile, Status};
+use serde_json::json;
 
 use super::check::{KEY_LIFETIME, existing_store, is_local, profile};
 use super::{ConfigArgument, keys};
@@ -90,13 +91,32 @@ pub(super) struct Arguments {
     no_evidence: bool,
 }
 
-fn names() -> PossibleValuesParser {
+/// Other names that people know a drill by.
+const ALIASES: [(&str, &str); 2] = [
+    ("rollback", "config-rollback"),
+    ("rotate-key", "key-rotation"),
+];
+
+fn names() -> impl TypedValueParser<Value = String> {
     let drills = DRILLS.iter().map(|drill| drill.name);
-    PossibleValuesParser::new(["list", "all"].into_iter().chain(drills))
+    let values = ["list", "all"].into_iter().chain(drills).map(|name| {
+        let aliases = ALIASES.iter().filter(|(_, of)| *of == name);
+        PossibleValue::new(name).aliases(aliases.map(|(alias, _)| *alias))
+    });
+    PossibleValuesParser::new(values).map(|given| {
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == given);
+        alias.map_or(given, |(_, name)| (*name).to_owned())
+    })
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
     if arguments.drills.iter().any(|name| name == "list") {
+        if arguments.format == Format::Json {
+            let drills = DRILLS.iter();
+            let drills = drills.map(|drill| json!({"name": drill.name, "title": drill.title}));
+            output::json(&drills.collect::<Vec<_>>())?;
+            return Ok(exit::OK);
+        }
         let rows: Vec<Vec<String>> = DRILLS
             .iter()
             .map(|drill| vec![drill.name.to_owned(), drill.title.to_owned()])

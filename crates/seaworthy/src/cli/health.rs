@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use seaworthy_edge::client::{Network, Origin, Timeouts, Trust, Upstream};
+use serde_json::json;
 
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::output::{self, Format};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -30,6 +31,9 @@ pub(super) struct Arguments {
     /// The key of that certificate, as PEM.
     #[arg(long, value_name = "FILE", requires = "client_certificate")]
     client_key: Option<PathBuf>,
+    /// The form to print.
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    format: Format,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
@@ -48,7 +52,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         .map_err(|error| Failure::new(exit::USAGE, format!("TLS cannot be used: {error}")))?;
     let (status, body) = super::block_on(ask(base, path, network))
         .map_err(|failure| Failure::new(exit::FAILED, failure.message))?;
-    output::line(format_args!("{status} {body}"))?;
+    match arguments.format {
+        Format::Pretty => output::line(format_args!("{status} {body}"))?,
+        Format::Json => {
+            let answer = serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body));
+            output::json(&json!({"status": status, "answer": answer}))?;
+        }
+    }
     Ok(if status == 200 {
         exit::OK
     } else {

@@ -25,7 +25,11 @@ pub(super) enum Command {
         format: Format,
     },
     /// See whether this system has what the sandbox needs. Exits with 69 when it has not.
-    Check,
+    Check {
+        /// The form to print.
+        #[arg(long, value_enum, default_value = "pretty")]
+        format: Format,
+    },
 }
 
 pub(super) fn run(command: Command) -> Result<u8, Failure> {
@@ -59,10 +63,19 @@ pub(super) fn run(command: Command) -> Result<u8, Failure> {
                 _ => exit::FAILED,
             })
         }
-        Command::Check => {
-            execute("0".to_owned(), String::new(), Vec::new())?;
-            output::line("Code can be run here, apart from everything.")?;
-            Ok(exit::OK)
+        Command::Check { format } => {
+            let tried = execute("0".to_owned(), String::new(), Vec::new());
+            match format {
+                Format::Json => {
+                    let why = tried.as_ref().err().map(|failure| &failure.message);
+                    output::json(&json!({"usable": tried.is_ok(), "error": why}))?;
+                }
+                Format::Pretty if tried.is_ok() => {
+                    output::line("Code can be run here, apart from everything.")?;
+                }
+                Format::Pretty => {}
+            }
+            tried.map(|_| exit::OK)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::Read as _;
 
+use serde_json::{Value, json};
+
 use crate::support::{Ran, Ship};
 
 #[test]
@@ -125,4 +127,124 @@ fn no_color_means_no_colour() {
         assert!(!plain.contains('\u{1b}'), "{plain:?}");
         assert!(!said(&[]).contains('\u{1b}'), "not on a terminal");
     }
+}
+
+/// What `--format json` prints, whatever the exit code is.
+fn told(ship: &Ship, arguments: &[&str], code: i32) -> Value {
+    let ran = ship.run(arguments);
+    assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+}
+
+#[test]
+fn programs_can_read_what_people_are_told() {
+    let ship = Ship::new();
+    ship.configure(None, "");
+    let validate = ["config", "validate", "c.toml", "--format", "json"];
+    let valid = told(&ship, &validate, 0);
+    assert_eq!(
+        (&valid["valid"], &valid["problems"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(valid["hash"].as_str().unwrap().len(), 64, "{valid}");
+    let server = ship.serve_config();
+    let url = format!("http://{}", server.address);
+    let health = told(&ship, &["health", "--url", &url, "--format", "json"], 0);
+    assert_eq!(
+        (&health["status"], &health["answer"]["status"]),
+        (&json!(200), &json!("ok"))
+    );
+    server.stop();
+
+    ship.write("c.toml", "[server]\nlisten = 5\nwokers = 1\n");
+    let invalid = told(&ship, &validate, 78);
+    assert_eq!(
+        (&invalid["valid"], &invalid["hash"]),
+        (&json!(false), &Value::Null)
+    );
+    let second = &invalid["problems"][1];
+    let place = (&second["line"], &second["column"], &second["key"]);
+    assert_eq!(place, (&json!(3), &json!(1), &json!("server.wokers")));
+    assert!(
+        second["help"].as_str().unwrap().contains("`workers`"),
+        "{second}"
+    );
+    ship.configure(None, "[guards]\nrule_files = [\"missing.toml\"]\n");
+    let rules = told(&ship, &validate, 78);
+    assert!(
+        rules["error"].as_str().unwrap().contains("missing.toml"),
+        "{rules}"
+    );
+
+    let attest = "attest team.trained --by Ada --until 2099-01-01 --format json";
+    let too_long = ship.run(&attest.split(' ').collect::<Vec<_>>());
+    assert_eq!(too_long.code, Some(2), "at most a year: {too_long:?}");
+    let sign = "sign --role security --name Ada --format json";
+    let signed = told(&ship, &sign.split(' ').collect::<Vec<_>>(), 0);
+    assert_eq!(signed["signed_as"], "security", "{signed}");
+    let usable = ship.run(&["sandbox", "check", "--format", "json"]);
+    let usable: Value = serde_json::from_str(&usable.stdout).unwrap();
+    assert_eq!(
+        usable["usable"].as_bool().unwrap(),
+        usable["error"].is_null()
+    );
+}
+
+#[test]
+fn drills_are_listed_for_programs_and_have_other_names() {
+    let ship = Ship::new();
+    let listed = told(&ship, &["drill", "list", "--format", "json"], 0);
+    let names: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|drill| drill["name"].as_str().unwrap())
+        .collect();
+    for (alias, name) in [
+        ("rollback", "config-rollback"),
+        ("rotate-key", "key-rotation"),
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+        let plan = |name: &str| ship.run(&["drill", name, "--plan"]).stdout;
+        assert!(plan(name).contains(name), "{}", plan(name));
+        assert_eq!(plan(alias), plan(name));
+    }
+}
+
+#[test]
+fn a_report_is_printed_in_every_form() {
+    let ship = Ship::new();
+    ship.write("README.md", "# Something\n");
+    let check = |more: &[&str]| {
+        let ran = ship.run(&[&["check", "--files-only", "--repo", "."], more].concat());
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:?}");
+        ran.stdout
+    };
+    for (form, beginning, part) in [
+        ("markdown", "# ", "| status | checks |"),
+        ("html", "<!doctype html>", "</html>"),
+        ("sarif", "{", "\"2.1.0\""),
+        ("junit", "<?xml", "</testsuites>"),
+        ("oscal", "{", "\"assessment-results\""),
+        ("json", "{", "\"results\""),
+    ] {
+        let printed = check(&["--format", form]);
+        assert!(
+            printed.to_lowercase().starts_with(beginning),
+            "{form}: {printed:.200}"
+        );
+        assert!(printed.contains(part), "{form}: {printed:.400}");
+    }
+    let list = ship.run(&["check", "--list", "--format", "html"]);
+    assert_eq!(list.code, Some(2), "{list:?}");
+    // A pack asks for more than the standard checks, and two ask for what either asks for.
+    let checks = |more: &[&str]| {
+        let report = check(&[&["--format", "json"], more].concat());
+        let report: Value = serde_json::from_str(&report).unwrap();
+        report["results"].as_array().unwrap().len()
+    };
+    let (none, one) = (checks(&[]), checks(&["--pack", "agent-system"]));
+    let two = checks(&["--pack", "agent-system", "--pack", "asap"]);
+    assert!(none < one && one <= two, "{none} {one} {two}");
+    assert_eq!(checks(&["--profile", "agent-system"]), one);
 }

@@ -3,17 +3,18 @@
 use seaworthy_verify::report::{catalogue, seal};
 
 use super::super::decide;
-use super::{Arguments, read};
+use super::{Arguments, Form, read, two_forms};
 use crate::exit::{self, Failure};
-use crate::output::{self, Format};
+use crate::output;
 
 /// Answers such a question; `None` when a run is wanted.
 pub(super) fn answer(arguments: &Arguments) -> Result<Option<u8>, Failure> {
     if arguments.list {
         let requirements = decide::requirements()?;
         output::write(match arguments.format {
-            Format::Json => catalogue::json(&requirements),
-            Format::Pretty => catalogue::list(&requirements),
+            Form::Json => catalogue::json(&requirements),
+            Form::Pretty => catalogue::list(&requirements),
+            _ => return Err(two_forms("--list")),
         })?;
         return Ok(Some(exit::OK));
     }
