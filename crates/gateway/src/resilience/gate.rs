@@ -138,6 +138,8 @@ pub(crate) struct Permit {
     in_flight: u32,
     ended: Ended,
     is_overload: bool,
+    /// Whether its worker had more to do than it could.
+    is_held_up: bool,
 }
 
 /// How much one call moves it.
@@ -351,6 +353,7 @@ impl Inner {
                     in_flight: self.in_flight,
                     ended: Ended::Unknown,
                     is_overload: false,
+                    is_held_up: false,
                 })
             }
             Entry::Wait(wait) => Err(Denied::Paused(wait.map(Duration::from_millis))),
@@ -371,6 +374,12 @@ impl Permit {
     /// The target did its part.
     pub(crate) fn succeeded(mut self) {
         self.ended = Ended::Succeeded;
+    }
+
+    /// Its worker has more to do than it can, so that how long the call took says little of its target.
+    pub(crate) fn held_up(mut self, is_held_up: bool) -> Self {
+        self.is_held_up = is_held_up;
+        self
     }
 
     /// It did not. `is_overload`: because it has too much to do, or was not heard of in time.
@@ -400,6 +409,9 @@ impl Permit {
                 #[expect(clippy::cast_precision_loss, reason = "ms of an uptime")]
                 let at = now as f64;
                 let seen = (self.in_flight, is_waited_for);
+                // Who is slow itself would find every target slow, and leave it nothing to do.
+                let usual = inner.gradient.usual_ms().filter(|_| self.is_held_up);
+                let took_ms = usual.map_or(took_ms, |usual| took_ms.min(usual));
                 inner.gradient.sample(concurrency, took_ms, seen, at);
             }
             _ if self.is_overload => inner.gradient.overloaded(concurrency),

@@ -193,3 +193,31 @@ async fn a_line_that_a_provider_has_asked_for_does_not_stand() {
     let (_, is_standing) = tokio::join!(futures_util::future::join_all(callers), is_standing);
     assert!(!is_standing);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_slow_itself_takes_no_target_for_slow() {
+    for (is_held_up, is_kept) in [(true, true), (false, false)] {
+        let (gate, settings) = gate();
+        let limit = || gate.inner.lock().gradient.limit(&settings.concurrency);
+        let round = async || {
+            let mut permits = Vec::new();
+            while let Ok(permit) = gate.enter(&settings, Priority::Normal) {
+                permits.push(permit);
+            }
+            let slower = u32::try_from(permits.len() / CAPACITY / 2).unwrap();
+            tokio::time::sleep(SERVICE * slower).await;
+            // As many as are judged together; nothing is known of the others.
+            for permit in permits.into_iter().rev().take(16) {
+                permit.held_up(is_held_up).succeeded();
+            }
+        };
+        let first = gate.enter(&settings, Priority::Normal).unwrap();
+        tokio::time::sleep(SERVICE).await;
+        first.succeeded();
+        let before = limit();
+        for _ in 0..2 {
+            round().await;
+        }
+        assert_eq!(limit() >= before, is_kept, "{} of {before}", limit());
+    }
+}
