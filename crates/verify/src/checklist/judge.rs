@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use super::document::{Document, Item};
+use super::document::{Document, Item, Other};
 use super::known::Known;
 use super::matching::{self, Asked};
 use super::text::{hash_in, normalise};
@@ -58,7 +58,7 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn understand(&self, document: Document) -> Understood {
         let meanings = self.meanings(&document);
-        Understood { document, meanings }
+        without_titles(Understood { document, meanings })
     }
 
     fn meanings(&self, document: &Document) -> Vec<Meaning> {
@@ -161,6 +161,41 @@ impl<'a> Judge<'a> {
             })
             .collect()
     }
+}
+
+/// Takes out the items that are titles: without a box, meaning nothing known, and with several items
+/// nested in them ("1. Before the launch").
+fn without_titles(list: Understood) -> Understood {
+    let Understood {
+        mut document,
+        meanings,
+    } = list;
+    let items = &document.items;
+    let is_title = |(at, meaning): (usize, &Meaning)| {
+        *meaning == Meaning::Unknown
+            && items
+                .get(at)
+                .is_some_and(|item| heads(item, items.get(at + 1..)))
+    };
+    let titles: Vec<bool> = meanings.iter().enumerate().map(is_title).collect();
+    let both = std::mem::take(&mut document.items)
+        .into_iter()
+        .zip(meanings);
+    let (titles, items): (Vec<_>, Vec<_>) = both.zip(titles).partition(|(_, is_title)| *is_title);
+    let titles = titles.into_iter().map(|((item, _), _)| Other::from(item));
+    document.others.extend(titles);
+    document.others.sort_by_key(|other| other.line);
+    let (items, meanings) = items.into_iter().map(|(both, _)| both).unzip();
+    document.items = items;
+    Understood { document, meanings }
+}
+
+/// Whether several of the items that follow are nested in this one, which has no box.
+fn heads(item: &Item, following: Option<&[Item]>) -> bool {
+    let following = following.unwrap_or_default().iter();
+    let nested = following.take_while(|next| next.indent > item.indent);
+    let children = nested.filter(|next| next.parent.as_ref() == Some(&item.text));
+    item.mark.is_none() && !item.row && children.count() > 1
 }
 
 /// What the run's results say about a requirement.

@@ -225,6 +225,27 @@ fn the_five_known_checklists_match_completely() {
 }
 
 /// Which of two requirements is meant is not clear, so that neither may be left out.
+#[test]
+fn a_title_with_items_beneath_is_no_item_of_its_own() {
+    let requirements = requirements();
+    let judge = Judge::new(&requirements);
+    let lines = |text: &str| {
+        let list = judge.understand(Document::read(text));
+        assert_eq!(list.document.items.len(), list.meanings.len());
+        let lines = list.document.items.iter().map(|item| item.line);
+        lines.collect::<Vec<_>>()
+    };
+    let nested = "1. Epsilon and so on\n   - Logs are rotated\n   - Backups are tested\n";
+    assert_eq!(lines(nested), [2, 3]);
+    // One that asks for something, one with a single item beneath, and one with a box stay.
+    let asks = "1. Logs are rotated\n   - every night\n   - after 100 MB at most\n";
+    assert_eq!(lines(asks)[0], 1);
+    let single = "1. Epsilon and so on\n   - Logs are rotated\n2. Backups are tested\n";
+    assert_eq!(lines(single), [1, 2, 3]);
+    let boxed = "- [ ] Epsilon and so on\n  - [ ] Logs are rotated\n  - [ ] Backups are tested\n";
+    assert_eq!(lines(boxed), [1, 2, 3]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_all_do() {
     const TEXT: &str =
