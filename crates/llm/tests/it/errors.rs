@@ -9,6 +9,14 @@ use seaworthy_llm::{
 };
 use std::time::Duration;
 
+const FAMILIES: [Family; 5] = [
+    Family::OpenAi,
+    Family::Anthropic,
+    Family::Gemini,
+    Family::Cohere,
+    Family::Bedrock,
+];
+
 const MISSING: ErrorView<'_> = ErrorView {
     status: 404,
     kind: None,
@@ -74,14 +82,7 @@ fn every_status_has_the_word_its_clients_know() {
 
 #[test]
 fn a_conflict_and_a_wrong_method_are_told_to_everyone_as_such() {
-    let families = [
-        Family::OpenAi,
-        Family::Anthropic,
-        Family::Gemini,
-        Family::Cohere,
-        Family::Bedrock,
-    ];
-    for family in families {
+    for family in FAMILIES {
         assert_eq!(error_status(family, 409), 409);
         assert_eq!(error_status(family, 405), 405);
     }
@@ -238,14 +239,7 @@ fn an_empty_account_is_not_a_rate_limit() {
 
 #[test]
 fn errors_of_any_form_have_a_sentence_or_none_and_never_a_panic() {
-    let families = [
-        Family::OpenAi,
-        Family::Anthropic,
-        Family::Gemini,
-        Family::Cohere,
-        Family::Bedrock,
-    ];
-    for family in families {
+    for family in FAMILIES {
         let error = encode_error(family, &MISSING);
         let listed = [b"[", &error[..], b"]"].concat();
         assert_eq!(
