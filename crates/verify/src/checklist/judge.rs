@@ -170,30 +170,34 @@ fn without_titles(list: Understood) -> Understood {
         mut document,
         meanings,
     } = list;
-    let items = &document.items;
-    let is_title = |(at, meaning): (usize, &Meaning)| {
-        *meaning == Meaning::Unknown
-            && items
-                .get(at)
-                .is_some_and(|item| heads(item, items.get(at + 1..)))
-    };
-    let titles: Vec<bool> = meanings.iter().enumerate().map(is_title).collect();
-    let both = std::mem::take(&mut document.items)
-        .into_iter()
-        .zip(meanings);
-    let (titles, items): (Vec<_>, Vec<_>) = both.zip(titles).partition(|(_, is_title)| *is_title);
-    let titles = titles.into_iter().map(|((item, _), _)| Other::from(item));
-    document.others.extend(titles);
+    let items = std::mem::take(&mut document.items);
+    let after = |at| items.get(at + 1..).unwrap_or_default();
+    let heads: Vec<bool> = items
+        .iter()
+        .enumerate()
+        .map(|(at, item)| heads(item, after(at)))
+        .collect();
+    let mut kept = Vec::new();
+    for ((item, meaning), heads) in items.into_iter().zip(meanings).zip(heads) {
+        if heads && meaning == Meaning::Unknown {
+            document.others.push(Other::from(item));
+        } else {
+            document.items.push(item);
+            kept.push(meaning);
+        }
+    }
     document.others.sort_by_key(|other| other.line);
-    let (items, meanings) = items.into_iter().map(|(both, _)| both).unzip();
-    document.items = items;
-    Understood { document, meanings }
+    Understood {
+        document,
+        meanings: kept,
+    }
 }
 
 /// Whether several of the items that follow are nested in this one, which has no box.
-fn heads(item: &Item, following: Option<&[Item]>) -> bool {
-    let following = following.unwrap_or_default().iter();
-    let nested = following.take_while(|next| next.indent > item.indent);
+fn heads(item: &Item, following: &[Item]) -> bool {
+    let nested = following
+        .iter()
+        .take_while(|next| next.indent > item.indent);
     let children = nested.filter(|next| next.parent.as_ref() == Some(&item.text));
     item.mark.is_none() && !item.row && children.count() > 1
 }
