@@ -302,7 +302,7 @@ async fn relay_error(
             return Err(credentials_refused(exchange, head.status));
         }
         exchange.advice = exchange.advice.or(error.retry_after);
-        headers.extend(retry_headers(&headers, error.retry_after));
+        headers.extend(retry_headers(&headers, exchange.advice));
     }
     exchange.fail(code);
     let mut is_readable = is_json(&headers) || is_problem(&headers);
@@ -331,7 +331,7 @@ async fn relay_error(
                 head.status.as_u16()
             ),
         );
-        refusal.headers = retry_headers(&headers, None);
+        refusal.headers = retry_headers(&headers, exchange.advice);
         refusal.status = Some(head.status.as_u16());
         return Err(refusal);
     }

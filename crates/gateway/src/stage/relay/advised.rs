@@ -16,17 +16,13 @@ pub(super) fn advice(exchange: &Exchange, headers: &HeaderMap) -> Option<Duratio
 }
 
 /// What the provider says of when to ask again. Not every client knows `retry-after-ms`, and none
-/// looks into the body of an error: what is said there alone is said in `retry-after`, too.
-pub(super) fn retry_headers(headers: &HeaderMap, in_body: Option<Duration>) -> HeaderMap {
+/// looks into the body of an error: advice that is said elsewhere is said in `retry-after`, too.
+pub(super) fn retry_headers(headers: &HeaderMap, advice: Option<Duration>) -> HeaderMap {
     let mut told: HeaderMap = ["retry-after", "retry-after-ms", "x-should-retry"]
         .into_iter()
         .filter_map(|name| Some((HeaderName::from_static(name), headers.get(name)?.clone())))
         .collect();
-    let millis = told.get("retry-after-ms").and_then(|text| {
-        let millis = text.to_str().ok()?.trim().parse::<u32>().ok()?;
-        Some(Duration::from_millis(millis.into()))
-    });
-    if let Some(wait) = millis.or(in_body)
+    if let Some(wait) = advice
         && !told.contains_key(RETRY_AFTER)
     {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

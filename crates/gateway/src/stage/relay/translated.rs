@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use seaworthy_core::call::Reply;
 use seaworthy_edge::client::UpstreamBody;
@@ -137,8 +136,7 @@ pub(super) async fn error(
         Some(guarding) => guarding.admits_word(word, &mut exchange.verdicts),
         None => true,
     };
-    let advice = retry_headers(&head.headers, error.retry_after);
-    let wait = exchange.advice.filter(|_| advice.contains_key(RETRY_AFTER));
+    let advice = retry_headers(&head.headers, exchange.advice);
     let word = error.code.as_deref().filter(&mut admits);
     let view = ErrorView {
         status: told.status,
@@ -147,7 +145,7 @@ pub(super) async fn error(
         message: &message,
         // The provider names fields of a request that the caller never saw.
         param: None,
-        retry_after: wait,
+        retry_after: exchange.advice,
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut answer = Answer::error(family, &view);

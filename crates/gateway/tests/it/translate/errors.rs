@@ -181,6 +181,27 @@ async fn how_long_to_wait_is_told_in_a_header_that_every_client_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_a_used_up_limit_is_renewed_is_told_where_the_provider_says_no_other_wait() {
+    let no = r#"{"error": {"message": "No.", "type": "requests", "code": "rate_limit_exceeded"}}"#;
+    for (left, wait) in [("0", Some("6")), ("3", None)] {
+        let app = TestApp::builder().sections(OTHERS).start().await;
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-ratelimit-remaining-requests", left),
+            ("x-ratelimit-reset-requests", "5.5s"),
+        ];
+        app.upstream.will_send(http(429, &headers, no));
+        let question = json!({"model": "gpt", "max_tokens": 9,
+            "messages": [{"role": "user", "content": "hi"}]});
+        let answer = app.post("/v1/messages", question.to_string()).send().await;
+        let told = answer.headers.get("retry-after");
+        let told = told.map(|wait| wait.to_str().unwrap());
+        assert_eq!((answer.status, told), (429, wait));
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_aws_says_with_statuses_of_a_wrong_request_is_told_as_what_it_is() {
     for (status, class, told, kind) in [
         (400, "ValidationException", 400, "invalid_request_error"),
