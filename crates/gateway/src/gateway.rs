@@ -230,6 +230,12 @@ impl Gateway {
         }))
     }
 
+    /// Whether a worker has more to do than it can.
+    pub(crate) fn is_overloaded(&self, worker: usize) -> bool {
+        let door = self.doors.get(worker);
+        door.is_some_and(|door| door.is_closing())
+    }
+
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }

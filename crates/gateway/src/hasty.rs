@@ -34,8 +34,7 @@ impl Hasty {
 
 impl Shedding for Hasty {
     fn is_on(&self) -> bool {
-        let door = self.gateway.doors.get(self.worker);
-        door.is_some_and(|door| door.is_closing())
+        self.gateway.is_overloaded(self.worker)
     }
 
     fn refusal(&self, head: &[u8]) -> Option<Vec<u8>> {

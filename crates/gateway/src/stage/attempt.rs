@@ -384,19 +384,13 @@ fn is_out_of_money(answer: &Answer) -> bool {
         || seaworthy_llm::decode_error(Family::Anthropic, &body).is_quota_exhausted()
 }
 
-/// Whether the worker has more to do than it can.
-fn is_held_up(exchange: &Exchange) -> bool {
-    let door = exchange.gateway.doors.get(exchange.worker);
-    door.is_some_and(|door| door.is_closing())
-}
-
 /// Tells the gate how it went. A target that no other can stand in for is left alone only when it
 /// keeps callers waiting: what it says itself tells them more than that it was not asked.
 fn judge(exchange: &Exchange, permit: Option<Permit>, failure: Option<Failure>, is_lone: bool) {
     let (Some(permit), advice) = (permit, exchange.advice) else {
         return;
     };
-    let permit = permit.held_up(is_held_up(exchange));
+    let permit = permit.held_up(exchange.gateway.is_overloaded(exchange.worker));
     match failure {
         None => permit.succeeded(),
         Some(Failure::Status(429)) => permit.limited(advice.unwrap_or(PAUSE).min(LONGEST_PAUSE)),
