@@ -14,7 +14,7 @@ use seaworthy_core::ledger::Settlement;
 use seaworthy_core::nonces::Nonces;
 use seaworthy_core::resilience::openings::Openings;
 use seaworthy_core::resilience::retry::RetryBudget;
-use seaworthy_core::store::{Journal, Stores};
+use seaworthy_core::store::{self, Journal, Ledger, Stores};
 use seaworthy_edge::client::Dial;
 use seaworthy_sandbox::Launcher;
 use tokio::sync::{Notify, Semaphore};
@@ -398,15 +398,12 @@ impl Gateway {
     ///
     /// # Errors
     /// When the ledger or the counters do not answer.
-    pub async fn restore_budgets(&self) -> seaworthy_core::store::Result<()> {
+    pub async fn restore_budgets(&self) -> store::Result<()> {
         self.restore_budgets_of(&self.snapshot()).await
     }
 
     /// The same for a configuration that is not in force yet.
-    pub(crate) async fn restore_budgets_of(
-        &self,
-        snapshot: &Snapshot,
-    ) -> seaworthy_core::store::Result<()> {
+    pub(crate) async fn restore_budgets_of(&self, snapshot: &Snapshot) -> store::Result<()> {
         let (policy, counters) = (&snapshot.limits.policy, &*self.counters);
         let gives_up_at = Instant::now() + RESTORE_TIMEOUT;
         loop {
@@ -445,6 +442,15 @@ impl Gateway {
         self.log.set_style(style);
     }
 
+    /// The ledger, with every call that this process has ended before it was asked.
+    pub(crate) async fn ledger_of_all_ended(&self) -> &dyn Ledger {
+        let ledger = &self.stores.ledger;
+        self.ledger
+            .catch_up(ledger, CATCH_UP_TIMEOUT, |settled| self.note_spend(settled))
+            .await;
+        &**ledger
+    }
+
     /// Writes what the ledger does not have yet. Returns how many settlements could not be written.
     pub async fn flush(&self, timeout: Duration) -> usize {
         let unwritten = self
@@ -465,6 +471,8 @@ impl Gateway {
     }
 }
 
+/// Who asks for usage waits this long for calls that have ended and are not written yet.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
 /// A revoked key stops working within this time in every process that shares the store.
 const KEY_REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 /// How often it is looked whether an issuer's keys are due.

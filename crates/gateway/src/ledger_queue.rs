@@ -30,6 +30,9 @@ struct Shared {
     /// Slots that are taken: open calls and settlements that are not written yet.
     outstanding: AtomicUsize,
     work: Notify,
+    /// Held while a batch is written: whoever has had it knows that what was handed over before is
+    /// written, or failed to be.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// A settlement that waits to be written, and its journal entry, which is forgotten then.
@@ -80,10 +83,16 @@ impl LedgerQueue {
             self.0.work.notified().await;
             // Let a batch gather: one transaction for many calls.
             tokio::time::sleep(WRITE_INTERVAL).await;
-            while self.unwritten() > 0 {
-                if !self.write_batch(&ledger, &written).await {
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
+            self.write_all(&ledger, &written).await;
+        }
+    }
+
+    async fn write_all(&self, ledger: &Arc<dyn Ledger>, written: &impl Fn(&[Settlement])) {
+        loop {
+            match self.write_batch(ledger, written).await {
+                true if self.unwritten() == 0 => return,
+                true => (),
+                false => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
     }
@@ -95,25 +104,41 @@ impl LedgerQueue {
         timeout: Duration,
         written: impl Fn(&[Settlement]),
     ) -> usize {
-        let write_all = async {
-            while self.unwritten() > 0 {
-                if !self.write_batch(ledger, &written).await {
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        };
+        let write_all = self.write_all(ledger, &written);
         let _finished = tokio::time::timeout(timeout, write_all).await;
         self.unwritten()
     }
 
-    /// Writes one batch. On failure, or when the future is dropped, it stays first in the queue;
-    /// what was written all the same keeps its first settlement.
+    /// Writes what was handed over before now, once, giving up after `timeout`. What comes
+    /// meanwhile is not waited for.
+    pub(crate) async fn catch_up(
+        &self,
+        ledger: &Arc<dyn Ledger>,
+        timeout: Duration,
+        written: impl Fn(&[Settlement]),
+    ) {
+        let batches = self.unwritten() / MAX_BATCH + 1;
+        let write = async {
+            for _ in 0..batches {
+                self.write_batch(ledger, &written).await;
+            }
+        };
+        let _finished = tokio::time::timeout(timeout, write).await;
+    }
+
+    /// Writes one batch, if anything waits, after the one that is being written. On failure, or when
+    /// the future is dropped, it stays first in the queue; what was written all the same keeps its
+    /// first settlement.
     async fn write_batch(
         &self,
         ledger: &Arc<dyn Ledger>,
         written: &impl Fn(&[Settlement]),
     ) -> bool {
+        let _one_at_a_time = self.0.writing.lock().await;
         let batch = Batch::take(self);
+        if batch.settlements.is_empty() {
+            return true;
+        }
         crash::point(Point::SettlementDue);
         match ledger.settle(Arc::clone(&batch.settlements)).await {
             Ok(()) => {

@@ -97,7 +97,7 @@ pub(crate) async fn usage(gateway: &Gateway, query: Option<&str>) -> Result<Answ
         until,
         only,
     };
-    let totals = gateway.stores.ledger.usage(query).await;
+    let totals = gateway.ledger_of_all_ended().await.usage(query).await;
     let page = report::page(totals.map_err(unavailable)?, by, offset, limit);
     if is_csv == Some(true) {
         let text = report::csv(by, &page.totals);
@@ -149,7 +149,7 @@ pub(crate) async fn own_usage(exchange: &Exchange, query: Option<&str>) -> Resul
         until,
         only: Only::new(GroupBy::User, user).into_iter().collect(),
     };
-    let totals = gateway.stores.ledger.usage(query).await;
+    let totals = gateway.ledger_of_all_ended().await.usage(query).await;
     let own = totals.map_err(unavailable)?.pop();
     let mut body = total(&own.unwrap_or_default());
     if let Some(fields) = body.as_object_mut() {
@@ -187,7 +187,7 @@ pub(crate) async fn budgets(
     let asked = Asked::read(query, &["budget", "limit", "offset"])?;
     let (offset, limit) = asked.page()?;
     let name = asked.get("budget", |name| Ok(name.to_owned()))?;
-    let (ledger, counters) = (&*gateway.stores.ledger, &*gateway.counters);
+    let (ledger, counters) = (gateway.ledger_of_all_ended().await, &*gateway.counters);
     let wanted = (gateway.clock.now(), name.as_deref());
     let all = budgets::report(&snapshot.limits.policy, ledger, counters, wanted).await;
     let all = all.map_err(unavailable)?;
@@ -207,6 +207,7 @@ pub(crate) async fn projection(
     let (offset, limit) = asked.page()?;
     let now = gateway.clock.now();
     let mut windows = serde_json::Map::new();
+    let ledger = gateway.ledger_of_all_ended().await;
     for kind in [WindowKind::Day, WindowKind::Month] {
         let window = snapshot.limits.policy.calendar.window(kind, now);
         let query = UsageQuery {
@@ -215,8 +216,7 @@ pub(crate) async fn projection(
             until: None,
             only: Vec::new(),
         };
-        let totals = gateway.stores.ledger.usage(query).await;
-        let totals = totals.map_err(unavailable)?;
+        let totals = ledger.usage(query).await.map_err(unavailable)?;
         let tokens = totals.iter().map(UsageTotal::tokens);
         let tokens = tokens.fold(0, u64::saturating_add);
         let cost = totals.iter().map(|total| total.cost.0);

@@ -10,8 +10,9 @@ use super::{chat, used};
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
 
+/// What is told holds every call that has ended: nothing writes the ledger here before it is asked.
 async fn asked(app: &TestApp, path: &str) -> Answer {
-    app.settlements().await;
+    app.idle().await;
     let call = app.call(Method::GET, path).key(&app.admin_key);
     call.send().await
 }
