@@ -1,7 +1,9 @@
 //! API keys: how they look, how they are stored, when they are live.
 
+mod succession;
 mod view;
 
+pub use succession::{MAX_ROTATIONS, Successions};
 pub use view::KeyView;
 
 use std::fmt;

@@ -152,6 +152,8 @@ pub struct Identity {
     pub credential: Credential,
     /// The key that was presented, or a name for the credential that stands in its place.
     pub key_id: Arc<str>,
+    /// The keys that this one took the place of by rotation, one after the other, latest first.
+    pub earlier_keys: Arc<[Arc<str>]>,
     /// The user that calls are accounted to.
     pub user_id: Arc<str>,
     /// The team that calls are accounted to.
@@ -184,6 +186,7 @@ impl Principal {
             Principal::new(Identity {
                 credential: Credential::None,
                 key_id: "none".into(),
+                earlier_keys: Arc::default(),
                 user_id: ANONYMOUS.into(),
                 team_id: None,
                 roles: vec![Role::Admin],
@@ -193,6 +196,15 @@ impl Principal {
             })
         });
         ANYBODY.clone()
+    }
+}
+
+impl Identity {
+    /// The IDs that rules about keys can mean this caller by: that of the key, then those of the keys that it
+    /// took the place of.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        let earlier = self.earlier_keys.iter();
+        std::iter::once(&*self.key_id).chain(earlier.map(|id| &**id))
     }
 }
 

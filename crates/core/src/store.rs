@@ -10,7 +10,7 @@ use crate::budget::Amount;
 use crate::clock::UnixMillis;
 use crate::counters::shares::ShareRegistry;
 use crate::idempotency::IdempotencyStore;
-use crate::key::{KeyDigest, KeyRecord, TokenSecret};
+use crate::key::{KeyDigest, KeyRecord, Successions, TokenSecret};
 use crate::ledger::{Ending, GroupBy, Intent, Only, Settlement, UsageTotal};
 use crate::objects::ObjectStore;
 
@@ -79,6 +79,13 @@ pub trait KeyStore: Send + Sync + std::fmt::Debug {
         old_expires_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<()>;
+
+    /// The IDs of the keys that this one took the place of by rotation, one after the other, latest
+    /// first; none for a key that is not known.
+    async fn predecessors(&self, id: &str) -> Result<Vec<String>>;
+
+    /// All keys that took the place of others.
+    async fn successions(&self) -> Result<Successions>;
 
     /// A number that differs after any change to any key, also one made by another process.
     async fn generation(&self) -> Result<u64>;

@@ -1,5 +1,6 @@
 //! How the budgets stand: their subjects are those that the ledger knows of in the running window.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use seaworthy_core::budget::{self, Account, Window, watch};
@@ -7,7 +8,7 @@ use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Counters};
 use seaworthy_core::ledger::{GroupBy, UsageTotal};
 use seaworthy_core::limit::policy::{Attributes, BudgetRule, Policy, Scope};
-use seaworthy_core::store::{self, Ledger, UsageQuery};
+use seaworthy_core::store::{self, KeyStore, Ledger, UsageQuery};
 use serde_json::{Value, json};
 
 use crate::metrics::Fullest;
@@ -22,17 +23,24 @@ struct Known<'a> {
     spent: u64,
 }
 
+/// What is known of what was spent, and of the keys that it was spent with.
+#[derive(Clone, Copy)]
+pub(crate) struct Books<'a> {
+    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) keys: &'a dyn KeyStore,
+}
+
 /// Raises the budgets of the windows that are running to what the ledger knows was spent in them.
 pub(crate) async fn restore(
     policy: &Arc<Policy>,
-    ledger: &dyn Ledger,
+    books: Books<'_>,
     counters: &dyn Counters,
     (now, fullest): (UnixMillis, &Fullest),
 ) -> store::Result<()> {
     let mut spent = Vec::new();
     let until = counters.ledger_counts_until();
     for rule in &policy.budgets {
-        let known = known(policy, rule, ledger, (now, until)).await?;
+        let known = known(policy, rule, books, (now, until)).await?;
         for known in &known {
             fullest.note(&rule.name, known.account.window, known.spent);
         }
@@ -44,14 +52,14 @@ pub(crate) async fn restore(
 /// Every budget whose rule has this name, or all of them, as the counters say it stands.
 pub(crate) async fn report(
     policy: &Arc<Policy>,
-    ledger: &dyn Ledger,
+    books: Books<'_>,
     counters: &dyn Counters,
     (now, wanted): (UnixMillis, Option<&str>),
 ) -> store::Result<Vec<Value>> {
     let mut standings = Vec::new();
     let mut rules = policy.budgets.iter();
     while let Some(rule) = rules.find(|rule| wanted.is_none_or(|name| *rule.name == *name)) {
-        let known = known(policy, rule, ledger, (now, None)).await?;
+        let known = known(policy, rule, books, (now, None)).await?;
         let keys: Vec<AccountKey> = known.iter().map(|known| known.account.clone()).collect();
         let accounts = counters.snapshot(&keys).await?;
         let shown = known.iter().zip(accounts);
@@ -101,7 +109,7 @@ fn show(known: &Known<'_>, account: Account, now: UnixMillis) -> Value {
 async fn known<'a>(
     policy: &Arc<Policy>,
     rule: &'a BudgetRule,
-    ledger: &dyn Ledger,
+    books: Books<'_>,
     (now, until): (UnixMillis, Option<UnixMillis>),
 ) -> store::Result<Vec<Known<'a>>> {
     let window = policy.calendar.window(rule.window, now);
@@ -115,22 +123,30 @@ async fn known<'a>(
         until,
         only: Vec::new(),
     };
-    let totals = ledger.usage(query).await?;
+    let totals = books.ledger.usage(query).await?;
     let in_unit = |total: &UsageTotal| match rule.unit {
         budget::Unit::Tokens => total.tokens(),
         budget::Unit::Micros => total.cost.0,
     };
     let known = |subject: &str, spent| {
-        Some(Known {
-            rule,
-            subject: subject.to_owned(),
-            account: account(policy, rule, subject, window)?,
-            spent,
-        })
+        let attributes = Attributes::only(scope, subject);
+        known_by(policy, rule, &attributes, (window, spent))
     };
     if scope == Scope::Global {
         let sum = totals.iter().map(in_unit).fold(0, u64::saturating_add);
         return Ok(known("all", sum).into_iter().collect());
+    }
+    if scope == Scope::Key {
+        let successions = books.keys.successions().await?;
+        let spent = totals.iter().filter_map(|total| {
+            let earlier_keys: Vec<_> = successions.before(&total.group).collect();
+            let attributes = Attributes {
+                earlier_keys: &earlier_keys,
+                ..Attributes::only(scope, &total.group)
+            };
+            known_by(policy, rule, &attributes, (window, in_unit(total)))
+        });
+        return Ok(joined(spent));
     }
     let of = totals.iter().map(|total| (&*total.group, in_unit(total)));
     let sums = match scope {
@@ -142,6 +158,41 @@ async fn known<'a>(
     Ok(named
         .filter_map(|(subject, spent)| known(subject, *spent))
         .collect())
+}
+
+/// What somebody spent under a rule, if it is a rule for them.
+fn known_by<'a>(
+    policy: &Arc<Policy>,
+    rule: &'a BudgetRule,
+    attributes: &Attributes<'_>,
+    (window, spent): (Window, u64),
+) -> Option<Known<'a>> {
+    let bound = policy.bind(attributes);
+    let (_, key) = bound.budgets().find(|(known, _)| known.name == rule.name)?;
+    Some(Known {
+        rule,
+        subject: bound.subject_of(key).to_owned(),
+        account: AccountKey {
+            key: key.clone(),
+            window,
+        },
+        spent,
+    })
+}
+
+/// Each account once, what spent most first: keys that took the place of each other have the same one.
+fn joined<'a>(spent: impl Iterator<Item = Known<'a>>) -> Vec<Known<'a>> {
+    let mut sums: Vec<Known<'a>> = Vec::new();
+    let mut places: HashMap<AccountKey, usize> = HashMap::new();
+    for one in spent {
+        let place = *places.entry(one.account.clone()).or_insert(sums.len());
+        match sums.get_mut(place) {
+            Some(sum) => sum.spent = sum.spent.saturating_add(one.spent),
+            None => sums.push(one),
+        }
+    }
+    sums.sort_by_key(|sum| std::cmp::Reverse(sum.spent));
+    sums
 }
 
 /// Sums by operation, what batches asked for among what others did: a budget has counted both.
@@ -170,18 +221,4 @@ fn group_of(scope: Scope) -> Option<GroupBy> {
         // No budget can be kept by address.
         Scope::Ip => None,
     }
-}
-
-fn account(
-    policy: &Arc<Policy>,
-    rule: &BudgetRule,
-    subject: &str,
-    window: Window,
-) -> Option<AccountKey> {
-    let bound = policy.bind(&Attributes::only(rule.subjects.scope, subject));
-    let (_, key) = bound.budgets().find(|(known, _)| known.name == rule.name)?;
-    Some(AccountKey {
-        key: key.clone(),
-        window,
-    })
 }

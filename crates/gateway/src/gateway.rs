@@ -406,10 +406,14 @@ impl Gateway {
     pub(crate) async fn restore_budgets_of(&self, snapshot: &Snapshot) -> store::Result<()> {
         let (policy, counters) = (&snapshot.limits.policy, &*self.counters);
         let gives_up_at = Instant::now() + RESTORE_TIMEOUT;
+        let books = crate::budgets::Books {
+            ledger: &*self.stores.ledger,
+            keys: &*self.stores.keys,
+        };
         loop {
             let now = self.clock.now();
             let known = (now, &**self.metrics.fullest_budgets());
-            crate::budgets::restore(policy, &*self.stores.ledger, counters, known).await?;
+            crate::budgets::restore(policy, books, counters, known).await?;
             // Shared ones that have lost their memory may not be ready to be told.
             if counters.ledger_counts_until().is_none() || Instant::now() >= gives_up_at {
                 return Ok(());

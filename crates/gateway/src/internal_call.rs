@@ -31,6 +31,7 @@ pub(crate) fn principal(user: &str) -> Principal {
     Principal::new(Identity {
         credential: Credential::None,
         key_id: user.into(),
+        earlier_keys: Arc::default(),
         user_id: user.into(),
         team_id: None,
         roles: vec![Role::User],

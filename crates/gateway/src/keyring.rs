@@ -47,10 +47,11 @@ pub struct KeyRing {
 }
 
 /// The caller that holds a key.
-fn principal_of(record: &KeyRecord) -> Principal {
+fn principal_of(record: &KeyRecord, earlier_keys: Vec<String>) -> Principal {
     Principal::new(Identity {
         credential: Credential::Key,
         key_id: record.id.as_str().into(),
+        earlier_keys: earlier_keys.into_iter().map(Arc::from).collect(),
         user_id: record.user_id.as_str().into(),
         team_id: record.team_id.as_deref().map(Into::into),
         roles: vec![record.role.clone()],
@@ -108,8 +109,10 @@ impl KeyRing {
                 Verdict::Refused(Flaw::Unknown)
             }
             Ok(Some(record)) => {
-                let principal = principal_of(&record);
-                let known = Arc::new(Known { record, principal });
+                let known = match self.know(record).await {
+                    Ok(known) => known,
+                    Err(error) => return cannot_say(&error),
+                };
                 self.known.insert(digest, Arc::clone(&known));
                 if !self.is_current(generation) {
                     self.known.remove(&digest);
@@ -142,11 +145,14 @@ impl KeyRing {
             Err(error) => cannot_say(&error),
             Ok(None) => Verdict::Refused(Flaw::Revoked),
             Ok(Some(record)) => {
-                let principal = principal_of(&record);
+                let key = match self.know(record).await {
+                    Ok(key) => key,
+                    Err(error) => return cannot_say(&error),
+                };
                 let expires_at = claims.expires_at;
                 let token = Arc::new(KnownToken {
-                    principal: holder_of(&principal, claims),
-                    key: Arc::new(Known { record, principal }),
+                    principal: holder_of(&key.principal, claims),
+                    key,
                     expires_at,
                 });
                 self.tokens.insert(digest, Arc::clone(&token));
@@ -195,15 +201,25 @@ impl KeyRing {
             return Ok(known);
         }
         let generation = self.generation.load(Ordering::Acquire);
-        let known = self.store.get(id).await?.map(|record| {
-            let principal = principal_of(&record);
-            Arc::new(Known { record, principal })
-        });
+        let known = match self.store.get(id).await? {
+            Some(record) => Some(self.know(record).await?),
+            None => None,
+        };
         self.by_id.insert(id.to_owned(), known.clone());
         if !self.is_current(generation) {
             self.by_id.remove(id);
         }
         Ok(known)
+    }
+
+    /// All that there is to know of a key.
+    async fn know(&self, record: KeyRecord) -> store::Result<Arc<Known>> {
+        let earlier = match &record.rotated_from {
+            Some(_) => self.store.predecessors(&record.id).await?,
+            None => Vec::new(),
+        };
+        let principal = principal_of(&record, earlier);
+        Ok(Arc::new(Known { record, principal }))
     }
 
     /// What was read before a change must not be remembered after it. Asked after it was stored:

@@ -201,6 +201,7 @@ impl Limits {
         let ip = key.ip.map(|ip| ip.to_string());
         let attributes = Attributes {
             key: Some(&key.key),
+            earlier_keys: &caller.earlier_keys,
             user: Some(&key.user),
             team: key.team.as_deref(),
             model: Some(model),

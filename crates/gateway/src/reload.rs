@@ -41,17 +41,30 @@ impl Retired {
 impl Gateway {
     /// Puts a configuration in force for the requests that come from now on, once its budgets are at
     /// what the ledger says was spent: not one request passes a new budget that is used up. When it
-    /// cannot be compiled, nothing changes.
+    /// cannot be compiled, or has new budgets while the ledger cannot be read, nothing changes.
     ///
     /// # Errors
-    /// When a provider cannot be used as configured.
+    /// When a provider cannot be used as configured, or nobody can say what was spent of a new budget.
     pub async fn reload(&self, loaded: Loaded) -> Result<(), CompileError> {
         let now = self.clock.now();
         let compiled = Snapshot::compile(loaded, &self.tools(now), Some(&self.snapshot()));
         let snapshot = compiled.inspect_err(|error| self.note_reload(Some(error.to_string())))?;
         snapshot.warn_of_stale_prices(now);
         if let Err(error) = self.restore_budgets_of(&snapshot).await {
-            tracing::error!(%error, "new budgets begin without what was spent before");
+            let cause = crate::refusal::chain(&error);
+            let (policy, known) = (&snapshot.limits.policy, &self.snapshot().limits.policy);
+            if let Some(new) = policy.budget_beside(known, now) {
+                let error = CompileError::Policy(format!(
+                    "what was spent of the new budget `{new}` cannot be read from the ledger, and it would begin \
+                     with nothing spent: reload again when the ledger answers ({cause})"
+                ));
+                self.note_reload(Some(error.to_string()));
+                return Err(error);
+            }
+            tracing::warn!(
+                cause,
+                "budgets stay as they are: what was spent cannot be read"
+            );
         }
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.retired.add(&before);

@@ -10,7 +10,7 @@ use seaworthy_core::ledger::{GroupBy, Only, UsageTotal};
 use seaworthy_core::store::{self, UsageQuery};
 use serde_json::{Value, json};
 
-use crate::budgets;
+use crate::budgets::{self, Books};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
@@ -187,9 +187,13 @@ pub(crate) async fn budgets(
     let asked = Asked::read(query, &["budget", "limit", "offset"])?;
     let (offset, limit) = asked.page()?;
     let name = asked.get("budget", |name| Ok(name.to_owned()))?;
-    let (ledger, counters) = (gateway.ledger_of_all_ended().await, &*gateway.counters);
+    let books = Books {
+        ledger: gateway.ledger_of_all_ended().await,
+        keys: &*gateway.stores.keys,
+    };
+    let counters = &*gateway.counters;
     let wanted = (gateway.clock.now(), name.as_deref());
-    let all = budgets::report(&snapshot.limits.policy, ledger, counters, wanted).await;
+    let all = budgets::report(&snapshot.limits.policy, books, counters, wanted).await;
     let all = all.map_err(unavailable)?;
     let next = Some(offset.saturating_add(limit)).filter(|next| *next < all.len());
     let data: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();

@@ -118,9 +118,9 @@ impl Resilience {
         wished: Option<&str>,
     ) -> Priority {
         let rules = &self.priorities;
-        let configured = rules
-            .keys
-            .get(&*caller.key_id)
+        let mut of_keys = caller.key_ids().filter_map(|id| rules.keys.get(id));
+        let configured = of_keys
+            .next()
             .or_else(|| rules.users.get(&*caller.user_id))
             .or_else(|| {
                 let roles = caller.roles.iter();

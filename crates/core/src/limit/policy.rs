@@ -18,7 +18,7 @@ use crate::principal::ANONYMOUS;
 pub enum Scope {
     /// Nothing: everybody together.
     Global,
-    /// The API key.
+    /// The API key, together with those that it took the place of by rotation.
     Key,
     /// The user that the key belongs to.
     User,
@@ -76,6 +76,8 @@ impl Scope {
 pub struct Attributes<'a> {
     /// The ID of the API key.
     pub key: Option<&'a str>,
+    /// Those of the keys that it took the place of by rotation, latest first.
+    pub earlier_keys: &'a [Arc<str>],
     /// The user that the key belongs to.
     pub user: Option<&'a str>,
     /// The team that the user belongs to.
@@ -119,7 +121,7 @@ impl<'a> Attributes<'a> {
     pub fn subject(&self, scope: Scope) -> Option<&'a str> {
         match scope {
             Scope::Global => Some("all"),
-            Scope::Key => self.key,
+            Scope::Key => self.earlier_keys.last().map(|first| &**first).or(self.key),
             Scope::User => self.user,
             Scope::UserOrSession => match self.user {
                 Some(ANONYMOUS) => self.session.or(self.user),
@@ -161,7 +163,15 @@ impl Subjects {
         {
             return Some(class);
         }
-        let listed = |subject: &&str| self.only.is_empty() || is_named(subject);
+        let is_listed = |subject: &str| match self.scope {
+            // Whichever of the keys it names, it follows them from there on.
+            Scope::Key => {
+                let earlier = attributes.earlier_keys.iter().map(|key| &**key);
+                attributes.key.into_iter().chain(earlier).any(is_named)
+            }
+            _ => is_named(subject),
+        };
+        let listed = |subject: &&str| self.only.is_empty() || is_listed(subject);
         attributes.subject(self.scope).filter(listed)
     }
 }
@@ -330,6 +340,25 @@ impl Policy {
         let untouched = vec![untouched; bound.rates.len()];
         bound.told = headers::policy(&bound.shown(&untouched));
         bound
+    }
+
+    /// The first budget that another policy does not keep account of in the same way.
+    #[must_use]
+    pub fn budget_beside(&self, other: &Self, now: UnixMillis) -> Option<&str> {
+        let account = |policy: &Self, rule: &BudgetRule| {
+            let window = policy.calendar.window(rule.window, now);
+            (rule.name.clone(), rule.subjects.clone(), rule.unit, window)
+        };
+        let kept: Vec<_> = other
+            .budgets
+            .iter()
+            .map(|rule| account(other, rule))
+            .collect();
+        let mut new = self
+            .budgets
+            .iter()
+            .filter(|rule| !kept.contains(&account(self, rule)));
+        new.next().map(|rule| &*rule.name)
     }
 
     /// The budget whose accounts lie under this key.

@@ -14,7 +14,7 @@ use super::{
 use crate::budget::Amount;
 use crate::clock::UnixMillis;
 use crate::idempotency::memory::MemoryIdempotency;
-use crate::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
+use crate::key::{KeyDigest, KeyRecord, KeyState, Successions, TokenSecret};
 use crate::ledger::{Coordinates, Ending, Intent, Outcome, Settlement, UsageTotal};
 use crate::objects::memory::MemoryObjects;
 
@@ -157,6 +157,17 @@ impl KeyStore for MemoryKeys {
                 .map_or(old_expires_at, |at| at.min(old_expires_at)),
         );
         Ok(())
+    }
+
+    async fn predecessors(&self, id: &str) -> Result<Vec<String>> {
+        let successions = self.successions().await?;
+        Ok(successions.before(id).map(|key| key.to_string()).collect())
+    }
+
+    async fn successions(&self) -> Result<Successions> {
+        let keys = self.0.lock();
+        let of = |record: &KeyRecord| Some((record.id.clone(), record.rotated_from.clone()?));
+        Ok(keys.records.iter().filter_map(of).collect())
     }
 
     async fn generation(&self) -> Result<u64> {

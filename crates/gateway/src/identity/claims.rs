@@ -88,6 +88,7 @@ pub(crate) fn principal(
     Ok(Principal::new(Identity {
         credential: Credential::Jwt,
         key_id: format!("jwt:{name}:{user}").into(),
+        earlier_keys: Arc::default(),
         user_id: format!("{}{user}", issuer.user_prefix).into(),
         team_id: team,
         roles: roles(claims, issuer),

@@ -36,6 +36,7 @@ pub(super) fn users(config: &Config, secrets: &dyn SecretSource) -> Result<Users
         let principal = Principal::new(Identity {
             credential: Credential::Password,
             key_id: format!("user:{name}").into(),
+            earlier_keys: Arc::default(),
             user_id: name.as_str().into(),
             team_id: user.team.as_deref().map(Into::into),
             roles: vec![role],

@@ -11,6 +11,7 @@ mod fees;
 mod pieces;
 mod reload;
 mod reports;
+mod rotated;
 mod routes;
 mod rules;
 mod scopes;

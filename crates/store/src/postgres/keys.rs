@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
+use seaworthy_core::key::{
+    KeyDigest, KeyRecord, KeyState, MAX_ROTATIONS, Successions, TokenSecret,
+};
 use seaworthy_core::principal::Scopes;
 use seaworthy_core::store::memory::not_live;
 use seaworthy_core::store::{Error, KeyStore, Result};
@@ -24,6 +26,15 @@ const BY_ID_LOCKED: &str = "SELECT * FROM api_keys WHERE id = $1 FOR UPDATE";
 const OLDEST_FIRST: &str = "SELECT * FROM api_keys ORDER BY created_at, id COLLATE \"C\"";
 const SET_REVOKED: &str = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1";
 const SET_EXPIRY: &str = "UPDATE api_keys SET expires_at = $2 WHERE id = $1";
+const PREDECESSORS: &str = "
+    WITH RECURSIVE earlier (id, steps) AS (
+        SELECT rotated_from, 1 FROM api_keys WHERE id = $1
+        UNION ALL
+        SELECT api_keys.rotated_from, steps + 1
+        FROM earlier JOIN api_keys ON api_keys.id = earlier.id
+        WHERE steps < $2)
+    SELECT id FROM earlier WHERE id IS NOT NULL ORDER BY steps";
+const SUCCESSIONS: &str = "SELECT id, rotated_from FROM api_keys WHERE rotated_from IS NOT NULL";
 const NEXT_GENERATION: &str = "UPDATE key_generation SET generation = generation + 1";
 const GENERATION: &str = "SELECT generation FROM key_generation";
 const PROPOSE_SECRET: &str =
@@ -120,6 +131,30 @@ impl KeyStore for PostgresKeys {
             transaction.commit().await.map_err(unavailable)
         };
         self.0.run("rotate_key", PATIENT, work).await
+    }
+
+    async fn predecessors(&self, id: &str) -> Result<Vec<String>> {
+        let id = text::stored(id).into_owned();
+        let work = async move |client: deadpool_postgres::Object| {
+            let find = client
+                .prepare_cached(PREDECESSORS)
+                .await
+                .map_err(unavailable)?;
+            let most = i32::try_from(MAX_ROTATIONS).unwrap_or(i32::MAX);
+            let found = client.query(&find, &[&id, &most]).await;
+            let found = found.map_err(unavailable)?;
+            Ok(found.iter().map(|row| text::read(row.get(0))).collect())
+        };
+        self.0.run("key_predecessors", QUICK, work).await
+    }
+
+    async fn successions(&self) -> Result<Successions> {
+        let work = async |client: deadpool_postgres::Object| {
+            let found = client.query(SUCCESSIONS, &[]).await.map_err(unavailable)?;
+            let pair = |row: &Row| (text::read(row.get(0)), text::read(row.get(1)));
+            Ok(found.iter().map(pair).collect())
+        };
+        self.0.run("key_successions", PATIENT, work).await
     }
 
     async fn generation(&self) -> Result<u64> {

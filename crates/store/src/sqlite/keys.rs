@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{KeyDigest, KeyRecord, KeyState, TokenSecret};
+use seaworthy_core::key::{
+    KeyDigest, KeyRecord, KeyState, MAX_ROTATIONS, Successions, TokenSecret,
+};
 use seaworthy_core::principal::{Role, Scopes};
 use seaworthy_core::store::memory::not_live;
 use seaworthy_core::store::{Error, KeyStore, Result};
@@ -24,6 +26,15 @@ const BY_ID: &str = "SELECT * FROM api_keys WHERE id = ?1";
 const OLDEST_FIRST: &str = "SELECT * FROM api_keys ORDER BY created_at, id";
 const SET_REVOKED: &str = "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1";
 const SET_EXPIRY: &str = "UPDATE api_keys SET expires_at = ?2 WHERE id = ?1";
+const PREDECESSORS: &str = "
+    WITH RECURSIVE earlier (id, steps) AS (
+        SELECT rotated_from, 1 FROM api_keys WHERE id = ?1
+        UNION ALL
+        SELECT api_keys.rotated_from, steps + 1
+        FROM earlier JOIN api_keys ON api_keys.id = earlier.id
+        WHERE steps < ?2)
+    SELECT id FROM earlier WHERE id IS NOT NULL ORDER BY steps";
+const SUCCESSIONS: &str = "SELECT id, rotated_from FROM api_keys WHERE rotated_from IS NOT NULL";
 const NEXT_GENERATION: &str = "UPDATE key_generation SET generation = generation + 1";
 const GENERATION: &str = "SELECT generation FROM key_generation";
 const PROPOSE_SECRET: &str =
@@ -102,6 +113,25 @@ impl KeyStore for SqliteKeys {
             update(db, SET_EXPIRY, &id, expires_at)
         };
         self.0.writer.write(work).await
+    }
+
+    async fn predecessors(&self, id: &str) -> Result<Vec<String>> {
+        let id = id.to_owned();
+        let work = move |db: &Connection| {
+            let mut query = db.prepare_cached(PREDECESSORS)?;
+            let found = query.query_map(params![id, MAX_ROTATIONS], |row| row.get(0))?;
+            found.collect()
+        };
+        self.0.lookups.read(work).await
+    }
+
+    async fn successions(&self) -> Result<Successions> {
+        let work = |db: &Connection| {
+            let mut query = db.prepare_cached(SUCCESSIONS)?;
+            let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            found.collect()
+        };
+        self.0.lookups.read(work).await
     }
 
     async fn generation(&self) -> Result<u64> {

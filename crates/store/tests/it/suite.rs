@@ -32,6 +32,7 @@ macro_rules! conformance {
                 only_a_live_key_can_be_rotated,
                 a_key_that_is_revoked_in_the_future_can_be_rotated,
                 a_rotation_whose_replacement_exists_changes_nothing,
+                the_keys_before_a_key_are_known_latest_first,
                 any_change_of_a_key_changes_the_generation,
                 the_generation_rests_while_no_key_changes,
                 of_many_that_add_the_same_key_at_once_one_succeeds,

@@ -138,6 +138,44 @@ fn a_class_of_work_is_counted_beside_its_operation() {
 }
 
 #[test]
+fn a_key_that_took_the_place_of_others_is_counted_as_the_first_of_them() {
+    let only = |name: &str, only: &[&str]| SlotRule {
+        name: name.into(),
+        subjects: Subjects {
+            scope: Scope::Key,
+            only: only.iter().map(|id| (*id).to_owned()).collect(),
+        },
+        max: 1,
+    };
+    let policy = Arc::new(Policy {
+        slots: vec![
+            only("every", &[]),
+            only("first", &["key_a"]),
+            only("second", &["key_b"]),
+            only("other", &["key_x"]),
+        ],
+        ..Policy::default()
+    });
+    let counted = |key, earlier: &[&str]| {
+        let earlier: Vec<Arc<str>> = earlier.iter().map(|id| Arc::from(*id)).collect();
+        let attributes = Attributes {
+            key: Some(key),
+            earlier_keys: &earlier,
+            ..Attributes::default()
+        };
+        let bound = policy.bind(&attributes);
+        let slots = bound.slots().map(|(_, key)| key.as_str().to_owned());
+        slots.collect::<Vec<_>>()
+    };
+    let slot = |name: &str| format!("sw:{{main}}:slot:{name}:key_a");
+    assert_eq!(counted("key_a", &[]), [slot("every"), slot("first")]);
+    // A rule that names a key is a rule for those that take its place, and for none before it.
+    let all = [slot("every"), slot("first"), slot("second")];
+    assert_eq!(counted("key_b", &["key_a"]), all);
+    assert_eq!(counted("key_c", &["key_b", "key_a"]), all);
+}
+
+#[test]
 fn a_rule_for_some_subjects_leaves_the_others_alone() {
     let policy = policy();
     let bind = |team| {

@@ -59,3 +59,40 @@ async fn what_calls_from_before_spend_counts_once_they_have_ended() {
     assert_eq!(spent(&app).await, 10_000);
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_budget_waits_for_the_ledger_and_other_changes_do_not() {
+    const KEPT: &str = "[cost_controls.per_user]\ndaily_token_limit = 100000\n";
+    let app = TestApp::builder()
+        .sections(&format!("{PRICE}{KEPT}"))
+        .start()
+        .await;
+    app.ledger.outage.set(true);
+    for (from, to, new) in [
+        ("[models.last]", NEW, "budgets.new.budget_usd"),
+        (
+            "daily_token",
+            "monthly_token",
+            "per_user.monthly_token_limit",
+        ),
+        (
+            "daily_token_limit = 100000\n",
+            "daily_token_limit = 100000\n[cost_controls]\ntime_zone = \"Asia/Tokyo\"\n",
+            "per_user.daily_token_limit",
+        ),
+    ] {
+        let error = app.reload(from, to).await.unwrap_err();
+        assert!(error.contains(&format!("new budget `{new}`")), "{error}");
+    }
+    // What is known of the others stays known, whatever they are from now on.
+    for (from, to) in [
+        ("output = 1000", "output = 1001"),
+        ("daily_token_limit = 100000", "daily_token_limit = 90000"),
+        (KEPT, ""),
+    ] {
+        app.reload(from, to).await.unwrap();
+    }
+    app.ledger.outage.set(false);
+    app.reload("[models.last]", NEW).await.unwrap();
+    app.finish().await;
+}

@@ -147,7 +147,8 @@ impl Builder {
     pub(crate) async fn start(self) -> TestApp {
         let clock = Arc::new(ManualClock::at(UnixMillis(1_800_000_000_000)));
         let (upstream, values) = (self.upstream.clone(), Arc::clone(&self.secrets));
-        let (keys_outage, lookups) = (Outage::default(), Arc::default());
+        let (keys_outage, past_outage, lookups) =
+            (Outage::default(), Outage::default(), Arc::default());
         let lookups_held_up = Arc::default();
         let ledger = Arc::new(Recorder::default());
         let journal = Logbook::default();
@@ -157,6 +158,7 @@ impl Builder {
             keys: Arc::new(Keys {
                 inner: Arc::clone(&inner.keys),
                 outage: keys_outage.clone(),
+                past_outage: past_outage.clone(),
                 lookups: Arc::clone(&lookups),
                 held_up: Arc::clone(&lookups_held_up),
             }),
@@ -198,6 +200,7 @@ impl Builder {
             clock,
             upstream,
             keys_outage,
+            past_outage,
             lookups,
             lookups_held_up,
             ledger,
@@ -232,6 +235,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) upstream: Upstream,
     pub(crate) keys_outage: Outage,
+    pub(crate) past_outage: Outage,
     pub(crate) lookups: Arc<AtomicUsize>,
     pub(crate) lookups_held_up: Arc<Mutex<Option<Arc<Notify>>>>,
     pub(crate) ledger: Arc<Recorder>,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::key::{KeyDigest, KeyRecord, TokenSecret};
+use seaworthy_core::key::{KeyDigest, KeyRecord, Successions, TokenSecret};
 use seaworthy_core::ledger::{Ending, Intent, Settlement, UsageTotal};
 use seaworthy_core::store::memory::MemoryLedger;
 use seaworthy_core::store::{
@@ -40,6 +40,8 @@ impl Outage {
 pub(crate) struct Keys {
     pub(crate) inner: Arc<dyn KeyStore>,
     pub(crate) outage: Outage,
+    /// Of what was before a key.
+    pub(crate) past_outage: Outage,
     pub(crate) lookups: Arc<AtomicUsize>,
     /// Lookups wait here after they have read, if there is something to wait for.
     pub(crate) held_up: Arc<Mutex<Option<Arc<Notify>>>>,
@@ -87,6 +89,16 @@ impl KeyStore for Keys {
         self.inner
             .rotate(id, replacement, old_expires_at, now)
             .await
+    }
+
+    async fn predecessors(&self, id: &str) -> Result<Vec<String>> {
+        self.past_outage.check()?;
+        self.inner.predecessors(id).await
+    }
+
+    async fn successions(&self) -> Result<Successions> {
+        self.outage.check()?;
+        self.inner.successions().await
     }
 
     async fn generation(&self) -> Result<u64> {

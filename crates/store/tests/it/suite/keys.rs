@@ -232,6 +232,41 @@ pub(crate) async fn a_rotation_whose_replacement_exists_changes_nothing(stores: 
     assert_eq!(stores.keys.list().await.unwrap(), [key("old")]);
 }
 
+pub(crate) async fn the_keys_before_a_key_are_known_latest_first(stores: &Stores) {
+    stores.keys.insert(key("a")).await.unwrap();
+    for (old, new) in [("a", "b"), ("b", "c"), ("b", "d"), ("c", "e")] {
+        let old = format!("key_{old}");
+        let replacement = KeyRecord {
+            rotated_from: Some(old.clone()),
+            ..key(new)
+        };
+        rotate(stores, &old, &replacement, 500).await.unwrap();
+    }
+    // Its predecessor is not here any more, and known by name.
+    let orphan = KeyRecord {
+        rotated_from: Some("key_lost".to_owned()),
+        ..key("orphan")
+    };
+    stores.keys.insert(orphan).await.unwrap();
+    let successions = stores.keys.successions().await.unwrap();
+    for (id, expected) in [
+        ("key_e", &["key_c", "key_b", "key_a"][..]),
+        ("key_d", &["key_b", "key_a"]),
+        ("key_b", &["key_a"]),
+        ("key_a", &[]),
+        ("key_orphan", &["key_lost"]),
+        ("key_nobody", &[]),
+    ] {
+        let found = stores.keys.predecessors(id).await.unwrap();
+        assert_eq!(found, expected, "{id}");
+        let known: Vec<_> = successions.before(id).collect();
+        assert!(
+            known.iter().map(|key| &**key).eq(expected.iter().copied()),
+            "{id}: {known:?}"
+        );
+    }
+}
+
 pub(crate) async fn any_change_of_a_key_changes_the_generation(stores: &Stores) {
     let mut seen = vec![stores.keys.generation().await.unwrap()];
     let mut expect_new = |generation: u64| {
