@@ -214,6 +214,28 @@ impl OpenCall {
         self.used = Some(usage);
     }
 
+    /// Notes that the provider has written a whole answer of so many bytes, of which nothing is known yet.
+    pub(crate) fn note_written(&mut self, bytes: usize) {
+        if self.is_free || !matches!(self.operation, Some(Operation::Chat(_))) {
+            return;
+        }
+        let mut usage = seaworthy_llm::usage::estimate(self.input_bytes, bytes);
+        if let Some(recorded) = &self.recorded {
+            // Much of such an answer is not what the model wrote.
+            let most = recorded.intent.worst_case.output_tokens;
+            usage.output_tokens = usage.output_tokens.min(most);
+        }
+        self.used = Some(usage);
+    }
+
+    /// Notes that the answer is an error, nothing that a model wrote; what the provider reports all the same
+    /// stays.
+    pub(crate) fn note_error(&mut self) {
+        if self.used.is_some_and(|used| used.estimated) {
+            self.used = None;
+        }
+    }
+
     /// Notes that the provider refused the call, which costs nothing.
     pub(crate) fn note_refused(&mut self) {
         self.is_free = true;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
@@ -372,12 +373,20 @@ fn unexpected(exchange: &Exchange, status: StatusCode, headers: &HeaderMap) -> R
 }
 
 /// Reads an answer whole, within `server.max_response_size`.
-async fn collect(exchange: &Exchange, mut body: UpstreamBody) -> Result<Vec<Bytes>, Refusal> {
+async fn collect(exchange: &mut Exchange, mut body: UpstreamBody) -> Result<Vec<Bytes>, Refusal> {
     let limit = exchange.snapshot.max_response_bytes;
     // Streams alone have a first token.
     body.note_token();
-    let (mut frames, mut size) = (Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
+    let (mut frames, mut size) = (Vec::new(), 0_usize);
+    loop {
+        if let Some(call) = &mut exchange.call {
+            // It is written, and paid for, whether or not all of it gets here.
+            let left = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+            call.note_written(size.saturating_add(left));
+        }
+        let Some(frame) = body.frame().await else {
+            break;
+        };
         let frame = frame.map_err(|error| broke_off(exchange, &error))?;
         let Ok(data) = frame.into_data() else {
             continue;

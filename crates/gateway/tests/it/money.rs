@@ -17,6 +17,7 @@ mod rules;
 mod scopes;
 mod sizes;
 mod tiers;
+mod torn;
 
 const CHAT: Dialect = Dialect::OpenAiChat;
 

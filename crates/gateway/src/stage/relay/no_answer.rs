@@ -33,6 +33,7 @@ pub(super) fn verify(exchange: &mut Exchange, text: &[u8]) -> Result<(), Refusal
     let message = if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
         format!("The provider `{provider}` answered with something that is not JSON.")
     } else if let Some(sentence) = sentence(exchange, family, text) {
+        note_nothing_written(exchange);
         an_error(&provider, &sentence)
     } else {
         format!("The provider `{provider}` answered with something that its API does not promise.")
@@ -64,6 +65,7 @@ pub(super) async fn not_a_stream(
     }
     match sentence(exchange, provider.family(), &text) {
         Some(sentence) => {
+            note_nothing_written(exchange);
             let message = an_error(provider_name(exchange), &sentence);
             Refusal::new(Code::UpstreamInvalid, message)
         }
@@ -81,6 +83,9 @@ pub(super) fn unreadable(
 ) -> Refusal {
     let provider = provider_name(exchange).to_owned();
     let sentence = sentence(exchange, family, text);
+    if fault.broke_off.is_none() && sentence.is_some() {
+        note_nothing_written(exchange);
+    }
     let message = match (&fault.broke_off, sentence) {
         (Some(word), Some(sentence)) => {
             format!("The provider `{provider}` broke its answer off: `{word}`: {sentence}")
@@ -97,6 +102,13 @@ pub(super) fn unreadable(
         }
     };
     Refusal::new(Code::UpstreamInvalid, message)
+}
+
+/// An error is nothing that a model wrote.
+fn note_nothing_written(exchange: &mut Exchange) {
+    if let Some(call) = &mut exchange.call {
+        call.note_error();
+    }
 }
 
 fn an_error(provider: &str, sentence: &str) -> String {

@@ -35,6 +35,7 @@ enum Scene {
     Silent,
     BrokeOff,
     Garbage,
+    AnError,
     TriedAgain,
     Hedged,
     NoConnection,
@@ -129,8 +130,13 @@ const RULES: &[(&str, Scene, Rows)] = &[
         &[(FAILURE, Used::Estimated)],
     ),
     (
-        "The answer was not what the API promises, or was too large.",
+        "A whole answer broke off, was too large, or was not what the API promises.",
         Scene::Garbage,
+        &[(FAILURE, Used::Estimated)],
+    ),
+    (
+        "The answer was an error.",
+        Scene::AnError,
         &[(FAILURE, Used::InputEstimated)],
     ),
     (
@@ -368,9 +374,10 @@ async fn play(scene: Scene, app: &TestApp) {
             eventually("the provider is asked", || up.requests() == 1).await;
             caller.abort();
         }
-        Scene::Refused => {
-            up.will_send(json_response(400, &json!({"error": {"message": "No."}})));
-            assert_eq!(send(app, ask(CHAT, false)).await, 400);
+        Scene::Refused | Scene::AnError => {
+            let (status, expected) = [(200, 502), (400, 400)][usize::from(scene == Scene::Refused)];
+            up.will_send(json_response(status, &json!({"error": {"message": "No."}})));
+            assert_eq!(send(app, ask(CHAT, false)).await, expected);
         }
         Scene::Silent => {
             up.will([Step::HangUp]);
