@@ -20,6 +20,28 @@ pub(super) fn is_steady(before: UnixMillis, elapsed: Duration, now: UnixMillis) 
     now.since(expected).max(expected.since(now)) <= STEADY
 }
 
+/// How the clock on the wall of this replica and that of the server go together. Replicas tell a server that
+/// has lost its memory apart what the ledger knows by their own clocks.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    are_apart: bool,
+}
+
+impl Clocks {
+    /// Compares what both show, of which the server's took up to this long to get here. How far they are
+    /// apart, when that is new.
+    pub(super) fn compare(
+        &mut self,
+        own: UnixMillis,
+        server: UnixMillis,
+        took: Duration,
+    ) -> Option<Duration> {
+        let apart = own.since(server).max(server.since(own));
+        let were_apart = std::mem::replace(&mut self.are_apart, apart > STEADY + took);
+        (self.are_apart && !were_apart).then_some(apart)
+    }
+}
+
 /// A moment by the clock of the process, and by the wall's: the first one does not move while a
 /// machine sleeps.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +115,22 @@ mod tests {
             wall: UnixMillis(wall),
         };
         assert!(!Lease::default().holds(at(0), at(3_600_000)));
+    }
+
+    #[test]
+    fn clocks_that_come_apart_are_told_of_once() {
+        let mut clocks = Clocks::default();
+        let mut compare = |own_ms, took_ms| {
+            let took = Duration::from_millis(took_ms);
+            let apart = clocks.compare(UnixMillis(own_ms), UnixMillis(60_000), took);
+            apart.map(|apart| apart.as_millis())
+        };
+        assert_eq!(compare(61_000, 0), None);
+        assert_eq!(compare(61_800, 900), None, "the answer was slow");
+        assert_eq!(compare(61_800, 10), Some(1_800));
+        assert_eq!(compare(61_800, 10), None);
+        assert_eq!(compare(60_100, 10), None);
+        assert_eq!(compare(0, 10), Some(60_000));
     }
 
     #[test]

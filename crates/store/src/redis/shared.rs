@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::counters::{Ending, Epoch, RedisCounters, Take};
-use super::lease::{Lease, Moment};
-use super::link::{Asked, Failure};
+use super::lease::{Clocks, Lease, Moment};
+use super::link::{Asked, Failure, chain};
 use super::local::{Alone, Views};
 use super::shares::Shares;
 use super::tracked::{EndedLately, Place, Report, SpentAlone, Tracked};
@@ -30,6 +30,8 @@ use asking::Asking;
 mod asking;
 mod holding;
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 /// What has ended before is in the ledger after this time.
 const LEDGER_LAG: Duration = Duration::from_secs(1);
@@ -102,6 +104,7 @@ struct State {
     /// When the server answered a beat last, by its clock and by that of this process.
     last_beat: UnixMillis,
     last_beat_at: Option<Instant>,
+    clocks: Clocks,
     /// Until when claims are not taken for abandoned: the clock of the server was set.
     believed_until: Option<Instant>,
     missed_beats: u32,
@@ -114,6 +117,8 @@ struct State {
     blank_since: Option<UnixMillis>,
     /// Until when whoever restores was told to read the ledger.
     read_until: Option<UnixMillis>,
+    /// The server could not be told what the ledger says: it may know nothing of budgets that are new.
+    is_untold: bool,
     /// What has ended a moment ago, and the server was told or nearly.
     ended_lately: EndedLately,
     /// What a server is that was told of claims again, while it waits for those of others.
@@ -140,6 +145,7 @@ impl SharedCounters {
             replicas: 0,
             last_beat: UnixMillis(0),
             last_beat_at: None,
+            clocks: Clocks::default(),
             believed_until: None,
             missed_beats: 0,
             renewed_at: None,
@@ -148,6 +154,7 @@ impl SharedCounters {
             known: None,
             blank_since: None,
             read_until: None,
+            is_untold: false,
             ended_lately: EndedLately::default(),
             reminded: None,
             lost_at: None,
@@ -400,7 +407,8 @@ impl Counters for SharedCounters {
     }
 
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {
-        Ok(self.server.move_expiry(ids, expires_at).await?)
+        let moved = self.server.move_expiry(ids, expires_at, Some(LEASE));
+        Ok(moved.await?)
     }
 
     async fn overdue(&self, _: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {
@@ -440,8 +448,10 @@ impl Counters for SharedCounters {
     }
 
     fn needs_restore(&self) -> bool {
-        let blank_since = self.state.lock().blank_since;
-        blank_since.is_some_and(|since| self.options.clock.now().since(since) >= LEDGER_LAG)
+        let state = self.state.lock();
+        let is_settled = |since| self.options.clock.now().since(since) >= LEDGER_LAG;
+        let answers = state.last_beat_at.is_some() && state.missed_beats == 0;
+        state.blank_since.is_some_and(is_settled) || (state.is_untold && answers)
     }
 
     fn ledger_counts_until(&self) -> Option<UnixMillis> {
@@ -476,16 +486,4 @@ impl Counters for SharedCounters {
     async fn flush(&self) -> Result<()> {
         self.say_goodbye().await
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

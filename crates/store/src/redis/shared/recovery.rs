@@ -81,11 +81,13 @@ impl SharedCounters {
         }
         let began = Instant::now();
         match self.raise(spent).await {
-            Ok(true) => {}
+            Ok(true) => self.state.lock().is_untold = false,
             Ok(false) => return,
             Err(failure) => {
                 let cause = chain(&failure);
+                self.lose(&cause, false);
                 let mut state = self.state.lock();
+                state.is_untold = true;
                 if state.lost_at.is_none() {
                     tracing::error!(cause, "the shared state cannot be reached");
                     state.lost_at = Some(self.options.clock.now());
@@ -121,7 +123,10 @@ impl SharedCounters {
             .server
             .beat(replica, nothing_since, None, BEAT_DEADLINE);
         let now = self.options.clock.now();
-        let read_until = self.state.lock().read_until.take();
+        let (read_until, is_untold) = {
+            let state = &mut *self.state.lock();
+            (state.read_until.take(), state.is_untold)
+        };
         let (mut counted_until, mut found) = (now, Found::Knowing);
         if beat.await?.epoch.is_none() {
             found = Found::Blank;
@@ -136,7 +141,7 @@ impl SharedCounters {
             if !is_recalled || is_early || read_until != Some(counted_until) {
                 return Ok(false);
             }
-        } else if read_until.is_some() {
+        } else if read_until.is_some() && !is_untold {
             // Another replica has restored it meanwhile. What ended since is told by those who ended it.
             self.state.lock().blank_since = None;
             return Ok(true);
@@ -204,10 +209,21 @@ impl SharedCounters {
             holder.as_deref(),
             BEAT_DEADLINE,
         );
+        let asked = Instant::now();
         let presence = self.options.observer.watch("redis", "beat", beat).await?;
+        let own = self.options.clock.now();
         let (known, is_up) = {
             let state = &mut *self.state.lock();
             state.missed_beats = 0;
+            let apart = state.clocks.compare(own, presence.now, asked.elapsed());
+            if let Some(apart) = apart {
+                let apart_ms = apart.as_millis();
+                tracing::warn!(
+                    apart_ms,
+                    "the clocks of this replica and of Redis are apart: have both set by the same time \
+                     servers, or what was spent is not exact after Redis has lost its memory"
+                );
+            }
             state.look_at_clock(presence.now);
             (state.last_beat, state.last_beat_at) = (presence.now, Some(Instant::now()));
             state.replicas = presence.replicas;
@@ -246,7 +262,8 @@ impl SharedCounters {
             self.sort_out_ended(presence.epoch.as_ref(), until);
             self.say_what_is_held(presence.epoch.as_ref()).await?;
         }
-        if !presence.ready_in.is_zero() {
+        // One that was out of reach when budgets came would let them be spent anew.
+        if !presence.ready_in.is_zero() || self.state.lock().is_untold {
             return Ok(());
         }
         let epoch = presence.epoch.as_ref();
@@ -433,7 +450,10 @@ impl SharedCounters {
             state.tracked.keys().cloned().collect()
         };
         let now = self.moment();
-        self.server.move_expiry(&ids, self.lease_ends()).await?;
+        let moved = self
+            .server
+            .move_expiry(&ids, self.lease_ends(), Some(LEASE));
+        moved.await?;
         self.state.lock().lease.keep(now);
         Ok(())
     }
