@@ -90,6 +90,9 @@ const CURRENCY: [&str; 2] = ["currency", "amount.currency"];
 const MOST_PLACES: usize = 30;
 const EXPONENTS: std::ops::RangeInclusive<isize> = -20..=12;
 
+/// Numbers from here on are milliseconds: as seconds they would be in the year 5138.
+const LEAST_MILLIS: i64 = 100_000_000_000;
+
 type Fields = BTreeMap<String, String>;
 
 /// Reads an export.
@@ -138,9 +141,14 @@ fn read_row(row: &Fields, decimals: Decimals) -> Result<((String, String), Used)
     if !has(&OUTPUT) {
         return Err(missing("the output", &OUTPUT, row));
     }
+    // Where a table has the same under two names, it counts once.
+    let one = |names: &[&str]| {
+        let is_filled = |name: &&&str| row.get(**name).is_some_and(|text| !text.is_empty());
+        names.iter().find(is_filled).map_or(Ok(0), count)
+    };
     let parts = sum(&INPUT_PARTS)?;
     // `input_tokens` beside parts of a cache is Anthropic's, and then one more part.
-    let input = sum(&WHOLE_INPUT)?.saturating_add(parts);
+    let input = one(&WHOLE_INPUT)?.saturating_add(parts);
     if let Some(currency) = first(&CURRENCY)
         && !currency.eq_ignore_ascii_case("usd")
     {
@@ -155,13 +163,16 @@ fn read_row(row: &Fields, decimals: Decimals) -> Result<((String, String), Used)
     });
     let used = Used {
         input,
-        output: sum(&OUTPUT)?,
+        output: one(&OUTPUT)?,
         cost: cost.transpose()?,
     };
     Ok(((utc_day(day)?, undated(model).to_owned()), used))
 }
 
 fn missing(what: &str, names: &[&str], row: &Fields) -> String {
+    if let Some(name) = names.iter().find(|name| row.contains_key(**name)) {
+        return format!("`{name}`: expected {what}, found an empty cell: leave out rows of sums");
+    }
     let found: Vec<&str> = row.keys().map(String::as_str).collect();
     let names = names.join(", ");
     format!(
@@ -194,8 +205,11 @@ fn dollars(text: &str) -> Option<Micros> {
 }
 
 fn utc_day(text: &str) -> Result<String, String> {
-    if let Ok(seconds) = text.parse::<i64>() {
-        let day = jiff::Timestamp::from_second(seconds);
+    if let Ok(number) = text.parse::<i64>() {
+        let day = match number < LEAST_MILLIS {
+            true => jiff::Timestamp::from_second(number),
+            false => jiff::Timestamp::from_millisecond(number),
+        };
         return day
             .map(|day| day.strftime("%Y-%m-%d").to_string())
             .map_err(|error| error.to_string());
@@ -228,6 +242,13 @@ fn day_with_points(text: &str) -> Option<String> {
 /// The rows of an answer of a usage API, of a list of objects or of one object.
 fn from_json(text: &str) -> Result<Vec<Fields>, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if value.get("has_more") == Some(&Value::Bool(true)) {
+        return Err(
+            "expected all of the export, found one page of it, which says `has_more`: ask the provider for \
+             the pages after it, and put them into a list"
+                .to_owned(),
+        );
+    }
     let mut rows = Vec::new();
     gather(&value, &Fields::new(), &mut rows);
     Ok(rows)
@@ -350,6 +371,49 @@ mod tests {
     fn an_export_without_a_row_agrees_with_nothing() {
         for text in ["day,model,output_tokens\n", "\u{1}", "[]", r#"{"data":[]}"#] {
             assert!(read(text).unwrap_err().contains("found none"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_there_twice_counts_once_or_is_refused() {
+        let row = "2026-11-27,m,100,100,7,7\n";
+        let (_, _, found) = only(&format!(
+            "day,model,input_tokens,prompt_tokens,output_tokens,completion_tokens\n{row}"
+        ));
+        assert_eq!(found, used(100, 7, None));
+        let (_, _, found) =
+            only("day,model,input_tokens,prompt_tokens,output_tokens\n2026-11-27,m,,9,1\n");
+        assert_eq!(found, used(9, 1, None));
+        let error = read("day,model,input_tokens,input_tokens,output_tokens\n2026-11-27,m,1,2,3\n");
+        assert!(
+            error
+                .unwrap_err()
+                .contains("`input_tokens` stands in the heading twice")
+        );
+        // What means nothing here may.
+        only("day,model,note,output_tokens,note\n2026-11-27,m,a,3,b\n");
+    }
+
+    #[test]
+    fn one_page_of_many_and_rows_of_sums_are_refused() {
+        let page = |more: bool| {
+            let row = r#"{"day":"2026-11-27","model":"m","output_tokens":1}"#;
+            read(&format!(r#"{{"data":[{row}],"has_more":{more}}}"#))
+        };
+        assert!(page(false).is_ok());
+        assert!(page(true).unwrap_err().contains("`has_more`"));
+        let sums = read("day,model,output_tokens\n2026-11-27,,1\n").unwrap_err();
+        assert!(
+            sums.contains("row 1: `model`: expected a model, found an empty cell"),
+            "{sums}"
+        );
+    }
+
+    #[test]
+    fn moments_are_read_in_seconds_and_in_milliseconds() {
+        for at in ["1764201600", "1764201600000"] {
+            let row = format!(r#"[{{"start_time":{at},"model":"m","output_tokens":1}}]"#);
+            assert_eq!(only(&row).0, "2025-11-27", "{at}");
         }
     }
 

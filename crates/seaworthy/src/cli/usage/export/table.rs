@@ -2,7 +2,7 @@
 //! made it writes them.
 
 use super::number::{Decimals, Told};
-use super::{COST, Fields, INPUT_PARTS, OUTPUT, WHOLE_INPUT};
+use super::{COST, DAY, Fields, INPUT_PARTS, MODEL, OUTPUT, WHOLE_INPUT};
 
 /// What may stand between two cells; of equals, the first.
 const SEPARATORS: [char; 3] = [',', ';', '\t'];
@@ -12,6 +12,13 @@ pub(super) fn read(text: &str) -> Result<(Vec<Fields>, Decimals), String> {
     let (separator, text) = separator(text);
     let mut records = records(text, separator)?.into_iter();
     let heading = records.next().ok_or("the file is empty")?;
+    let known = [&DAY[..], &MODEL, &WHOLE_INPUT, &INPUT_PARTS, &OUTPUT, &COST].concat();
+    let is_twice = |name: &&&str| heading.iter().filter(|column| *column == **name).count() > 1;
+    if let Some(name) = known.iter().find(is_twice) {
+        return Err(format!(
+            "expected each column once, found that `{name}` stands in the heading twice: leave one of them out"
+        ));
+    }
     let filled = records.filter(|record| record.iter().any(|cell| !cell.is_empty()));
     let rows = filled.enumerate().map(|(index, mut record)| {
         let extra = record.split_off(heading.len().min(record.len()));
