@@ -8,6 +8,7 @@ use crate::options::Options;
 pub(crate) mod cloud;
 pub(crate) mod manifests;
 pub(crate) mod repository;
+pub(crate) mod secret_names;
 pub(crate) mod secret_shapes;
 pub(crate) mod settings;
 pub(crate) mod source;

@@ -31,6 +31,7 @@ mod results;
 mod rules;
 mod served;
 mod shapes;
+mod thresholds;
 mod unread;
 mod written;
 
@@ -94,6 +95,30 @@ pub(in crate::check) enum Looked {
     Nothing(&'static str),
     /// What was read does not say; this is missing.
     Unknown(String),
+}
+
+/// Whether a command does nothing that can fail, so that it says nothing of what it stands for.
+fn is_idle(command: &str) -> bool {
+    let plain = command.replace(['"', '\'', '[', ']', ','], " ");
+    let words = plain
+        .split_whitespace()
+        .skip_while(|word| {
+            matches!(
+                word.rsplit('/').next(),
+                Some("sh" | "bash" | "ash" | "dash")
+            )
+        })
+        .skip_while(|word| matches!(*word, "-c" | "-ec" | "-lc" | "-e" | "exec"));
+    let words: Vec<&str> = words.collect();
+    match words.as_slice() {
+        [] => true,
+        [one] => matches!(one.rsplit('/').next(), Some("true" | ":")),
+        ["exit", code] => *code == "0",
+        ["echo", rest @ ..] => !rest
+            .iter()
+            .any(|word| matches!(*word, "&&" | "||" | "|" | ";")),
+        _ => false,
+    }
 }
 
 /// Problems shown in a sentence and kept as evidence.
@@ -191,8 +216,50 @@ pub(super) fn in_cloud<'a>(
 ) -> ProbeFuture<'a> {
     Box::pin(async move {
         match session.cloud() {
-            Some(cloud) => conclude(session, expected, look(cloud)),
+            Some(cloud) => {
+                let looked = look(cloud);
+                // What cannot be read may hold what is looked for.
+                let looked = match (looked, cloud.broken.first()) {
+                    (Looked::At(_, problems), Some(broken)) if problems.is_empty() => {
+                        Looked::Unknown(format!(
+                            "an export that can be read: {} {}",
+                            broken.place, broken.found
+                        ))
+                    }
+                    (looked, _) => looked,
+                };
+                conclude(session, expected, looked)
+            }
             None => missing("exports of a cloud (--cloud FILE)"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_idle;
+
+    #[test]
+    fn a_command_that_cannot_fail_is_idle() {
+        for command in [
+            "true",
+            "/bin/true",
+            "sh -c true",
+            "[\"sh\", \"-c\", \"exit 0\"]",
+            "echo ok",
+            ":",
+            "",
+        ] {
+            assert!(is_idle(command), "{command}");
+        }
+        for command in [
+            "pg_isready",
+            "/agent health",
+            "sh -c 'curl -f localhost'",
+            "echo a && b",
+            "exit 1",
+        ] {
+            assert!(!is_idle(command), "{command}");
+        }
+    }
 }

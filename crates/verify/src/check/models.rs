@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::dialect::{self, Dialect, ensure_admitted, ensure_status};
 use super::{Area, Check, Kind, Need, Severity};
 use crate::http::{Answer, Request};
-use crate::outcome::{Probed, Stop, ensure, fail};
+use crate::outcome::{Probed, Stop, ensure, fail, not_verified};
 use crate::session::Session;
 use crate::sse::{Event, events};
 
@@ -110,6 +110,17 @@ async fn api_served(s: &Session<'_>) -> Probed {
         seen.push(format!("{} from POST {}", answer.status(), dialect.path()));
     }
     let found = seen.join(", ");
+    let refused = |text: &String| text.starts_with("401") || text.starts_with("403");
+    if s.facts()
+        .nowhere
+        .post
+        .is_some_and(|status| matches!(status, 401 | 403))
+        && seen.iter().all(refused)
+    {
+        return not_verified(
+            "a key that the server accepts: it refuses paths that were made up as well",
+        );
+    }
     ensure(
         dialect::served(s).is_ok(),
         "POST /v1/chat/completions or POST /v1/messages to be known",

@@ -41,15 +41,18 @@ impl Cloud {
             let mut files: Vec<PathBuf> = walk
                 .filter_map(Result::ok)
                 .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
-                .filter(|entry| entry.metadata().is_ok_and(|m| m.len() <= MAX_BYTES))
                 .map(ignore::DirEntry::into_path)
                 .filter(|path| {
                     let extension = path.extension().and_then(|e| e.to_str());
                     matches!(extension, Some("json" | "yaml" | "yml"))
                 })
-                .take(MAX_FILES)
                 .collect();
             files.sort();
+            if files.len() > MAX_FILES {
+                let found = format!("{} files, of which {MAX_FILES} are read", files.len());
+                cloud.broken.push(Problem::new(".", 0, found));
+                files.truncate(MAX_FILES);
+            }
             for file in files {
                 cloud.read_file(root, &file);
             }
@@ -62,6 +65,10 @@ impl Cloud {
             name if name.is_empty() => file.display().to_string(),
             name => name,
         };
+        if std::fs::metadata(file).is_ok_and(|m| m.len() > MAX_BYTES) {
+            let found = format!("is larger than the {MAX_BYTES} bytes that are read");
+            return self.broken.push(Problem::new(&name, 0, found));
+        }
         let documents = std::fs::read_to_string(file)
             .map_err(|error| Problem::new(&name, 1, error.to_string()))
             .and_then(|text| {

@@ -1,14 +1,20 @@
 //! A folder of manifests: Kubernetes objects, Prometheus rules, Grafana dashboards, and every other
 //! document with its settings.
 
+mod dashboard;
+mod selector;
+
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
 
 use super::settings::Settings;
 use super::yaml::{self, Node};
 use super::{Problem, relative};
+
+pub(crate) use dashboard::Dashboard;
+pub(crate) use selector::{fits, selects};
 
 /// Larger files are not manifests.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -27,6 +33,8 @@ pub(crate) struct Manifests {
     pub(crate) settings: Settings,
     /// Names of series that rules record.
     pub(crate) recorded: BTreeSet<String>,
+    /// Templates of charts that Helm has not filled in.
+    pub(crate) templates: usize,
     /// Files that are not valid YAML or JSON.
     pub(crate) broken: Vec<Problem>,
     pub(crate) files: usize,
@@ -48,17 +56,31 @@ pub(crate) struct Rule {
     pub(crate) expression: String,
     pub(crate) severity: Option<String>,
     pub(crate) runbook: Option<String>,
+    /// How long the expression must hold before it fires, as it is written.
+    pub(crate) wait: Option<String>,
 }
 
-/// A Grafana dashboard.
-#[derive(Debug)]
-pub(crate) struct Dashboard {
-    pub(crate) path: String,
-    pub(crate) title: String,
-    pub(crate) panels: usize,
-    pub(crate) panel_titles: Vec<String>,
-    /// Expression and line of each query.
-    pub(crate) queries: Vec<(usize, String)>,
+/// Files that Kustomize lays over others: they are parts of objects.
+fn patches(root: &Path, paths: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut out = BTreeSet::new();
+    let names = ["kustomization.yaml", "kustomization.yml"];
+    let is_one = |path: &&PathBuf| names.iter().any(|name| path.ends_with(name));
+    for path in paths.iter().filter(is_one) {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let folder = path.parent().unwrap_or(root);
+        for document in yaml::parse(&text).unwrap_or_default() {
+            let named = document.items_at("patches").iter();
+            let named = named.filter_map(|patch| patch.text_at("path"));
+            let merged = document.items_at("patchesStrategicMerge").iter();
+            let all = named.chain(merged.filter_map(Node::text));
+            // Some are written there, and some lie above the folder.
+            out.extend(
+                all.filter(|text| !text.contains('\n'))
+                    .map(|text| folder.join(text)),
+            );
+        }
+    }
+    out
 }
 
 impl Manifests {
@@ -71,20 +93,29 @@ impl Manifests {
         let mut paths: Vec<_> = walk
             .filter_map(Result::ok)
             .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
-            .filter(|entry| entry.metadata().is_ok_and(|m| m.len() <= MAX_BYTES))
             .map(ignore::DirEntry::into_path)
             .filter(|path| {
                 let extension = path.extension().and_then(|e| e.to_str());
                 let known = ["yaml", "yml", "json", "toml", "conf", "ini", "cfg"];
                 extension.is_some_and(|extension| known.contains(&extension))
             })
-            .take(MAX_FILES)
             .collect();
         paths.sort();
-        for path in paths {
-            let name = relative(root, &path);
+        if paths.len() > MAX_FILES {
+            let found = format!("{} files, of which {MAX_FILES} are read", paths.len());
+            manifests.broken.push(Problem::new(".", 0, found));
+            paths.truncate(MAX_FILES);
+        }
+        let patches = patches(root, &paths);
+        for path in paths.iter().filter(|path| !patches.contains(*path)) {
+            let name = relative(root, path);
             manifests.files += 1;
-            match std::fs::read_to_string(&path) {
+            if std::fs::metadata(path).is_ok_and(|m| m.len() > MAX_BYTES) {
+                let found = format!("is larger than the {MAX_BYTES} bytes that are read");
+                manifests.broken.push(Problem::new(&name, 0, found));
+                continue;
+            }
+            match std::fs::read_to_string(path) {
                 Ok(text) => manifests.add(&name, &text),
                 Err(error) => manifests
                     .broken
@@ -101,6 +132,7 @@ impl Manifests {
         }
         // A chart's templates are not YAML before Helm has filled them in.
         if path.contains("templates/") && text.contains("{{") {
+            self.templates += 1;
             return;
         }
         let documents = match yaml::parse(text) {
@@ -124,8 +156,8 @@ impl Manifests {
                 self.add_object(path, node);
             } else if node.get("groups").is_some() {
                 self.add_rules(path, &node);
-            } else if node.get("panels").is_some() {
-                self.dashboards.push(dashboard(path, &node));
+            } else {
+                self.dashboards.extend(Dashboard::read(path, &node));
             }
         }
     }
@@ -158,7 +190,7 @@ impl Manifests {
             let Some(name) = rule.text_at("alert") else {
                 continue;
             };
-            let owned = |path: &str| rule.text_at(path).map(str::to_owned);
+            let owned = |path: &str| Some(rule.said_at(path)?.text()?.to_owned());
             self.rules.push(Rule {
                 path: path.to_owned(),
                 line: rule.line,
@@ -166,6 +198,7 @@ impl Manifests {
                 expression: owned("expr").unwrap_or_default(),
                 severity: owned("labels.severity"),
                 runbook: owned("annotations.runbook_url").or_else(|| owned("annotations.runbook")),
+                wait: owned("for"),
             });
         }
     }
@@ -184,6 +217,32 @@ impl Manifests {
             )
         })
     }
+
+    /// Objects that start pods: services, jobs and pods of their own; a chart's tests are none.
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().filter(|o| {
+            let hook = o
+                .node
+                .at("metadata.annotations")
+                .and_then(|a| a.get("helm.sh/hook"));
+            let is_test = hook
+                .and_then(Node::text)
+                .is_some_and(|hook| hook.contains("test"));
+            o.pod().is_some()
+                && !is_test
+                && matches!(
+                    o.kind(),
+                    "Deployment"
+                        | "StatefulSet"
+                        | "DaemonSet"
+                        | "Rollout"
+                        | "ReplicaSet"
+                        | "Job"
+                        | "CronJob"
+                        | "Pod"
+                )
+        })
+    }
 }
 
 impl Object {
@@ -197,7 +256,20 @@ impl Object {
 
     /// What its pods are.
     pub(crate) fn pod(&self) -> Option<&Node> {
-        self.node.at("spec.template.spec")
+        self.node.at(match self.kind() {
+            "Pod" => "spec",
+            "CronJob" => "spec.jobTemplate.spec.template.spec",
+            _ => "spec.template.spec",
+        })
+    }
+
+    /// Whether both can be in one namespace: what names none goes where it is applied.
+    pub(crate) fn beside(&self, other: &Self) -> bool {
+        let namespace = |o: &Self| o.node.text_at("metadata.namespace").map(str::to_owned);
+        match (namespace(self), namespace(other)) {
+            (Some(own), Some(its)) => own == its,
+            _ => true,
+        }
     }
 
     pub(crate) fn containers(&self) -> &[Node] {
@@ -206,7 +278,11 @@ impl Object {
 
     /// The labels of its pods.
     pub(crate) fn pod_labels(&self) -> &[(String, Node)] {
-        let labels = self.node.at("spec.template.metadata.labels");
+        let labels = self.node.at(match self.kind() {
+            "Pod" => "metadata.labels",
+            "CronJob" => "spec.jobTemplate.spec.template.metadata.labels",
+            _ => "spec.template.metadata.labels",
+        });
         labels.map_or(&[], Node::entries)
     }
 
@@ -216,38 +292,5 @@ impl Object {
             line,
             format!("{} {}: {found}", self.kind(), self.name()),
         )
-    }
-}
-
-/// Whether every label that a selector asks for is there; an empty selector selects everything.
-pub(crate) fn selects(selector: &Node, labels: &[(String, Node)]) -> bool {
-    selector.entries().iter().all(|(key, value)| {
-        labels
-            .iter()
-            .any(|(k, v)| k == key && v.text() == value.text())
-    })
-}
-
-fn dashboard(path: &str, node: &Node) -> Dashboard {
-    let mut queries = Vec::new();
-    let (mut panels, mut panel_titles) = (0, Vec::new());
-    let mut open: Vec<&Node> = node.items_at("panels").iter().collect();
-    while let Some(panel) = open.pop() {
-        panels += usize::from(panel.text_at("type") != Some("row"));
-        panel_titles.extend(panel.text_at("title").map(str::to_owned));
-        open.extend(panel.items_at("panels"));
-        for target in panel.items_at("targets") {
-            if let Some(expression) = target.text_at("expr") {
-                queries.push((target.line, expression.to_owned()));
-            }
-        }
-    }
-    queries.sort();
-    Dashboard {
-        path: path.to_owned(),
-        title: node.text_at("title").unwrap_or_default().to_owned(),
-        panels,
-        panel_titles,
-        queries,
     }
 }

@@ -1,5 +1,7 @@
 //! A repository read once, in parallel: what every check needs of it, and no more.
 
+mod contents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -33,8 +35,15 @@ pub(crate) struct Repository {
     pub(crate) source: Source,
     /// Files of source code that ship.
     pub(crate) sources: usize,
+    /// Files that hold nothing: they are empty, or locks of no package.
+    pub(crate) hollow: BTreeSet<String>,
+    /// Files of tests that assert something, and those that do not.
+    pub(crate) asserting: usize,
+    pub(crate) idle_tests: usize,
     /// Files that could not be read, or not all because there are too many.
     pub(crate) unread: usize,
+    /// Files that are too large to be read.
+    pub(crate) large: usize,
     kept_bytes: usize,
 }
 
@@ -65,6 +74,10 @@ struct Reading {
     source: Source,
     kept: Option<String>,
     unread: bool,
+    is_large: bool,
+    is_hollow: bool,
+    /// Whether it is a file of tests, and whether it asserts something.
+    tests: Option<bool>,
 }
 
 impl Repository {
@@ -81,6 +94,8 @@ impl Repository {
         walk.run(|| {
             Box::new(|entry| {
                 let Ok(entry) = entry else {
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.unread += 1;
                     return WalkState::Continue;
                 };
                 if !entry.file_type().is_some_and(|kind| kind.is_file()) {
@@ -91,7 +106,10 @@ impl Repository {
                 let reading = if small {
                     read_file(&name, entry.path(), SHAPES.as_ref())
                 } else {
-                    Reading::default()
+                    Reading {
+                        is_large: true,
+                        ..Reading::default()
+                    }
                 };
                 let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
                 all.add(name, reading)
@@ -111,6 +129,12 @@ impl Repository {
         self.source.merge(reading.source);
         self.sources += usize::from(reading.is_source);
         self.unread += usize::from(reading.unread);
+        self.large += usize::from(reading.is_large);
+        self.asserting += usize::from(reading.tests == Some(true));
+        self.idle_tests += usize::from(reading.tests == Some(false));
+        if reading.is_hollow {
+            self.hollow.insert(path.clone());
+        }
         if let Some(text) = reading.kept {
             if self.kept_bytes + text.len() <= MAX_KEPT_BYTES {
                 self.kept_bytes += text.len();
@@ -140,14 +164,14 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
             ..Reading::default()
         };
     };
-    // Binary files hold a zero early.
-    if bytes.iter().take(8_000).any(|byte| *byte == 0) {
+    let Some(text) = contents::text(&bytes) else {
         return Reading::default();
-    }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    };
     let is_source = ships(name);
     let mut reading = Reading {
         is_source,
+        is_hollow: contents::is_hollow(name, &text),
+        tests: tests(name, &text),
         ..Reading::default()
     };
     if is_source {
@@ -179,6 +203,13 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
     reading
 }
 
+/// Whether a file of tests asserts something; none when it is no file of tests.
+fn tests(name: &str, text: &str) -> Option<bool> {
+    let inside = name.ends_with(".rs") && text.contains("#[cfg(test)]");
+    let is_tests = language(name).is_some() && (is_test(name) || inside);
+    is_tests.then(|| contents::asserts(text))
+}
+
 /// Lines before the tests that Rust keeps at the end of a file.
 fn shipped_lines(path: &str, text: &str) -> usize {
     let marks = |lines: &[&str]| lines == ["#[cfg(test)]", "mod tests {"];
@@ -190,7 +221,7 @@ fn shipped_lines(path: &str, text: &str) -> usize {
 }
 
 /// The extension of a source file that we know.
-fn language(path: &str) -> Option<&str> {
+pub(crate) fn language(path: &str) -> Option<&str> {
     let (_, extension) = path.rsplit_once('.')?;
     matches!(
         extension,
@@ -260,6 +291,7 @@ fn is_kept(path: &str) -> bool {
     let lower = path.to_lowercase();
     let file = lower.rsplit('/').next().unwrap_or(&lower);
     let by_name = file.starts_with("dockerfile")
+        || file.starts_with("containerfile")
         || file.ends_with(".dockerfile")
         || is_compose(file)
         || file.starts_with("requirements") && file.ends_with(".txt")
@@ -267,7 +299,8 @@ fn is_kept(path: &str) -> bool {
             file,
             "package.json" | "pyproject.toml" | "cargo.toml" | "go.mod"
         )
-        || file.starts_with(".env");
+        || file.starts_with(".env")
+        || file.ends_with(".env");
     let report = file.ends_with(".xml") || file.ends_with(".sarif") || file == "lcov.info";
     let scan = file.ends_with(".json") && is_result(file);
     let migration = lower.contains("migrations/") && file.ends_with(".sql");
@@ -277,6 +310,7 @@ fn is_kept(path: &str) -> bool {
         || migration
         || file.ends_with(".md")
         || lower.starts_with(".github/workflows/")
+        || lower.starts_with(".github/actions/")
 }
 
 /// Whether this is the lower-case name of a compose file.

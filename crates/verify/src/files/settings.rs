@@ -7,6 +7,18 @@ use super::yaml::{Node, Value};
 /// More settings are not kept.
 const MAX_SETTINGS: usize = 200_000;
 
+/// Parts of Kubernetes objects that tell a cluster how to run a program, and the program nothing.
+const OF_CLUSTERS: [&str; 8] = [
+    "securityContext",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "resources",
+    "affinity",
+    "topologySpreadConstraints",
+    "tolerations",
+];
+
 /// One value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Setting {
@@ -42,8 +54,8 @@ impl Setting {
         let word = self.value.to_ascii_lowercase();
         matches!(
             word.as_str(),
-            "false" | "off" | "no" | "disabled" | "none" | "null" | "" | "0"
-        )
+            "false" | "off" | "no" | "disabled" | "none" | "null" | ""
+        ) || self.number() == Some(0.0)
     }
 
     /// Whether path and key together have every one of these words, each with its alternatives.
@@ -90,10 +102,11 @@ pub(crate) fn number(text: &str) -> Option<f64> {
 impl Settings {
     /// Adds everything below a document's root.
     pub(crate) fn add(&mut self, path: &str, node: &Node) {
-        self.walk(path, String::new(), node);
+        let is_object = node.get("kind").is_some() && node.get("apiVersion").is_some();
+        self.walk(path, String::new(), node, is_object);
     }
 
-    fn walk(&mut self, path: &str, key: String, node: &Node) {
+    fn walk(&mut self, path: &str, key: String, node: &Node, is_object: bool) {
         if self.all.len() >= MAX_SETTINGS {
             return;
         }
@@ -117,12 +130,15 @@ impl Settings {
                             join(&key, name)
                         },
                         item,
+                        is_object,
                     );
                 }
             }
             Value::Map(entries) => {
                 for (name, value) in entries {
-                    self.walk(path, join(&key, name), value);
+                    if !(is_object && OF_CLUSTERS.contains(&name.as_str())) {
+                        self.walk(path, join(&key, name), value, is_object);
+                    }
                 }
             }
         }
@@ -212,6 +228,18 @@ mod tests {
             has("a.x", "1") && has("a.b", "c") && has("a.b", "d"),
             "{settings:?}"
         );
+    }
+
+    #[test]
+    fn how_a_cluster_runs_a_program_is_no_setting_of_it() {
+        let mut settings = Settings::default();
+        let text = "apiVersion: apps/v1\nkind: Deployment\nspec: {containers: [{securityContext: \
+                    {allowPrivilegeEscalation: false}, env: [{name: LEVEL, value: info}]}]}\n";
+        for node in yaml::parse(text).expect("valid") {
+            settings.add("f.yaml", &node);
+        }
+        let has = |part: &str| settings.all.iter().any(|s| s.key.contains(part));
+        assert!(has("level") && !has("escalation"), "{settings:?}");
     }
 
     #[test]

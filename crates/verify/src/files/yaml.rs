@@ -53,8 +53,24 @@ impl Node {
         self.text_at(path)?.parse().ok()
     }
 
+    /// Programs that read YAML 1.1 take `yes` and `on` for true.
     pub(crate) fn is_true_at(&self, path: &str) -> bool {
-        self.text_at(path) == Some("true")
+        matches!(self.text_at(path), Some("true" | "yes" | "on"))
+    }
+
+    /// Whether it says something: no null, and nothing empty.
+    pub(crate) fn says_something(&self) -> bool {
+        match &self.value {
+            Value::Null => false,
+            Value::Text(text) => !text.trim().is_empty(),
+            Value::List(items) => !items.is_empty(),
+            Value::Map(entries) => !entries.is_empty(),
+        }
+    }
+
+    /// The value under a path of keys, when it says something.
+    pub(crate) fn said_at(&self, path: &str) -> Option<&Self> {
+        self.at(path).filter(|node| node.says_something())
     }
 
     pub(crate) fn items(&self) -> &[Self] {
@@ -124,11 +140,12 @@ impl Builder {
                 self.add(Node { line, ..node }, 0)
             }
             Event::Scalar(text, style, anchor, _) => {
-                let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null");
-                let value = if null {
-                    Value::Null
-                } else {
-                    Value::Text(text.into_owned())
+                let value = match &*text {
+                    _ if style != ScalarStyle::Plain => Value::Text(text.into_owned()),
+                    "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+                    "True" | "TRUE" => Value::Text("true".to_owned()),
+                    "False" | "FALSE" => Value::Text("false".to_owned()),
+                    _ => Value::Text(text.into_owned()),
                 };
                 self.add(Node { line, value }, anchor)
             }
@@ -140,7 +157,7 @@ impl Builder {
                 };
                 let value = match open.key {
                     None => Value::List(open.items),
-                    Some(_) => Value::Map(open.entries),
+                    Some(_) => Value::Map(merged(open.entries)),
                 };
                 let line = open.line;
                 self.add(Node { line, value }, open.anchor)
@@ -191,6 +208,22 @@ impl Builder {
     }
 }
 
+/// The entries with those of `<<`, a map or a list of maps; what is said itself comes first.
+fn merged(mut entries: Vec<(String, Node)>) -> Vec<(String, Node)> {
+    let Some(at) = entries.iter().position(|(key, _)| key == "<<") else {
+        return entries;
+    };
+    let (_, from) = entries.remove(at);
+    for source in from.items().iter().chain(Some(&from)) {
+        for (key, node) in source.entries() {
+            if !entries.iter().any(|(own, _)| own == key) {
+                entries.push((key.clone(), node.clone()));
+            }
+        }
+    }
+    entries
+}
+
 fn size(node: &Node) -> usize {
     match &node.value {
         Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
@@ -220,6 +253,20 @@ mod tests {
         assert_eq!(first.at("c.b").map(|node| node.items().len()), Some(2));
         assert_eq!(first.at("a.b").map(|node| node.line), Some(2));
         assert_eq!(second.at("k").and_then(|node| node.text()), None);
+    }
+
+    #[test]
+    fn merged_maps_say_what_they_merge() {
+        let text =
+            "x: &x {a: 1, b: 2}\ny: &y {c: True}\nz: {<<: [*x, *y], b: 3}\nw: {b: 4, <<: *x}\n";
+        let document = parse(text).expect("valid").remove(0);
+        let at = |path| document.text_at(path);
+        assert_eq!((at("z.a"), at("z.b")), (Some("1"), Some("3")));
+        assert_eq!(
+            (at("z.c"), at("w.a"), at("w.b")),
+            (Some("true"), Some("1"), Some("4"))
+        );
+        assert_eq!(at("z.<<"), None);
     }
 
     #[test]

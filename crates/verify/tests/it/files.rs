@@ -274,6 +274,53 @@ async fn an_empty_folder_passes_nothing_that_asks_for_files() {
 }
 
 #[tokio::test]
+async fn what_helm_and_kustomize_have_not_put_together_is_not_judged() {
+    let folder = TempDir::new().expect("a folder");
+    let manifests = folder.path().join("manifests");
+    fs::create_dir(folder.path().join("repo")).expect("a folder");
+    fs::create_dir_all(manifests.join("chart/templates")).expect("a folder");
+    let template = "kind: Deployment\nspec: {replicas: {{ .Values.replicas }}}\n";
+    fs::write(manifests.join("chart/templates/app.yaml"), template).expect("written");
+    let report = check_files(folder.path()).await;
+    for id in [
+        "k8s.liveness-probe",
+        "k8s.manifests-valid",
+        "ha.min-replicas",
+    ] {
+        assert!(ids(&report, Status::NotVerified).contains(&id), "{id}");
+    }
+    fs::remove_dir_all(manifests.join("chart")).expect("removed");
+    fs::write(
+        manifests.join("kustomization.yaml"),
+        "patches: [{path: more.yaml}]\n",
+    )
+    .expect("written");
+    let patch =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\nspec: {replicas: 5}\n";
+    fs::write(manifests.join("more.yaml"), patch).expect("written");
+    let report = check_files(folder.path()).await;
+    assert!(
+        !ids(&report, Status::Fail).contains(&"k8s.manifests-valid"),
+        "{}",
+        complaints(&report)
+    );
+}
+
+#[tokio::test]
+async fn an_export_that_cannot_be_read_passes_nothing() {
+    let folder = copy();
+    fs::write(folder.path().join("cloud/cut.json"), "{\"a\": [").expect("written");
+    let report = check_files(folder.path()).await;
+    let unknown = ids(&report, Status::NotVerified);
+    assert!(unknown.contains(&"cloud.security-groups"), "{unknown:?}");
+    assert!(
+        ids(&report, Status::Fail).is_empty(),
+        "{}",
+        complaints(&report)
+    );
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_there_is_an_error() {
     let mut options = Options::new("http://127.0.0.1:9");
     options.scope = Scope::Files;

@@ -1,5 +1,6 @@
 //! Alert rules and dashboards: there, complete, and readable as expressions.
 
+use super::thresholds::{Above, above, duration, parts};
 use super::{Looked, by_profile, in_manifests};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
@@ -136,7 +137,7 @@ pub(super) fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool)
     let found: Vec<&str> = m
         .rules
         .iter()
-        .filter(|r| fits(r))
+        .filter(|r| !r.expression.trim().is_empty() && fits(r))
         .map(|r| r.name.as_str())
         .collect();
     let problems = if found.is_empty() {
@@ -192,13 +193,20 @@ fn severities(m: &Manifests) -> Looked {
 
 fn runbooks(m: &Manifests) -> Looked {
     every_rule(m, |r| {
-        r.runbook.is_none().then(|| "links no runbook".to_owned())
+        let drafts = ["todo", "tbd", "none", "n/a", "-"];
+        let runbook = r.runbook.as_deref().map(str::to_lowercase);
+        let is_linked = runbook.is_some_and(|text| !drafts.contains(&text.trim()));
+        (!is_linked).then(|| "links no runbook".to_owned())
     })
 }
 
 fn down(m: &Manifests) -> Looked {
-    some_rule(m, "about an absent service", |r| {
-        r.expression.contains("absent(") || is_up_zero(&r.expression)
+    some_rule(m, "about an absent service, within an hour", |r| {
+        let fires = |part: &str| {
+            let never = part.contains("== 0") || part.contains("< 1");
+            part.contains("absent(") && !never || is_up_zero(part)
+        };
+        parts(&r.expression).into_iter().any(fires) && is_prompt(r)
     })
 }
 
@@ -213,8 +221,9 @@ pub(super) fn mentions(expression: &str, words: &[&str]) -> bool {
     words.iter().any(|word| expression.contains(word))
 }
 
-/// Whether a rule divides errors by requests.
-pub(super) fn is_error_ratio(rule: &Rule) -> bool {
+/// The share of errors above which a rule fires: it divides errors by requests, or names a series
+/// that does. None where it is about something else, or can never be reached.
+pub(super) fn error_share(rule: &Rule) -> Option<Above<'_>> {
     let words = [
         "error",
         "5..",
@@ -223,59 +232,55 @@ pub(super) fn is_error_ratio(rule: &Rule) -> bool {
         "outcome",
         "failed",
     ];
-    rule.expression.contains('/')
-        && rule.expression.contains('>')
-        && mentions(&rule.expression, &words)
+    let shares = ["ratio", "percent", "share", "burn"];
+    above(&rule.expression).into_iter().find(|c| {
+        let is_share = c.left.contains('/') || mentions(c.left, &shares);
+        let is_reached = c.share().is_none_or(|share| share < 1.0);
+        is_share && mentions(c.left, &words) && is_reached
+    })
 }
 
 fn errors(m: &Manifests, profile: &Profile) -> Looked {
-    some_rule(
-        m,
-        &within("about the share of errors", profile.error_ratio),
-        |r| is_error_ratio(r) && fires_at(&r.expression, profile.error_ratio),
-    )
+    let bound = profile.error_ratio;
+    some_rule(m, &within("about the share of errors", bound), |r| {
+        is_prompt(r) && error_share(r).is_some_and(|c| is_within(c.share(), bound))
+    })
 }
 
 fn latency(m: &Manifests, profile: &Profile) -> Looked {
-    some_rule(
-        m,
-        &within("about a latency percentile", profile.latency_alert_seconds),
-        |r| {
-            r.expression.contains("histogram_quantile")
-                && r.expression.contains('>')
-                && fires_at(&r.expression, profile.latency_alert_seconds)
-        },
-    )
+    let bound = profile.latency_alert_seconds;
+    some_rule(m, &within("about a latency percentile", bound), |r| {
+        let fits = |c: &Above<'_>| {
+            mentions(c.left, &["quantile", "p95", "p99"]) && is_within(c.seconds(), bound)
+        };
+        is_prompt(r) && above(&r.expression).iter().any(fits)
+    })
 }
 
 fn within(what: &str, bound: Option<f64>) -> String {
     match bound {
-        Some(bound) => format!("{what}, at {bound} or earlier"),
-        None => what.to_owned(),
+        Some(bound) => format!("{what}, at {bound} or earlier, within an hour"),
+        None => format!("{what}, within an hour"),
     }
 }
 
-/// Whether a rule fires at this value at the latest; without a bound, whenever it does.
-pub(super) fn fires_at(expression: &str, bound: Option<f64>) -> bool {
-    bound.is_none_or(|bound| threshold(expression).is_some_and(|at| at <= bound))
+/// Whether a threshold is this at the most; without a bound, whatever it is.
+pub(super) fn is_within(threshold: Option<f64>, bound: Option<f64>) -> bool {
+    bound.is_none_or(|bound| threshold.is_some_and(|at| at <= bound))
 }
 
-/// What an expression compares with, at its end.
-fn threshold(expression: &str) -> Option<f64> {
-    let (_, right) = expression.rsplit_once('>')?;
-    let right = right.trim_start_matches('=').trim_start();
-    let end = right.find(|c: char| !(c.is_ascii_digit() || c == '.'));
-    right.get(..end.unwrap_or(right.len()))?.parse().ok()
+/// Whether a rule fires within an hour of its cause.
+fn is_prompt(rule: &Rule) -> bool {
+    const LONGEST: f64 = 3600.0;
+    let wait = rule.wait.as_deref().map(duration);
+    wait.is_none_or(|seconds| seconds.is_some_and(|s| s <= LONGEST))
 }
 
 fn dashboards(m: &Manifests) -> Looked {
     if m.dashboards.is_empty() {
         return Looked::Unknown("a dashboard: the manifests hold none".to_owned());
     }
-    let empty = m
-        .dashboards
-        .iter()
-        .filter(|d| d.panels == 0 || d.queries.is_empty());
+    let empty = m.dashboards.iter().filter(|d| d.asking == 0);
     let problems = empty
         .map(|d| Problem::new(&d.path, 1, format!("dashboard `{}` shows nothing", d.title)))
         .collect();

@@ -365,6 +365,8 @@ fn rules<'a>(node: &'a Node, out: &mut Vec<&'a Node>) {
         "cidr_ipv6",
         "sourceAddressPrefix",
         "source_address_prefix",
+        "sourceAddressPrefixes",
+        "source_address_prefixes",
     ];
     if let Value::Map(entries) = &node.value {
         if sources.iter().any(|key| node.get(key).is_some()) {
@@ -398,6 +400,8 @@ fn world_port(rule: &Node) -> Option<String> {
         "cidr_ipv6",
         "sourceAddressPrefix",
         "source_address_prefix",
+        "sourceAddressPrefixes",
+        "source_address_prefixes",
     ]
     .iter()
     .filter_map(|key| rule.get(key))
@@ -411,10 +415,23 @@ fn world_port(rule: &Node) -> Option<String> {
         "destinationPortRange",
         "destination_port_range",
     ];
-    let port = ports
+    let lists = ["destinationPortRanges", "destination_port_ranges"];
+    let listed = lists
+        .iter()
+        .flat_map(|key| rule.items_at(key))
+        .filter_map(Node::text);
+    let listed: Vec<&str> = listed.collect();
+    let single = ports
         .iter()
         .find_map(|key| rule.text_at(key))
-        .unwrap_or("every port");
+        .filter(|port| !port.is_empty());
+    if single.is_none() && !listed.is_empty() {
+        let other = listed
+            .into_iter()
+            .find(|port| !matches!(*port, "80" | "443"));
+        return other.map(|port| format!("{port} is open to the world"));
+    }
+    let port = single.unwrap_or("every port");
     let last = ["ToPort", "to_port"]
         .iter()
         .find_map(|key| rule.text_at(key));

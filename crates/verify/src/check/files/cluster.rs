@@ -3,7 +3,8 @@
 use super::{Looked, by_profile, in_manifests};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
-use crate::files::manifests::{Manifests, Object, selects};
+use crate::files::cloud::find;
+use crate::files::manifests::{Manifests, Object, fits, selects};
 use crate::files::yaml::Node;
 use crate::profile::Profile;
 
@@ -15,7 +16,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "Every file parses as YAML or JSON; objects have names; workloads and Services select pods that exist. Schemas of Kubernetes are not applied.",
+        verified_by: "Every file parses as YAML or JSON; objects have names; workloads, Services, budgets and autoscalers select what exists in their namespace. Schemas of Kubernetes are not applied.",
         remedy: "Validate them in CI.",
         kind: Kind::Files,
         standard: true,
@@ -53,7 +54,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Performance],
         needs: &[Need::Manifests],
-        verified_by: "A HorizontalPodAutoscaler that names the service.",
+        verified_by: "A HorizontalPodAutoscaler or ScaledObject that names the service, in its namespace.",
         remedy: "Configure autoscaling in the manifests.",
         kind: Kind::Files,
         standard: true,
@@ -92,7 +93,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "A PodDisruptionBudget whose selector fits the pods.",
+        verified_by: "A PodDisruptionBudget whose selector fits the pods in its namespace, and that keeps one of the replicas.",
         remedy: "Add a budget.",
         kind: Kind::Files,
         standard: true,
@@ -124,7 +125,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "A NetworkPolicy whose selector fits the pods.",
+        verified_by: "A NetworkPolicy whose selector fits the pods in its namespace.",
         remedy: "Write a policy.",
         kind: Kind::Files,
         standard: true,
@@ -150,7 +151,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Security],
         needs: &[Need::Manifests],
-        verified_by: "Verbs and resources of every Role and ClusterRole.",
+        verified_by: "Verbs and resources of every Role and ClusterRole, and bindings to cluster-admin.",
         remedy: "Replace the star by names.",
         kind: Kind::Files,
         standard: true,
@@ -158,7 +159,15 @@ pub(super) static CHECKS: &[Check] = &[
     },
 ];
 
-const NO_SERVICE: &str = "the manifests run no service";
+/// What is said where no service is found.
+pub(super) fn no_service(m: &Manifests) -> Looked {
+    match m.templates {
+        0 => Looked::Nothing("the manifests run no service"),
+        n => Looked::Unknown(format!(
+            "the chart filled in (helm template CHART > FILE): {n} templates are not manifests yet"
+        )),
+    }
+}
 
 /// Judges every Deployment and its like as a whole.
 pub(super) fn services(m: &Manifests, wrong: impl Fn(&Object) -> Option<String>) -> Looked {
@@ -167,7 +176,7 @@ pub(super) fn services(m: &Manifests, wrong: impl Fn(&Object) -> Option<String>)
         .filter_map(|o| Some(o.problem(o.node.line, wrong(o)?)))
         .collect();
     match m.services().count() {
-        0 => Looked::Nothing(NO_SERVICE),
+        0 => no_service(m),
         n => Looked::At(format!("{n} services"), problems),
     }
 }
@@ -180,8 +189,8 @@ fn valid(m: &Manifests) -> Looked {
         }
     }
     for object in m.services() {
-        let selector = object.node.at("spec.selector.matchLabels");
-        if !selector.is_some_and(|s| selects(s, object.pod_labels())) {
+        let selector = object.node.said_at("spec.selector");
+        if !selector.is_some_and(|s| fits(s, object.pod_labels())) {
             problems.push(object.problem(object.node.line, "does not select its own pods"));
         }
     }
@@ -189,34 +198,98 @@ fn valid(m: &Manifests) -> Looked {
         let Some(selector) = service.node.at("spec.selector") else {
             continue;
         };
-        if !m.services().any(|o| selects(selector, o.pod_labels())) {
+        let its = |o: &Object| o.beside(service) && selects(selector, o.pod_labels());
+        if !m.workloads().any(its) {
             problems.push(service.problem(selector.line, "selects no pods"));
         }
     }
+    problems.extend(without_target(m));
     match m.objects.len() {
+        0 if problems.is_empty() && m.templates > 0 => no_service(m),
         0 if problems.is_empty() => Looked::Nothing("the folder holds no Kubernetes manifests"),
         n => Looked::At(format!("{n} objects"), problems),
     }
 }
 
+/// Autoscalers and budgets of nothing, where the manifests run services at all.
+fn without_target(m: &Manifests) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if m.services().next().is_none() {
+        return problems;
+    }
+    for scaler in scalers(m) {
+        let (kind, name) = target(scaler);
+        let is_there = |o: &Object| o.kind() == kind && o.name() == name && o.beside(scaler);
+        if SCALED.contains(&kind) && !m.objects.iter().any(is_there) {
+            let found = format!("scales the {kind} {name}, which is not there");
+            problems.push(scaler.problem(scaler.node.line, found));
+        }
+    }
+    for budget in m.of("PodDisruptionBudget") {
+        let selector = budget.node.at("spec.selector");
+        let its =
+            |o: &Object| o.beside(budget) && selector.is_some_and(|s| fits(s, o.pod_labels()));
+        if !m.workloads().any(its) {
+            problems.push(budget.problem(budget.node.line, "selects no pods"));
+        }
+    }
+    problems
+}
+
+/// Kinds that an autoscaler scales and that a folder of manifests holds.
+const SCALED: [&str; 4] = ["Deployment", "StatefulSet", "ReplicaSet", "Rollout"];
+
+/// Autoscalers of Kubernetes itself and those of KEDA.
+fn scalers(m: &Manifests) -> impl Iterator<Item = &Object> {
+    let kinds = ["HorizontalPodAutoscaler", "ScaledObject"];
+    m.objects.iter().filter(move |o| kinds.contains(&o.kind()))
+}
+
+/// Kind and name of what an autoscaler scales.
+fn target(scaler: &Object) -> (&str, &str) {
+    let text = |key: &str| scaler.node.text_at(&format!("spec.scaleTargetRef.{key}"));
+    let kind = text("kind").unwrap_or("Deployment");
+    (kind, text("name").unwrap_or_default())
+}
+
 /// The autoscaler of a service.
 fn autoscaler<'a>(m: &'a Manifests, object: &Object) -> Option<&'a Object> {
-    m.of("HorizontalPodAutoscaler").find(|h| {
-        h.node.text_at("spec.scaleTargetRef.name") == Some(object.name())
-            && h.node.text_at("spec.scaleTargetRef.kind") == Some(object.kind())
-    })
+    scalers(m).find(|h| target(h) == (object.kind(), object.name()) && h.beside(object))
+}
+
+/// The floor of an autoscaler.
+fn floor(scaler: &Node) -> f64 {
+    let least = ["spec.minReplicas", "spec.minReplicaCount"];
+    let said = least.iter().find_map(|path| scaler.number_at(path));
+    let is_keda = scaler.text_at("kind") == Some("ScaledObject");
+    said.unwrap_or(if is_keda { 0.0 } else { 1.0 })
+}
+
+/// How many replicas of a service run at least; those of a DaemonSet are as many as nodes.
+fn least_replicas(m: &Manifests, object: &Object) -> f64 {
+    const NODES: f64 = 100.0;
+    if object.kind() == "DaemonSet" {
+        return NODES;
+    }
+    let own = object.node.number_at("spec.replicas").unwrap_or(1.0);
+    autoscaler(m, object).map_or(own, |h| floor(&h.node))
+}
+
+/// A number of pods, or a share of them, before rounding.
+fn amount(node: &Node, path: &str, of: f64) -> Option<f64> {
+    let text = node.text_at(path)?;
+    match text.strip_suffix('%') {
+        Some(share) => Some(share.trim().parse::<f64>().ok()? / 100.0 * of),
+        None => text.parse().ok(),
+    }
 }
 
 fn replicas(m: &Manifests, profile: &Profile) -> Looked {
     let wanted = f64::from(profile.replicas);
     services(m, |object| {
-        if object.kind() == "DaemonSet" {
-            return None;
-        }
-        let own = object.node.number_at("spec.replicas").unwrap_or(1.0);
-        let least = autoscaler(m, object)
-            .map_or(own, |h| h.node.number_at("spec.minReplicas").unwrap_or(1.0));
-        (least < wanted).then(|| format!("runs {least}, fewer than {wanted}"))
+        let least = least_replicas(m, object);
+        (least < wanted && object.kind() != "DaemonSet")
+            .then(|| format!("runs {least}, fewer than {wanted}"))
     })
 }
 
@@ -229,7 +302,7 @@ fn autoscaled(m: &Manifests) -> Looked {
 
 /// Judges every autoscaler.
 pub(super) fn autoscalers(m: &Manifests, wrong: impl Fn(&Node) -> Option<String>) -> Looked {
-    let all = || m.of("HorizontalPodAutoscaler");
+    let all = || scalers(m);
     let problems = all()
         .filter_map(|h| Some(h.problem(h.node.line, wrong(&h.node)?)))
         .collect();
@@ -241,38 +314,54 @@ pub(super) fn autoscalers(m: &Manifests, wrong: impl Fn(&Node) -> Option<String>
 
 fn bounds(m: &Manifests) -> Looked {
     autoscalers(m, |node| {
-        let least = node.number_at("spec.minReplicas").unwrap_or(1.0);
-        let most = node.number_at("spec.maxReplicas").unwrap_or(0.0);
+        let least = floor(node);
+        let keda = node.text_at("kind") == Some("ScaledObject");
+        let most = ["spec.maxReplicas", "spec.maxReplicaCount"];
+        let most = most.iter().find_map(|path| node.number_at(path));
+        let most = most.unwrap_or(if keda { 100.0 } else { 0.0 });
         (most <= least).then(|| format!("scales from {least} to {most}"))
     })
 }
 
 fn scaling_metrics(m: &Manifests) -> Looked {
     autoscalers(m, |node| {
-        let none = node.items_at("spec.metrics").is_empty()
-            && node.at("spec.targetCPUUtilizationPercentage").is_none();
-        none.then(|| "follows no metric".to_owned())
+        const TARGETS: [&str; 4] = [
+            "target",
+            "targetAverageUtilization",
+            "targetAverageValue",
+            "targetValue",
+        ];
+        let has_target = |metric: &Node| find(metric, &TARGETS).is_some();
+        let follows = node.items_at("spec.metrics").iter().any(has_target)
+            || node
+                .said_at("spec.targetCPUUtilizationPercentage")
+                .is_some()
+            || node
+                .items_at("spec.triggers")
+                .iter()
+                .any(|t| t.said_at("type").is_some());
+        (!follows).then(|| "follows no metric".to_owned())
     })
 }
 
 fn disruption_budget(m: &Manifests) -> Looked {
     services(m, |object| {
+        let replicas = least_replicas(m, object);
         let covered = m.of("PodDisruptionBudget").any(|budget| {
-            let selects_it = budget
-                .node
-                .at("spec.selector.matchLabels")
-                .is_some_and(|s| selects(s, object.pod_labels()));
-            let keeps_one = budget
-                .node
-                .text_at("spec.minAvailable")
-                .is_some_and(|n| n != "0")
-                || budget
-                    .node
-                    .text_at("spec.maxUnavailable")
-                    .is_some_and(|n| n != "100%");
-            selects_it && keeps_one
+            let selector = budget.node.at("spec.selector");
+            let least = amount(&budget.node, "spec.minAvailable", replicas);
+            let away = amount(&budget.node, "spec.maxUnavailable", replicas);
+            // A share is rounded up, in both.
+            let keeps_one = match (least, away) {
+                (Some(least), _) => least > 0.0,
+                (None, Some(away)) => away.ceil() < replicas,
+                (None, None) => false,
+            };
+            keeps_one
+                && budget.beside(object)
+                && selector.is_some_and(|s| fits(s, object.pod_labels()))
         });
-        (!covered).then(|| "is covered by no PodDisruptionBudget".to_owned())
+        (!covered).then(|| format!("no PodDisruptionBudget keeps one of its {replicas} replicas"))
     })
 }
 
@@ -281,11 +370,11 @@ fn rolling(m: &Manifests) -> Looked {
         if object.node.text_at("spec.strategy.type") == Some("Recreate") {
             return Some("is recreated: all replicas stop at once".to_owned());
         }
-        let away = object
-            .node
-            .text_at("spec.strategy.rollingUpdate.maxUnavailable")?;
-        let all = away == "100%";
-        all.then(|| "lets an update take every replica away".to_owned())
+        let replicas = least_replicas(m, object);
+        let path = "spec.strategy.rollingUpdate.maxUnavailable";
+        // A share is rounded down.
+        let away = amount(&object.node, path, replicas)?.floor();
+        (away >= replicas).then(|| "lets an update take every replica away".to_owned())
     })
 }
 
@@ -293,10 +382,7 @@ fn network_policy(m: &Manifests) -> Looked {
     services(m, |object| {
         let covered = m.of("NetworkPolicy").any(|policy| {
             let selector = policy.node.at("spec.podSelector");
-            selector.is_some_and(|s| {
-                let labels = s.get("matchLabels").unwrap_or(s);
-                selects(labels, object.pod_labels())
-            })
+            policy.beside(object) && selector.is_some_and(|s| fits(s, object.pod_labels()))
         });
         (!covered).then(|| "is covered by no NetworkPolicy".to_owned())
     })
@@ -332,8 +418,19 @@ fn no_wildcard_roles(m: &Manifests) -> Looked {
             }
         }
     }
-    match roles().count() {
+    let bindings = || {
+        m.objects
+            .iter()
+            .filter(|o| matches!(o.kind(), "RoleBinding" | "ClusterRoleBinding"))
+    };
+    for binding in bindings() {
+        if binding.node.text_at("roleRef.name") == Some("cluster-admin") {
+            let found = "makes its subjects administrators of the cluster";
+            problems.push(binding.problem(binding.node.line, found));
+        }
+    }
+    match roles().count() + bindings().count() {
         0 => Looked::Nothing("the manifests define no roles"),
-        n => Looked::At(format!("{n} roles"), problems),
+        n => Looked::At(format!("{n} roles and bindings"), problems),
     }
 }

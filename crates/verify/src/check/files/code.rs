@@ -26,7 +26,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Security],
         needs: &[Need::Repository],
-        verified_by: "Every .env file that ignore rules leave.",
+        verified_by: "Every .env file that ignore rules leave, also those such as prod.env; test folders left out.",
         remedy: "Ignore .env and commit an example.",
         kind: Kind::Files,
         standard: true,
@@ -78,7 +78,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Quality],
         needs: &[Need::Repository],
-        verified_by: "A lock file beside or above every Cargo.toml, package.json, pyproject.toml and go.mod that names dependencies.",
+        verified_by: "A lock file that names packages beside or above every Cargo.toml, package.json, pyproject.toml and go.mod that names dependencies.",
         remedy: "Commit the lock file of each package manager.",
         kind: Kind::Files,
         standard: true,
@@ -104,7 +104,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Low,
         areas: &[Area::Quality],
         needs: &[Need::Repository],
-        verified_by: "A file LICENSE, LICENCE or COPYING at the root.",
+        verified_by: "A file LICENSE, LICENCE, COPYING or UNLICENSE at the root, or a folder LICENSES, that is not empty.",
         remedy: "Add a LICENSE file.",
         kind: Kind::Files,
         standard: true,
@@ -117,7 +117,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Quality],
         needs: &[Need::Repository],
-        verified_by: "Files that are named or placed as tests.",
+        verified_by: "Source files that are named or placed as tests, or hold those of Rust, and that assert something.",
         remedy: "Write tests for the critical paths first.",
         kind: Kind::Files,
         standard: true,
@@ -130,10 +130,20 @@ fn tally(repository: &Repository, tally: &Tally) -> Looked {
     if let (Some(last), true) = (problems.last_mut(), tally.total > tally.first.len()) {
         last.found = format!("{} ({} in all)", last.found, tally.total);
     }
-    Looked::At(format!("{} files", repository.paths.len()), problems)
+    let large = match repository.large {
+        0 => String::new(),
+        n => format!(", of which {n} over 1 MiB were not read"),
+    };
+    Looked::At(format!("{} files{large}", repository.paths.len()), problems)
 }
 
 fn secrets(r: &Repository) -> Looked {
+    if r.secrets.total == 0 && r.unread > 0 {
+        return Looked::Unknown(format!(
+            "a look into {} files that cannot be read",
+            r.unread
+        ));
+    }
     tally(r, &r.secrets)
 }
 
@@ -160,7 +170,7 @@ fn env_files(r: &Repository) -> Looked {
         let template = ["example", "sample", "template", "dist"]
             .iter()
             .any(|t| file.contains(t));
-        file.starts_with(".env") && !template
+        (file.starts_with(".env") || file.ends_with(".env")) && !template && !is_test(path)
     };
     let problems = r
         .texts_of(is_env)
@@ -222,11 +232,15 @@ fn unlocked(r: &Repository) -> (usize, Vec<Problem>) {
                 } else {
                     format!("{folder}/{lock}")
                 };
-                r.paths.contains(&path)
+                r.paths.contains(&path) && !r.hollow.contains(&path)
             })
         });
         if !locked {
-            problems.push(Problem::new(path, 1, "no lock file beside or above it"));
+            problems.push(Problem::new(
+                path,
+                1,
+                "no lock file with packages beside or above it",
+            ));
         }
     }
     (seen, problems)
@@ -251,7 +265,7 @@ fn pinned(r: &Repository) -> Looked {
         for (index, line) in text.lines().enumerate() {
             let wanted = line.split(['#', ';']).next().unwrap_or_default().trim();
             let named = wanted.starts_with(|c: char| c.is_ascii_alphanumeric());
-            if named && !wanted.contains("==") && !wanted.contains('@') {
+            if named && !is_one_version(wanted) {
                 problems.push(Problem::new(
                     path,
                     index + 1,
@@ -268,11 +282,35 @@ fn pinned(r: &Repository) -> Looked {
     }
 }
 
+/// Whether a requirement of pip can be met by one version only.
+fn is_one_version(wanted: &str) -> bool {
+    let Some((_, url)) = wanted
+        .split_once('@')
+        .filter(|(name, _)| !name.contains('='))
+    else {
+        let exact = wanted.split(',').find_map(|part| part.split_once("=="));
+        return exact.is_some_and(|(_, version)| !version.contains('*'));
+    };
+    let is_archive = [".whl", ".zip", ".tar.gz"]
+        .iter()
+        .any(|end| url.contains(end));
+    let revision = url.rsplit_once('@').map_or("", |(_, revision)| revision);
+    let revision = revision.split(['#', ' ']).next().unwrap_or_default();
+    let is_commit = revision.len() >= 7 && revision.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_tag = revision
+        .trim_start_matches('v')
+        .starts_with(|c: char| c.is_ascii_digit());
+    is_archive || is_commit || is_tag
+}
+
 /// Asks for one of some files.
 fn one_of(r: &Repository, fits: impl Fn(&str) -> bool, missing: &str) -> Looked {
-    match r.paths.iter().find(|path| fits(path)) {
-        Some(path) => Looked::At(path.clone(), Vec::new()),
-        None => Looked::At(String::new(), vec![Problem::new(".", 1, missing)]),
+    let mut all = r.paths.iter().filter(|path| fits(path)).peekable();
+    let first = all.peek().copied();
+    match (all.find(|path| !r.hollow.contains(*path)), first) {
+        (Some(path), _) => Looked::At(path.clone(), Vec::new()),
+        (None, Some(path)) => Looked::At(String::new(), vec![Problem::new(path, 1, "is empty")]),
+        (None, None) => Looked::At(String::new(), vec![Problem::new(".", 1, missing)]),
     }
 }
 
@@ -295,10 +333,11 @@ fn updates(r: &Repository) -> Looked {
 fn licence(r: &Repository) -> Looked {
     let fits = |path: &str| {
         let upper = path.to_uppercase();
-        !path.contains('/')
-            && ["LICENSE", "LICENCE", "COPYING"]
+        let at_root = !path.contains('/')
+            && ["LICENSE", "LICENCE", "COPYING", "UNLICENSE"]
                 .iter()
-                .any(|name| upper.starts_with(name))
+                .any(|name| upper.starts_with(name));
+        at_root || path.starts_with("LICENSES/")
     };
     one_of(r, fits, "no LICENSE at the root")
 }
@@ -307,5 +346,41 @@ fn tests(r: &Repository) -> Looked {
     if r.sources == 0 {
         return Looked::Nothing(NO_SOURCE);
     }
-    one_of(r, is_test, "no file of tests")
+    let looked = format!("{} files of tests that assert something", r.asserting);
+    let problem = match (r.asserting, r.idle_tests) {
+        (0, 0) => "no file of tests".to_owned(),
+        (0, idle) => format!("{idle} files of tests, and none asserts anything"),
+        _ => return Looked::At(looked, Vec::new()),
+    };
+    Looked::At(String::new(), vec![Problem::new(".", 1, problem)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_one_version;
+
+    #[test]
+    fn one_version_is_told_from_many() {
+        for one in [
+            "a==1.0",
+            "a===1.0",
+            "a[b]==1.0",
+            "a @ https://x/a-1.0.whl",
+            "a @ git+https://x/y@v1.2",
+            "a @ git+https://x/y@0123abc",
+        ] {
+            assert!(is_one_version(one), "{one}");
+        }
+        for many in [
+            "a",
+            "a>=1",
+            "a==*",
+            "a==1.*",
+            "a!=1",
+            "a @ git+https://x/y",
+            "a @ git+https://x/y@main",
+        ] {
+            assert!(!is_one_version(many), "{many}");
+        }
+    }
 }

@@ -16,23 +16,29 @@ enum Target {
 }
 
 pub(super) fn exists(r: &Repository) -> Looked {
-    let (mut seen, mut problems) = (0, Vec::new());
+    let (mut seen, mut told, mut problems) = (0, 0, Vec::new());
     for (path, text) in r.texts_of(is_dockerfile) {
         let all = instructions(text);
         let last = all.iter().rposition(|i| i.name == "FROM").unwrap_or(0);
         let starts = |i: &&Instruction<'_>| matches!(i.name.as_str(), "CMD" | "ENTRYPOINT");
         for instruction in all.iter().skip(last).filter(starts) {
             seen += 1;
-            let missing = target(instruction.rest).and_then(|target| missing(r, &target));
-            if let Some(missing) = missing {
+            let Some(target) = target(instruction.rest) else {
+                continue;
+            };
+            told += 1;
+            if let Some(missing) = missing(r, &target) {
                 let found = format!("starts `{missing}`, which is not in the repository");
                 problems.push(Problem::new(path, instruction.line, found));
             }
         }
     }
-    match seen {
-        0 => Looked::Nothing(NO_DOCKERFILE),
-        n => Looked::At(format!("{n} commands of images"), problems),
+    match (seen, told) {
+        (0, _) => Looked::Nothing(NO_DOCKERFILE),
+        (_, 0) => Looked::Nothing(
+            "the images start what their build makes, and no file of Python or Node",
+        ),
+        (n, told) => Looked::At(format!("{told} of {n} commands of images"), problems),
     }
 }
 

@@ -1,10 +1,17 @@
 //! Compose files: what they publish, how they stop and start again, and what they hold.
 
-use super::{Looked, row};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::dockerfile::is_health_checked;
+use super::pods::is_of_node;
+use super::{Looked, is_idle, row};
 use crate::check::Need;
 use crate::check::rows::Row;
 use crate::files::Problem;
 use crate::files::repository::{Repository, is_compose};
+use crate::files::secret_names::holds_one;
 use crate::files::yaml::{self, Node};
 
 const REPOSITORY: &[Need] = &[Need::Repository];
@@ -23,7 +30,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "a health check on every service",
-        "healthcheck of every service in compose files; services that are built may have it in their Dockerfile.",
+        "healthcheck of every service in compose files, or of the Dockerfile that it is built from; a command that cannot fail is none.",
         healthchecks
     ),
     row!(
@@ -39,7 +46,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "no privileges of the machine",
-        "privileged, host namespaces, added capabilities and the engine's socket in compose files.",
+        "privileged, host namespaces, added capabilities, unconfined profiles, the engine's socket and the machine's folders in compose files.",
         privileges
     ),
     row!(
@@ -55,7 +62,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "secrets as references",
-        "Environment of every service in compose files: names of secrets with a value of their own.",
+        "Environment of every service in compose files: names of secrets and URLs with a password, also as the default of a variable.",
         secrets
     ),
     row!(
@@ -88,16 +95,6 @@ const STORES: [&str; 16] = [
     "etcd",
 ];
 
-/// Parts of names whose values are secrets.
-const SECRET: [&str; 6] = [
-    "PASSWORD",
-    "PASSWD",
-    "SECRET",
-    "API_KEY",
-    "TOKEN",
-    "PRIVATE_KEY",
-];
-
 /// One service of a compose file.
 struct Service {
     path: String,
@@ -124,7 +121,7 @@ fn by_name(path: &str) -> bool {
 fn services(r: &Repository) -> (Vec<Service>, Vec<Problem>) {
     let (mut services, mut broken) = (Vec::new(), Vec::new());
     for (path, text) in r.texts_of(by_name) {
-        let documents = match yaml::parse(text) {
+        let documents = match yaml::parse(&with_defaults(text)) {
             Ok(documents) => documents,
             Err(error) => {
                 broken.push(Problem::new(path, error.line, error.why));
@@ -141,6 +138,16 @@ fn services(r: &Repository) -> (Vec<Service>, Vec<Problem>) {
         }
     }
     (services, broken)
+}
+
+/// The text with variables that have a default replaced by it, as when nobody sets them.
+fn with_defaults(text: &str) -> String {
+    static DEFAULT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\$\{[A-Za-z_][A-Za-z0-9_]*:?-([^${}]*)\}").ok());
+    match DEFAULT.as_ref() {
+        Some(default) => default.replace_all(text, "$1").into_owned(),
+        None => text.to_owned(),
+    }
 }
 
 /// Judges every service; a file that cannot be read is a problem.
@@ -165,7 +172,14 @@ fn stores(r: &Repository) -> Looked {
         if !STORES.iter().any(|store| image.contains(store)) {
             return Vec::new();
         }
-        let ports = service.node.items_at("ports").iter();
+        let node = &service.node;
+        if let Some(mode) = node
+            .get("network_mode")
+            .filter(|m| m.text() == Some("host"))
+        {
+            return vec![service.problem(mode.line, "shares the machine's network")];
+        }
+        let ports = node.items_at("ports").iter();
         ports
             .filter(|port| !is_local(port))
             .map(|port| service.problem(port.line, "publishes its port on every address"))
@@ -187,21 +201,62 @@ fn is_local(port: &Node) -> bool {
 }
 
 fn healthchecks(r: &Repository) -> Looked {
-    let in_dockerfile = r
-        .texts_of(|path| path.to_ascii_lowercase().contains("dockerfile"))
-        .any(|(_, text)| text.contains("HEALTHCHECK"));
     each(r, |service| {
-        let off = service.node.is_true_at("healthcheck.disable");
-        let has = service.node.at("healthcheck.test").is_some() && !off;
-        let built = service.node.get("build").is_some() && in_dockerfile && !off;
-        lack(service, has || built, "has no health check")
+        let node = &service.node;
+        let off = node.is_true_at("healthcheck.disable");
+        let command = node.at("healthcheck.test").map(|test| {
+            let words: Vec<&str> = test.items().iter().filter_map(Node::text).collect();
+            match test.text() {
+                Some(text) => text.to_owned(),
+                None => words.join(" "),
+            }
+        });
+        let has = match command.as_deref().map(str::trim) {
+            Some("NONE") => false,
+            Some(command) => {
+                let command = command.trim_start_matches("CMD-SHELL");
+                !is_idle(command.trim_start_matches("CMD"))
+            }
+            // Without a command of its own it is that of the image.
+            None => dockerfile(r, service).is_some_and(is_health_checked),
+        };
+        lack(service, has && !off, "has no health check that can fail")
     })
+}
+
+/// The Dockerfile that a service is built from.
+fn dockerfile<'a>(r: &'a Repository, service: &Service) -> Option<&'a str> {
+    let build = service.node.get("build")?;
+    let context = build
+        .text()
+        .or_else(|| build.text_at("context"))
+        .unwrap_or(".");
+    let file = build.text_at("dockerfile").unwrap_or("Dockerfile");
+    let folder = service
+        .path
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = Vec::new();
+    for part in [folder, context, file]
+        .iter()
+        .flat_map(|path| path.split('/'))
+    {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    r.texts.get(&parts.join("/")).map(String::as_str)
 }
 
 fn limits(r: &Repository) -> Looked {
     each(r, |service| {
         let keys = ["mem_limit", "deploy.resources.limits.memory"];
-        let has = keys.iter().any(|key| service.node.text_at(key).is_some());
+        let some = |text: &str| text.bytes().any(|b| (b'1'..=b'9').contains(&b));
+        let has = keys
+            .iter()
+            .any(|key| service.node.text_at(key).is_some_and(some));
         lack(service, has, "has no limit of memory")
     })
 }
@@ -226,8 +281,17 @@ fn privileges(r: &Repository) -> Looked {
         }
         for volume in node.items_at("volumes") {
             let source = volume.text().or_else(|| volume.text_at("source"));
-            if source.is_some_and(|source| source.contains("docker.sock")) {
+            let source = source.map_or("", |source| source.split(':').next().unwrap_or(source));
+            if source.ends_with(".sock") {
                 found.push((volume.line, "holds the engine's socket".to_owned()));
+            } else if source.starts_with('/') && is_of_node(source) {
+                found.push((volume.line, format!("holds {source} of the machine")));
+            }
+        }
+        for option in node.items_at("security_opt") {
+            let text = option.text().unwrap_or_default();
+            if text.contains("unconfined") {
+                found.push((option.line, format!("is freed by {text}")));
             }
         }
         let found = found.into_iter();
@@ -265,13 +329,8 @@ fn is_latest(tag: &str) -> bool {
 fn secrets(r: &Repository) -> Looked {
     each(r, |service| {
         let pairs = service.node.at("environment").map(environment);
-        let inline = pairs.into_iter().flatten().filter(|(_, name, value)| {
-            let name = name.to_ascii_uppercase();
-            let names_a_secret = SECRET.iter().any(|part| name.contains(part))
-                && !name.ends_with("_FILE")
-                && !name.contains("TOKENS");
-            names_a_secret && !value.is_empty() && !value.contains("${")
-        });
+        let inline = pairs.into_iter().flatten();
+        let inline = inline.filter(|(_, name, value)| holds_one(name, value));
         inline
             .map(|(line, name, _)| service.problem(line, format!("`{name}` has its value here")))
             .collect()
@@ -306,7 +365,7 @@ fn restarts(r: &Repository) -> Looked {
 
 #[cfg(test)]
 mod tests {
-    use super::{by_name, is_latest, is_local};
+    use super::{by_name, is_latest, is_local, with_defaults};
     use crate::files::yaml::parse;
 
     #[test]
@@ -335,6 +394,15 @@ mod tests {
             let port = parse(text).expect("YAML").remove(0);
             assert_eq!(is_local(&port), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn variables_have_their_defaults() {
+        assert_eq!(with_defaults("a: ${B:-c}:${D-1}"), "a: c:1");
+        assert_eq!(
+            with_defaults("a: ${B} ${C:?say it}"),
+            "a: ${B} ${C:?say it}"
+        );
     }
 
     #[test]

@@ -75,7 +75,10 @@ pub(super) static ROWS: &[Row] = &[
             "budget|cost|spend|token_limit",
             "daily|day|month|per_day|window"
         ],
-        |s| say::above_zero(s) || matches!(s.value.as_str(), "day" | "month" | "daily" | "monthly")
+        // How old a list of prices may be bounds nothing.
+        |s| !s.key.contains("price")
+            && (say::above_zero(s)
+                || matches!(s.value.as_str(), "day" | "month" | "daily" | "monthly"))
     ),
     says!(
         "budget.hard-limit",
@@ -152,8 +155,10 @@ pub(super) static ROWS: &[Row] = &[
         ["max_tokens|max_steps|max_iterations|max_turns|stop|max_output_tokens|max_rounds"],
         say::above_zero
     ),
-    says!("degrade.fallbacks", "a fallback", ["fallback"], |s| !s
-        .is_off()),
+    // By what a limit counts when nobody says who asks is no way to another model.
+    says!("degrade.fallbacks", "a fallback", ["fallback"], |s| {
+        !s.is_off() && !s.key.contains("rate_limit")
+    }),
     elsewhere!(
         "degrade.feature-switches",
         "features that can be switched off",
@@ -170,7 +175,7 @@ pub(super) static ROWS: &[Row] = &[
         "degrade.tier-maintenance",
         "a tier that only reads",
         ["degrad|tier|maintenance", "maintenance|read_only|read-only"],
-        |s| !s.value.is_empty()
+        |s| !s.is_off()
     ),
     says!(
         "degrade.tier-model-switch",
@@ -211,14 +216,13 @@ pub(super) static ROWS: &[Row] = &[
         ["peak"],
         say::above_zero
     ),
-    says!(
+    row!(
         "log.level-configured",
+        SETTINGS,
+        in_settings,
         "a level of info or above",
-        ["log", "level"],
-        |s| matches!(
-            s.value.to_ascii_lowercase().as_str(),
-            "info" | "warn" | "warning" | "error"
-        )
+        "Levels of logs in the manifests and in the configuration in force: there is one, and none is debug or trace.",
+        say::level
     ),
     elsewhere!(
         "log.retention",
@@ -409,7 +413,7 @@ pub(super) static ROWS: &[Row] = &[
         "secrets.keys-least-privilege",
         "what a key may do",
         ["key", "scope|models|allow|permission|role"],
-        |s| !s.value.is_empty() && s.value != "*"
+        |s| !s.is_off() && s.value != "*"
     ),
     row!(
         "timeout.external-calls",
@@ -424,7 +428,7 @@ pub(super) static ROWS: &[Row] = &[
         SETTINGS,
         in_settings,
         "references instead of secrets",
-        "Every setting that is named like a secret: a reference, never a value.",
+        "Every setting that is named like a secret: a reference, never a value; no URL bears a password.",
         say::references
     ),
     row!(

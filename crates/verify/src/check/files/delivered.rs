@@ -1,6 +1,6 @@
 //! How changes are delivered: linters, types, staging, migrations and records.
 
-use super::pipeline::{Step, some_step, steps};
+use super::pipeline::{Step, steps, stopping_step};
 use super::{Looked, row};
 use crate::check::Need;
 use crate::check::rows::Row;
@@ -128,7 +128,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 fn step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
-    match some_step(r, signs, missing) {
+    match stopping_step(r, signs, missing) {
         Looked::Nothing(why) => Looked::Unknown(format!("workflows: {why}")),
         looked => looked,
     }
@@ -141,7 +141,7 @@ fn staged(r: &Repository, does: &[&str], missing: &str) -> Looked {
         Err(broken) => return Looked::At(String::new(), broken),
     };
     let fits = |step: &&Step| {
-        step.words.contains("staging") && does.iter().any(|sign| step.words.contains(sign))
+        step.words.contains("staging") && does.iter().any(|sign| step.deeds.contains(sign))
     };
     match (steps.first(), steps.iter().find(fits)) {
         (None, _) => Looked::Unknown("workflows: the repository has none".to_owned()),

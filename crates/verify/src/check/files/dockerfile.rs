@@ -1,9 +1,9 @@
 //! Dockerfiles: who runs, on what base, in how many stages.
 
-use super::{Looked, command, in_repository};
+use super::{Looked, command, in_repository, is_idle};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
-use crate::files::repository::{Repository, is_test};
+use crate::files::repository::{Repository, is_test, language};
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -13,7 +13,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Security],
         needs: &[Need::Repository],
-        verified_by: "The last USER of the last stage of every Dockerfile.",
+        verified_by: "The last USER of the last stage of every Dockerfile, or of the stage that it is built on; defaults of ARG are filled in.",
         remedy: "Add USER with a number other than 0.",
         kind: Kind::Files,
         standard: true,
@@ -39,7 +39,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Medium,
         areas: &[Area::Operations],
         needs: &[Need::Repository],
-        verified_by: "Every FROM of every Dockerfile.",
+        verified_by: "Every FROM of every Dockerfile; defaults of ARG are filled in.",
         remedy: "Name a version or a digest.",
         kind: Kind::Files,
         standard: true,
@@ -96,9 +96,12 @@ fn dockerfiles(
 /// Whether a path is a Dockerfile of something that ships.
 pub(super) fn is_dockerfile(path: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    !is_test(path)
-        && !file.ends_with(".rs")
-        && (file.starts_with("dockerfile") || file.ends_with(".dockerfile"))
+    let named = ["dockerfile", "containerfile"].iter().any(|name| {
+        let rest = file.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+    });
+    let is_other = language(&file).is_some() || file.ends_with(".md");
+    !is_test(path) && !is_other && (named || file.ends_with(".dockerfile"))
 }
 
 /// One instruction, its line and its words.
@@ -111,8 +114,14 @@ pub(super) struct Instruction<'a> {
 pub(super) fn instructions(text: &str) -> Vec<Instruction<'_>> {
     let mut out = Vec::new();
     let mut continued = false;
+    let mut until = None;
     for (index, line) in text.lines().enumerate() {
         let trimmed = line.trim();
+        // What stands between `<<EOF` and `EOF` is no instruction.
+        if until.is_some() {
+            until = until.filter(|end| *end != trimmed);
+            continue;
+        }
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
         }
@@ -127,60 +136,166 @@ pub(super) fn instructions(text: &str) -> Vec<Instruction<'_>> {
             });
         }
         continued = trimmed.ends_with('\\');
+        until = out
+            .last()
+            .and_then(|last: &Instruction<'_>| heredoc(&last.name, trimmed));
     }
     out
 }
 
+/// The line that ends the text which follows this one.
+fn heredoc<'a>(name: &str, line: &'a str) -> Option<&'a str> {
+    let (_, rest) = line
+        .split_once("<<")
+        .filter(|_| matches!(name, "RUN" | "COPY" | "ADD"))?;
+    let word = rest.trim_start_matches('-').split_whitespace().next()?;
+    let word = word.trim_matches(['"', '\'']);
+    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    is_word.then_some(word)
+}
+
+/// The text with variables replaced by the defaults that ARG and ENV give them.
+fn filled(text: &str, all: &[Instruction<'_>]) -> String {
+    let mut text = text.to_owned();
+    let set = all
+        .iter()
+        .filter(|i| matches!(i.name.as_str(), "ARG" | "ENV"));
+    for (name, value) in set.filter_map(|i| i.rest.split_once('=')) {
+        let value = value.trim_matches(['"', '\'']);
+        for form in [format!("${{{name}}}"), format!("${name}")] {
+            text = text.replace(&form, value);
+        }
+    }
+    text
+}
+
+/// A stage: its FROM, what it starts from, its name, and its instructions.
+struct Stage<'a> {
+    from: &'a Instruction<'a>,
+    base: String,
+    name: Option<&'a str>,
+    own: &'a [Instruction<'a>],
+}
+
+fn stages_of<'a>(all: &'a [Instruction<'a>]) -> Vec<Stage<'a>> {
+    let mut out = Vec::new();
+    let starts: Vec<usize> = (0..all.len())
+        .filter(|at| all.get(*at).is_some_and(|i| i.name == "FROM"))
+        .collect();
+    for (index, start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(all.len());
+        let (Some(from), Some(own)) = (all.get(*start), all.get(*start..end)) else {
+            continue;
+        };
+        let mut words = from
+            .rest
+            .split_whitespace()
+            .filter(|word| !word.starts_with("--"));
+        let base = words.next().unwrap_or_default();
+        let is_named = words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case("as"));
+        out.push(Stage {
+            from,
+            base: filled(base, all),
+            name: words.next().filter(|_| is_named),
+            own,
+        });
+    }
+    out
+}
+
+/// The last stage and those that it is built on, the last first.
+fn final_stages<'a>(all: &'a [Instruction<'a>]) -> Vec<Stage<'a>> {
+    let mut rest = stages_of(all);
+    let mut chain: Vec<Stage<'a>> = rest.pop().into_iter().collect();
+    while let Some(base) = chain.last().map(|stage| stage.base.clone()) {
+        let below = rest.iter().rposition(|stage| {
+            stage
+                .name
+                .is_some_and(|name| name.eq_ignore_ascii_case(&base))
+        });
+        let Some(at) = below else { break };
+        rest.truncate(at + 1);
+        chain.extend(rest.pop());
+    }
+    chain
+}
+
 fn user(r: &Repository) -> Looked {
     dockerfiles(r, |all| {
-        let last_stage = all.iter().rposition(|i| i.name == "FROM").unwrap_or(0);
-        let user = all.iter().skip(last_stage).rfind(|i| i.name == "USER");
-        match user {
-            None => Some((
-                all.get(last_stage)?.line,
-                "its last stage sets no USER".to_owned(),
-            )),
-            Some(i) if matches!(i.rest.split(':').next(), Some("root" | "0")) => {
-                Some((i.line, "runs as root".to_owned()))
-            }
-            Some(_) => None,
-        }
+        let chain = final_stages(all);
+        let first = chain.first()?;
+        let said = chain.iter().flat_map(|stage| stage.own.iter().rev());
+        let Some(user) = said.into_iter().find(|i| i.name == "USER") else {
+            // Some images say in their name that they do not run as root.
+            let base = chain
+                .last()
+                .map(|stage| stage.base.as_str())
+                .unwrap_or_default();
+            let is_bound = ["nonroot", "unprivileged", "cgr.dev/chainguard"]
+                .iter()
+                .any(|word| base.contains(word));
+            let found = "its last stage sets no USER";
+            return (!is_bound).then(|| (first.from.line, found.to_owned()));
+        };
+        let name = filled(user.rest, all);
+        let name = name.split(':').next().unwrap_or_default();
+        let name = name.trim_matches(['"', '\'']);
+        let is_zero = !name.is_empty() && name.bytes().all(|b| b == b'0');
+        (name == "root" || is_zero).then(|| (user.line, "runs as root".to_owned()))
     })
 }
 
 fn base_pinned(r: &Repository) -> Looked {
     dockerfiles(r, |all| {
-        let mut stages: Vec<&str> = Vec::new();
-        for from in all.iter().filter(|i| i.name == "FROM") {
-            let mut words = from
-                .rest
-                .split_whitespace()
-                .filter(|word| !word.starts_with("--"));
-            let image = words.next().unwrap_or_default();
-            let own = stages.contains(&image) || image == "scratch" || image.contains('$');
+        let mut known: Vec<&str> = Vec::new();
+        for stage in stages_of(all) {
+            let image = stage.base.as_str();
+            let own = known.iter().any(|name| name.eq_ignore_ascii_case(image))
+                || image == "scratch"
+                || image.contains('$');
             let file = image.rsplit('/').next().unwrap_or(image);
-            let tagged = file.split_once(':').is_some_and(|(_, tag)| tag != "latest");
+            let tagged = file
+                .split_once(':')
+                .is_some_and(|(_, tag)| !tag.is_empty() && tag != "latest");
             if !own && !tagged && !image.contains("@sha256:") {
-                return Some((from.line, format!("starts from the moving image `{image}`")));
+                return Some((
+                    stage.from.line,
+                    format!("starts from the moving image `{image}`"),
+                ));
             }
-            if words
-                .next()
-                .is_some_and(|word| word.eq_ignore_ascii_case("as"))
-            {
-                stages.extend(words.next());
-            }
+            known.extend(stage.name);
         }
         None
     })
 }
 
-fn healthcheck(r: &Repository) -> Looked {
-    dockerfiles(r, |all| {
-        let has = all
-            .iter()
-            .any(|i| i.name == "HEALTHCHECK" && i.rest != "NONE");
-        (!has).then(|| (1, "has no HEALTHCHECK".to_owned()))
+/// Whether the image that a Dockerfile makes has a health check that can fail.
+pub(super) fn is_health_checked(text: &str) -> bool {
+    let all = instructions(text);
+    let chain = final_stages(&all);
+    let said = chain.iter().flat_map(|stage| stage.own.iter().rev());
+    let check = said.into_iter().find(|i| i.name == "HEALTHCHECK");
+    check.is_some_and(|i| {
+        let command = i.rest.split_once("CMD").map_or("", |(_, command)| command);
+        let goes_on = command.trim() == "\\" || i.rest.ends_with('\\') && command.is_empty();
+        goes_on || !is_idle(command.trim_end_matches('\\'))
     })
+}
+
+fn healthcheck(r: &Repository) -> Looked {
+    let (mut seen, mut problems) = (0, Vec::new());
+    for (path, text) in r.texts_of(is_dockerfile) {
+        seen += 1;
+        if !is_health_checked(text) {
+            problems.push(Problem::new(path, 1, "has no HEALTHCHECK that can fail"));
+        }
+    }
+    match seen {
+        0 => Looked::Nothing(NO_DOCKERFILE),
+        n => Looked::At(format!("{n} Dockerfiles"), problems),
+    }
 }
 
 fn stages(r: &Repository) -> Looked {
@@ -188,4 +303,62 @@ fn stages(r: &Repository) -> Looked {
         let stages = all.iter().filter(|i| i.name == "FROM").count();
         (stages < 2).then(|| (1, "builds and runs in one stage".to_owned()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{final_stages, instructions, is_dockerfile, is_health_checked};
+
+    #[test]
+    fn dockerfiles_are_known_by_their_name() {
+        for path in [
+            "Dockerfile",
+            "a/Dockerfile.prod",
+            "Containerfile",
+            "web.dockerfile",
+        ] {
+            assert!(is_dockerfile(path), "{path}");
+        }
+        for path in [
+            "docs/dockerfile.md",
+            "src/dockerfile.rs",
+            "dockerfile_parser.py",
+            "tests/Dockerfile",
+        ] {
+            assert!(!is_dockerfile(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_last_stage_is_built_on_others() {
+        let text = "ARG V=3.20\nFROM alpine:$V AS base\nUSER app\nFROM rust:1 AS build\nRUN <<EOF\nUSER root\nEOF\nFROM base\n";
+        let all = instructions(text);
+        let chain = final_stages(&all);
+        let bases: Vec<&str> = chain.iter().map(|s| s.base.as_str()).collect();
+        assert_eq!(bases, ["base", "alpine:3.20"]);
+        assert_eq!(all.iter().filter(|i| i.name == "USER").count(), 1);
+    }
+
+    #[test]
+    fn a_health_check_is_one_of_the_last_stage_that_can_fail() {
+        for (text, expected) in [
+            ("FROM a\nHEALTHCHECK CMD curl -f localhost\n", true),
+            (
+                "FROM a\nHEALTHCHECK --interval=5s \\\n  CMD curl -f localhost\n",
+                true,
+            ),
+            ("FROM a\nHEALTHCHECK CMD exit 0\n", false),
+            ("FROM a\nHEALTHCHECK none\n", false),
+            (
+                "FROM a AS x\nHEALTHCHECK CMD curl -f localhost\nFROM b\n",
+                false,
+            ),
+            (
+                "FROM a AS x\nHEALTHCHECK CMD curl -f localhost\nFROM x\n",
+                true,
+            ),
+        ] {
+            assert_eq!(is_health_checked(text), expected, "{text}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What a pod holds beyond its need: the cluster's token, capabilities, system calls.
 
+use super::cluster::no_service;
 use super::pods::{containers, security};
 use super::{Looked, row};
 use crate::check::Need;
@@ -33,14 +34,16 @@ fn token(m: &Manifests) -> Looked {
     let off = |node: &Node, path: &str| node.text_at(path) == Some("false");
     let services: Vec<&Object> = m.services().collect();
     if services.is_empty() {
-        return Looked::Nothing("the manifests run no service");
+        return no_service(m);
     }
     let mounted = services.iter().filter(|object| {
         let Some(pod) = object.pod() else {
             return false;
         };
         let account = pod.text_at("serviceAccountName").unwrap_or("default");
-        let accounts = m.of("ServiceAccount").filter(|a| a.name() == account);
+        let accounts = m
+            .of("ServiceAccount")
+            .filter(|a| a.name() == account && a.beside(object));
         let by_account = accounts
             .into_iter()
             .any(|a| off(&a.node, "automountServiceAccountToken"));

@@ -1,11 +1,15 @@
 //! GitHub workflows: whether they test, build, scan and deploy.
 
+mod steps;
+
 use super::{Looked, in_repository, row};
 use crate::check::rows::Row;
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
 use crate::files::repository::Repository;
 use crate::files::yaml::{self, Node};
+
+pub(super) use steps::{Step, steps};
 
 pub(super) static ROWS: &[Row] = &[row!(
     "ci.least-privilege",
@@ -26,7 +30,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Repository],
-        verified_by: "Commands and actions of every GitHub workflow.",
+        verified_by: "Commands and actions of every GitHub workflow that starts on changes; names of steps, comments, installations and commands whose failure is ignored do not count.",
         remedy: "Add the job.",
         kind: Kind::Files,
         standard: true,
@@ -107,14 +111,6 @@ pub(super) static CHECKS: &[Check] = &[
 
 const NO_WORKFLOWS: &str = "the repository has no GitHub workflows";
 
-/// A step of a workflow: its command or action, lower-case, and where it stands.
-pub(super) struct Step {
-    pub(super) path: String,
-    pub(super) line: usize,
-    pub(super) words: String,
-    pub(super) action: Option<String>,
-}
-
 /// Each workflow that can be read.
 fn workflows(r: &Repository) -> Vec<(&str, Node)> {
     let read = r.texts_of(is_workflow).filter_map(|(path, text)| {
@@ -152,7 +148,7 @@ fn permissions(r: &Repository) -> Looked {
 }
 
 /// Words that a stranger chooses.
-const WORDS_OF_STRANGERS: [&str; 9] = [
+const WORDS_OF_STRANGERS: [&str; 20] = [
     "github.event.issue.title",
     "github.event.issue.body",
     "github.event.pull_request.title",
@@ -162,6 +158,17 @@ const WORDS_OF_STRANGERS: [&str; 9] = [
     "github.event.review.body",
     "github.event.discussion.body",
     "github.head_ref",
+    "github.event.discussion.title",
+    "github.event.review_comment.body",
+    "github.event.pull_request.head.label",
+    "github.event.pull_request.head.repo",
+    "github.event.head_commit.message",
+    "github.event.head_commit.author",
+    "github.event.commits",
+    "github.event.pages",
+    "github.event.workflow_run.head_branch",
+    "github.event.workflow_run.head_commit",
+    "tojson(github.event)",
 ];
 
 fn strangers(r: &Repository) -> Looked {
@@ -186,8 +193,17 @@ fn strangers(r: &Repository) -> Looked {
             let checks_out = step
                 .text_at("uses")
                 .is_some_and(|u| u.starts_with("actions/checkout"));
-            let reference = step.text_at("with.ref").unwrap_or_default();
-            if !trusted && checks_out && reference.contains("head") {
+            let given = ["with.ref", "with.repository"].map(|key| step.text_at(key));
+            let given = given.map(Option::unwrap_or_default).join(" ");
+            let is_theirs = [
+                "head",
+                "github.event.pull_request",
+                "refs/pull",
+                "workflow_run",
+            ]
+            .iter()
+            .any(|part| given.contains(part));
+            if !trusted && (checks_out && is_theirs || fetches_theirs(run)) {
                 let found = "checks out a stranger's code where secrets are";
                 problems.push(Problem::new(path, step.line, found));
             }
@@ -196,7 +212,24 @@ fn strangers(r: &Repository) -> Looked {
     Looked::At(format!("{} workflows", workflows.len()), problems)
 }
 
+/// Whether a command fetches the code of a pull request by hand.
+fn fetches_theirs(run: &str) -> bool {
+    let fetches =
+        run.contains("git fetch") || run.contains("git pull") || run.contains("git clone");
+    let names = [
+        "pull/",
+        "head.ref",
+        "head.sha",
+        "head_ref",
+        "HEAD_REF",
+        "HEAD_SHA",
+        "merge_commit_sha",
+    ];
+    run.contains("gh pr checkout") || fetches && names.iter().any(|name| run.contains(name))
+}
+
 fn interpolates(text: &str, word: &str) -> bool {
+    let text = text.to_ascii_lowercase();
     let mut parts = text.split("${{").skip(1);
     parts.any(|part| {
         part.split("}}")
@@ -216,58 +249,37 @@ fn starts_on(workflow: &Node, event: &str) -> bool {
         || on.get(event).is_some()
 }
 
-/// Every step of every workflow, or the files that cannot be read.
-pub(super) fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Problem>> {
-    let (mut steps, mut broken) = (Vec::new(), Vec::new());
-    for (path, text) in r.texts_of(is_workflow) {
-        let documents = match yaml::parse(text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                broken.push(Problem::new(path, error.line, error.why));
-                continue;
-            }
-        };
-        let jobs = documents
-            .iter()
-            .filter_map(|d| d.get("jobs"))
-            .flat_map(Node::entries);
-        for (name, job) in jobs {
-            for step in job.items_at("steps") {
-                let said = ["name", "run", "uses"]
-                    .iter()
-                    .filter_map(|key| step.text_at(key));
-                let words: Vec<&str> = said.chain(Some(name.as_str())).collect();
-                steps.push(Step {
-                    path: path.to_owned(),
-                    line: step.line,
-                    words: words.join(" ").to_lowercase(),
-                    action: step.text_at("uses").map(str::to_owned),
-                });
-            }
-        }
-    }
-    if broken.is_empty() {
-        Ok(steps)
-    } else {
-        Err(broken)
-    }
-}
-
 /// Asks for a step that does something.
 pub(super) fn some_step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
+    a_step(r, signs, missing, |_| true)
+}
+
+/// Asks for a step that does something and stops the pipeline when that fails.
+pub(super) fn stopping_step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
+    a_step(r, signs, missing, |step| step.stops)
+}
+
+fn a_step(r: &Repository, signs: &[&str], missing: &str, fits: fn(&Step) -> bool) -> Looked {
     let steps = match steps(r) {
         Ok(steps) => steps,
         Err(broken) => return Looked::At(String::new(), broken),
     };
     let Some(first) = steps.first() else {
-        return Looked::Nothing(NO_WORKFLOWS);
+        return match r.sources {
+            0 => Looked::Nothing(NO_WORKFLOWS),
+            _ => Looked::Unknown(format!(
+                "GitHub workflows: the repository has none, and those of other systems are not read: {missing}"
+            )),
+        };
     };
-    match steps
-        .iter()
-        .find(|s| signs.iter().any(|sign| s.words.contains(sign)))
-    {
-        Some(step) => Looked::At(format!("{}:{}", step.path, step.line), Vec::new()),
-        None => Looked::At(String::new(), vec![Problem::new(&first.path, 1, missing)]),
+    let does = |s: &&Step| fits(s) && signs.iter().any(|sign| s.does(sign));
+    let elsewhere = || steps.iter().find_map(Step::called);
+    match (steps.iter().find(does), elsewhere()) {
+        (Some(step), _) => Looked::At(format!("{}:{}", step.path, step.line), Vec::new()),
+        (None, Some(called)) => Looked::Unknown(format!(
+            "the workflow {called}, which is not in the repository"
+        )),
+        (None, None) => Looked::At(String::new(), vec![Problem::new(&first.path, 1, missing)]),
     }
 }
 
@@ -287,8 +299,54 @@ fn tests(r: &Repository) -> Looked {
         "make test",
         "tox",
         "xtask test",
+        "python -m unittest",
+        "python3 -m unittest",
+        "nox",
+        "hatch test",
+        "bun test",
+        "deno test",
+        "vitest",
+        "jest",
+        "mocha",
+        "playwright test",
+        "cypress run",
+        "npm run ci",
+        "npm t",
+        "pnpm run test",
+        "pnpm -r test",
+        "yarn run test",
+        "turbo run test",
+        "turbo test",
+        "nx test",
+        "mvnw test",
+        "mvnw verify",
+        "mvn -b verify",
+        "mvn -b test",
+        "gradlew test",
+        "gradlew check",
+        "gradlew build",
+        "gradle check",
+        "dotnet test",
+        "bazel test",
+        "mix test",
+        "rspec",
+        "rake test",
+        "phpunit",
+        "swift test",
+        "ctest",
+        "make check",
+        "make ci",
+        "just test",
+        "just ci",
+        "task test",
+        "earthly +test",
     ];
-    some_step(r, &signs, "no step runs tests")
+    a_step(
+        r,
+        &signs,
+        "no step runs tests on every change and stops when they fail",
+        |step| step.stops && step.on_change,
+    )
 }
 
 fn builds(r: &Repository) -> Looked {
@@ -305,6 +363,27 @@ fn builds(r: &Repository) -> Looked {
         "make build",
         "uv build",
         "buildx",
+        "mvnw package",
+        "mvn verify",
+        "mvnw verify",
+        "gradlew build",
+        "gradlew assemble",
+        "dotnet build",
+        "dotnet publish",
+        "bazel build",
+        "turbo run build",
+        "turbo build",
+        "nx build",
+        "bun run build",
+        "just build",
+        "podman build",
+        "buildah",
+        "ko build",
+        "python -m build",
+        "poetry build",
+        "goreleaser",
+        "mvn -b package",
+        "kaniko",
     ];
     some_step(r, &signs, "no step builds what is shipped")
 }
@@ -348,6 +427,17 @@ fn scans(r: &Repository) -> Looked {
     some_step(r, &signs, "no step scans for security")
 }
 
+/// A commit, a digest or a number, also at the end of a path as in `release/v1`; a name is a branch.
+fn is_version(text: &str) -> bool {
+    let last = text.rsplit('/').next().unwrap_or(text);
+    let is_commit = last.len() >= 7 && last.bytes().all(|b| b.is_ascii_hexdigit());
+    let number = last.rsplit_once("-v").map_or(last, |(_, number)| number);
+    let is_number = number
+        .trim_start_matches(['v', 'V'])
+        .starts_with(|c: char| c.is_ascii_digit());
+    is_commit || is_number || text.starts_with("sha256:")
+}
+
 fn actions_pinned(r: &Repository) -> Looked {
     let steps = match steps(r) {
         Ok(steps) => steps,
@@ -360,7 +450,7 @@ fn actions_pinned(r: &Repository) -> Looked {
         let action = step.action.as_deref()?;
         let moving = match action.split_once('@') {
             None => !action.starts_with("./") && !action.starts_with("docker://"),
-            Some((_, version)) => matches!(version, "main" | "master" | "latest" | "HEAD"),
+            Some((_, version)) => !is_version(version),
         };
         moving.then(|| {
             Problem::new(
@@ -371,4 +461,25 @@ fn actions_pinned(r: &Repository) -> Looked {
         })
     });
     Looked::At(format!("{} steps", steps.len()), problems.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_version;
+
+    #[test]
+    fn versions_are_told_from_branches() {
+        for version in [
+            "v4",
+            "5.1.0",
+            "release/v1",
+            "codeql-bundle-v2.1",
+            "8ade135a41bc03ea155e62e844d188df1ea18608",
+        ] {
+            assert!(is_version(version), "{version}");
+        }
+        for branch in ["main", "develop", "stable", "latest", "HEAD"] {
+            assert!(!is_version(branch), "{branch}");
+        }
+    }
 }

@@ -1,9 +1,16 @@
 //! What runs in a pod: probes, resources, privileges and the way it stops.
 
-use super::{Looked, in_manifests};
+mod judge;
+
+use super::in_manifests;
 use crate::check::{Area, Check, Kind, Need, Severity};
-use crate::files::manifests::{Manifests, Object};
-use crate::files::yaml::Node;
+
+pub(super) use judge::{containers, is_of_node, security};
+
+use judge::{
+    cpu_limits, grace, image_pinned, liveness, memory_limits, no_literal_secrets, non_root,
+    pre_stop, read_only, readiness, requests, service_account, spread, startup, unprivileged,
+};
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -13,7 +20,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "Every container of every Deployment, StatefulSet, DaemonSet and Rollout.",
+        verified_by: "Every container of every Deployment, StatefulSet, DaemonSet and Rollout: the probe asks something, on a port that the pod has where it says its ports.",
         remedy: "Add a probe.",
         kind: Kind::Files,
         standard: true,
@@ -26,7 +33,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "Every container of every service; the HTTP paths of both probes are compared.",
+        verified_by: "Every container of every service, as for liveness; the HTTP paths of both probes are compared.",
         remedy: "Add a probe.",
         kind: Kind::Files,
         standard: true,
@@ -97,7 +104,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "The security context of every container, or else of its pod.",
+        verified_by: "The security context of every container, also of init containers, jobs and pods, or else of its pod.",
         remedy: "Set a user.",
         kind: Kind::Files,
         standard: true,
@@ -129,7 +136,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "The security context of every container.",
+        verified_by: "The security context of every container, also of init containers, jobs and pods; capabilities and the node's folders.",
         remedy: "Drop capabilities and escalation.",
         kind: Kind::Files,
         standard: true,
@@ -148,7 +155,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "The image of every container.",
+        verified_by: "The image of every container, also of init containers, jobs and pods.",
         remedy: "Name a version or, better, a digest.",
         kind: Kind::Files,
         standard: true,
@@ -161,7 +168,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "Environment variables whose name speaks of a secret, and their literal value.",
+        verified_by: "Environment variables whose name or value speaks of a secret, and their literal value.",
         remedy: "Refer to secrets.",
         kind: Kind::Files,
         standard: true,
@@ -232,218 +239,3 @@ pub(super) static CHECKS: &[Check] = &[
         },
     },
 ];
-
-const NO_SERVICE: &str = "the manifests run no service";
-
-/// Judges every container of every service.
-pub(super) fn containers(
-    m: &Manifests,
-    wrong: impl Fn(&Object, &Node) -> Option<String>,
-) -> Looked {
-    let mut problems = Vec::new();
-    let mut seen = 0;
-    for object in m.services() {
-        for container in object.containers() {
-            seen += 1;
-            if let Some(found) = wrong(object, container) {
-                let name = container.text_at("name").unwrap_or("(unnamed)");
-                problems.push(object.problem(container.line, format!("container {name} {found}")));
-            }
-        }
-    }
-    if seen == 0 {
-        return Looked::Nothing(NO_SERVICE);
-    }
-    Looked::At(format!("{seen} containers"), problems)
-}
-
-fn has(path: &'static str, found: &'static str) -> impl Fn(&Object, &Node) -> Option<String> {
-    move |_, container| container.at(path).is_none().then(|| found.to_owned())
-}
-
-fn liveness(m: &Manifests) -> Looked {
-    containers(m, has("livenessProbe", "has no livenessProbe"))
-}
-
-fn readiness(m: &Manifests) -> Looked {
-    containers(m, |_, container| {
-        let Some(probe) = container.get("readinessProbe") else {
-            return Some("has no readinessProbe".to_owned());
-        };
-        let path = probe.text_at("httpGet.path")?;
-        let same = container.text_at("livenessProbe.httpGet.path") == Some(path);
-        same.then(|| format!("asks {path} for liveness and readiness"))
-    })
-}
-
-fn startup(m: &Manifests) -> Looked {
-    containers(m, has("startupProbe", "has no startupProbe"))
-}
-
-fn requests(m: &Manifests) -> Looked {
-    containers(m, |_, container| {
-        let lacks = ["cpu", "memory"].into_iter().find(|resource| {
-            container
-                .at(&format!("resources.requests.{resource}"))
-                .is_none()
-        });
-        lacks.map(|resource| format!("requests no {resource}"))
-    })
-}
-
-fn cpu_limits(m: &Manifests) -> Looked {
-    containers(m, has("resources.limits.cpu", "has no CPU limit"))
-}
-
-fn memory_limits(m: &Manifests) -> Looked {
-    containers(m, has("resources.limits.memory", "has no memory limit"))
-}
-
-/// A security setting of the container, or else of its pod.
-pub(super) fn security<'a>(object: &'a Object, container: &'a Node, key: &str) -> Option<&'a str> {
-    let path = format!("securityContext.{key}");
-    let own = container.text_at(&path);
-    own.or_else(|| object.pod()?.text_at(&path))
-}
-
-fn non_root(m: &Manifests) -> Looked {
-    containers(m, |object, container| {
-        if security(object, container, "runAsUser") == Some("0") {
-            return Some("runs as user 0".to_owned());
-        }
-        let safe = security(object, container, "runAsNonRoot") == Some("true");
-        (!safe).then(|| "does not set runAsNonRoot".to_owned())
-    })
-}
-
-fn read_only(m: &Manifests) -> Looked {
-    containers(m, |object, container| {
-        let safe = security(object, container, "readOnlyRootFilesystem") == Some("true");
-        (!safe).then(|| "can write its root file system".to_owned())
-    })
-}
-
-fn unprivileged(m: &Manifests) -> Looked {
-    containers(m, |object, container| {
-        let shared = ["hostNetwork", "hostPID", "hostIPC"].into_iter();
-        let mut shared = shared.filter(|key| object.pod().is_some_and(|pod| pod.is_true_at(key)));
-        if let Some(key) = shared.next() {
-            return Some(format!("shares the node ({key})"));
-        }
-        if container.is_true_at("securityContext.privileged") {
-            return Some("is privileged".to_owned());
-        }
-        let escalates =
-            container.text_at("securityContext.allowPrivilegeEscalation") != Some("false");
-        if escalates {
-            return Some("may escalate its privileges".to_owned());
-        }
-        let dropped = container.items_at("securityContext.capabilities.drop");
-        let all = dropped.iter().any(|c| c.text() == Some("ALL"));
-        (!all).then(|| "keeps capabilities".to_owned())
-    })
-}
-
-fn image_pinned(m: &Manifests) -> Looked {
-    containers(m, |_, container| {
-        let image = container.text_at("image").unwrap_or_default();
-        let name = image.rsplit('/').next().unwrap_or(image);
-        let pinned = image.contains("@sha256:")
-            || name
-                .split_once(':')
-                .is_some_and(|(_, tag)| tag != "latest" && !tag.is_empty());
-        (!pinned).then(|| format!("uses the moving image `{image}`"))
-    })
-}
-
-fn no_literal_secrets(m: &Manifests) -> Looked {
-    containers(m, |_, container| {
-        container.items_at("env").iter().find_map(|variable| {
-            let name = variable.text_at("name")?;
-            let value = variable.text_at("value")?;
-            let upper = name.to_uppercase();
-            let secret = [
-                "PASSWORD",
-                "SECRET",
-                "TOKEN",
-                "API_KEY",
-                "PRIVATE_KEY",
-                "CREDENTIAL",
-            ]
-            .iter()
-            .any(|word| upper.contains(word));
-            let reference =
-                value.is_empty() || value.contains("://file/") || value.starts_with('/');
-            (secret && !reference).then(|| format!("holds {name} as plain text"))
-        })
-    })
-}
-
-/// The least time for running requests to end, in seconds.
-const DRAIN_SECONDS: f64 = 10.0;
-
-fn grace(m: &Manifests) -> Looked {
-    pods(m, |pod| {
-        let grace = pod
-            .number_at("terminationGracePeriodSeconds")
-            .unwrap_or(30.0);
-        let waits = pod.items_at("containers").iter().map(pre_stop_seconds);
-        let wait = waits.fold(0.0, f64::max);
-        let short = grace < wait + DRAIN_SECONDS;
-        short.then(|| {
-            format!("gives {grace} s, of which preStop takes {wait} s: less than {DRAIN_SECONDS} s are left to drain")
-        })
-    })
-}
-
-/// How long the hook of a container waits.
-fn pre_stop_seconds(container: &Node) -> f64 {
-    let native = container.number_at("lifecycle.preStop.sleep.seconds");
-    let command = || {
-        let words: Vec<&str> = container
-            .items_at("lifecycle.preStop.exec.command")
-            .iter()
-            .filter_map(Node::text)
-            .flat_map(str::split_whitespace)
-            .collect();
-        let at = words.iter().position(|word| word.ends_with("sleep"))?;
-        words.get(at + 1)?.trim_end_matches('s').parse().ok()
-    };
-    native.or_else(command).unwrap_or(0.0)
-}
-
-fn pre_stop(m: &Manifests) -> Looked {
-    containers(m, has("lifecycle.preStop", "has no preStop hook"))
-}
-
-/// Judges the pods of every service.
-fn pods(m: &Manifests, wrong: impl Fn(&Node) -> Option<String>) -> Looked {
-    let mut problems = Vec::new();
-    let mut seen = 0;
-    for object in m.services() {
-        let Some(pod) = object.pod() else { continue };
-        seen += 1;
-        if let Some(found) = wrong(pod) {
-            problems.push(object.problem(pod.line, found));
-        }
-    }
-    if seen == 0 {
-        return Looked::Nothing(NO_SERVICE);
-    }
-    Looked::At(format!("the pods of {seen} services"), problems)
-}
-
-fn spread(m: &Manifests) -> Looked {
-    pods(m, |pod| {
-        let spread = pod.at("affinity.podAntiAffinity").is_some()
-            || !pod.items_at("topologySpreadConstraints").is_empty();
-        (!spread).then(|| "spreads its pods over nothing".to_owned())
-    })
-}
-
-fn service_account(m: &Manifests) -> Looked {
-    pods(m, |pod| {
-        let account = pod.text_at("serviceAccountName").unwrap_or("default");
-        (account == "default").then(|| "runs as the default service account".to_owned())
-    })
-}

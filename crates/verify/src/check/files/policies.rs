@@ -50,11 +50,17 @@ fn collect<'a>(resource: &'a Resource, node: &Node, out: &mut Vec<Statement<'a>>
 }
 
 fn read<'a>(resource: &'a Resource, node: &Node) -> Option<Statement<'a>> {
-    let resources = texts(node.get("Resource")?);
+    let all = |key: &str| node.get(key).map(|_| vec!["*".to_owned()]);
+    // All but some is all that nobody thought of.
+    let resources = node
+        .get("Resource")
+        .map(texts)
+        .or_else(|| all("NotResource"))?;
+    let actions = node.get("Action").map(texts).or_else(|| all("NotAction"));
     Some(Statement {
         resource,
         allows: node.text_at("Effect") == Some("Allow"),
-        actions: node.get("Action").map(texts).unwrap_or_default(),
+        actions: actions.unwrap_or_default(),
         resources,
     })
 }

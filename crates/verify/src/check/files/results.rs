@@ -274,7 +274,7 @@ fn documents(r: &Repository, fits: impl Fn(&str) -> bool) -> Vec<(&str, Node)> {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of lines")]
 fn coverage(r: &Repository, profile: &Profile) -> Looked {
-    let mut found: Option<(String, f64)> = None;
+    let mut all: Vec<(String, f64)> = Vec::new();
     for (path, text) in r.texts_of(|path| path.ends_with("lcov.info") || path.ends_with(".xml")) {
         if path.ends_with(".info") {
             let sum = |prefix: &str| -> usize {
@@ -282,25 +282,24 @@ fn coverage(r: &Repository, profile: &Profile) -> Looked {
                     .filter_map(|line| line.strip_prefix(prefix)?.trim().parse::<usize>().ok())
                     .sum()
             };
-            let (hit, all) = (sum("LH:"), sum("LF:"));
-            found = (all > 0).then(|| (path.to_owned(), hit as f64 / all as f64));
+            let (hit, lines) = (sum("LH:"), sum("LF:"));
+            all.extend((lines > 0).then(|| (path.to_owned(), hit as f64 / lines as f64)));
         } else if let Some(rest) = text.split("<coverage").nth(1) {
             let rate = rest
                 .split("line-rate=\"")
                 .nth(1)
                 .and_then(|rest| rest.split('"').next()?.parse().ok());
-            found = rate.map(|rate| (path.to_owned(), rate)).or(found);
+            all.extend(rate.map(|rate| (path.to_owned(), rate)));
         }
     }
     for (path, node) in documents(r, |path| path.contains("coverage")) {
         let percent = node
             .number_at("totals.percent_covered")
             .or_else(|| node.number_at("total.lines.pct"));
-        found = percent
-            .map(|percent| (path.to_owned(), percent / 100.0))
-            .or(found);
+        all.extend(percent.map(|percent| (path.to_owned(), percent / 100.0)));
     }
-    let Some((path, share)) = found else {
+    // A good report does not make up for a bad one.
+    let Some((path, share)) = all.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Looked::Unknown("a report of coverage in the repository".to_owned());
     };
     let words = format!("{:.1} % of the lines", share * 100.0);
@@ -312,6 +311,7 @@ fn coverage(r: &Repository, profile: &Profile) -> Looked {
 }
 
 fn evaluation(r: &Repository) -> Looked {
+    let (mut seen, mut problems) = (Vec::new(), Vec::new());
     for (path, node) in documents(r, |_| true) {
         let stats = node.at("results.stats").or_else(|| node.get("stats"));
         let Some(stats) = stats else { continue };
@@ -320,14 +320,15 @@ fn evaluation(r: &Repository) -> Looked {
             continue;
         };
         let words = format!("{good} cases passed, {bad} failed");
-        let problems = if good < 9.0 * bad || good < 1.0 {
-            vec![Problem::new(path, stats.line, words.clone())]
-        } else {
-            Vec::new()
-        };
-        return Looked::At(words, problems);
+        if good < 9.0 * bad || good < 1.0 {
+            problems.push(Problem::new(path, stats.line, words.clone()));
+        }
+        seen.push(words);
     }
-    Looked::Unknown("results of an evaluation in the repository".to_owned())
+    if seen.is_empty() {
+        return Looked::Unknown("results of an evaluation in the repository".to_owned());
+    }
+    Looked::At(seen.join("; "), problems)
 }
 
 fn sarif(r: &Repository) -> Looked {
@@ -426,6 +427,9 @@ fn findings(node: &Node, image: bool) -> Option<Vec<(usize, String)>> {
             vec![]
         });
     }
+    if let Some(found) = of_osv(node) {
+        return Some(found);
+    }
     let packages = node.items_at("dependencies");
     if packages.iter().any(|p| p.get("vulns").is_some()) {
         let all = packages.iter().flat_map(|p| p.items_at("vulns"));
@@ -435,6 +439,16 @@ fn findings(node: &Node, image: bool) -> Option<Vec<(usize, String)>> {
         );
     }
     None
+}
+
+/// What osv-scanner writes.
+fn of_osv(node: &Node) -> Option<Vec<(usize, String)>> {
+    let results = node.items_at("results").iter();
+    let packages: Vec<&Node> = results.flat_map(|r| r.items_at("packages")).collect();
+    let is_one = packages.iter().any(|p| p.get("vulnerabilities").is_some());
+    let all = packages.iter().flat_map(|p| p.items_at("vulnerabilities"));
+    let ids = all.map(|v| (v.line, v.text_at("id").unwrap_or_default().to_owned()));
+    is_one.then(|| ids.collect())
 }
 
 fn vulnerabilities(r: &Repository, image: bool) -> Looked {

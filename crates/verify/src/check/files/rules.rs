@@ -1,6 +1,7 @@
 //! More alert rules, dashboards and the ways of an alert, each asked for by a checklist.
 
-use super::alerts::{fires_at, is_error_ratio, mentions, severity_is, some_rule};
+use super::alerts::{error_share, is_within, mentions, severity_is, some_rule};
+use super::thresholds::above;
 use super::{Looked, row};
 use crate::check::Need;
 use crate::check::rows::Row;
@@ -191,15 +192,16 @@ pub(super) static ROWS: &[Row] = &[
 
 fn budget(m: &Manifests, profile: &Profile) -> Looked {
     some_rule(m, "about a budget, early enough", |r| {
-        mentions(&r.expression, &["budget", "spend", "cost"])
-            && r.expression.contains('>')
-            && fires_at(&r.expression, profile.budget_alert)
+        above(&r.expression).iter().any(|c| {
+            mentions(c.left, &["budget", "spend", "cost"])
+                && is_within(c.share(), profile.budget_alert)
+        })
     })
 }
 
 fn elevated(m: &Manifests) -> Looked {
     some_rule(m, "a warning about the share of errors", |r| {
-        severity_is(r, "warning") && is_error_ratio(r)
+        severity_is(r, "warning") && error_share(r).is_some()
     })
 }
 
@@ -352,7 +354,8 @@ fn one_dashboard(m: &Manifests, fits: impl Fn(&Dashboard) -> bool) -> Looked {
     let Some(first) = m.dashboards.first() else {
         return Looked::Unknown(NO_DASHBOARD.to_owned());
     };
-    match m.dashboards.iter().find(|d| fits(d)) {
+    // What asks for nothing shows nothing, whatever its title says.
+    match m.dashboards.iter().find(|d| d.asking > 0 && fits(d)) {
         Some(found) => Looked::At(format!("dashboard `{}`", found.title), Vec::new()),
         None => {
             let found = format!("none of {} dashboards is about it", m.dashboards.len());
@@ -388,7 +391,12 @@ fn key_metrics(m: &Manifests) -> Looked {
     let Some(first) = m.dashboards.first() else {
         return Looked::Unknown(NO_DASHBOARD.to_owned());
     };
-    let all: String = m.dashboards.iter().map(text_of).collect();
+    let mut queries = m.dashboards.iter().flat_map(|d| &d.queries).peekable();
+    if queries.peek().is_none() && m.dashboards.iter().any(|d| d.asking > 0) {
+        return Looked::Unknown("dashboards whose queries are those of Prometheus".to_owned());
+    }
+    let all: Vec<String> = queries.map(|(_, query)| query.to_lowercase()).collect();
+    let all = all.join(" ");
     let problems = KEY
         .iter()
         .filter(|words| !words.iter().any(|word| all.contains(word)))

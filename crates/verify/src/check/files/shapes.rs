@@ -1,5 +1,6 @@
 //! More of Kubernetes and its neighbours: volumes, policies, releases, log shippers and stores.
 
+mod network;
 mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,16 +46,16 @@ pub(super) static ROWS: &[Row] = &[
         MANIFESTS,
         in_manifests,
         "egress that is listed",
-        "NetworkPolicies with policy type Egress: none of them allows everything.",
-        egress
+        "NetworkPolicies with policy type Egress: one for every service, and none of them allows everything.",
+        network::egress
     ),
     row!(
         "net.ingress-restricted",
         MANIFESTS,
         in_manifests,
         "ingress from named peers",
-        "NetworkPolicies with policy type Ingress: none of them allows everything.",
-        ingress
+        "NetworkPolicies with policy type Ingress: one for every service, and none of them allows everything.",
+        network::ingress
     ),
     row!(
         "net.load-balancer",
@@ -62,7 +63,7 @@ pub(super) static ROWS: &[Row] = &[
         in_manifests,
         "something that spreads requests",
         "Services, Ingresses and Gateways in front of the pods of every service.",
-        balancer
+        network::balancer
     ),
     row!(
         "scale.cooldown",
@@ -260,70 +261,11 @@ fn claims(m: &Manifests) -> Looked {
     }
 }
 
-/// NetworkPolicies of one direction, and whether each lists what it allows.
-fn policies(m: &Manifests, kind: &str, key: &str) -> Looked {
-    let of_type = |o: &&Object| {
-        o.node
-            .items_at("spec.policyTypes")
-            .iter()
-            .any(|t| t.text() == Some(kind))
-            || o.node.at("spec").is_some_and(|s| s.get(key).is_some())
-    };
-    let all: Vec<&Object> = m.of("NetworkPolicy").filter(of_type).collect();
-    let open = |rule: &Node| {
-        let peers = rule.items_at(if key == "egress" { "to" } else { "from" });
-        let world = peers.iter().any(|p| {
-            p.text_at("ipBlock.cidr") == Some("0.0.0.0/0") && p.at("ipBlock.except").is_none()
-        });
-        (peers.is_empty() && rule.items_at("ports").is_empty()) || world
-    };
-    let problems = all
-        .iter()
-        .filter(|o| {
-            o.node
-                .at("spec")
-                .is_some_and(|spec| spec.items_at(key).iter().any(open))
-        })
-        .map(|o| o.problem(o.node.line, format!("allows all {key}")))
-        .collect();
-    match all.len() {
-        0 if m.objects.is_empty() => Looked::Unknown(OBJECTS.to_owned()),
-        0 => Looked::At(
-            String::new(),
-            vec![Problem::new(
-                ".",
-                1,
-                format!("no NetworkPolicy restricts {key}"),
-            )],
-        ),
-        n => Looked::At(format!("{n} policies"), problems),
-    }
-}
-
-fn egress(m: &Manifests) -> Looked {
-    policies(m, "Egress", "egress")
-}
-
-fn ingress(m: &Manifests) -> Looked {
-    policies(m, "Ingress", "ingress")
-}
-
-fn balancer(m: &Manifests) -> Looked {
-    services(m, |o| {
-        let front = m.of("Service").any(|s| {
-            s.node
-                .at("spec.selector")
-                .is_some_and(|sel| selects(sel, o.pod_labels()))
-        });
-        (!front).then(|| "has no Service in front".to_owned())
-    })
-}
-
 fn cooldown(m: &Manifests) -> Looked {
     autoscalers(m, |node| {
         let window = node
-            .at("spec.behavior")
-            .and_then(|b| find(b, &["stabilizationWindowSeconds"]));
+            .at("spec")
+            .and_then(|b| find(b, &["stabilizationWindowSeconds", "cooldownPeriod"]));
         window
             .is_none()
             .then(|| "has no stabilisation window".to_owned())

@@ -185,7 +185,7 @@ fn types(r: &Repository) -> Looked {
 fn api_reference(r: &Repository) -> Looked {
     let openapi = r.paths.iter().find(|path| {
         let file = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-        file.starts_with("openapi.") || file.starts_with("swagger.")
+        (file.starts_with("openapi.") || file.starts_with("swagger.")) && !r.hollow.contains(*path)
     });
     if let Some(path) = openapi {
         return Looked::At(path.clone(), Vec::new());

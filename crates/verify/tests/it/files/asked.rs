@@ -4,14 +4,18 @@ use super::faults::Fault;
 
 mod cloud;
 mod compose;
+mod hollow;
 mod manifests;
 mod repository;
 mod settings;
+mod shams;
 
-pub(crate) const ALL: [&[Fault]; 5] = [
+pub(crate) const ALL: [&[Fault]; 7] = [
     manifests::FAULTS,
     settings::FAULTS,
     repository::FAULTS,
     cloud::FAULTS,
     compose::FAULTS,
+    shams::FAULTS,
+    hollow::FAULTS,
 ];

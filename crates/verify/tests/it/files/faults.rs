@@ -166,11 +166,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "minReplicas: 2",
         "minReplicas: 1",
     ),
-    fault(
+    wide(
         "scale.autoscaling-configured",
         AROUND,
         "    kind: Deployment\n    name: agent\n",
         "    kind: Deployment\n    name: other\n",
+        &["k8s.manifests-valid"],
     ),
     fault("scale.min-max", AROUND, "maxReplicas: 10", "maxReplicas: 2"),
     fault("scale.metrics-defined", AROUND, "  metrics:", "  others:"),

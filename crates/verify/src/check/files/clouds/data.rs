@@ -136,7 +136,8 @@ pub(super) fn storage_private(c: &Cloud) -> Looked {
         "members",
         "public_access_prevention",
     ];
-    let telling = all.iter().filter(|r| r.find(&says).is_some()).count();
+    let tells = |r: &&&Resource| r.find(&says).is_some_and(Node::says_something);
+    let telling = all.iter().filter(tells).count();
     match telling {
         0 => Looked::Unknown("an export that says who may read buckets".to_owned()),
         n => Looked::At(format!("{n} statements about buckets"), problems),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::files::Looked;
+use crate::files::secret_names::{has_password, shown};
 use crate::files::settings::{Setting, Settings};
 use crate::files::{Place, Problem};
 
@@ -92,17 +93,22 @@ pub(super) fn anywhere(
     }
 }
 
+/// The name of a setting without the way to it.
+fn last(s: &Setting) -> &str {
+    s.key.rsplit('.').next().unwrap_or_default()
+}
+
 /// What a setting says, and where.
 fn told(s: &Setting) -> String {
     let place = Place {
         path: s.path.clone(),
         line: s.line,
     };
-    format!("{place} {} is {}", s.key, s.value)
+    format!("{place} {} is {}", s.key, shown(last(s), &s.value))
 }
 
 pub(super) fn problem(s: &Setting, why: &str) -> Problem {
-    let shown: String = s.value.chars().take(40).collect();
+    let shown: String = shown(last(s), &s.value).chars().take(40).collect();
     let said = match shown.is_empty() {
         true => format!("{} is not set", s.key),
         false => format!("{} is `{shown}`: {why}", s.key),
@@ -119,6 +125,24 @@ pub(super) fn breaker(all: &Settings) -> Looked {
     match found.iter().find(switches) {
         Some(s) => Looked::At(String::new(), vec![problem(s, "it is switched off")]),
         None => some(all, "a circuit breaker", &["breaker"], |s| !s.is_off()),
+    }
+}
+
+/// A level of logs, none of which tells what people wrote.
+pub(super) fn level(all: &Settings) -> Looked {
+    let words = ["log", "level"];
+    let is = |s: &Setting, levels: &[&str]| levels.contains(&s.value.to_ascii_lowercase().as_str());
+    let loud = about(all, &words)
+        .into_iter()
+        .find(|s| is(s, &["debug", "trace"]));
+    match loud {
+        Some(s) => Looked::At(String::new(), vec![problem(s, "it tells too much")]),
+        None => some(all, "a level of info or above", &words, |s| {
+            matches!(
+                s.value.to_ascii_lowercase().as_str(),
+                "info" | "warn" | "warning" | "error"
+            )
+        }),
     }
 }
 
@@ -206,12 +230,13 @@ pub(super) fn is_reference(value: &str) -> bool {
 }
 
 pub(super) fn references(all: &Settings) -> Looked {
-    let kept = |s: &&Setting| is_secret(s) || s.key.contains("secretkeyref.key");
+    let kept =
+        |s: &&Setting| is_secret(s) || has_password(&s.value) || s.key.contains("secretkeyref.key");
     let found: Vec<&Setting> = all.all.iter().filter(kept).collect();
     every(&found, "a setting that is named like a secret", |s| {
         let literal =
             is_secret(s) && !is_reference(&s.value) && s.value.len() >= 8 && !s.key.contains("ref");
-        literal.then(|| {
+        (literal || has_password(&s.value)).then(|| {
             Problem::new(
                 &s.path,
                 s.line,

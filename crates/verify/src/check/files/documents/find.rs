@@ -1,5 +1,7 @@
 //! Finds a document by its name or heading, and whether it speaks of what belongs in it.
 
+use std::collections::BTreeSet;
+
 use super::super::Looked;
 use crate::files::Problem;
 use crate::files::repository::Repository;
@@ -14,6 +16,31 @@ pub(in crate::check::files) struct Wanted {
 
 /// Words below which a document says nothing.
 const LEAST_WORDS: usize = 30;
+
+/// Different words below which it repeats itself.
+const LEAST_DIFFERENT: usize = 18;
+
+/// Whether a line, in lower case, says that what belongs there is not written yet.
+fn is_draft(line: &str) -> bool {
+    let marks = [concat!("to", "do"), "tbd", concat!("fix", "me")];
+    let phrases = [
+        "lorem ipsum",
+        "to be written",
+        "to be defined",
+        "to be done",
+        "coming soon",
+    ];
+    let text = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let first = text
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    let whole = text.trim_end_matches(|c: char| !c.is_alphanumeric());
+    marks.contains(&first)
+        || phrases
+            .iter()
+            .any(|p| whole == *p || whole.starts_with("lorem ipsum"))
+}
 
 /// Asks for a document with a name and contents.
 pub(in crate::check::files) fn document(r: &Repository, wanted: &Wanted) -> Looked {
@@ -31,6 +58,14 @@ pub(in crate::check::files) fn document(r: &Repository, wanted: &Wanted) -> Look
             .collect();
         if part.split_whitespace().count() < LEAST_WORDS {
             lacks.push(format!("has fewer than {LEAST_WORDS} words"));
+        }
+        let different: BTreeSet<&str> = lower.split_whitespace().collect();
+        if different.len() < LEAST_DIFFERENT {
+            lacks.push(format!("has fewer than {LEAST_DIFFERENT} different words"));
+        }
+        if let Some(line) = lower.lines().find(|line| is_draft(line)) {
+            let start: String = line.trim().chars().take(40).collect();
+            lacks.push(format!("is a draft: `{start}`"));
         }
         if lacks.is_empty() {
             return Looked::At(path.to_owned(), Vec::new());

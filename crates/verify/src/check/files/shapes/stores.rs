@@ -6,6 +6,7 @@ use crate::check::files::Looked;
 use crate::check::files::cluster::services;
 use crate::files::Problem;
 use crate::files::manifests::{Manifests, Object};
+use crate::files::secret_names::shown;
 use crate::files::settings::{Setting, Settings};
 
 /// Configurations of log shippers: documents with sinks, outputs, exporters or clients.
@@ -113,7 +114,13 @@ pub(super) fn sessions(m: &Manifests) -> Looked {
         all.first(),
     ) {
         (Some(s), _) => Looked::At(
-            format!("{}:{} {} is {}", s.path, s.line, s.key, s.value),
+            format!(
+                "{}:{} {} is {}",
+                s.path,
+                s.line,
+                s.key,
+                shown(&s.key, &s.value)
+            ),
             Vec::new(),
         ),
         (None, Some(s)) => Looked::At(
@@ -121,7 +128,7 @@ pub(super) fn sessions(m: &Manifests) -> Looked {
             vec![Problem::new(
                 &s.path,
                 s.line,
-                format!("{} is {}", s.key, s.value),
+                format!("{} is {}", s.key, shown(&s.key, &s.value)),
             )],
         ),
         (None, None) => Looked::Unknown("a setting on where sessions are kept".to_owned()),

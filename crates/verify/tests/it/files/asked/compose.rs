@@ -22,8 +22,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "container.command-exists",
         "repo/Dockerfile",
-        "ENTRYPOINT [\"/agent\"]",
-        "ENTRYPOINT [\"python\", \"-m\", \"src.gone\"]",
+        "src.service",
+        "src.gone",
     ),
     fault("compose.limits", COMPOSE, "memory: 1g", "cpus: \"1\""),
     fault(
