@@ -8,18 +8,20 @@ pub(crate) mod background;
 pub(crate) mod dress;
 pub(crate) mod keeping;
 pub(crate) mod recollect;
+mod retold;
 pub(crate) mod rewrite;
 
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use seaworthy_core::code::Code;
 use seaworthy_core::objects::{Kind, Object};
+use seaworthy_llm::Framing;
 use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
 use crate::objects::{self, LONGEST_PAGE, failed, find, listed, not_found, owner, page, parameter};
 use crate::refusal::Refusal;
-use crate::reply::Answer;
+use crate::reply::{Answer, Content};
 use crate::routes::Action;
 
 /// The part that holds the conversation.
@@ -43,13 +45,37 @@ pub(crate) async fn handle(
 }
 
 async fn get(exchange: &Exchange, id: &str, query: Option<&str>) -> Result<Answer, Refusal> {
-    if parameter(query, "stream") == Some("true") {
-        let message = "A stored response cannot be streamed again: ask for it without `stream`.";
-        return Err(Refusal::new(Code::InvalidRequest, message).at("stream".to_owned()));
-    }
     let object = find(exchange, Kind::Response, id).await?;
     let response = read(exchange, &object).await?;
-    Ok(shown(response.to_string()))
+    match parameter(query, "stream") {
+        Some("true") => as_stream(&response, query),
+        _ => Ok(shown(response.to_string())),
+    }
+}
+
+/// A response that has ended, as the stream that leads to it.
+fn as_stream(response: &Value, query: Option<&str>) -> Result<Answer, Refusal> {
+    let refused = |at: &str, message: String| {
+        let refusal = Refusal::new(Code::InvalidRequest, message);
+        Err(refusal.at(at.to_owned()))
+    };
+    if parameter(query, "starting_after").is_some() {
+        let message = "The events of a stored response are told anew, each text in one piece, so \
+                       their numbers are not those of the first stream. Ask for all of them, without \
+                       `starting_after`.";
+        return refused("starting_after", message.to_owned());
+    }
+    let Some(events) = retold::events(response) else {
+        let status = response["status"].as_str().unwrap_or("unknown");
+        let message = format!(
+            "Only a response that is completed, incomplete or failed can be told as a stream; this \
+             one is {status}. Ask for it without `stream`.",
+        );
+        return refused("stream", message);
+    };
+    let mut answer = Answer::text(200, Framing::ServerSentEvents.content_type(), Bytes::new());
+    answer.content = Content::Events(events);
+    Ok(answer)
 }
 
 async fn delete(exchange: &Exchange, id: &str) -> Result<Answer, Refusal> {

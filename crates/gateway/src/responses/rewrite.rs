@@ -210,6 +210,7 @@ fn with_response(name: &[u8], data: &[u8]) -> Option<(String, Value)> {
     (is_one(name.as_bytes()) && value.get("response")?.is_object()).then_some((name, value))
 }
 
-fn written(name: &str, event: &Value) -> Vec<u8> {
+/// An event as it is sent.
+pub(super) fn written(name: &str, event: &Value) -> Vec<u8> {
     format!("event: {name}\ndata: {event}\n\n").into_bytes()
 }

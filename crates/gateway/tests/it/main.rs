@@ -44,6 +44,7 @@ mod provider_errors;
 mod replay;
 mod requests;
 mod responses;
+mod responses_retold;
 mod sandbox;
 mod support;
 mod timeouts;
