@@ -1,7 +1,8 @@
 //! What an agent's own words say, put where it is read: `agent.security.rate_limit.redis` is
-//! `shared_state`, and `agent.secrets` names the vault of `secret_managers.azure`.
+//! `shared_state`, `agent.secrets` names the vault of `secret_managers.azure`, and `agent.log_level`
+//! is `logging.level`.
 
-use crate::config::{AgentRedis, Config, SharedState};
+use crate::config::{AgentLogLevel, AgentRedis, Config, Logging, SharedState};
 use crate::value::{Name, SharedStateUrl, Text as _};
 
 /// Where the words about a server stand.
@@ -24,8 +25,47 @@ impl Clash {
 
 /// Follows the agent's words, as far as they can be.
 pub(crate) fn adopt(config: &mut Config) -> impl Iterator<Item = Clash> + use<> {
-    let clashes = [adopt_server(config).err(), adopt_vault(config).err()];
+    let clashes = [
+        adopt_server(config).err(),
+        adopt_vault(config).err(),
+        adopt_log_level(config).err(),
+        accept_metrics(config).err(),
+    ];
     clashes.into_iter().flatten()
+}
+
+/// Has the log be as the agent wants it.
+fn adopt_log_level(config: &mut Config) -> Result<(), Clash> {
+    let Some(level) = config.agent.log_level.map(AgentLogLevel::level) else {
+        return Ok(());
+    };
+    let known = &mut config.logging.level;
+    if *known != Logging::default().level && *known != level {
+        return Err(Clash {
+            section: &["agent"],
+            key: Some("log_level"),
+            message: format!(
+                "another level than that of `logging.level`, which is `{}`",
+                known.as_str()
+            ),
+            help: "there is one log: name its level once",
+        });
+    }
+    *known = level;
+    Ok(())
+}
+
+/// Metrics cannot be switched off: what says so would be accepted and ignored.
+fn accept_metrics(config: &Config) -> Result<(), Clash> {
+    match config.agent.observability.metrics_enabled {
+        Some(false) => Err(Clash {
+            section: &["agent", "observability"],
+            key: Some("metrics_enabled"),
+            message: "metrics are always served, at `/metrics`".to_owned(),
+            help: "remove it, or say `true`",
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Has the vault of references that name none be the one of the agent.

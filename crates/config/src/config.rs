@@ -1,5 +1,6 @@
 //! The configuration as types. The comments become the reference and the JSON Schema.
 
+mod agent;
 mod auth;
 mod cache;
 mod costs;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::agent::{AgentLogLevel, AgentObservability, MetricsExporter};
 pub use self::auth::{Auth, CustomRole, Jwt, JwtAlgorithm, JwtIssuer, Sigv4, User};
 pub use self::cache::{Cache, CacheScope, CacheStore, Idempotency, SemanticCache};
 pub use self::costs::{

@@ -38,6 +38,7 @@ pub use config::{
     GuardPolicy, GuardScope, Guards, InputValidation, Moderation, OnFailure, Opinion,
     OutputHandling, PromptLeaks, Severity as GuardSeverity,
 };
+pub use config::{AgentLogLevel, AgentObservability, MetricsExporter};
 pub use config::{
     AllFeatures, DegradationTiers, DependencyCheck, DependencyChecks, Feature, HealthCheck,
     HealthEndpoint, HealthEndpoints, Probe, Tier,

@@ -130,6 +130,14 @@ impl<'a> IntoIterator for &'a Problems {
 }
 
 impl Problem {
+    /// Where and what, in one line.
+    pub fn summary(&self) -> String {
+        match self.key.as_str() {
+            "" => self.message.clone(),
+            key => format!("`{key}`: {}", self.message),
+        }
+    }
+
     fn render(&self, color: bool) -> String {
         let paint = |code: &str, text: &str| {
             if color {

@@ -2,7 +2,7 @@
 //! errors: a control that is configured and not enforced is worse than none.
 
 /// Sections and keys, with what is going to read them.
-const SECTIONS: [(&str, &str); 27] = [
+const SECTIONS: [(&str, &str); 28] = [
     ("cost_dashboard", "the dashboard"),
     ("alerts", "alerting"),
     ("audit_log", "the audit log"),
@@ -16,11 +16,12 @@ const SECTIONS: [(&str, &str); 27] = [
     ("target_cpu", "autoscaling"),
     ("agent.azure_openai", "the agent runtime"),
     ("agent.default_model", "the agent runtime"),
-    ("agent.log_level", "the agent runtime"),
     ("agent.mcp", "the agent runtime"),
     ("agent.mcp_sessions", "the agent runtime"),
     ("agent.memory", "the agent runtime"),
-    ("agent.observability", "telemetry"),
+    ("agent.observability.tracing_enabled", "telemetry"),
+    ("agent.observability.tracing_exporter", "telemetry"),
+    ("agent.observability.sample_rate", "telemetry"),
     ("agent.max_tokens", "the agent runtime"),
     ("agent.models", "the agent runtime"),
     ("agent.name", "the agent runtime"),

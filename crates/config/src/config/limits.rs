@@ -9,6 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::agent::{AgentLogLevel, AgentObservability};
 use super::guards::{AgentValidation, OutputHandling};
 use crate::secret::SecretRef;
 use crate::value::{BaseUrl, Count, Factor, SharedStateUrl};
@@ -118,10 +119,14 @@ impl JsonSchema for Limits {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Agent {
+    /// The least severe level that is written to the log. It is `logging.level`.
+    pub log_level: Option<AgentLogLevel>,
     /// What protects it.
     pub security: AgentSecurity,
     /// Where its secrets are.
     pub secrets: AgentSecrets,
+    /// What it shows of itself.
+    pub observability: AgentObservability,
 }
 
 /// Where the agent's secrets are.

@@ -67,6 +67,19 @@ const MISTAKES: &[(&str, &str)] = &[
         "another vault than that of",
     ),
     (
+        "[agent]\nlog_level = \"DEBUG\"\n[logging]\nlevel = \"warn\"",
+        "another level than that of `logging.level`, which is `warn`",
+    ),
+    ("[agent]\nlog_level = \"info\"", "did you mean `INFO`?"),
+    (
+        "[agent.observability]\nmetrics_enabled = false",
+        "metrics are always served, at `/metrics`",
+    ),
+    (
+        "[agent.observability]\ntracing_enabled = true",
+        "is not supported by this version yet (telemetry)",
+    ),
+    (
         "[cost_controls]\ntime_zone = \"Mars/Olympus\"",
         "expected a time zone such as",
     ),

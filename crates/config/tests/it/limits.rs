@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seaworthy_config::{Config, Format, Loaded, policy, prices, show, unknown_price};
+use seaworthy_config::{Config, Format, Loaded, LogLevel, policy, prices, show, unknown_price};
 use seaworthy_core::budget::{self, WindowKind};
 use seaworthy_core::limit::Period;
 use seaworthy_core::limit::policy::{Attributes, Policy, Scope};
@@ -343,6 +343,28 @@ fn the_agents_own_words_for_its_vault_are_the_vault() {
     assert_eq!(toml(&same).config, loaded.config);
 }
 
+/// `agent.log_level` and what is said of metrics, as checklists write them.
+#[test]
+fn the_agents_own_words_for_its_log_and_metrics_take_effect() {
+    for (word, level) in [
+        ("ERROR", LogLevel::Error),
+        ("WARNING", LogLevel::Warn),
+        ("INFO", LogLevel::Info),
+        ("DEBUG", LogLevel::Debug),
+    ] {
+        let block = format!(
+            "[agent]\nlog_level = \"{word}\"\n[agent.observability]\nmetrics_enabled = true\n\
+             metrics_exporter = \"prometheus\"\n"
+        );
+        let loaded = toml(&block);
+        assert_eq!(loaded.config.logging.level, level);
+        let again = toml(&show(&loaded.config, Format::Toml));
+        assert_eq!(again.config, loaded.config);
+        let same = format!("{block}[logging]\nlevel = \"{}\"\n", level.as_str());
+        assert_eq!(toml(&same).config, loaded.config);
+    }
+}
+
 /// Runs where the checklists are: `SEAWORTHY_SEEDS` names their folder.
 #[test]
 fn the_blocks_of_the_checklists_themselves_take_effect() {
@@ -374,6 +396,12 @@ fn the_blocks_of_the_checklists_themselves_take_effect() {
     let marker = "[agent.secrets]";
     let secrets = toml(block(holding(marker), marker));
     assert!(secrets.config.secret_managers.azure.vault.is_some());
+    for marker in [
+        "[agent]\n  log_level",
+        "[agent.observability]\n  metrics_enabled",
+    ] {
+        toml(&without_margin(block(holding(marker), marker)));
+    }
 
     let marker = "[agent.security.rate_limit]";
     let agent = toml(&without_margin(block(holding(marker), marker)));

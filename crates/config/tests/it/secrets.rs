@@ -36,6 +36,9 @@ fn a_literal_secret_is_warned_about_and_hidden_in_every_view() {
             .iter()
             .all(|warning| warning.severity == Severity::Warning)
     );
+    let first = loaded.warnings.iter().next().unwrap().summary();
+    let told = "`providers.a.api_key`: a secret is written into the configuration";
+    assert_eq!(first, told);
     assert_hidden("Debug", &debug(&loaded));
     assert_hidden("warnings", &loaded.warnings.render(true));
     assert_hidden(
