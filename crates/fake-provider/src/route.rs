@@ -75,8 +75,9 @@ pub(crate) struct Arrival<'a> {
 /// The dialect in which a caller is answered.
 pub(crate) fn dialect(arrival: &Arrival<'_>) -> Dialect {
     let path = arrival.path;
+    let asks_anthropic = arrival.headers.contains_key("anthropic-version");
     let anthropic =
-        path.starts_with("/v1/messages") || arrival.headers.contains_key("anthropic-version");
+        path.starts_with("/v1/messages") || (path.starts_with("/v1/models") && asks_anthropic);
     match path {
         _ if anthropic => Dialect::Anthropic,
         _ if path.starts_with("/v1beta/") => Dialect::Gemini,

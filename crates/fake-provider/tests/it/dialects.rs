@@ -42,6 +42,23 @@ async fn a_chat_completion_has_the_full_shape_and_headers() {
 }
 
 #[tokio::test]
+async fn the_path_says_which_api_is_meant_whatever_headers_come_along() {
+    let fake = provider().await;
+    let headers = format!("{OPENAI}anthropic-version: 2023-06-01\r\n");
+    let body = chat("hello").to_string();
+    let got = send(
+        &fake,
+        "POST",
+        "/v1/chat/completions",
+        &headers,
+        body.as_bytes(),
+    );
+    assert_eq!(got.await.json()["object"], "chat.completion");
+    let models = send(&fake, "GET", "/v1/models", &headers, b"").await;
+    assert!(models.json().get("first_id").is_some(), "{}", models.text());
+}
+
+#[tokio::test]
 async fn usage_is_streamed_only_when_asked_for() {
     let fake = provider().await;
     let asked = stream(&fake, "chunks=4").await;
