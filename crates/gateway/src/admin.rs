@@ -3,7 +3,7 @@
 pub(crate) mod keys;
 pub(crate) mod switches;
 
-use seaworthy_config::Format;
+use seaworthy_config::{Format, Problem};
 use seaworthy_core::code::Code;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub(crate) fn status(gateway: &Gateway, snapshot: &Snapshot) -> Answer {
             "source": snapshot.loaded.source,
             "hash": snapshot.loaded.hash,
             "loaded_at": snapshot.loaded_at.to_string(),
-            "warnings": snapshot.loaded.warnings.iter().map(|problem| &problem.message).collect::<Vec<_>>(),
+            "warnings": snapshot.loaded.warnings.iter().map(Problem::summary).collect::<Vec<_>>(),
             "last_reload": last_reload,
         },
         "storage": {"backend": gateway.stores.backend, "status": store},

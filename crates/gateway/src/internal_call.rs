@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use seaworthy_core::code::Code;
+use seaworthy_core::money::Micros;
 use seaworthy_core::principal::{Credential, Identity, Principal, Role, Scopes};
 use seaworthy_core::resilience::line::Priority;
 use seaworthy_core::trace::RequestId;
@@ -41,14 +42,21 @@ pub(crate) fn principal(user: &str) -> Principal {
     })
 }
 
-/// Makes a call that is not streamed. Returns the status and the body, which is an error in the
-/// operation's dialect where the call was refused.
+/// What came of a call of the gateway's own.
+pub(crate) struct Called {
+    pub(crate) status: u16,
+    /// An error in the operation's dialect where the call was refused.
+    pub(crate) body: Bytes,
+    pub(crate) cost: Micros,
+}
+
+/// Makes a call that is not streamed.
 pub(crate) async fn call(
     gateway: &Arc<Gateway>,
     caller: Principal,
     operation: Operation,
     body: Bytes,
-) -> (u16, Bytes) {
+) -> Called {
     // The worker is only a place for connections and records; any of them serves.
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let headers = HeaderMap::new();
@@ -58,9 +66,16 @@ pub(crate) async fn call(
     let result = answer(&mut exchange, caller, operation, body).await;
     let response = respond(exchange, result, false);
     let status = response.status().as_u16();
-    let collected = response.into_body().collect().await;
+    let mut body = response.into_body();
+    let exchange = body.exchange_mut();
+    let cost = exchange.and_then(|exchange| exchange.cost());
+    let collected = body.collect().await;
     let body = collected.map(http_body_util::Collected::to_bytes);
-    (status, body.unwrap_or_default())
+    Called {
+        status,
+        body: body.unwrap_or_default(),
+        cost: cost.unwrap_or_default(),
+    }
 }
 
 /// Whose call it is that nobody waits for.

@@ -177,8 +177,8 @@ pub(crate) static FOR_BROWSERS: [(HeaderName, HeaderValue); 4] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
-/// What a remembered or shared answer costs.
-static NOTHING: HeaderValue = HeaderValue::from_static("0.000000");
+/// What a remembered, shared or repeated answer costs.
+pub(crate) static NOTHING: HeaderValue = HeaderValue::from_static("0.000000");
 
 /// Adds the headers that every answer has.
 pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_stream: bool) {
@@ -207,7 +207,7 @@ pub(crate) fn common_headers(exchange: &Exchange, headers: &mut HeaderMap, is_st
         {
             headers.insert(&name::COST, cost);
         }
-    } else if !is_stream && matches!(exchange.cache, Some("hit" | "coalesced")) {
+    } else if matches!(exchange.cache, Some("hit" | "coalesced")) {
         headers.insert(&name::COST, NOTHING.clone());
     }
     if exchange.attempts > 1 {

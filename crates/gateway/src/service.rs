@@ -207,6 +207,11 @@ impl DataPlane {
                 refusal.allow = Some(allow);
                 Err(refusal)
             }
+            Lookup::NotFound if is_legacy(path) => Err(Refusal::new(
+                Code::NotFound,
+                "Completions of a bare `prompt` are not served. Send it as a message to \
+                 /v1/chat/completions: `\"messages\": [{\"role\": \"user\", \"content\": PROMPT}]`.",
+            )),
             Lookup::Found(..) | Lookup::NotFound => Err(Refusal::new(
                 Code::NotFound,
                 "Nothing is served at this path. Chat completions are at /v1/chat/completions, \
@@ -272,6 +277,11 @@ impl DataPlane {
             )),
         }
     }
+}
+
+/// Whether a path is that of prompts without turns, which OpenAI itself calls legacy.
+fn is_legacy(path: &str) -> bool {
+    path.ends_with("/completions") && !path.ends_with("/chat/completions")
 }
 
 /// RFC 9112, 6.3: whoever passed a request on may have believed the other end of its body.

@@ -3,6 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use seaworthy_core::call::Reply;
+use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::usage::Usage;
 use seaworthy_llm::{Encoded, Fault, Feature, Loss};
@@ -28,6 +29,13 @@ impl Translation {
     /// The caller's request in the provider's dialect, for the provider's model of this name.
     pub(crate) fn request(self, request: &Request, model: &str) -> Result<Encoded, Refusal> {
         let mut call = request.decode_call()?;
+        let says_nothing = call.messages.is_empty() && call.system.is_empty();
+        if says_nothing && self.caller == Dialect::OpenAiResponses {
+            // It may be left out for what a provider of this API keeps.
+            let message = "`input` is missing or empty: expected a text or a list of items";
+            let refusal = Refusal::new(Code::InvalidRequest, message);
+            return Err(refusal.at("input".to_owned()));
+        }
         model.clone_into(&mut call.model);
         Ok(seaworthy_llm::encode_call_of(
             self.caller,

@@ -75,7 +75,11 @@ pub(crate) async fn create(exchange: &Exchange, body: &Bytes) -> Result<Answer, 
     wanted.check().map_err(invalid)?;
     if !exchange.snapshot.knows(&wanted.role) {
         let role = wanted.role.as_str();
-        return Err(invalid(format!("There is no role `{role}`.")).at("role".to_owned()));
+        let message = format!(
+            "There is no role `{role}`: expected admin, operator, auditor, user or one of `auth.roles` \
+             in the configuration."
+        );
+        return Err(invalid(message).at("role".to_owned()));
     }
     may_grant(exchange, &wanted.role, &wanted.scopes)?;
     let (key, record) = wanted.issue(now);

@@ -44,7 +44,17 @@ pub(crate) async fn set_tier(exchange: &Exchange, body: &Bytes) -> Result<Answer
     if let Some(tier) = &wanted.tier {
         let mut known = exchange.snapshot.tiers.tiers.iter();
         if tier != NORMAL && !known.any(|known| known.name == *tier) {
-            let message = format!("There is no tier `{tier}` in `degradation_tiers`.");
+            let mut names = vec![NORMAL];
+            let known = exchange.snapshot.tiers.tiers.iter();
+            names.extend(
+                known
+                    .map(|known| &*known.name)
+                    .filter(|name| *name != NORMAL),
+            );
+            let message = format!(
+                "There is no tier `{tier}` in `degradation_tiers`. There are: {}.",
+                names.join(", ")
+            );
             return Err(Refusal::new(Code::InvalidRequest, message).at("tier".to_owned()));
         }
     }
@@ -83,7 +93,15 @@ pub(crate) async fn set_feature(
 ) -> Result<Answer, Refusal> {
     let mut features = exchange.snapshot.features.iter();
     let Some(known) = features.find(|feature| feature.name == name) else {
-        let message = "There is no such feature in `features`.";
+        let known = exchange.snapshot.features.iter();
+        let names: Vec<&str> = known.map(|known| &*known.name).collect();
+        let message = match names.is_empty() {
+            true => "There are no `features` in the configuration.".to_owned(),
+            false => format!(
+                "There is no such feature in `features`. There are: {}.",
+                names.join(", ")
+            ),
+        };
         return Err(Refusal::new(Code::NotFound, message));
     };
     let wanted: WantedFeature = read(body)?;

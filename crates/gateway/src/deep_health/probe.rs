@@ -186,7 +186,7 @@ async fn minimal_call(gateway: &Arc<Gateway>, model: &str) -> u16 {
     let body = body.to_string().into();
     internal_call::call(gateway, caller, operation, body)
         .await
-        .0
+        .status
 }
 
 /// The user that minimal calls are accounted to.

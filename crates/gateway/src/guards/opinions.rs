@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::guarding::Heard;
 use crate::gateway::Gateway;
-use crate::internal_call;
+use crate::internal_call::{self, Called};
 use crate::routes::Operation;
 
 /// The largest answer of a service, in bytes.
@@ -215,7 +215,7 @@ async fn ask_model(
     let body = body.to_string().into();
     // The call asks nobody itself, so that it cannot go on for ever.
     let call = internal_call::call(gateway, caller.clone(), operation, body);
-    let (status, body) = Box::pin(call).await;
+    let Called { status, body, .. } = Box::pin(call).await;
     (status == 200).then(|| serde_json::from_slice(&body).ok())?
 }
 

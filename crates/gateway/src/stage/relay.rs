@@ -33,6 +33,8 @@ use advised::retry_headers;
 
 /// On answers whose token counts are an estimate, where a caller can be told.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-seaworthy-estimated");
+/// Whether official clients are to try again.
+const ADVICE: HeaderName = HeaderName::from_static("x-should-retry");
 /// How much of a provider's request ID is kept.
 const MOST_OF_AN_ID: usize = 128;
 const YES: HeaderValue = HeaderValue::from_static("true");
@@ -336,8 +338,17 @@ async fn relay_error(
         refusal.status = Some(head.status.as_u16());
         return Err(refusal);
     }
+    let status = head.status.as_u16();
+    if matches!(status, 402 | 429)
+        && !headers.contains_key(ADVICE)
+        && let Some(dialect) = dialect
+        && decode_error(dialect.family(), &joined(&frames)).is_quota_exhausted()
+    {
+        // Waiting does not mend it, and official clients try again by the status alone.
+        headers.insert(ADVICE, HeaderValue::from_static("false"));
+    }
     Ok(Answer {
-        status: head.status.as_u16(),
+        status,
         headers,
         content: Content::Frames(frames),
     })

@@ -174,8 +174,35 @@ async fn an_account_without_money_is_no_rate_limit_and_not_asked_again() {
         let answer = app.post(path(dialect), ask(dialect, false)).send().await;
         assert_eq!((answer.status, app.upstream.requests()), (429, 1));
         assert!(answer.took < Duration::from_millis(50));
+        // Official clients try 429 again unless they are told not to.
+        assert_eq!(answer.header("x-should-retry"), "false");
+        assert_eq!(answer.text(), body.to_string(), "what the provider said");
         app.finish().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_money_has_no_time_after_which_it_is_to_be_asked_again() {
+    let app = TestApp::start().await;
+    let body = json!({"error": {"message": "Pay.", "type": "insufficient_quota",
+        "code": "insufficient_quota"}});
+    // Another limit is used up as well.
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-ratelimit-remaining-requests", "0"),
+        ("x-ratelimit-reset-requests", "1s"),
+    ];
+    app.upstream
+        .will_send(http(429, &headers, &body.to_string()));
+    let dialect = Dialect::AnthropicMessages;
+    let question = json!({"model": "gpt", "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Aye?"}]});
+    let call = app.post(path(dialect), question.to_string());
+    let answer = call.send().await;
+    assert_eq!(answer.status, 402, "{}", answer.text());
+    assert_eq!(answer.header("x-should-retry"), "false");
+    assert_eq!(answer.header("retry-after"), "");
+    app.finish().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,13 @@ use crate::support::wire::{json_response, ok, reply, usage_object};
 const OPENAI: Dialect = Dialect::OpenAiChat;
 
 async fn with_meanings(more: &str) -> TestApp {
+    with_meanings_and(more, "").await
+}
+
+async fn with_meanings_and(more: &str, sections: &str) -> TestApp {
     let sections = format!(
-        "[cache]\nenabled = true\n{more}\n[cache.semantic]\nmodel = \"gpt-alias\"\nthreshold = 0.9\n"
+        "[cache]\nenabled = true\n{more}\n[cache.semantic]\nmodel = \"gpt-alias\"\nthreshold = 0.9\n\
+         {sections}"
     );
     TestApp::builder().sections(&sections).start().await
 }
@@ -83,6 +88,24 @@ async fn other_words_with_the_same_meaning_get_the_answer_and_every_call_is_reco
         metrics.contains("seaworthy_cache_hits_total{kind=\"semantic\"} 1\n"),
         "{metrics}"
     );
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_other_words_costs_what_comparing_them_did() {
+    let prices = "[prices.\"openai/gpt-real\"]\ninput = 1000\noutput = 5000\n";
+    let app = with_meanings_and("", prices).await;
+    let key = app.user_key.clone();
+    app.upstream.will_send(vector([1.0, 0.0]));
+    app.upstream.will_send(answer("tight"));
+    let first = ask(&app, &key, said("Is the hull tight?", &json!({}))).await;
+    let paid: f64 = first.header("x-seaworthy-cost-usd").parse().unwrap();
+    assert!(paid > 0.003, "{paid}");
+    app.upstream.will_send(vector([0.95, 0.1]));
+    let second = ask(&app, &key, said("Does the hull leak?", &json!({}))).await;
+    assert_eq!(second.header("x-seaworthy-cache"), "semantic");
+    // Three tokens in.
+    assert_eq!(second.header("x-seaworthy-cost-usd"), "0.003000");
     app.finish().await;
 }
 

@@ -203,6 +203,24 @@ async fn operators_choose_tiers_and_switch_features_over_http() {
     )
     .await;
     unknown.assert_error(Family::OpenAi, 400, "invalid_request");
+    let message = unknown.json()["error"]["message"].to_string();
+    assert!(
+        message.contains("There are: normal, maintenance."),
+        "{message}"
+    );
+    let unknown = post(
+        &app,
+        &app.admin_key,
+        "/admin/v1/features/serch",
+        json!({"enabled": false}),
+    )
+    .await;
+    unknown.assert_error(Family::OpenAi, 404, "not_found");
+    assert!(
+        unknown.text().contains("There are: search."),
+        "{}",
+        unknown.text()
+    );
 
     let chosen = post(
         &app,

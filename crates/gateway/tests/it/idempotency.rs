@@ -46,6 +46,7 @@ async fn the_same_key_gets_the_same_answer_and_one_call_is_made() {
                 assert_eq!(again.body, first.body);
                 assert_eq!(again.header("content-type"), first.header("content-type"));
                 assert_eq!(again.header("idempotent-replayed"), "true");
+                assert_eq!(again.header("x-seaworthy-cost-usd"), "0.000000");
             }
             assert_eq!(app.upstream.requests(), 1);
             app.only_settlement().await;

@@ -182,6 +182,19 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_callers_words() {
     wrong.assert_error(Family::Anthropic, 405, "method_not_allowed");
     let missing = app.get("/v1/messages/batches").send().await;
     missing.assert_error(Family::Anthropic, 404, "not_found");
+    // Old clients send a prompt; the base URL of others lacks its `/v1`.
+    for (path, hint) in [
+        ("/v1/completions", "`prompt`"),
+        ("/chat/completions", "Nothing is served"),
+    ] {
+        let missing = app.post(path, r#"{"prompt": "Aye?"}"#).send().await;
+        missing.assert_error(Family::OpenAi, 404, "not_found");
+        let told = missing.text();
+        assert!(
+            told.contains(hint) && told.contains("/v1/chat/completions"),
+            "{told}"
+        );
+    }
     app.finish().await;
 }
 

@@ -239,6 +239,21 @@ async fn what_nobody_wants_to_be_stored_is_not() {
     app.finish().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_without_input_is_refused_in_its_own_words_before_it_is_translated() {
+    let app = TestApp::start().await;
+    for body in [
+        json!({"model": "gpt"}),
+        json!({"model": "claude", "input": []}),
+    ] {
+        let answer = app.post(PATH, body.to_string()).send().await;
+        answer.assert_error(Family::OpenAi, 400, "invalid_request");
+        assert_eq!(answer.json()["error"]["param"], "input");
+    }
+    assert_eq!(app.upstream.requests(), 0);
+    app.finish().await;
+}
+
 async fn in_background(app: &TestApp, go_on: &Arc<Notify>) -> String {
     app.upstream.will([
         Step::Until(Arc::clone(go_on)),

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::exchange::Exchange;
 use crate::flight::Reader;
+use crate::headers::name;
 use crate::pipeline::Errand;
 use crate::refusal::Refusal;
 use crate::reply::Answer;
@@ -195,12 +196,16 @@ pub(crate) async fn look(exchange: &mut Exchange, errand: &Errand) -> Result<Loo
     if let Some(semantic) = memory.semantic.as_ref().filter(|_| is_compared) {
         let looking = semantic::look(exchange, &errand.principal, made, semantic);
         let (found, meaning) = Box::pin(looking).await;
-        if let Some(entry) = found.filter(|entry| control.accepts(entry, now)) {
+        if let Some(near) = found.filter(|near| control.accepts(&near.entry, now)) {
             exchange.model = Some(Arc::clone(&model));
             count(exchange, errand, &model).await?;
             exchange.cache = Some("semantic");
             exchange.gateway.metrics.count_cache_hit("semantic");
-            return Ok(Looked::Found(answer(entry, now)));
+            let mut answer = answer(near.entry, now);
+            if let Ok(cost) = HeaderValue::from_str(&near.cost.to_string()) {
+                answer.headers.insert(&name::COST, cost);
+            }
+            return Ok(Looked::Found(answer));
         }
         probe = meaning;
     }

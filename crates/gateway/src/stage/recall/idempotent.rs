@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::headers::name;
 use crate::pipeline::Errand;
 use crate::refusal::{Refusal, chain};
-use crate::reply::{Answer, Content};
+use crate::reply::{Answer, Content, NOTHING};
 use crate::stage::recall::count::count;
 use crate::stage::recall::{kept, key, shared};
 
@@ -331,7 +331,7 @@ async fn follow(
     }
     let mut answer = shared::serve(exchange, reader).await?;
     kept::strip(&mut answer.headers);
-    Some(Ok(replayed(exchange, answer)))
+    Some(Ok(free_of_charge(replayed(exchange, answer))))
 }
 
 async fn replay(
@@ -344,7 +344,13 @@ async fn replay(
         exchange.outcome = Outcome::Failure;
     }
     let answer = kept::answer(kept.status, &kept.headers, kept.body);
-    Ok(replayed(exchange, answer))
+    Ok(free_of_charge(replayed(exchange, answer)))
+}
+
+/// Says that a model's answer costs nothing this time.
+fn free_of_charge(mut answer: Answer) -> Answer {
+    answer.headers.insert(&name::COST, NOTHING.clone());
+    answer
 }
 
 /// Says that an answer is an earlier one.

@@ -12,13 +12,14 @@ use seaworthy_core::cache::Entry;
 use seaworthy_core::call::{Block, Call, Role};
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::fingerprint::{Fingerprint, Fingerprinter};
+use seaworthy_core::money::Micros;
 use seaworthy_core::principal::{Principal, scope};
 use seaworthy_llm::embed::Embedding;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
-use crate::internal_call;
+use crate::internal_call::{self, Called};
 use crate::routes::Operation;
 use crate::stage::recall::cached;
 use crate::stage::recall::key::Asked;
@@ -132,6 +133,13 @@ fn similarity(one: &[f32], other: &[f32]) -> Option<f32> {
     (lengths > 0.0).then(|| dot(one, other) / lengths)
 }
 
+/// An answer to other words.
+pub(crate) struct Near {
+    pub(crate) entry: Entry,
+    /// What it cost to find it.
+    pub(crate) cost: Micros,
+}
+
 /// Looks for an answer to the same in other words. Asking the embeddings model is a call of the
 /// caller's like any other: limited, reserved and recorded.
 pub(crate) async fn look(
@@ -139,14 +147,14 @@ pub(crate) async fn look(
     caller: &Principal,
     asked: Asked<'_>,
     semantic: &Semantic,
-) -> (Option<Entry>, Option<Probe>) {
+) -> (Option<Near>, Option<Probe>) {
     if !may_embed(exchange, caller, semantic) {
         return (None, None);
     }
     let Some((bucket, text)) = apart(asked, semantic) else {
         return (None, None);
     };
-    let Some(vector) = embed(exchange, caller, semantic, &text).await else {
+    let Some((vector, cost)) = embed(exchange, caller, semantic, &text).await else {
         return (None, None);
     };
     let probe = Probe {
@@ -159,7 +167,7 @@ pub(crate) async fn look(
     for answer in meanings.closest(&probe, semantic.threshold, now) {
         // Its answer may have been forgotten.
         if let Some(entry) = cached::find(exchange, &answer, now).await {
-            return (Some(entry), None);
+            return (Some(Near { entry, cost }), None);
         }
     }
     (None, Some(probe))
@@ -238,7 +246,7 @@ async fn embed(
     caller: &Principal,
     semantic: &Semantic,
     text: &str,
-) -> Option<Arc<[f32]>> {
+) -> Option<(Arc<[f32]>, Micros)> {
     let body = json!({"model": semantic.model, "input": text, "encoding_format": "float"});
     let asking = internal_call::call(
         &exchange.gateway,
@@ -246,14 +254,14 @@ async fn embed(
         Operation::Embeddings(Embedding::OpenAi),
         body.to_string().into(),
     );
-    let (status, body) = Box::pin(asking).await;
+    let Called { status, body, cost } = Box::pin(asking).await;
     let embedded = serde_json::from_slice::<Embedded>(&body).ok();
     let vector = embedded.and_then(|embedded| embedded.data.into_iter().next());
     if vector.is_none() {
         // Without the model there is no meaning, and the provider is asked as ever.
         tracing::warn!(status, "the embeddings of a request could not be made");
     }
-    vector.map(|vector| vector.embedding.into())
+    vector.map(|vector| (vector.embedding.into(), cost))
 }
 
 #[cfg(test)]

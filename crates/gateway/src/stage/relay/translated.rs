@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use seaworthy_core::call::Reply;
 use seaworthy_edge::client::UpstreamBody;
 use seaworthy_llm::{ErrorView, Framing, StreamSettings, decode_error, usage};
 
 use super::{
-    ESTIMATED, YES, collect, credentials_refused, framing, joined, no_answer, provider_name,
-    retry_headers, stream_type, unexpected,
+    ADVICE, ESTIMATED, YES, collect, credentials_refused, framing, joined, no_answer,
+    provider_name, retry_headers, stream_type, unexpected,
 };
 use crate::exchange::Exchange;
 use crate::guards::output::{OutputGuard, guard_reply};
@@ -136,7 +136,9 @@ pub(super) async fn error(
         Some(guarding) => guarding.admits_word(word, &mut exchange.verdicts),
         None => true,
     };
-    let advice = retry_headers(&head.headers, exchange.advice);
+    // Limits of another kind that are used up as well say nothing of money.
+    let wait = exchange.advice.filter(|_| !told.is_final);
+    let advice = retry_headers(&head.headers, wait);
     let word = error.code.as_deref().filter(&mut admits);
     let view = ErrorView {
         status: told.status,
@@ -145,16 +147,15 @@ pub(super) async fn error(
         message: &message,
         // The provider names fields of a request that the caller never saw.
         param: None,
-        retry_after: exchange.advice,
+        retry_after: wait,
         request_id: Some(exchange.request_id.as_str()),
     };
     let mut answer = Answer::error(family, &view);
     answer.headers.extend(advice);
     if told.is_final {
-        let name = HeaderName::from_static("x-should-retry");
         answer
             .headers
-            .insert(name, HeaderValue::from_static("false"));
+            .insert(ADVICE, HeaderValue::from_static("false"));
     }
     Ok(answer)
 }
