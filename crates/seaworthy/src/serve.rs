@@ -260,7 +260,11 @@ impl Running {
             tracing::error!(unwritten, "settlements could not be written");
             return Err(Failure::new(
                 exit::UNAVAILABLE,
-                format!("{unwritten} settlements could not be written to the ledger"),
+                format!(
+                    "{unwritten} settlements could not be written to the ledger, which does not \
+                     answer. With a store on disk they are in the journal, and the next start with \
+                     it writes them"
+                ),
             ));
         }
         tracing::info!("stopped");

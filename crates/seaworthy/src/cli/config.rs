@@ -26,6 +26,8 @@ pub(super) enum Command {
     Show {
         #[command(flatten)]
         config: ConfigArgument,
+        /// The file, if not given by --config.
+        file: Option<PathBuf>,
         /// The form to print.
         #[arg(long, value_enum, default_value_t = Form::Toml)]
         format: Form,
@@ -79,8 +81,13 @@ pub(super) fn run(command: Command) -> Result<u8, Failure> {
                 loaded.hash
             ))?;
         }
-        Command::Show { config, format } => {
-            let loaded = app::load(config.config.as_deref(), &app::environment())?;
+        Command::Show {
+            config,
+            file,
+            format,
+        } => {
+            let path = file.or(config.config);
+            let loaded = app::load(path.as_deref(), &app::environment())?;
             match format {
                 Form::Toml => output::write(seaworthy_config::show(&loaded.config, Format::Toml))?,
                 Form::Yaml => output::write(seaworthy_config::show(&loaded.config, Format::Yaml))?,

@@ -62,8 +62,7 @@ fn the_effective_configuration_shows_no_secret() {
          [models.m]\ntargets = [\"a/m\"]\n",
     );
     for format in ["toml", "yaml", "json"] {
-        let mut command =
-            ship.command(&["config", "show", "--config", "c.toml", "--format", format]);
+        let mut command = ship.command(&["config", "show", "c.toml", "--format", format]);
         command.env("SHIP_KEY", "env-5ecret");
         let ran = Ran::of(command);
         assert_eq!(ran.code, Some(0), "{ran:?}");
