@@ -13,7 +13,7 @@ use seaworthy_core::principal::{Identity, Permission, Principal};
 use seaworthy_core::store;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Creator;
 use super::validate::{self, Line};
@@ -108,9 +108,9 @@ impl Job {
         let mut is_marked = false;
         let mut tries = 0;
         loop {
-            if self.is_stopped() {
+            let Some(place) = self.place().await else {
                 return Ok(Outcome::NotRun);
-            }
+            };
             let now = self.gateway.clock.now();
             if now >= self.deadline {
                 let message = "This request could not be executed before the completion window \
@@ -126,6 +126,7 @@ impl Job {
                     return Ok(Outcome::NotRun);
                 }
                 Verdict::CannotSay(_) => {
+                    drop(place);
                     self.wait(VERIFY_AGAIN).await;
                     continue;
                 }
@@ -141,7 +142,8 @@ impl Job {
             let left = self.deadline.since(self.gateway.clock.now());
             match next(answered.status, &answered.headers, tries, left) {
                 Next::Wait(pause) => {
-                    drop(answered);
+                    // Others go on meanwhile.
+                    drop((answered, place));
                     self.wait(pause).await;
                 }
                 Next::Complete => return self.finish(number, &line, answered, true).await,
@@ -194,6 +196,17 @@ impl Job {
             self.gateway.metrics.panics.inc();
             Answered::broken()
         })
+    }
+
+    /// A place among the requests of all batches; `None` where nothing more is to be carried out.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let mut stop = self.stop.subscribe();
+        let places = Arc::clone(&self.gateway.batches.places);
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(Option::is_some) => None,
+            place = places.acquire_owned() => place.ok(),
+        }
     }
 
     /// Waits, unless nothing more is to be carried out.

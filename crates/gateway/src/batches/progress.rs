@@ -2,14 +2,25 @@
 
 use seaworthy_core::store::{Error, Result};
 use tokio::task::JoinError;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::line::{Job, Outcome, Stop};
+use super::work::LOOK_INTERVAL;
+
+/// Beats when it is time to say how far a batch is.
+pub(super) fn pulse() -> Interval {
+    let mut pulse = tokio::time::interval_at(Instant::now() + LOOK_INTERVAL, LOOK_INTERVAL);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pulse
+}
 
 /// How far the requests of a batch are.
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) completed: u64,
     pub(super) failed: u64,
+    /// What of it is written down.
+    pub(super) noted: (u64, u64),
     pub(super) is_expired: bool,
     /// Why results cannot be written down.
     pub(super) error: Option<Error>,

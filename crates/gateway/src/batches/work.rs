@@ -14,9 +14,10 @@ use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Interval;
 
 use super::line::{Job, MARKS, Outcome, Stop};
-use super::progress::Progress;
+use super::progress::{Progress, pulse};
 use super::validate::{Findings, lines};
 use super::{Ending, Head, MAX_TRIES, Status, operation};
 use crate::files;
@@ -26,9 +27,10 @@ use crate::refusal::chain;
 /// How long a process may be silent before others take over its batches.
 const LEASE: Duration = Duration::from_secs(15);
 /// How often it is looked for work, for leases that are due and for those that want to cancel.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many batches a process works on at a time; the requests of all of them share its places.
-const MAX_BATCHES: usize = 4;
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How many batches a process works on at a time, those that wait for a limit included; the requests of
+/// all of them share its places.
+const MAX_BATCHES: usize = 16;
 /// How much of a file is read at a time.
 const PAGE_BYTES: u64 = 1 << 20;
 
@@ -37,8 +39,10 @@ const PAGE_BYTES: u64 = 1 << 20;
 pub(crate) struct Batches {
     worker: String,
     wake: Notify,
-    /// Places for requests.
-    places: Arc<Semaphore>,
+    /// How many requests there are places for, and as many of a batch are begun.
+    concurrency: usize,
+    /// Places for requests. One that waits until it may be sent again holds none.
+    pub(super) places: Arc<Semaphore>,
 }
 
 impl Batches {
@@ -46,6 +50,7 @@ impl Batches {
         Self {
             worker: RequestId::generate().as_str().to_owned(),
             wake: Notify::new(),
+            concurrency,
             places: Arc::new(Semaphore::new(concurrency)),
         }
     }
@@ -237,9 +242,11 @@ impl Work {
             deadline: UnixMillis(head.batch.expires_at.saturating_mul(1000)),
             stop: watch::Sender::new(None),
         });
+        let counts = &head.batch.request_counts;
         let mut progress = Progress {
             completed: completed.len() as u64,
             failed: failed.len() as u64,
+            noted: (counts.completed, counts.failed),
             ..Progress::default()
         };
         let worked = async {
@@ -251,7 +258,7 @@ impl Work {
             seen = worked => seen,
             never = self.watch_over(&job) => match never {},
         };
-        self.note_counts(&progress).await?;
+        self.note_counts(&mut progress).await?;
         let seen = seen?;
         if let Some(error) = progress.error {
             return Err(error);
@@ -276,7 +283,7 @@ impl Work {
     ) -> Result<u64> {
         let mut tasks: JoinSet<Result<Outcome>> = JoinSet::new();
         let (mut from, mut number) = (0, 0);
-        let mut noted_at = tokio::time::Instant::now();
+        let mut pulse = pulse();
         'file: loop {
             let objects = &self.gateway.stores.objects;
             let file = &head.batch.input_file_id;
@@ -290,34 +297,38 @@ impl Work {
                     if is_done(&of_line) {
                         continue;
                     }
-                    let places = Arc::clone(&self.gateway.batches.places);
-                    let Ok(place) = places.acquire_owned().await else {
-                        break 'file;
-                    };
+                    let most = self.gateway.batches.concurrency - 1;
+                    self.await_tasks(&mut tasks, most, (job, progress), &mut pulse)
+                        .await?;
                     if job.is_stopped() {
                         break 'file;
                     }
                     let begun = begun.get(&of_line).copied().unwrap_or(0);
                     let of_task = Arc::clone(job);
-                    tasks.spawn(async move {
-                        let outcome = of_task.carry_out(of_line, begun, text).await;
-                        drop(place);
-                        outcome
-                    });
-                    while let Some(joined) = tasks.try_join_next() {
-                        progress.note(job, joined);
-                    }
-                    if noted_at.elapsed() >= LOOK_INTERVAL {
-                        noted_at = tokio::time::Instant::now();
-                        self.note_counts(progress).await?;
-                    }
+                    tasks.spawn(async move { of_task.carry_out(of_line, begun, text).await });
                 }
             }
         }
-        while let Some(joined) = tasks.join_next().await {
-            progress.note(job, joined);
-        }
+        self.await_tasks(&mut tasks, 0, (job, progress), &mut pulse)
+            .await?;
         Ok(number)
+    }
+
+    /// Waits until at most so many requests are under way, and says meanwhile how far the batch is.
+    async fn await_tasks(
+        &self,
+        tasks: &mut JoinSet<Result<Outcome>>,
+        most: usize,
+        (job, progress): (&Job, &mut Progress),
+        pulse: &mut Interval,
+    ) -> Result<()> {
+        while tasks.len() > most {
+            tokio::select! {
+                Some(joined) = tasks.join_next() => progress.note(job, joined),
+                _ = pulse.tick() => self.note_counts(progress).await?,
+            }
+        }
+        Ok(())
     }
 
     /// Renews the lease and notices what others want, until the work is done.
@@ -354,8 +365,12 @@ impl Work {
         Ok(())
     }
 
-    async fn note_counts(&self, progress: &Progress) -> Result<()> {
+    async fn note_counts(&self, progress: &mut Progress) -> Result<()> {
         let (completed, failed) = (progress.completed, progress.failed);
+        if progress.noted == (completed, failed) {
+            return Ok(());
+        }
+        progress.noted = (completed, failed);
         let noted = self.change(|head| {
             head.batch.request_counts.completed = completed;
             head.batch.request_counts.failed = failed;

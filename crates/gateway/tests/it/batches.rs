@@ -110,6 +110,33 @@ fn ids(lines: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_waits_for_a_limit_says_how_far_it_is_and_holds_up_no_other() {
+    let sections = "[rate_limits]\nper_user = \"3/hour\"\n[batches]\nconcurrency = 2\n";
+    let app = TestApp::builder().sections(sections).start().await;
+    let content: Vec<String> = (0..9)
+        .map(|number| line(&number.to_string(), "echo", &json!({})))
+        .collect();
+    let waiting = create(&app, &content.join("\n"), "24h").await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let batch = show(&app, &waiting).await;
+    assert_eq!(batch["status"], "in_progress");
+    assert_eq!(
+        batch["request_counts"],
+        json!({"total": 9, "completed": 3, "failed": 0})
+    );
+    // Somebody else's, while all of its requests wait.
+    let file = sending(&app, &app.admin_key, &content[..3].join("\n"));
+    let file = file.send().await.json()["id"].as_str().unwrap().to_owned();
+    let other = app.call(Method::POST, "/v1/batches").key(&app.admin_key);
+    let other = other.body(wish(&file, CHAT, "24h")).send().await.json();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let path = format!("/v1/batches/{}", other["id"].as_str().unwrap());
+    let other = app.get(&path).key(&app.admin_key).send().await.json();
+    assert_eq!(other["status"], "completed", "{other}");
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_of_an_operation_knows_what_batches_have_spent_before_it_came() {
     let models = "[models.last]\ntargets = [\"openai/gpt-real\"]\n";
     let app = TestApp::builder().sections(models).start().await;
