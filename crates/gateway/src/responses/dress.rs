@@ -85,15 +85,32 @@ pub(crate) fn blank(model: &str, created_unix_s: i64) -> Map<String, Value> {
 }
 
 /// Ends a response with an error.
-pub(crate) fn fail(response: &mut Value, message: &str) {
+pub(crate) fn fail(response: &mut Value, code: &str, message: &str) {
     response["status"] = json!("failed");
-    response["error"] = json!({"code": "server_error", "message": message});
+    response["error"] = json!({"code": code, "message": message});
+}
+
+/// Ends a response whose call was answered with an error: what the error said, under the code that
+/// responses have for it.
+pub(crate) fn fail_like(response: &mut Value, status: u16, answer: &[u8]) {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let message = answer["error"]["message"].as_str();
+    let code = match status {
+        429 => "rate_limit_exceeded",
+        _ => "server_error",
+    };
+    fail(
+        response,
+        code,
+        message.unwrap_or("The model's answer failed."),
+    );
 }
 
 /// Ends a response whose gateway is gone.
 pub(crate) fn lose(response: &mut Value) {
     fail(
         response,
+        "server_error",
         "The gateway stopped while it worked on this response: the provider may have answered it, \
          and nobody knows.",
     );

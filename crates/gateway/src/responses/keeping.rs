@@ -140,12 +140,12 @@ impl Keeping {
     }
 
     /// Writes down that a response in the background came to nothing.
-    pub(crate) async fn give_up(&self, gateway: &Gateway, message: &str) {
+    pub(crate) async fn give_up(&self, gateway: &Gateway, status: u16, answer: &[u8]) {
         if !self.is_background {
             return;
         }
         let mut response = self.blank(gateway, "failed");
-        dress::fail(&mut response, message);
+        dress::fail_like(&mut response, status, answer);
         if let Err(error) = self.close(gateway, &response).await {
             let cause = chain(&error);
             tracing::error!(cause, "the failure of a response could not be stored");

@@ -193,7 +193,7 @@ async fn an_account_without_money_has_no_time_after_which_it_is_to_be_asked_agai
         ("x-ratelimit-reset-requests", "1s"),
     ];
     app.upstream
-        .will_send(http(429, &headers, &body.to_string()));
+        .will_send(http(429, &headers, body.to_string()));
     let dialect = Dialect::AnthropicMessages;
     let question = json!({"model": "gpt", "max_tokens": 9,
         "messages": [{"role": "user", "content": "Aye?"}]});

@@ -326,7 +326,25 @@ async fn a_response_that_fails_in_the_background_says_so() {
     app.idle().await;
     let failed = get(&app, queued["id"].as_str().unwrap()).await.json();
     assert_eq!(failed["status"], "failed", "{failed}");
-    assert_eq!(failed["error"]["code"], "server_error");
+    assert_eq!(
+        failed["error"],
+        json!({"code": "server_error", "message": "no"})
+    );
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_in_the_background_that_no_budget_is_left_for_says_so() {
+    let budget = "[cost_controls.per_user]\ndaily_token_limit = 1\n";
+    let app = TestApp::builder().sections(budget).start().await;
+    let body = json!({"model": "echo", "input": "x", "background": true});
+    let queued = create(&app, body).await;
+    app.idle().await;
+    let failed = get(&app, queued["id"].as_str().unwrap()).await.json();
+    assert_eq!(failed["status"], "failed", "{failed}");
+    assert_eq!(failed["error"]["code"], "rate_limit_exceeded");
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("per_user.daily_token_limit"), "{message}");
     app.finish().await;
 }
 

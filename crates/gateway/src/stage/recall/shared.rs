@@ -265,9 +265,12 @@ async fn make(mut exchange: Box<Exchange>, errand: Errand, making: Making) {
     let end = finish(&producer, body, (&head.headers, head.status.as_u16()), rest).await;
     if let Some(keeping) = in_background {
         // What was stored stays: this is for answers that had no response in them.
-        keeping
-            .give_up(&gateway, "The model's answer failed.")
-            .await;
+        let error = match head.status {
+            StatusCode::OK => Bytes::new(),
+            _ => kept::joined(&producer.chunks()),
+        };
+        let status = head.status.as_u16();
+        keeping.give_up(&gateway, status, &error).await;
     }
     // Dropped without an end, the readers learn that there is none.
     if let Some(end) = end {
