@@ -39,7 +39,10 @@ pub fn write_back(judged: &Judged) -> String {
             };
             tick(line, mark, ticked);
         }
-        let indent = " ".repeat(if item.row { 0 } else { item.indent });
+        let line = lines.get(item.line - 1).filter(|_| !item.row);
+        let quoted = line.map_or("", |line| quotation(line));
+        let columns = item.indent.saturating_sub(quoted.len());
+        let indent = " ".repeat(if item.row { 0 } else { columns });
         let about = if item.row {
             format!("line {}: ", item.line)
         } else {
@@ -49,7 +52,7 @@ pub fn write_back(judged: &Judged) -> String {
         beneath
             .entry(item.end)
             .or_default()
-            .push(format!("{indent}> {about}{note} {MARK}"));
+            .push(format!("{quoted}{indent}> {about}{note} {MARK}"));
     }
     for other in others.iter().filter(|other| other.boxes.len() == 3) {
         if let Some(line) = lines.get_mut(other.line - 1) {
@@ -85,6 +88,17 @@ pub fn write_back(judged: &Judged) -> String {
         out.push_str(ending);
     }
     out
+}
+
+/// What makes a line part of a quotation: its signs, and the space after them.
+fn quotation(line: &str) -> &str {
+    let signs = line.find(|c| c != '>' && c != ' ').unwrap_or(line.len());
+    let end = line.get(..signs).and_then(|start| start.rfind('>'));
+    let Some(end) = end else { return "" };
+    let space = line
+        .get(end + 1..)
+        .is_some_and(|rest| rest.starts_with(' '));
+    line.get(..end + 1 + usize::from(space)).unwrap_or_default()
 }
 
 fn tick(line: &mut String, mark: &Mark, ticked: bool) {
@@ -247,4 +261,22 @@ pub(crate) fn needs_person(item: &JudgedItem) -> bool {
         && item.answers.iter().any(|answer| {
             answer.status == ItemStatus::NotVerified && answer.kind == EvidenceKind::Person
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quotation;
+
+    #[test]
+    fn evidence_stays_in_the_quotation_of_its_item() {
+        for (line, expected) in [
+            ("> - [ ] one", "> "),
+            (">- [ ] one", ">"),
+            ("> > - [ ] one", "> > "),
+            ("  - [ ] one > two", ""),
+            ("", ""),
+        ] {
+            assert_eq!(quotation(line), expected, "{line}");
+        }
+    }
 }

@@ -58,6 +58,10 @@ impl Node {
         matches!(self.text_at(path), Some("true" | "yes" | "on"))
     }
 
+    pub(crate) fn is_false_at(&self, path: &str) -> bool {
+        matches!(self.text_at(path), Some("false" | "no" | "off"))
+    }
+
     /// Whether it says something: no null, and nothing empty.
     pub(crate) fn says_something(&self) -> bool {
         match &self.value {

@@ -199,6 +199,7 @@ fn licences(r: &Repository) -> Looked {
     });
     let signs = [
         "cargo deny",
+        "cargo-deny",
         "license-checker",
         "pip-licenses",
         "licensee",

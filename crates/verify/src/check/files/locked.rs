@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Row] = &[
 
 /// The cluster's token, which a pod that never calls the cluster must not hold.
 fn token(m: &Manifests) -> Looked {
-    let off = |node: &Node, path: &str| node.text_at(path) == Some("false");
+    let off = |node: &Node, path: &str| node.is_false_at(path);
     let services: Vec<&Object> = m.services().collect();
     if services.is_empty() {
         return no_service(m);
@@ -47,8 +47,8 @@ fn token(m: &Manifests) -> Looked {
         let by_account = accounts
             .into_iter()
             .any(|a| off(&a.node, "automountServiceAccountToken"));
-        let own = pod.text_at("automountServiceAccountToken");
-        own != Some("false") && !(own.is_none() && by_account)
+        let path = "automountServiceAccountToken";
+        !(off(pod, path) || pod.at(path).is_none() && by_account)
     });
     let problems = mounted
         .map(|object| object.problem(object.node.line, "mounts the token of its service account"))

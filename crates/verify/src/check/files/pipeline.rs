@@ -423,6 +423,17 @@ fn scans(r: &Repository) -> Looked {
         "snyk",
         "osv-scanner",
         "govulncheck",
+        "cargo-audit",
+        "cargo-deny",
+        "audit-check",
+        "dependency-review",
+        "scan-action",
+        "checkov",
+        "docker scout",
+        "sonarqube",
+        "sonarcloud",
+        "safety check",
+        "safety scan",
     ];
     some_step(r, &signs, "no step scans for security")
 }

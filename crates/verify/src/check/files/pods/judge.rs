@@ -113,6 +113,11 @@ pub(super) fn startup(m: &Manifests) -> Looked {
     probed(m, "startupProbe")
 }
 
+/// Programs that read YAML 1.1 take `yes` and `on` for true.
+fn is_on(value: Option<&str>) -> bool {
+    matches!(value, Some("true" | "yes" | "on"))
+}
+
 /// Whether a quantity is said that is more than nothing.
 fn is_amount(container: &Node, path: &str) -> bool {
     let text = container.text_at(path).unwrap_or_default();
@@ -158,14 +163,14 @@ pub(super) fn non_root(m: &Manifests) -> Looked {
         if security(object, container, "runAsUser") == Some("0") {
             return Some("runs as user 0".to_owned());
         }
-        let safe = security(object, container, "runAsNonRoot") == Some("true");
+        let safe = is_on(security(object, container, "runAsNonRoot"));
         (!safe).then(|| "does not set runAsNonRoot".to_owned())
     })
 }
 
 pub(super) fn read_only(m: &Manifests) -> Looked {
     containers(m, |object, container| {
-        let safe = security(object, container, "readOnlyRootFilesystem") == Some("true");
+        let safe = is_on(security(object, container, "readOnlyRootFilesystem"));
         (!safe).then(|| "can write its root file system".to_owned())
     })
 }
@@ -207,8 +212,7 @@ pub(super) fn unprivileged(m: &Manifests) -> Looked {
         if container.is_true_at("securityContext.privileged") {
             return Some("is privileged".to_owned());
         }
-        let escalates =
-            container.text_at("securityContext.allowPrivilegeEscalation") != Some("false");
+        let escalates = !container.is_false_at("securityContext.allowPrivilegeEscalation");
         if escalates {
             return Some("may escalate its privileges".to_owned());
         }
