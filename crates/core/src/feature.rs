@@ -1,6 +1,7 @@
 //! Features that can be switched: whether one is on for a caller.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,6 +23,8 @@ pub struct Feature {
 pub struct Tenant<'a> {
     /// The ID of the key.
     pub key: &'a str,
+    /// Those of the keys that it took the place of by rotation, latest first.
+    pub earlier_keys: &'a [Arc<str>],
     /// The user.
     pub user: &'a str,
     /// The team, if there is one.
@@ -80,7 +83,9 @@ impl Feature {
             return Err(Off::GivenUp);
         }
         let of = |id: &str| self.tenants.get(id).copied();
+        let earlier = || tenant.earlier_keys.iter().find_map(|key| of(key));
         let said = of(tenant.key)
+            .or_else(earlier)
             .or_else(|| of(tenant.user))
             .or_else(|| tenant.team.and_then(of));
         match said.or(now.switched) {
@@ -120,16 +125,19 @@ mod tests {
 
     const ADA: Tenant<'_> = Tenant {
         key: "k1",
+        earlier_keys: &[],
         user: "ada",
         team: Some("crew"),
     };
     const BOB: Tenant<'_> = Tenant {
         key: "k2",
+        earlier_keys: &[],
         user: "bob",
         team: Some("crew"),
     };
     const EVE: Tenant<'_> = Tenant {
         key: "k3",
+        earlier_keys: &[],
         user: "eve",
         team: None,
     };
@@ -145,6 +153,30 @@ mod tests {
         assert_eq!(feature().check("f", BOB, now), Err(Off::Tenant));
         assert_eq!(off.check("f", EVE, now), Err(Off::Disabled));
         assert_eq!(feature().check("f", EVE, now), Ok(()));
+    }
+
+    #[test]
+    fn what_is_said_of_a_key_holds_for_those_that_take_its_place() {
+        let said = Feature {
+            tenants: [("k1".to_owned(), false), ("k2".to_owned(), true)].into(),
+            ..feature()
+        };
+        let earlier = ["k2", "k1"].map(Arc::from);
+        let check = |key, earlier_keys| {
+            let tenant = Tenant {
+                key,
+                earlier_keys,
+                ..EVE
+            };
+            said.check("f", tenant, Now::default())
+        };
+        assert_eq!(
+            check("k2", &earlier[1..]),
+            Ok(()),
+            "its own word goes first"
+        );
+        assert_eq!(check("k3", &earlier), Ok(()), "then that of the latest");
+        assert_eq!(check("k4", &earlier[1..]), Err(Off::Tenant));
     }
 
     #[test]
@@ -177,6 +209,7 @@ mod tests {
         let has = |share, user: &str| {
             let tenant = Tenant {
                 key: "k",
+                earlier_keys: &[],
                 user,
                 team: None,
             };

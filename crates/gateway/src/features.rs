@@ -49,6 +49,7 @@ impl KnownFeature {
     fn check(&self, gateway: &Gateway, caller: &Principal) -> Result<(), Off> {
         let tenant = Tenant {
             key: &caller.key_id,
+            earlier_keys: &caller.earlier_keys,
             user: &caller.user_id,
             team: caller.team_id.as_deref(),
         };

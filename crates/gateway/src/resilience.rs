@@ -165,3 +165,34 @@ fn small(number: impl TryInto<u32>) -> u32 {
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use seaworthy_core::principal::Identity;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_takes_the_place_of_another_matters_as_much() {
+        let mut section = config::Resilience::default();
+        let keys = &mut section.priorities.keys;
+        keys.insert("key_a".to_owned(), config::Priority::Low);
+        keys.insert("key_b".to_owned(), config::Priority::High);
+        let resilience = Resilience::new(&section);
+        let matters = |key: &str, earlier: &[&str]| {
+            let caller = Principal::new(Identity {
+                key_id: key.into(),
+                earlier_keys: earlier.iter().map(|id| Arc::from(*id)).collect(),
+                ..(*Principal::anonymous()).clone()
+            });
+            resilience.priority(&caller, "chat", None)
+        };
+        assert_eq!(matters("key_a", &[]), Priority::Low);
+        assert_eq!(matters("key_b", &["key_a"]), Priority::High);
+        assert_eq!(matters("key_c", &["key_b", "key_a"]), Priority::High);
+        assert_eq!(matters("key_d", &["key_a"]), Priority::Low);
+        assert_eq!(matters("key_x", &[]), Priority::Normal);
+    }
+}

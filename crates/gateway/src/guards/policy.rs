@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use seaworthy_config::{Filter, GuardAction, GuardPlace, Guards, InputValidation, OutputHandling};
 use seaworthy_guard::input::scope::covers;
@@ -23,6 +24,8 @@ pub(crate) struct Who<'a> {
     pub(crate) configured: &'a str,
     pub(crate) user: &'a str,
     pub(crate) key: &'a str,
+    /// The keys that this one took the place of by rotation.
+    pub(crate) earlier_keys: &'a [Arc<str>],
 }
 
 /// One line of the policy and whom it holds for.
@@ -60,7 +63,9 @@ impl Line {
         let models = &self.models;
         let names = |glob: &String| covers(glob, who.model) || covers(glob, who.configured);
         let fits_model = models.is_empty() || models.iter().any(names);
-        fits_model && fits(&self.users, who.user) && fits(&self.keys, who.key)
+        let fits_key =
+            fits(&self.keys, who.key) || who.earlier_keys.iter().any(|key| fits(&self.keys, key));
+        fits_model && fits(&self.users, who.user) && fits_key
     }
 
     /// The action for a match of a family's rule at any of these places, the strictest.

@@ -40,6 +40,7 @@ fn guarding(config: &Config) -> Arc<Guarding> {
         configured: "m",
         user: "u",
         key: "k",
+        earlier_keys: &[],
     };
     let asked = Asked {
         body: "{}",

@@ -110,6 +110,9 @@ pub(crate) async fn screen(
                 .map_or(&request.head.model, |model| &model.name),
             user: principal.as_ref().map_or("", |caller| &caller.user_id),
             key: principal.as_ref().map_or("", |caller| &caller.key_id),
+            earlier_keys: principal
+                .as_ref()
+                .map_or(&[], |caller| &caller.earlier_keys),
         },
         confirmed: confirmed(headers),
     };

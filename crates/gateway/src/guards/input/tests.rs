@@ -25,6 +25,7 @@ fn passed(config: &Config, dialect: Dialect, body: &Value) -> Result<Value, Refu
             configured: "m",
             user: "u",
             key: "k",
+            earlier_keys: &[],
         },
         confirmed: Vec::new(),
     };
@@ -306,6 +307,7 @@ fn holds_untrusted(dialect: Dialect, body: &Value) -> bool {
             configured: "m",
             user: "u",
             key: "k",
+            earlier_keys: &[],
         },
         confirmed: Vec::new(),
     };

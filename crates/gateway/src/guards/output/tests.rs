@@ -21,6 +21,7 @@ fn guarding(config: &Config, body: &str) -> Arc<Guarding> {
             configured: "m",
             user: "u",
             key: "k",
+            earlier_keys: &[],
         },
         confirmed: Vec::new(),
     };

@@ -22,6 +22,7 @@ pub(super) struct Long {
     configured: String,
     user: String,
     key: String,
+    earlier_keys: Vec<Arc<str>>,
     confirmed: Vec<String>,
 }
 
@@ -36,6 +37,7 @@ impl Long {
             configured: asked.who.configured.to_owned(),
             user: asked.who.user.to_owned(),
             key: asked.who.key.to_owned(),
+            earlier_keys: asked.who.earlier_keys.to_vec(),
             confirmed: asked.confirmed.clone(),
         }
     }
@@ -54,6 +56,7 @@ impl Long {
                 configured: &self.configured,
                 user: &self.user,
                 key: &self.key,
+                earlier_keys: &self.earlier_keys,
             },
             confirmed: self.confirmed,
         };

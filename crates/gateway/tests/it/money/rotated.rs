@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{CHAT, used};
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
+use crate::support::plants::secret;
 use crate::support::wire::{json_response, path, reply, request};
 
 const TOKENS: &str = "[cost_controls]\nlast_answers = \"refuse\"\n\
@@ -132,6 +133,49 @@ async fn old_and_new_key_share_a_limit_while_both_work() {
         let answer = ask(&app, key, 400).await;
         assert_eq!(answer.status, 429, "{}", answer.text());
         assert_eq!(answer.json()["error"]["code"], "rate_limited");
+    }
+    app.finish().await;
+}
+
+/// What the configuration says of a key holds for those that take its place: guards and features.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_key_by_its_id_holds_for_the_next_one() {
+    let app = TestApp::start().await;
+    let first = app.create_key(Role::User, None).await;
+    let other = app.create_key(Role::User, None).await;
+    app.keys_noticed().await;
+    let second = rotate(&app, &first).await;
+    let id = &first.1;
+    let said = format!(
+        "[guards.policies.strict]\ndetector = \"secret\"\nplaces = [\"input\"]\naction = \"block\"\n\
+         keys = [\"{id}\"]\n\
+         [features.trial]\nenabled = false\noperations = [\"embeddings\"]\ntenants = {{ {id} = true }}\n"
+    );
+    app.reload("[models.gpt]", &format!("{said}[models.gpt]"))
+        .await
+        .unwrap();
+    let telling = request(
+        CHAT,
+        false,
+        &json!({"messages": [{"role": "user", "content": secret()}]}),
+    );
+    for (key, expected) in [(&first, 400), (&second, 400), (&other, 200)] {
+        if expected == 200 {
+            let reply = reply(CHAT, false, &used(1, 1));
+            app.upstream.will_send(json_response(200, &reply));
+        }
+        let call = app.call(Method::POST, path(CHAT)).key(&key.0);
+        let answer = call.body(telling.clone()).send().await;
+        assert_eq!(answer.status, expected, "{}", answer.text());
+    }
+    let embed = json!({"model": "gpt", "input": "Ahoy"}).to_string();
+    let vector = json!({"object": "list", "model": "x", "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]});
+    app.upstream.will_send(json_response(200, &vector));
+    for (key, is_on) in [(&second, true), (&other, false)] {
+        let call = app.call(Method::POST, "/v1/embeddings").key(&key.0);
+        let answer = call.body(embed.clone()).send().await;
+        assert_eq!(answer.status == 200, is_on, "{}", answer.text());
     }
     app.finish().await;
 }
