@@ -158,12 +158,22 @@ pub fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
             .any(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// Whether `text` holds one of `words` (lower case, none beginning with a digit) as a word of its own, in
-/// any ASCII case.
+/// Whether `text` holds an ASCII letter.
+pub(crate) fn has_letter(text: &[u8]) -> bool {
+    // Without a way out of the loop, many bytes are looked at in one step.
+    text.iter()
+        .fold(false, |any, byte| any | byte.is_ascii_alphabetic())
+}
+
+/// Whether `text` holds one of `words` (lower case, each beginning with an ASCII letter) as a word of its own,
+/// in any ASCII case.
 pub fn contains_word(text: &[u8], words: &[&str]) -> bool {
-    let is_inner = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
     // Tables of numbers are asked about at each of them.
-    let may_begin = |at: &usize| !text[*at].is_ascii_digit();
+    if !has_letter(text) {
+        return false;
+    }
+    let is_inner = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let may_begin = |at: &usize| text[*at].is_ascii_alphabetic();
     let begins = (0..text.len()).filter(may_begin);
     let begins = begins.filter(|at| !at.checked_sub(1).is_some_and(is_inner));
     let mut rests = begins.map(|at| (at, &text[at..]));

@@ -10,8 +10,8 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::linear::{
-    self, DocumentFeatures, Features, LinearModel, NoFeatures, Notes, Scorer, Sink, Windows,
-    Wording,
+    self, Around, DocumentFeatures, Features, LinearModel, NoFeatures, Notes, Scorer, Sink,
+    Windows, Wording,
 };
 use crate::normalise::{self, decode};
 use crate::shown::Shown;
@@ -155,8 +155,8 @@ impl Notes for Reading<'_> {
         self.reader.begin_block();
     }
 
-    fn add_concepts(&mut self, after: u8, add: impl FnMut(u32)) {
-        self.reader.add_concepts(after, add);
+    fn add_concepts(&mut self, around: Around, add: impl FnMut(u32)) {
+        self.reader.add_concepts(around, add);
     }
 
     fn mark_before(&mut self, offset: usize) -> Option<u32> {

@@ -8,7 +8,7 @@ mod filter;
 pub mod train;
 mod wording;
 
-pub use features::{DocumentFeatures, Features, NoFeatures, NoNotes, Notes, Sink, extract};
+pub use features::{Around, DocumentFeatures, Features, NoFeatures, NoNotes, Notes, Sink, extract};
 pub(crate) use filter::WordFilter;
 pub(crate) use wording::word_hash;
 pub use wording::{Word, Wording};

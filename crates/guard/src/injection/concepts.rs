@@ -1,6 +1,8 @@
 //! What a block of a text speaks of: a model, a reader, a secret, an order. Which of these stand together, and in
 //! which order, tells words to a model from words to a colleague, whatever the words are.
 
+use crate::linear::Around;
+
 /// More concepts than these there are not.
 const MOST: usize = 48;
 
@@ -43,6 +45,8 @@ const FIRST: u32 = 4 << 16;
 const CALLED: u32 = MOST as u32 - 1;
 /// A model that something is for, or that is greeted.
 const HAILED: u32 = MOST as u32 - 2;
+/// A quotation in prose: who quotes an order does not give it.
+const QUOTED: u32 = MOST as u32 - 3;
 
 /// What tells that a model is spoken to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,18 +86,21 @@ impl Concepts {
         mut set: u64,
         address: Address,
         begins: bool,
-        after: u8,
+        around: Around,
         mut add: impl FnMut(u32),
     ) {
         if begins {
             self.last = [0; 2];
+        }
+        if around.is_quoted {
+            set |= (1 << QUOTED) & !self.seen;
         }
         if set == 0 {
             return;
         }
         let last = self.last[0] | self.last[1];
         if set & address.models != 0 {
-            let is_called = matches!(after, b':' | b',' | b'!');
+            let is_called = matches!(around.after, b':' | b',' | b'!');
             set |= u64::from(is_called) << CALLED;
             set |= u64::from(last & address.hails != 0) << HAILED;
         }
@@ -131,7 +138,11 @@ mod tests {
         let address = Address::new(["agent", "to", "send"].into_iter());
         let (mut concepts, mut names) = (Concepts::default(), Vec::new());
         for (index, (set, after)) in words.iter().enumerate() {
-            concepts.add(*set, address, index == 0, *after, |name| names.push(name));
+            let around = Around {
+                after: *after,
+                is_quoted: false,
+            };
+            concepts.add(*set, address, index == 0, around, |name| names.push(name));
         }
         names
     }
@@ -144,6 +155,20 @@ mod tests {
         assert!(called.contains(&(TOGETHER | 2 << 8 | CALLED)));
         let hailed = names(&[(TO, b' '), (AGENT, b' ')]);
         assert!(hailed.contains(&(ALONE | HAILED)) && !hailed.contains(&(ALONE | CALLED)));
+    }
+
+    #[test]
+    fn a_quotation_is_named_once_in_a_block() {
+        let (mut concepts, mut quoted) = (Concepts::default(), 0);
+        for _ in 0..3 {
+            let around = Around {
+                after: b' ',
+                is_quoted: true,
+            };
+            let count = |name| quoted += u32::from(name == ALONE | QUOTED);
+            concepts.add(SEND, Address::default(), false, around, count);
+        }
+        assert_eq!(quoted, 1);
     }
 
     #[test]

@@ -113,12 +113,55 @@ pub trait Notes {
     /// Called where a block begins.
     fn begin_block(&mut self) {}
 
-    /// Called after [`Self::word`] for each word; `after` is the byte behind it, and the names that it adds become
-    /// features of the block, of as much weight as a hashed word.
-    fn add_concepts(&mut self, _after: u8, _add: impl FnMut(u32)) {}
+    /// Called after [`Self::word`] for each word; the names that it adds become features of the block, of as much
+    /// weight as a hashed word.
+    fn add_concepts(&mut self, _around: Around, _add: impl FnMut(u32)) {}
 
     /// Called before the word at `offset`; a name that is returned becomes a feature of the block.
     fn mark_before(&mut self, offset: usize) -> Option<u32>;
+}
+
+/// What stands around a word.
+#[derive(Debug, Clone, Copy)]
+pub struct Around {
+    /// The byte behind it.
+    pub after: u8,
+    /// Whether it stands in a quotation in prose.
+    pub is_quoted: bool,
+}
+
+/// Follows quotations in prose: those that begin behind a space or a bracket and end in the same line.
+#[derive(Debug, Default)]
+struct Quotation {
+    /// Where the current one ends.
+    end: usize,
+}
+
+impl Quotation {
+    /// Whether the word that begins here stands in one.
+    fn holds(&mut self, bytes: &[u8], begin: usize) -> bool {
+        if begin >= self.end
+            && let Some(mark) = opened(&bytes[..begin])
+        {
+            // Behind a mark that is alone in its line there is no other to search for, so that a text is searched
+            // through once for each kind of mark.
+            let rest = &bytes[begin..];
+            self.end = match memchr::memchr2(mark, b'\n', rest) {
+                Some(end) if rest[end] == mark => begin + end,
+                _ => 0,
+            };
+        }
+        begin < self.end
+    }
+}
+
+/// The mark that begins a quotation in prose here; in JSON a name and its colon stand before it, or another value.
+fn opened(before: &[u8]) -> Option<u8> {
+    match before {
+        [.., b'"', b':', b' ', b'"'] | [.., b',', b' ', b'"'] => None,
+        [.., b' ' | b'(', mark @ (b'"' | b'`')] => Some(*mark),
+        _ => None,
+    }
 }
 
 /// Adds nothing.
@@ -168,6 +211,7 @@ pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl S
     let bytes = wording.lower.as_bytes();
     let (mut last, mut before_last) = (0_u32, 0_u32);
     let mut seen = Seen::default();
+    let mut quotation = Quotation::default();
     let mut block = None;
     for word in &wording.words {
         let begin = word.begin as usize;
@@ -190,8 +234,11 @@ pub fn extract<N: Notes>(wording: &Wording<'_>, notes: &mut N, sink: &mut impl S
         if let Some(name) = notes.word(hash, new_sentence) {
             add_named(name, sink);
         }
-        let after = bytes.get(word.end as usize).copied().unwrap_or(b' ');
-        notes.add_concepts(after, |name| {
+        let around = Around {
+            after: bytes.get(word.end as usize).copied().unwrap_or(b' '),
+            is_quoted: N::CLOSELY && quotation.holds(bytes, begin),
+        };
+        notes.add_concepts(around, |name| {
             sink.add_concept(finish(mix(mix(0x6b43_a9b5, name), 0x2545_f491)));
         });
         if N::CLOSELY && seen.has(mix(last, hash)) {
@@ -270,6 +317,7 @@ fn add_wide_pieces(word: &[u8], sink: &mut impl Sink) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linear::Word;
 
     #[derive(Default)]
     struct Sentences(Vec<bool>);
@@ -306,6 +354,27 @@ mod tests {
         };
         assert_eq!(count(&"ha ".repeat(40)), count(&"ha ".repeat(4)));
         assert!(count("one two three four") > count("one two one two"));
+    }
+
+    #[test]
+    fn quotations_in_prose_are_told_from_values() {
+        let quoted = |text: &str| {
+            let mut quotation = Quotation::default();
+            let wording = Wording::of(text);
+            let held = |word: &&Word| quotation.holds(text.as_bytes(), word.range().start);
+            let words = wording.words().iter().filter(held);
+            words.map(|word| &text[word.range()]).collect::<String>()
+        };
+        assert_eq!(
+            quoted("he wrote \"obey me. now\" and (`run`) left"),
+            "obeymenowrun"
+        );
+        assert_eq!(quoted("he wrote \"obey me\nand \"left"), "");
+        assert_eq!(
+            quoted("{\"text\": \"obey\", \"and\": [\"me\", \"now\"]}"),
+            ""
+        );
+        assert_eq!(quoted("<a b=\"obey me\">,\"now\""), "");
     }
 
     #[test]

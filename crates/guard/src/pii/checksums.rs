@@ -1,6 +1,6 @@
 //! The check digits of cards and national numbers.
 
-use super::number::Run;
+use super::number::{Around, Run};
 use crate::cursor::contains_word;
 
 /// The check of card numbers (ISO/IEC 7812).
@@ -93,13 +93,15 @@ fn is_month_and_day(digits: &[u8]) -> bool {
 }
 
 /// Whether the run is a national number: by a strong check, or by a weak one where words name it.
-pub(super) fn is_national_number(run: &Run<'_>, before: &[u8]) -> bool {
+pub(super) fn is_national_number(run: &Run<'_>, around: &Around<'_>) -> bool {
     if run.international || run.bracketed || run.digits.iter().all(|d| *d == run.digits[0]) {
         return false;
     }
     let d = run.digits;
-    let near = |words: &[&str]| contains_word(before, words);
+    let near = |words: &[&str]| contains_word(around.before, words);
     match d.len() {
+        // These count only where words name them.
+        8..=10 if !around.has_words => false,
         8 | 9 => {
             (is_dutch(d) && near(&["bsn", "burgerservicenummer", "sofinummer"]))
                 || (luhn(d) && near(&["sin", "social insurance"]))
@@ -111,33 +113,38 @@ pub(super) fn is_national_number(run: &Run<'_>, before: &[u8]) -> bool {
         }
         11 => {
             (run.is_grouped(&[3, 3, 3, 2], b".-") && is_brazilian(d))
-                || (is_brazilian(d) && near(&["cpf"]))
-                || (is_german_tax(d)
-                    && near(&[
-                        "steuer",
-                        "steuer-id",
-                        "idnr",
-                        "tax id",
-                        "tin",
-                        "steueridentifikationsnummer",
-                    ]))
-                || (is_polish(d) && near(&["pesel"]))
+                || around.has_words && is_named_of_eleven(d, near)
         }
         12 => {
             let grouped = run.is_grouped(&[4, 4, 4], b" -");
-            d[0] >= 2 && verhoeff(d) && (grouped || near(&["aadhaar", "aadhar", "uidai"]))
+            let named = grouped || near(&["aadhaar", "aadhar", "uidai"]);
+            d[0] >= 2 && named && verhoeff(d)
         }
         13 => {
             let korean =
                 run.is_grouped(&[6, 7], b"-") && is_month_and_day(d) && (1..=8).contains(&d[6]);
             let african =
-                is_month_and_day(d) && luhn(d) && near(&["id number", "identity number", "id"]);
+                is_month_and_day(d) && near(&["id number", "identity number", "id"]) && luhn(d);
             korean || african
         }
         15 => is_french(d),
         18 => run.is_plain() && is_chinese(d, None),
         _ => false,
     }
+}
+
+fn is_named_of_eleven(d: &[u8], near: impl Fn(&[&str]) -> bool) -> bool {
+    let tax = [
+        "steuer",
+        "steuer-id",
+        "idnr",
+        "tax id",
+        "tin",
+        "steueridentifikationsnummer",
+    ];
+    (is_brazilian(d) && near(&["cpf"]))
+        || (is_german_tax(d) && near(&tax))
+        || (is_polish(d) && near(&["pesel"]))
 }
 
 fn is_dutch(d: &[u8]) -> bool {
@@ -158,8 +165,13 @@ fn is_nhs(d: &[u8]) -> bool {
 
 fn is_brazilian(d: &[u8]) -> bool {
     let check = |count: usize| {
-        let weights: Vec<u32> = (2..=count as u32 + 1).rev().collect();
-        weighted(&d[..count], &weights) * 10 % 11 % 10
+        let weights = (2..=count as u32 + 1).rev();
+        let sum: u32 = d
+            .iter()
+            .zip(weights)
+            .map(|(&d, by)| u32::from(d) * by)
+            .sum();
+        sum * 10 % 11 % 10
     };
     check(9) == u32::from(d[9]) && check(10) == u32::from(d[10])
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::ip::{self, Next};
 use super::{Kind, checksums, phone};
-use crate::cursor::{Cursor, contains_word};
+use crate::cursor::{Cursor, contains_word, has_letter};
 
 const MAX_RUN: usize = 44;
 const MAX_GROUPS: usize = 10;
@@ -15,6 +15,8 @@ const DIGITS: std::ops::RangeInclusive<usize> = 7..=19;
 pub(super) struct Around<'a> {
     pub(super) before: &'a [u8],
     after: &'a [u8],
+    /// Whether a letter stands before it: else no word does.
+    pub(super) has_words: bool,
     phone: OnceCell<bool>,
 }
 
@@ -55,6 +57,8 @@ struct Groups {
     lengths: [usize; MAX_GROUPS],
     separators: [u8; MAX_GROUPS],
     ends: [usize; MAX_GROUPS],
+    /// For each group, how many digits it and those before it have.
+    totals: [usize; MAX_GROUPS],
     count: usize,
     international: bool,
     bracketed: bool,
@@ -63,7 +67,7 @@ struct Groups {
 impl Groups {
     /// How many digits the first `count` groups have.
     fn digits_of(&self, count: usize) -> usize {
-        self.lengths[..count].iter().sum()
+        count.checked_sub(1).map_or(0, |last| self.totals[last])
     }
 
     /// The first `count` groups.
@@ -85,6 +89,7 @@ impl Groups {
         }
         self.lengths[self.count] = digits.len();
         self.ends[self.count] = end;
+        self.totals[self.count] = from + digits.len();
         self.count += 1;
     }
 }
@@ -131,6 +136,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     let around = Around {
         before,
         after,
+        has_words: has_letter(before),
         phone: OnceCell::new(),
     };
     (1..=run.count).rev().find_map(|count| {
@@ -166,6 +172,7 @@ fn read_run(cursor: &mut Cursor<'_>) -> Groups {
         lengths: [0; MAX_GROUPS],
         separators: [0; MAX_GROUPS],
         ends: [0; MAX_GROUPS],
+        totals: [0; MAX_GROUPS],
         count: 0,
         international: cursor.eat(b'+'),
         bracketed: cursor.eat(b'('),
@@ -247,7 +254,7 @@ fn classify(run: &Run<'_>, around: &Around<'_>) -> Option<Kind> {
     if is_ssn(run, before) {
         return Some(Kind::UsSsn);
     }
-    if checksums::is_national_number(run, before) {
+    if checksums::is_national_number(run, around) {
         return Some(Kind::NationalId);
     }
     phone::is_phone(run, around).then_some(Kind::Phone)
@@ -255,12 +262,15 @@ fn classify(run: &Run<'_>, around: &Around<'_>) -> Option<Kind> {
 
 fn is_card(run: &Run<'_>, before: &[u8]) -> bool {
     let digits = run.digits;
+    if !(12..=19).contains(&digits.len()) {
+        return false;
+    }
     let grouped = run.is_plain()
         || run.is_grouped(&[4, 4, 4, 4], b" -")
         || run.is_grouped(&[4, 6, 5], b" -")
         || run.is_grouped(&[4, 6, 4], b" -")
         || run.is_grouped(&[4, 4, 4, 4, 3], b" -");
-    if !grouped || !(12..=19).contains(&digits.len()) || !checksums::luhn(digits) {
+    if !grouped || !checksums::luhn(digits) {
         return false;
     }
     if digits.iter().all(|digit| digit == &digits[0]) {
@@ -286,9 +296,12 @@ fn is_card(run: &Run<'_>, before: &[u8]) -> bool {
 }
 
 fn is_ssn(run: &Run<'_>, before: &[u8]) -> bool {
+    if run.digits.len() != 9 || run.international {
+        return false;
+    }
     let named = || contains_word(before, &["ssn", "social security", "social-security"]);
     let shaped = run.is_grouped(&[3, 2, 4], b"-") || (run.is_grouped(&[3, 2, 4], b" ") && named());
-    if run.digits.len() != 9 || run.international || !(shaped || (run.is_plain() && named())) {
+    if !(shaped || (run.is_plain() && named())) {
         return false;
     }
     let d = run.digits;

@@ -41,13 +41,11 @@ pub(super) fn is_announced(before: &[u8], after: &[u8]) -> bool {
 /// Whether the digits, as grouped, are a telephone number.
 pub(super) fn is_phone(run: &Run<'_>, around: &Around<'_>) -> bool {
     let count = run.digits.len();
-    if !(7..=15).contains(&count) || is_date(run) || run.digits.iter().all(|d| *d == run.digits[0])
-    {
-        return false;
-    }
-    if run.groups.iter().any(|&length| length > 12) || around.before.ends_with(b"$") {
-        return false;
-    }
+    (7..=15).contains(&count) && is_shaped(run, around) && !is_something_else(run, around)
+}
+
+fn is_shaped(run: &Run<'_>, around: &Around<'_>) -> bool {
+    let count = run.digits.len();
     if run.international {
         return count >= 8;
     }
@@ -56,6 +54,14 @@ pub(super) fn is_phone(run: &Run<'_>, around: &Around<'_>) -> bool {
         || is_trunk(run)
         || (run.bracketed && count >= 8 && run.groups.len() >= 2)
         || (!decimal && (run.groups.len() >= 2 || count >= 8) && around.announces_phone())
+}
+
+/// A date, a filler, a long number or an amount of money.
+fn is_something_else(run: &Run<'_>, around: &Around<'_>) -> bool {
+    is_date(run)
+        || run.digits.iter().all(|d| *d == run.digits[0])
+        || run.groups.iter().any(|&length| length > 12)
+        || around.before.ends_with(b"$")
 }
 
 /// `541-714-1388`, `(541) 714-1388`, `1-541-714-1388`.

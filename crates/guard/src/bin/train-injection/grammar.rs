@@ -55,10 +55,10 @@ const FAMILY: usize = 1500;
 const CHATS: usize = 3000;
 
 /// A grammar.
-struct Grammar(HashMap<&'static str, Vec<&'static str>>);
+pub(crate) struct Grammar(HashMap<&'static str, Vec<&'static str>>);
 
 impl Grammar {
-    fn read(sources: &[&'static str]) -> Result<Self> {
+    pub(crate) fn read(sources: &[&'static str]) -> Result<Self> {
         let mut rules: HashMap<&str, Vec<&str>> = HashMap::new();
         for source in sources {
             let mut name = None;
@@ -75,7 +75,7 @@ impl Grammar {
         Ok(Self(rules))
     }
 
-    fn make(&self, name: &str, dice: &mut Dice) -> Result<String> {
+    pub(crate) fn make(&self, name: &str, dice: &mut Dice) -> Result<String> {
         let mut out = String::new();
         self.expand(name, dice, DEPTH, &mut out)?;
         Ok(out)

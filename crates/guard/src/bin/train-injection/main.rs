@@ -5,6 +5,7 @@
 
 mod corpus;
 mod grammar;
+mod papers;
 mod recipe;
 mod synthesis;
 
@@ -27,7 +28,8 @@ const SEED: u64 = 20_260_701;
 const FLAG_FALSE_ALARMS: f32 = 0.015;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.001;
-/// The shares of honest documents that may be flagged and blocked; our own are harder than ordinary ones.
+/// The share of our own honest documents, which are harder than ordinary ones, that may be flagged, and the share of
+/// all, those made of quoted attacks too, that may be blocked.
 const FLAGGED_DOCUMENTS: f32 = 0.04;
 const BLOCKED_DOCUMENTS: f32 = 0.003;
 
@@ -83,6 +85,8 @@ fn main() -> Result<()> {
     texts.extend(synthesis::make(&others, SEED)?);
     let made = grammar::make(SEED)?.into_iter();
     texts.extend(made.filter(|text| !tests.resemble(&text.text)));
+    let papers = papers::make(&texts, SEED)?.into_iter();
+    texts.extend(papers.filter(|text| !tests.resemble(&text.text)));
     let featuriser = Featuriser::built_in()?;
     let ((texts, examples), (documents, lessons)) = divide(texts, &featuriser)?;
     println!(
@@ -173,9 +177,9 @@ fn judge_documents(
     second: &LinearModel,
 ) -> Result<Documents> {
     let logits = cross_validate(texts, examples, &plan_of_documents())?;
-    let is_ours = |text: &Text| text.origin == Origin::Paper && is_document(&text.text);
+    let is_ours = |text: &Text| text.group == "own_papers";
     let flag_logit = threshold(texts, &logits, is_ours, FLAGGED_DOCUMENTS);
-    let block_logit = threshold(texts, &logits, is_ours, BLOCKED_DOCUMENTS);
+    let block_logit = threshold(texts, &logits, |_| true, BLOCKED_DOCUMENTS).max(flag_logit);
     report(texts, &logits, flag_logit, block_logit);
     let as_prompt_logit = threshold(texts, as_prompts, is_ours, BLOCKED_DOCUMENTS);
     println!("as prompts, block from {as_prompt_logit:.3}");
