@@ -277,6 +277,40 @@ impl UsageTotal {
         self.add_call(&Charged::of(settlement));
     }
 
+    /// Adds the sum of other settlements.
+    pub fn add_sum(&mut self, other: &Self) {
+        let Self {
+            group: _,
+            calls,
+            unsuccessful_calls,
+            estimated_calls,
+            unpriced_calls,
+            over_reserved_calls,
+            input_tokens,
+            cached_read_tokens,
+            cache_write_tokens,
+            output_tokens,
+            reasoning_tokens,
+            images,
+            tool_calls,
+            cost,
+        } = *other;
+        let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
+        add(&mut self.calls, calls);
+        add(&mut self.unsuccessful_calls, unsuccessful_calls);
+        add(&mut self.estimated_calls, estimated_calls);
+        add(&mut self.unpriced_calls, unpriced_calls);
+        add(&mut self.over_reserved_calls, over_reserved_calls);
+        add(&mut self.input_tokens, input_tokens);
+        add(&mut self.cached_read_tokens, cached_read_tokens);
+        add(&mut self.cache_write_tokens, cache_write_tokens);
+        add(&mut self.output_tokens, output_tokens);
+        add(&mut self.reasoning_tokens, reasoning_tokens);
+        add(&mut self.images, images);
+        add(&mut self.tool_calls, tool_calls);
+        self.cost = self.cost.plus(cost);
+    }
+
     /// Adds what a settlement says of one call. Sums saturate: a provider that reports an absurd
     /// count must not take the report down.
     pub fn add_call(&mut self, call: &Charged) {

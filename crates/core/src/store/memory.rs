@@ -1,22 +1,21 @@
 //! The executable meaning of the storage traits: simple, correct, gone when the process ends.
 
-use std::borrow::Cow;
+mod ledger;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{
-    Error, Fate, Journal, JournalEntry, KeyStore, Ledger, Lifecycle, Result, Stores, Switch,
-    Switches, UsageQuery,
-};
-use crate::budget::Amount;
+use super::{Error, Journal, JournalEntry, KeyStore, Lifecycle, Result, Stores, Switch, Switches};
 use crate::clock::UnixMillis;
 use crate::idempotency::memory::MemoryIdempotency;
 use crate::key::{KeyDigest, KeyRecord, KeyState, Successions, TokenSecret};
-use crate::ledger::{Coordinates, Ending, Intent, Outcome, Settlement, UsageTotal};
+use crate::ledger::{Ending, Intent};
 use crate::objects::memory::MemoryObjects;
+
+pub use ledger::MemoryLedger;
 
 /// A fresh in-memory store.
 #[must_use]
@@ -197,65 +196,6 @@ pub fn not_live(id: &str, state: KeyState) -> Error {
     Error::Conflict(format!(
         "key {id:?} is {state}: create a new key instead of rotating it"
     ))
-}
-
-/// A ledger in memory.
-#[derive(Debug, Default)]
-pub struct MemoryLedger(Mutex<HashMap<String, Settlement>>);
-
-#[async_trait]
-impl Ledger for MemoryLedger {
-    async fn settle(&self, batch: Arc<Vec<Settlement>>) -> Result<()> {
-        let mut settled = self.0.lock();
-        for settlement in batch.iter() {
-            let known = settled
-                .entry(settlement.call_id.clone())
-                .or_insert_with(|| settlement.clone());
-            if known.outcome == Outcome::Interrupted && settlement.outcome != Outcome::Interrupted {
-                *known = settlement.clone();
-            }
-        }
-        Ok(())
-    }
-
-    async fn fates(&self, call_ids: Arc<Vec<Arc<str>>>) -> Result<Vec<Fate>> {
-        let settled = self.0.lock();
-        let fate = |id: &Arc<str>| match settled.get(&**id) {
-            Some(settlement) => Fate::Settled(Amount {
-                tokens: settlement.usage.total(),
-                cost: settlement.cost,
-            }),
-            None => Fate::Unknown,
-        };
-        Ok(call_ids.iter().map(fate).collect())
-    }
-
-    async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageTotal>> {
-        let settled = self.0.lock();
-        let mut totals: BTreeMap<Cow<'_, str>, UsageTotal> = BTreeMap::new();
-        let in_range = |settlement: &&Settlement| {
-            query
-                .since
-                .is_none_or(|since| settlement.settled_at >= since)
-                && query
-                    .until
-                    .is_none_or(|until| settlement.settled_at < until)
-                && query.only.iter().all(|only| only.is_true_of(settlement))
-        };
-        for settlement in settled.values().filter(in_range) {
-            let group = Coordinates::of(settlement, query.by).group(query.by);
-            totals.entry(group).or_default().add(settlement);
-        }
-        let mut totals: Vec<UsageTotal> = totals
-            .into_iter()
-            .map(|(group, total)| UsageTotal {
-                group: group.into_owned(),
-                ..total
-            })
-            .collect();
-        totals.sort_by_key(|total| std::cmp::Reverse(total.tokens()));
-        Ok(totals)
-    }
 }
 
 /// A journal that keeps nothing, for a store that keeps nothing.
