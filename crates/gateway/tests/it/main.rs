@@ -48,5 +48,6 @@ mod responses_retold;
 mod sandbox;
 mod support;
 mod timeouts;
+mod too_busy;
 mod translate;
 mod waiting;
