@@ -64,10 +64,13 @@ fn climb(rate: f64, load: impl Fn(f64) -> anyhow::Result<Value>) -> anyhow::Resu
     let mut best = load(rate)?;
     loop {
         let next = load(served(&best) * STEP)?;
-        if served(&next) < served(&best) * NO_MORE {
+        let is_top = served(&next) < served(&best) * NO_MORE;
+        if served(&next) > served(&best) {
+            best = next;
+        }
+        if is_top {
             return Ok(best);
         }
-        best = next;
     }
 }
 

@@ -124,7 +124,11 @@ pub(super) fn memory(surge: &Value, figures: &mut Figures) {
     );
     figures.note(
         "memory at most",
-        &format!("{:.0} MiB", most(&samples) / 1024.0),
+        &format!(
+            "{:.0} MiB, {} connections at the end",
+            most(&samples) / 1024.0,
+            number(surge, "/connections")
+        ),
     );
     figures.at_most(
         "memory of the last quarter, of the first one's",
