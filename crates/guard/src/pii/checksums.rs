@@ -125,7 +125,8 @@ pub(super) fn is_national_number(run: &Run<'_>, around: &Around<'_>) -> bool {
                 run.is_grouped(&[6, 7], b"-") && is_month_and_day(d) && (1..=8).contains(&d[6]);
             let african =
                 is_month_and_day(d) && near(&["id number", "identity number", "id"]) && luhn(d);
-            korean || african
+            let swiss = run.is_grouped(&[3, 4, 4, 2], b".") && is_swiss(d);
+            korean || african || swiss
         }
         15 => is_french(d),
         18 => run.is_plain() && is_chinese(d, None),
@@ -152,6 +153,12 @@ fn is_dutch(d: &[u8]) -> bool {
     padded[9 - d.len()..].copy_from_slice(d);
     let sum = weighted(&padded[..8], &[9, 8, 7, 6, 5, 4, 3, 2]);
     sum % 11 == u32::from(padded[8])
+}
+
+/// An insurance number: the country, and the check of article numbers (EAN-13).
+fn is_swiss(d: &[u8]) -> bool {
+    let sum = weighted(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]);
+    d.starts_with(&[7, 5, 6]) && sum.is_multiple_of(10)
 }
 
 fn is_australian(d: &[u8]) -> bool {
@@ -235,7 +242,7 @@ mod tests {
     #[test]
     fn published_examples_pass_and_their_neighbours_do_not() {
         type Check = fn(&[u8]) -> bool;
-        let cases: [(&str, Check); 9] = [
+        let cases: [(&str, Check); 10] = [
             ("4111111111111111", luhn),
             ("943 476 5919", is_nhs),
             ("111222333", is_dutch),
@@ -243,6 +250,7 @@ mod tests {
             ("111.444.777-35", is_brazilian),
             ("86095742719", is_german_tax),
             ("44051401359", is_polish),
+            ("756.1234.5678.97", is_swiss),
             ("2 69 05 49 588 157 80", is_french),
             ("2341 2341 2346", verhoeff),
         ];

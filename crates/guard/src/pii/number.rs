@@ -266,7 +266,7 @@ fn is_card(run: &Run<'_>, before: &[u8]) -> bool {
         return false;
     }
     let grouped = run.is_plain()
-        || run.is_grouped(&[4, 4, 4, 4], b" -")
+        || run.is_grouped(&[4, 4, 4, 4], b" -.")
         || run.is_grouped(&[4, 6, 5], b" -")
         || run.is_grouped(&[4, 6, 4], b" -")
         || run.is_grouped(&[4, 4, 4, 4, 3], b" -");

@@ -45,6 +45,11 @@ const KINDS: &[(&str, &str, &str)] = &[
     ),
     ("credit_card", "378282246310005", "378282246310005"),
     (
+        "credit_card",
+        "4111.1111.1111.1111",
+        "card: 4111.1111.1111.1111.",
+    ),
+    (
         "iban",
         "GB82 WEST 1234 5698 7654 32",
         "to GB82 WEST 1234 5698 7654 32 please",
@@ -56,6 +61,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ),
     ("us_ssn", "219-09-9999", "My number is 219-09-9999."),
     ("national_id", "12345678Z", "DNI 12345678Z"),
+    ("national_id", "756.1234.5678.97", "AHV 756.1234.5678.97"),
     ("national_id", "X1234567L", "NIE X1234567L."),
     ("national_id", "RSSMRA85T10A562S", "CF: RSSMRA85T10A562S"),
     ("national_id", "AB 12 34 56 C", "NI number AB 12 34 56 C"),
