@@ -14,6 +14,7 @@ use crate::linear::{
     Windows, Wording,
 };
 use crate::normalise::{self, decode};
+use crate::policy::Place;
 use crate::shown::Shown;
 pub use document::is_document;
 pub use manifest::{Documents, Manifest, Source};
@@ -286,9 +287,9 @@ impl InjectionJudge {
         &self.manifest
     }
 
-    /// Judges a text, and what is hidden in it; of a long one the worst piece counts.
-    pub fn assess(&self, text: &str) -> Assessment {
-        let judged = Shown::pieces(text).map(|piece| self.assess_shown(&piece));
+    /// Judges a text that stands at this place, and what is hidden in it; of a long one the worst piece counts.
+    pub fn assess(&self, text: &str, place: Place) -> Assessment {
+        let judged = Shown::pieces(text).map(|piece| self.assess_shown(&piece, place));
         judged.fold(Assessment::CLEAR, |worst, piece| {
             match (piece.level, piece.logit) > (worst.level, worst.logit) {
                 true => piece,
@@ -298,9 +299,9 @@ impl InjectionJudge {
     }
 
     /// Judges a text, or a piece of one, that others judge too.
-    pub fn assess_shown(&self, shown: &Shown<'_>) -> Assessment {
+    pub fn assess_shown(&self, shown: &Shown<'_>, place: Place) -> Assessment {
         let text = shown.wording.text();
-        let (mut worst, seen) = self.assess_wording(&shown.wording);
+        let (mut worst, seen) = self.assess_wording(&shown.wording, place);
         let decode::Hidden {
             texts: mut disguised,
             is_cut,
@@ -308,10 +309,10 @@ impl InjectionJudge {
         self.add_readings(shown, seen, &mut disguised);
         for inner in &disguised {
             let inner = Wording::of(normalise::normalise(inner).text);
-            let (mut assessment, seen) = self.assess_wording(&inner);
+            let (mut assessment, seen) = self.assess_wording(&inner, place);
             if seen.turned {
                 let turned = Wording::of(decode::rot13(inner.text()));
-                let (under, _) = self.assess_wording(&turned);
+                let (under, _) = self.assess_wording(&turned, place);
                 assessment = if (under.level, under.logit) > (assessment.level, assessment.logit) {
                     under
                 } else {
@@ -364,28 +365,23 @@ impl InjectionJudge {
     }
 
     /// Judges a text as it stands; also says what the rules see in it.
-    fn assess_wording(&self, wording: &Wording<'_>) -> (Assessment, Seen) {
+    fn assess_wording(&self, wording: &Wording<'_>, place: Place) -> (Assessment, Seen) {
         let documents = is_document(wording.text()).then(|| self.documents.scorer());
         let mut scorers = Scorers(self.model.scorer(), documents);
         let seen = self.featuriser.read(wording, &mut scorers);
         let Scorers(prompts, documents) = scorers;
         let as_prompt = prompts.score().logit;
-        let points = &self.manifest.documents;
-        // Of both models the log-odds say how far a text is from being flagged.
-        let (logit, block_logit) = match documents {
-            Some(documents) if as_prompt < points.as_prompt_logit => {
-                let shift = self.manifest.flag_logit - points.flag_logit;
-                let logit = documents.score().logit + shift;
-                (logit, points.block_logit + shift)
-            }
-            _ => (as_prompt, self.manifest.block_logit),
-        };
-        let level = if logit >= block_logit {
-            Level::Block
-        } else if logit >= self.manifest.flag_logit {
-            Level::Flag
-        } else {
-            Level::Clear
+        let as_document = documents.map(|documents| documents.score().logit);
+        let (level, logit) = match as_document {
+            Some(as_document) => self.level_of_lines(as_prompt, as_document, place),
+            None => (
+                level(
+                    as_prompt,
+                    self.manifest.flag_logit,
+                    self.manifest.block_logit,
+                ),
+                as_prompt,
+            ),
         };
         let assessment = Assessment {
             level,
@@ -394,6 +390,36 @@ impl InjectionJudge {
             signals: seen.signals,
         };
         (assessment, seen)
+    }
+
+    /// How sure both models are about a text with the shape of a document. What a tool returned is one; what a user
+    /// says may be one, or some lines with an order among them, so there both models have a say.
+    fn level_of_lines(&self, as_prompt: f32, as_document: f32, place: Place) -> (Level, f32) {
+        let points = &self.manifest.documents;
+        let flag = self.manifest.flag_logit;
+        if as_prompt >= points.as_prompt_logit {
+            return (level(as_prompt, flag, self.manifest.block_logit), as_prompt);
+        }
+        // Of both models the log-odds say how far a text is from being flagged.
+        let logit = as_document - points.flag_logit + flag;
+        let block = points.block_logit - points.flag_logit + flag;
+        let as_it_is = level(logit, flag, block);
+        if place != Place::Input {
+            return (as_it_is, logit);
+        }
+        let as_lines = as_prompt - self.manifest.lines_logit + flag;
+        let likely = level(as_lines, flag, f32::INFINITY);
+        (as_it_is.max(likely), logit.max(as_lines))
+    }
+}
+
+fn level(logit: f32, flag: f32, block: f32) -> Level {
+    if logit >= block {
+        Level::Block
+    } else if logit >= flag {
+        Level::Flag
+    } else {
+        Level::Clear
     }
 }
 
@@ -413,7 +439,11 @@ mod tests {
             "a b c d e f g h i j k l m n".to_owned(),
             numbers.join(" "),
         ] {
-            assert_eq!(judge.assess(&text).level, Level::Clear, "{text}");
+            assert_eq!(
+                judge.assess(&text, Place::Input).level,
+                Level::Clear,
+                "{text}"
+            );
         }
     }
 
@@ -447,7 +477,7 @@ mod tests {
             each(|b| char::from(b).to_string(), "."),
             each(|b| char::from(b).to_string(), " "),
         ] {
-            let level = judge.assess(&disguised).level;
+            let level = judge.assess(&disguised, Place::Input).level;
             assert_eq!(level, Level::Block, "{disguised}");
         }
     }

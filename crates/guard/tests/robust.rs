@@ -13,6 +13,7 @@ use seaworthy_guard::input::reference::FileRules;
 use seaworthy_guard::input::{html, shell};
 use seaworthy_guard::moderation::ModerationJudge;
 use seaworthy_guard::pii::Pii;
+use seaworthy_guard::policy::Place;
 use seaworthy_guard::secrets::Secrets;
 
 static INJECTION: LazyLock<InjectionJudge> = LazyLock::new(|| InjectionJudge::built_in().unwrap());
@@ -64,7 +65,9 @@ proptest! {
 
     #[test]
     fn judges_survive_any_text(text in "(\\PC{0,60}|[<>&;{}()\\[\\]\"'`$|#%=:/\\\\a-z0-9 \n]{0,120}){0,4}") {
-        INJECTION.assess(&text);
+        for place in [Place::Input, Place::ToolResult] {
+            INJECTION.assess(&text, place);
+        }
         MODERATION.assess(&text);
         html::strip(&text);
         shell::dangers(&text);
@@ -105,7 +108,7 @@ fn hostile_texts_cost_no_more_than_linear_time() {
             for detector in DETECTORS.iter() {
                 detector.scan(Window::whole(text), &mut Scan::default());
             }
-            INJECTION.assess(text);
+            INJECTION.assess(text, Place::Input);
         };
         let text = |length: usize| piece.repeat(length / piece.len());
         let (short, long) = (text(8_000), text(64_000));

@@ -340,7 +340,7 @@ impl Screening<'_> {
             // Both judges read the same words.
             for shown in Shown::pieces(value) {
                 if let Some(judge) = &rules.injection {
-                    level = level.max(judge.assess_shown(&shown).level);
+                    level = level.max(judge.assess_shown(&shown, place).level);
                 }
                 if let Some(judge) = &rules.moderation {
                     let least = rules.least_severity;

@@ -69,7 +69,7 @@ impl Guards {
             scan(detector, text);
         }
         for shown in Shown::pieces(text) {
-            black_box(self.injection.assess_shown(&shown));
+            black_box(self.injection.assess_shown(&shown, Place::Input));
             black_box(self.moderation.assess_shown(&shown));
         }
     }
@@ -111,7 +111,7 @@ fn prompt(guards: &Guards, report: &mut Report) {
             (
                 "injection",
                 nanoseconds(200, || {
-                    black_box(guards.injection.assess(&prompt));
+                    black_box(guards.injection.assess(&prompt, Place::Input));
                 }),
             ),
             (

@@ -18,6 +18,8 @@ pub struct Manifest {
     pub flag_logit: f32,
     /// The log-odds from which a text is blocked.
     pub block_logit: f32,
+    /// The log-odds from which what a user says in several lines is flagged: it may be a document.
+    pub lines_logit: f32,
     /// How documents are judged.
     pub documents: Documents,
     /// The data that the weights were trained on.

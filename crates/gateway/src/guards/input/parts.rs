@@ -38,7 +38,7 @@ impl Screening<'_> {
             let place = first.place;
             let action = self.policy.action(place, Category::Injection, "injection");
             let is_block =
-                |joint: &&str| judge.assess(&joined(&parts, joint)).level == Level::Block;
+                |joint: &&str| judge.assess(&joined(&parts, joint), place).level == Level::Block;
             if action == Action::Allow || !JOINTS.iter().any(is_block) {
                 continue;
             }

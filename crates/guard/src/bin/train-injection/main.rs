@@ -32,6 +32,8 @@ const BLOCK_FALSE_ALARMS: f32 = 0.001;
 /// all, those made of quoted attacks too, that may be blocked.
 const FLAGGED_DOCUMENTS: f32 = 0.04;
 const BLOCKED_DOCUMENTS: f32 = 0.003;
+/// The share of our own honest documents that the first model may flag where a user says them.
+const FLAGGED_LINES: f32 = 0.1;
 
 /// What the shape of a document teaches the second model counts so much less where it comes from prompts.
 const SHARE_OF_PROMPTS: f32 = 0.2;
@@ -103,6 +105,9 @@ fn main() -> Result<()> {
     let flag_logit = threshold(&texts, &logits, is_chat, FLAG_FALSE_ALARMS);
     let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS).max(flag_logit);
     report(&texts, &logits, flag_logit, block_logit);
+    let is_ours = |text: &Text| text.origin == Origin::Document && is_document(&text.text);
+    let lines_logit = threshold(&texts, &logits, is_ours, FLAGGED_LINES).max(flag_logit);
+    println!("lines of users, flag from {lines_logit:.3}");
     if arguments.leave_one_out {
         leave_one_out(&texts, &examples, flag_logit)?;
     }
@@ -125,6 +130,7 @@ fn main() -> Result<()> {
         bias: model.bias,
         flag_logit,
         block_logit,
+        lines_logit,
         documents: points,
         sources,
     };
