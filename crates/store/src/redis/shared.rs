@@ -117,8 +117,6 @@ struct State {
     blank_since: Option<UnixMillis>,
     /// Until when whoever restores was told to read the ledger.
     read_until: Option<UnixMillis>,
-    /// The server could not be told what the ledger says: it may know nothing of budgets that are new.
-    is_untold: bool,
     /// What has ended a moment ago, and the server was told or nearly.
     ended_lately: EndedLately,
     /// What a server is that was told of claims again, while it waits for those of others.
@@ -154,7 +152,6 @@ impl SharedCounters {
             known: None,
             blank_since: None,
             read_until: None,
-            is_untold: false,
             ended_lately: EndedLately::default(),
             reminded: None,
             lost_at: None,
@@ -448,10 +445,8 @@ impl Counters for SharedCounters {
     }
 
     fn needs_restore(&self) -> bool {
-        let state = self.state.lock();
-        let is_settled = |since| self.options.clock.now().since(since) >= LEDGER_LAG;
-        let answers = state.last_beat_at.is_some() && state.missed_beats == 0;
-        state.blank_since.is_some_and(is_settled) || (state.is_untold && answers)
+        let blank_since = self.state.lock().blank_since;
+        blank_since.is_some_and(|since| self.options.clock.now().since(since) >= LEDGER_LAG)
     }
 
     fn ledger_counts_until(&self) -> Option<UnixMillis> {

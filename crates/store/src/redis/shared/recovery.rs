@@ -81,13 +81,11 @@ impl SharedCounters {
         }
         let began = Instant::now();
         match self.raise(spent).await {
-            Ok(true) => self.state.lock().is_untold = false,
+            Ok(true) => {}
             Ok(false) => return,
             Err(failure) => {
                 let cause = chain(&failure);
-                self.lose(&cause, false);
                 let mut state = self.state.lock();
-                state.is_untold = true;
                 if state.lost_at.is_none() {
                     tracing::error!(cause, "the shared state cannot be reached");
                     state.lost_at = Some(self.options.clock.now());
@@ -123,10 +121,7 @@ impl SharedCounters {
             .server
             .beat(replica, nothing_since, None, BEAT_DEADLINE);
         let now = self.options.clock.now();
-        let (read_until, is_untold) = {
-            let state = &mut *self.state.lock();
-            (state.read_until.take(), state.is_untold)
-        };
+        let read_until = self.state.lock().read_until.take();
         let (mut counted_until, mut found) = (now, Found::Knowing);
         if beat.await?.epoch.is_none() {
             found = Found::Blank;
@@ -141,7 +136,7 @@ impl SharedCounters {
             if !is_recalled || is_early || read_until != Some(counted_until) {
                 return Ok(false);
             }
-        } else if read_until.is_some() && !is_untold {
+        } else if read_until.is_some() {
             // Another replica has restored it meanwhile. What ended since is told by those who ended it.
             self.state.lock().blank_since = None;
             return Ok(true);
@@ -262,8 +257,7 @@ impl SharedCounters {
             self.sort_out_ended(presence.epoch.as_ref(), until);
             self.say_what_is_held(presence.epoch.as_ref()).await?;
         }
-        // One that was out of reach when budgets came would let them be spent anew.
-        if !presence.ready_in.is_zero() || self.state.lock().is_untold {
+        if !presence.ready_in.is_zero() {
             return Ok(());
         }
         let epoch = presence.epoch.as_ref();

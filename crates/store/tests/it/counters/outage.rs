@@ -146,7 +146,7 @@ fn shares(redis: &Redis) -> usize {
     names.filter(|name| amount(name) == ":2\r\n").count()
 }
 
-pub(super) fn account_key() -> AccountKey {
+fn account_key() -> AccountKey {
     let key = budget(0, 0).key;
     let window = budget(0, 0).window;
     AccountKey { key, window }

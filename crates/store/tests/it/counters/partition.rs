@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::outage::{
-    Book, Registry, Replica, account, account_key, all_up, eventually, fill, hold_shares,
-    know_each_other, replica, takes,
+    Book, Registry, Replica, account, all_up, eventually, fill, hold_shares, know_each_other,
+    replica, takes,
 };
 use super::suite::used;
 
@@ -233,38 +233,4 @@ async fn a_server_that_forgets_waits_until_nobody_spends_alone() {
     assert!(honest <= 101, "{honest}");
     let planted = spent_over_a_loss_of_memory(Arc::new(Liar::default()), 100).await;
     assert!(planted > 101, "a planted bug is found: {planted}");
-}
-
-#[tokio::test]
-async fn a_budget_that_came_while_the_server_was_out_of_reach_is_not_spent_anew() {
-    let redis = Redis::start();
-    let registry: Registry = Arc::new(MemoryRegistry::default());
-    let other = replica(
-        &redis.url(),
-        ("a", OnLoss::Local),
-        &registry,
-        &Book::default(),
-    )
-    .await;
-    // The server works, and this budget is new to it.
-    let known = account_key();
-    let name = format!("{}@{}", known.key.as_str(), known.window.start.0);
-    assert_eq!(redis.command(&["DEL", &name]), ":1\r\n");
-    let way = Way::to(&redis).await;
-    way.cut();
-    let book = Book::default();
-    book.lock().unwrap().push((SystemClock.now(), 995));
-    let replicas = [replica(&way.url, ("b", OnLoss::Local), &registry, &book).await];
-    assert_eq!(takes(&replicas[0], "early", 1_000, 1).await, None);
-    way.heal();
-    all_up(&replicas).await;
-    assert_eq!(
-        takes(&replicas[0], "too much", 1_000, 10).await,
-        Some(false)
-    );
-    assert_eq!(
-        takes(&other, "too much as well", 1_000, 10).await,
-        Some(false)
-    );
-    assert_eq!(takes(&replicas[0], "fits", 1_000, 5).await, Some(true));
 }
