@@ -404,8 +404,7 @@ impl Counters for SharedCounters {
     }
 
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {
-        let moved = self.server.move_expiry(ids, expires_at, Some(LEASE));
-        Ok(moved.await?)
+        Ok(self.server.move_expiry(ids, expires_at).await?)
     }
 
     async fn overdue(&self, _: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {

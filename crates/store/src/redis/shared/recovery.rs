@@ -444,10 +444,7 @@ impl SharedCounters {
             state.tracked.keys().cloned().collect()
         };
         let now = self.moment();
-        let moved = self
-            .server
-            .move_expiry(&ids, self.lease_ends(), Some(LEASE));
-        moved.await?;
+        self.server.move_expiry(&ids, self.lease_ends()).await?;
         self.state.lock().lease.keep(now);
         Ok(())
     }
