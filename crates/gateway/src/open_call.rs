@@ -38,6 +38,8 @@ pub(crate) struct OpenCall {
     /// Whether the provider may have seen the request.
     dispatched: bool,
     used: Option<Usage>,
+    /// Size of what a model is known to have written, to estimate its tokens should the provider not say.
+    written_bytes: usize,
     /// Where to remember how much input the request was.
     lesson: Option<(Arc<KnownInputs>, u64)>,
     /// What is paid for by the piece.
@@ -123,7 +125,7 @@ impl Claimed {
                     match counters.settle(&id, now, close).await {
                         Ok(settled) => tell_how_budgets_stand(&bound, &settled, &fullest),
                         Err(error) => {
-                            let cause = crate::refusal::chain(&error);
+                            let cause = seaworthy_core::error::chain(&error);
                             tracing::error!(
                                 cause,
                                 "a claim could not be settled; it expires by itself"
@@ -186,6 +188,7 @@ impl OpenCall {
             recorded: Some(recorded),
             dispatched: false,
             used: None,
+            written_bytes: 0,
             is_free: matches!(
                 operation,
                 Some(Operation::CountTokens(_) | Operation::Moderations)
@@ -214,26 +217,9 @@ impl OpenCall {
         self.used = Some(usage);
     }
 
-    /// Notes that the provider has written a whole answer of so many bytes, of which nothing is known yet.
+    /// Notes that a model has written a whole answer of so many bytes, should nobody say what it used.
     pub(crate) fn note_written(&mut self, bytes: usize) {
-        if self.is_free || !matches!(self.operation, Some(Operation::Chat(_))) {
-            return;
-        }
-        let mut usage = seaworthy_llm::usage::estimate(self.input_bytes, bytes);
-        if let Some(recorded) = &self.recorded {
-            // Much of such an answer is not what the model wrote.
-            let most = recorded.intent.worst_case.output_tokens;
-            usage.output_tokens = usage.output_tokens.min(most);
-        }
-        self.used = Some(usage);
-    }
-
-    /// Notes that the answer is an error, nothing that a model wrote; what the provider reports all the same
-    /// stays.
-    pub(crate) fn note_error(&mut self) {
-        if self.used.is_some_and(|used| used.estimated) {
-            self.used = None;
-        }
+        self.written_bytes = bytes;
     }
 
     /// Notes that the provider refused the call, which costs nothing.
@@ -256,16 +242,28 @@ impl OpenCall {
     }
 
     /// What the call used: as reported, or an estimate for a call that may have reached the
-    /// provider and of which nothing came back. `None` if it never left.
+    /// provider and of which nothing was reported. `None` if it never left.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        let unknown = || match self.operation {
-            Some(Operation::Chat(_) | Operation::Embeddings(_)) => {
-                seaworthy_llm::usage::estimate(self.input_bytes, 0)
+        let used = || self.used.unwrap_or_else(|| self.estimate());
+        self.dispatched.then(used)
+    }
+
+    fn estimate(&self) -> Usage {
+        let estimate = |bytes| seaworthy_llm::usage::estimate(self.input_bytes, bytes);
+        match self.operation {
+            Some(Operation::Chat(_)) => {
+                let mut usage = estimate(self.written_bytes);
+                if let Some(recorded) = &self.recorded {
+                    // Much of such an answer is not what the model wrote.
+                    let most = recorded.intent.worst_case.output_tokens;
+                    usage.output_tokens = usage.output_tokens.min(most);
+                }
+                usage
             }
+            Some(Operation::Embeddings(_)) => estimate(0),
             // Free of charge, or paid by the call.
             Some(Operation::CountTokens(_) | Operation::Moderations) | None => Usage::default(),
-        };
-        self.dispatched.then(|| self.used.unwrap_or_else(unknown))
+        }
     }
 
     /// Whether the call has used more than was reserved for it.

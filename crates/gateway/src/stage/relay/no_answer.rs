@@ -107,7 +107,7 @@ pub(super) fn unreadable(
 /// An error is nothing that a model wrote.
 fn note_nothing_written(exchange: &mut Exchange) {
     if let Some(call) = &mut exchange.call {
-        call.note_error();
+        call.note_written(0);
     }
 }
 
