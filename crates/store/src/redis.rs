@@ -17,6 +17,8 @@ mod patience;
 mod set_aside;
 mod shared;
 mod shares;
+#[cfg(test)]
+mod testing;
 mod tracked;
 
 pub use answers::RedisAnswers;

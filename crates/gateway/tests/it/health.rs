@@ -178,15 +178,19 @@ async fn deep_health_shows_quotas_and_the_share_of_successes() {
     app.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_tier_or_feature_that_there_is_none_of_is_answered_with_those_that_there_are() {
-    let app = TestApp::builder()
+async fn with_a_tier_and_a_feature() -> TestApp {
+    TestApp::builder()
         .sections(
             "[degradation_tiers.maintenance]\ntrigger = \"Manual activation\"\n\
              action = \"Read-only mode\"\n[features.search]\n",
         )
         .start()
-        .await;
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_or_feature_that_there_is_none_of_is_answered_with_those_that_there_are() {
+    let app = with_a_tier_and_a_feature().await;
     for (path, body, known) in [
         (
             "tier",
@@ -206,13 +210,7 @@ async fn a_tier_or_feature_that_there_is_none_of_is_answered_with_those_that_the
 
 #[tokio::test(start_paused = true)]
 async fn operators_choose_tiers_and_switch_features_over_http() {
-    let app = TestApp::builder()
-        .sections(
-            "[degradation_tiers.maintenance]\ntrigger = \"Manual activation\"\n\
-             action = \"Read-only mode\"\n[features.search]\n",
-        )
-        .start()
-        .await;
+    let app = with_a_tier_and_a_feature().await;
     let refused = post(
         &app,
         &app.user_key,

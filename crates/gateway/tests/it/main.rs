@@ -44,7 +44,6 @@ mod provider_errors;
 mod replay;
 mod requests;
 mod responses;
-mod responses_retold;
 mod sandbox;
 mod support;
 mod timeouts;

@@ -1,5 +1,7 @@
 //! Responses that are stored: fetched, continued, cancelled, deleted, and nobody else's.
 
+mod retold;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -177,37 +177,11 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use seaworthy_core::budget::{self, Amount, Window};
-    use seaworthy_core::counters::{BudgetClaim, Key};
-    use seaworthy_core::money::Micros;
-
+    use super::super::testing::{self, used};
     use super::*;
 
     fn claim(key: &str) -> Claim {
-        Claim {
-            id: Arc::from("1"),
-            at: UnixMillis(0),
-            expires_at: UnixMillis(0),
-            rates: Vec::new(),
-            slots: Vec::new(),
-            budgets: vec![BudgetClaim {
-                key: Key::new(key),
-                window: Window::TOTAL,
-                limit: 100,
-                unit: budget::Unit::Micros,
-                amount: 10,
-            }],
-        }
-    }
-
-    fn used(micros: u64) -> Close {
-        Close::Used {
-            amount: Amount {
-                tokens: 0,
-                cost: Micros(micros),
-            },
-            rate_tokens: 0,
-        }
+        testing::claim("1", (key, 10))
     }
 
     #[test]

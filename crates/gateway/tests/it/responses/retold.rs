@@ -6,23 +6,11 @@ use seaworthy_core::dialect::{Dialect, Family};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::{PATH, create, get};
 use crate::support::app::TestApp;
 use crate::support::client::Answer;
 use crate::support::upstream::Step;
 use crate::support::wire::{json_response, ok};
-
-const PATH: &str = "/v1/responses";
-
-async fn create(app: &TestApp, body: Value) -> Value {
-    let answer = app.post(PATH, body.to_string()).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()
-}
-
-async fn get(app: &TestApp, id: &str) -> Answer {
-    let call = app.get(&format!("{PATH}/{id}"));
-    call.key(&app.user_key).send().await
-}
 
 /// The events of a stream: each with the name that it says itself, numbered from 0.
 fn events(answer: &Answer) -> Vec<Value> {

@@ -1,14 +1,11 @@
 //! What happens between the server's last word and the first one without it.
 
 use async_trait::async_trait;
-use seaworthy_core::budget::{self, Amount, Window};
 use seaworthy_core::clock::SystemClock;
 use seaworthy_core::counters::shares::MemoryRegistry;
-use seaworthy_core::counters::{BudgetClaim, Key};
-use seaworthy_core::money::Micros;
 
 use super::super::link::{Dial, Link, Stream};
-use super::super::shares::Touched;
+use super::super::testing::{self, used};
 use super::*;
 
 /// A way on which nothing comes back.
@@ -23,30 +20,7 @@ impl Dial for NoWay {
 }
 
 fn claim(id: &str, amount: u64) -> Claim {
-    Claim {
-        id: Arc::from(id),
-        at: UnixMillis(0),
-        expires_at: UnixMillis(0),
-        rates: Vec::new(),
-        slots: Vec::new(),
-        budgets: vec![BudgetClaim {
-            key: Key::new("b"),
-            window: Window::TOTAL,
-            limit: 1_000,
-            unit: budget::Unit::Micros,
-            amount,
-        }],
-    }
-}
-
-fn used(micros: u64) -> Close {
-    Close::Used {
-        amount: Amount {
-            tokens: 0,
-            cost: Micros(micros),
-        },
-        rate_tokens: 0,
-    }
+    testing::claim(id, ("b", amount))
 }
 
 /// A replica for which 250 of 1,000 are set aside, and which does not know yet that the server is lost.
@@ -64,21 +38,7 @@ async fn holding() -> Arc<SharedCounters> {
     };
     let server = RedisCounters::new(Arc::new(link.through(Arc::new(NoWay))), "x");
     let counters = Arc::new(SharedCounters::new(server, options));
-    {
-        let shares = &mut counters.state.lock().shares;
-        shares.begin("me".to_owned());
-        shares.note_use(&claim("", 10));
-        let touched = Touched {
-            key: super::super::encode::account_key(&Key::new("b"), Window::TOTAL),
-            account: Account {
-                limit: 1_000,
-                ..Account::default()
-            },
-            is_wanted: false,
-        };
-        let question = shares.question(&[touched], 3).unwrap();
-        shares.granted(&question, &[250]);
-    }
+    counters.state.lock().shares = testing::holding(250);
     counters.is_up.store(true, Ordering::Release);
     let tended = Arc::clone(&counters);
     tokio::spawn(async move { tended.keep_registered().await });

@@ -7,56 +7,11 @@ use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{BudgetClaim, Key};
 use seaworthy_core::money::Micros;
 
+use super::super::testing::{self, holding, touched, used};
 use super::*;
 
 fn claim(amount: u64) -> Claim {
-    Claim {
-        id: Arc::from("1"),
-        at: UnixMillis(0),
-        expires_at: UnixMillis(0),
-        rates: Vec::new(),
-        slots: Vec::new(),
-        budgets: vec![BudgetClaim {
-            key: Key::new("b"),
-            window: Window::TOTAL,
-            limit: 1_000,
-            unit: budget::Unit::Micros,
-            amount,
-        }],
-    }
-}
-
-fn touched(spent: u64, is_wanted: bool) -> [Touched; 1] {
-    [Touched {
-        key: account_key(&Key::new("b"), Window::TOTAL),
-        account: Account {
-            limit: 1_000,
-            spent,
-            reserved: 0,
-        },
-        is_wanted,
-    }]
-}
-
-/// Shares of a replica that the server has given this much.
-fn holding(amount: u64) -> Shares {
-    let mut shares = Shares::default();
-    shares.begin("me".to_owned());
-    shares.note_use(&claim(10));
-    let question = shares.question(&touched(0, false), 3).unwrap();
-    assert_eq!(question.accounts[0].held, 0);
-    shares.granted(&question, &[amount]);
-    shares
-}
-
-fn used(micros: u64) -> Close {
-    Close::Used {
-        amount: Amount {
-            tokens: 0,
-            cost: Micros(micros),
-        },
-        rate_tokens: 0,
-    }
+    testing::claim("1", ("b", amount))
 }
 
 #[test]
