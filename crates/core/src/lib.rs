@@ -14,6 +14,7 @@ pub mod counters;
 pub mod crash;
 pub mod degradation;
 pub mod dialect;
+pub mod error;
 pub mod feature;
 pub mod fingerprint;
 pub mod idempotency;

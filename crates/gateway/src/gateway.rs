@@ -322,8 +322,11 @@ impl Gateway {
                 if refreshed.as_ref().is_ok_and(|changed| *changed) {
                     self.survey.ask();
                 }
-                self.health
-                    .note_store(refreshed.err().map(|error| crate::refusal::chain(&error)));
+                self.health.note_store(
+                    refreshed
+                        .err()
+                        .map(|error| seaworthy_core::error::chain(&error)),
+                );
                 tokio::time::sleep(KEY_REFRESH_INTERVAL).await;
             }
         };
@@ -465,7 +468,7 @@ impl Gateway {
             .await;
         // What cannot be told now is settled by the other replicas, from the ledger.
         if let Err(error) = self.counters.flush().await {
-            let cause = crate::refusal::chain(&error);
+            let cause = seaworthy_core::error::chain(&error);
             tracing::warn!(
                 cause,
                 "the shared state could not be told of the last calls"

@@ -159,7 +159,7 @@ async fn bury(ledger: &Arc<dyn Ledger>, left: Vec<Settlement>) {
     match ledger.settle(Arc::new(left)).await {
         Ok(()) => tracing::warn!(calls, "settled the calls that a dead replica left open"),
         Err(error) => {
-            let cause = crate::refusal::chain(&error);
+            let cause = seaworthy_core::error::chain(&error);
             tracing::warn!(cause, "the calls of a dead replica could not be settled");
         }
     }

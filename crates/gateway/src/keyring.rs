@@ -256,5 +256,5 @@ impl KeyRing {
 }
 
 fn cannot_say(error: &store::Error) -> Verdict {
-    Verdict::CannotSay(crate::refusal::chain(error).into())
+    Verdict::CannotSay(seaworthy_core::error::chain(error).into())
 }

@@ -148,7 +148,10 @@ impl LedgerQueue {
                 true
             }
             Err(error) => {
-                let (cause, count) = (crate::refusal::chain(&error), batch.settlements.len());
+                let (cause, count) = (
+                    seaworthy_core::error::chain(&error),
+                    batch.settlements.len(),
+                );
                 tracing::error!(cause, count, "the ledger could not be written");
                 false
             }

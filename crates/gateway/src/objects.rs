@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
+use seaworthy_core::error::chain;
 
 /// How many expired objects are deleted in one step.
 const DELETED_AT_ONCE: usize = 200;

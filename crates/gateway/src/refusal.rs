@@ -58,7 +58,7 @@ impl Refusal {
 
     /// Adds the chain of causes, for the log.
     pub(crate) fn because(mut self, error: &dyn std::error::Error) -> Self {
-        self.0.detail = Some(chain(error));
+        self.0.detail = Some(seaworthy_core::error::chain(error));
         self
     }
 }
@@ -75,18 +75,6 @@ impl std::ops::DerefMut for Refusal {
     fn deref_mut(&mut self) -> &mut Details {
         &mut self.0
     }
-}
-
-/// An error and its causes, the outermost first.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl From<seaworthy_llm::Fault> for Refusal {

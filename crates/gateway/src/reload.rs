@@ -51,7 +51,7 @@ impl Gateway {
         let snapshot = compiled.inspect_err(|error| self.note_reload(Some(error.to_string())))?;
         snapshot.warn_of_stale_prices(now);
         if let Err(error) = self.restore_budgets_of(&snapshot).await {
-            let cause = crate::refusal::chain(&error);
+            let cause = seaworthy_core::error::chain(&error);
             let (policy, known) = (&snapshot.limits.policy, &self.snapshot().limits.policy);
             if let Some(new) = policy.budget_beside(known, now) {
                 let error = CompileError::Policy(format!(
@@ -87,7 +87,7 @@ pub(crate) async fn count_late(gateway: &Gateway) {
             let is_over = !retired.is_any_in_use();
             tokio::time::sleep(LEDGER_LAG).await;
             if let Err(error) = gateway.restore_budgets().await {
-                let cause = crate::refusal::chain(&error);
+                let cause = seaworthy_core::error::chain(&error);
                 tracing::warn!(cause, "budgets may lack what calls before the reload spent");
             }
             if is_over {

@@ -41,7 +41,7 @@ async fn restore(gateway: &Gateway) {
         if gateway.counters.needs_restore()
             && let Err(error) = gateway.restore_budgets().await
         {
-            let cause = crate::refusal::chain(&error);
+            let cause = seaworthy_core::error::chain(&error);
             tracing::error!(
                 cause,
                 "the shared state could not be restored from the ledger"
@@ -58,7 +58,7 @@ async fn reap(gateway: &Gateway) {
             Ok(0) => {}
             Ok(calls) => tracing::warn!(calls, "settled the claims of calls without a replica"),
             Err(error) => {
-                let cause = crate::refusal::chain(&error);
+                let cause = seaworthy_core::error::chain(&error);
                 tracing::warn!(
                     cause,
                     "claims of calls without a replica could not be settled"

@@ -94,18 +94,6 @@ fn advice(status: u16) -> &'static str {
     }
 }
 
-/// The causes of an error, in one line.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// What asking needs.
 pub(crate) struct Ask<'a> {
     pub(crate) dial: &'a Arc<dyn Dial>,

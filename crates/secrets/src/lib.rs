@@ -21,6 +21,7 @@ use seaworthy_config::{
     secret_refs,
 };
 use seaworthy_core::clock::SharedClock;
+use seaworthy_core::error::chain;
 use seaworthy_edge::client::Dial;
 
 use ask::Ask;
@@ -69,9 +70,9 @@ impl Unfetched {
 }
 
 fn list(failed: &[(ManagedSecret, FetchError)]) -> String {
-    let lines = failed.iter().map(|(secret, error)| {
-        format!("{secret} cannot be fetched: {error}{}", ask::causes(error))
-    });
+    let lines = failed
+        .iter()
+        .map(|(secret, error)| format!("{secret} cannot be fetched: {}", chain(error)));
     lines.collect::<Vec<_>>().join("; ")
 }
 
@@ -152,7 +153,7 @@ impl Secrets {
                     known.insert(secret, Known { value, trouble });
                 }
                 Err(error) => {
-                    let why = format!("{secret}: {error}{}", ask::causes(&error));
+                    let why = format!("{secret}: {}", chain(&error));
                     if let Some(known) = known.get_mut(&secret) {
                         known.trouble = Some(why.clone());
                     }

@@ -165,7 +165,7 @@ fn denied() -> Refusal {
 /// This process acts on the change before the answer leaves; others notice within 200 ms.
 async fn notice(exchange: &Exchange) {
     if let Err(error) = exchange.gateway.keys.refresh().await {
-        let cause = crate::refusal::chain(&error);
+        let cause = seaworthy_core::error::chain(&error);
         tracing::warn!(cause, "the change of a key is noticed a little later");
     }
 }

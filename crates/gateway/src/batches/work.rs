@@ -22,7 +22,7 @@ use super::validate::{Findings, lines};
 use super::{Ending, Head, MAX_TRIES, Status, operation};
 use crate::files;
 use crate::gateway::Gateway;
-use crate::refusal::chain;
+use seaworthy_core::error::chain;
 
 /// How long a process may be silent before others take over its batches.
 const LEASE: Duration = Duration::from_secs(15);

@@ -15,9 +15,9 @@ use serde_json::json;
 
 use crate::gateway::Gateway;
 use crate::internal_call;
-use crate::refusal::chain;
 use crate::routes::Operation;
 use crate::snapshot::Snapshot;
+use seaworthy_core::error::chain;
 
 /// `Ok(None)`: it is well. `Ok(Some(_))`: there is nothing to ask, and why.
 type Answer = Result<Option<String>, Trouble>;

@@ -354,7 +354,7 @@ impl Issuer {
     }
 
     async fn fetched(&self) -> Result<Vec<Key>, String> {
-        let chain = |error: &dyn std::error::Error| crate::refusal::chain(error);
+        let chain = |error: &dyn std::error::Error| seaworthy_core::error::chain(error);
         // A connection of its own: there is one request in minutes.
         let upstream = Upstream::new(self.origin.clone(), Arc::clone(&self.dial), 0);
         let path = self.origin.target("").or_else(|_| self.origin.target("/"));

@@ -97,7 +97,7 @@ pub(crate) async fn share(gateway: &Gateway) {
             }
             Err(error) => {
                 if news.sharing() != Sharing::Lost {
-                    let cause = crate::refusal::chain(&error);
+                    let cause = seaworthy_core::error::chain(&error);
                     tracing::warn!(
                         cause,
                         "the shared state does not answer: circuit breakers are local to each \

@@ -20,8 +20,9 @@ use super::{OUTPUT, dress, read, shown};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::objects::{failed, find, head};
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 use crate::reply::Answer;
+use seaworthy_core::error::chain;
 
 /// How long a process may be silent before its responses count as lost.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::background::LEASE;
 use super::{INPUT, OUTPUT, dress};
 use crate::gateway::Gateway;
-use crate::refusal::chain;
+use seaworthy_core::error::chain;
 
 /// How often a change is tried again that another one came before.
 const MAX_TRIES: usize = 8;

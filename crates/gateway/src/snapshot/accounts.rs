@@ -30,7 +30,7 @@ pub(super) fn users(config: &Config, secrets: &dyn SecretSource) -> Result<Users
         };
         let hash = secrets
             .resolve(&user.password_hash)
-            .map_err(|error| wrong(crate::refusal::chain(&error)))?;
+            .map_err(|error| wrong(seaworthy_core::error::chain(&error)))?;
         password::check(hash.expose()).map_err(wrong)?;
         let role: Role = user.role.parse().map_err(CompileError::Auth)?;
         let principal = Principal::new(Identity {

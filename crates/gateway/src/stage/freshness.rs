@@ -15,9 +15,10 @@ use seaworthy_core::principal::Principal;
 use seaworthy_core::sigv4::Presented;
 
 use crate::exchange::Exchange;
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 use crate::routes::{Access, ROUTES};
 use crate::snapshot::CompileError;
+use seaworthy_core::error::chain;
 
 /// When the request was made.
 const TIMESTAMP: &str = "x-seaworthy-timestamp";

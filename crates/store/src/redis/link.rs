@@ -342,15 +342,3 @@ fn async_send<F: Future<Output = ()> + Send>(future: F) -> F {
 fn lost(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
     Failure::Connection(error.into())
 }
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}

@@ -14,13 +14,14 @@ use seaworthy_core::counters::shares::ShareRegistry;
 use seaworthy_core::counters::{
     AccountKey, Claim, Close, Counters, Outcome, Settled, SharedStatus,
 };
+use seaworthy_core::error::chain;
 use seaworthy_core::store::{Error, Result};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::counters::{Ending, Epoch, RedisCounters, Take};
 use super::lease::{Clocks, Lease, Moment};
-use super::link::{Asked, Failure, chain};
+use super::link::{Asked, Failure};
 use super::local::{Alone, Views};
 use super::shares::Shares;
 use super::tracked::{EndedLately, Place, Report, SpentAlone, Tracked};

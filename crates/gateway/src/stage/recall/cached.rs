@@ -290,7 +290,7 @@ pub(crate) async fn keep(
         return;
     }
     if let Err(error) = gateway.answers.keep(ticket.key, entry).await {
-        let cause = crate::refusal::chain(&error);
+        let cause = seaworthy_core::error::chain(&error);
         tracing::warn!(cause, "an answer could not be remembered");
     }
 }
@@ -305,7 +305,7 @@ pub(crate) async fn find(exchange: &Exchange, key: &Fingerprint, now: UnixMillis
         Ok(found) => found,
         Err(error) => {
             // Without its memory the gateway asks again.
-            let cause = crate::refusal::chain(&error);
+            let cause = seaworthy_core::error::chain(&error);
             tracing::warn!(cause, "the remembered answers cannot be read");
             None
         }

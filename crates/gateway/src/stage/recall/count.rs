@@ -36,7 +36,7 @@ impl Drop for Counted {
         }
         tokio::spawn(async move {
             if let Err(error) = counters.settle(&id, now, Close::Unused).await {
-                let cause = crate::refusal::chain(&error);
+                let cause = seaworthy_core::error::chain(&error);
                 tracing::error!(cause, "a claim could not be settled; it expires by itself");
             }
         });

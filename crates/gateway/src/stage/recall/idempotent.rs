@@ -22,10 +22,11 @@ use crate::flight::{Boarding, Producer, Reader};
 use crate::gateway::Gateway;
 use crate::headers::name;
 use crate::pipeline::Errand;
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 use crate::reply::{Answer, Content, NOTHING};
 use crate::stage::recall::count::count;
 use crate::stage::recall::{kept, key, shared};
+use seaworthy_core::error::chain;
 
 /// Longest key that is accepted.
 const MAX_KEY_BYTES: usize = 255;

@@ -18,7 +18,7 @@ use crate::flight::{End, Head, Producer, Reader};
 use crate::gateway::Gateway;
 use crate::objects;
 use crate::pipeline::{self, Errand};
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 use crate::reply::{Answer, Content, ReplyBody, respond};
 use crate::responses::background::Running;
 use crate::responses::keeping::Keeping;
@@ -28,6 +28,7 @@ use crate::stage::recall::cached::{self, Ticket};
 use crate::stage::recall::idempotent::Held;
 use crate::stage::recall::kept;
 use crate::waiting::{self, Herald};
+use seaworthy_core::error::chain;
 
 /// A call that is going to be made for everyone who reads along.
 #[derive(Debug)]

@@ -49,7 +49,7 @@ impl Gateway {
             let wrong = |why: String| format!("line {}: {why}", number + 1);
             let (key, entry) = self.warm(memory, line).map_err(wrong)?;
             let kept = self.answers.keep(key, entry).await;
-            kept.map_err(|error| wrong(crate::refusal::chain(&error)))?;
+            kept.map_err(|error| wrong(seaworthy_core::error::chain(&error)))?;
             count += 1;
         }
         Ok(count)

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use seaworthy_core::counters::shares::{Left, ShareRegistry, Standing};
+use seaworthy_core::error::chain;
 use tokio::time::Instant;
 
 use super::super::counters::Presence;
 use super::super::link::Asked;
 use super::super::set_aside::Aside;
-use super::{OnLoss, SharedCounters, State, chain};
+use super::{OnLoss, SharedCounters, State};
 
 /// How often a holder says that it lives while it can ask.
 const QUIET_INTERVAL: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::counters::{AccountKey, Claim, Close};
+use seaworthy_core::error::chain;
 use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use super::super::lease::is_steady;
 use super::super::link::Asked;
 use super::super::local::Alone;
 use super::super::tracked::{Place, Report, Tracked};
-use super::{LEASE, LEDGER_LAG, SharedCounters, State, chain};
+use super::{LEASE, LEDGER_LAG, SharedCounters, State};
 
 /// How often a replica says that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
