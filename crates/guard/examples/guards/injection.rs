@@ -1,6 +1,8 @@
 //! The judge of injections on the test sets, at its two operating points.
 
-use std::path::Path;
+use std::error::Error;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 
 use seaworthy_guard::Place;
 use seaworthy_guard::injection::{InjectionJudge, Level};
@@ -75,16 +77,43 @@ pub(crate) fn measure(folder: &Path, report: &mut Report) -> Outcome {
     Ok(())
 }
 
-fn judged(
-    folder: &Path,
-    name: &str,
-    judge: &InjectionJudge,
-) -> Result<Judged, Box<dyn std::error::Error>> {
+/// Counts the texts of somebody's own files, as what users say and as what tools return.
+pub(crate) fn measure_own(folder: &Path, report: &mut Report) -> Outcome {
+    let judge = InjectionJudge::built_in()?;
+    let files: Result<Vec<_>, _> = std::fs::read_dir(folder)?.collect();
+    let mut files: Vec<PathBuf> = files?.iter().map(DirEntry::path).collect();
+    files.retain(|file| file.extension().is_some_and(|name| name == "jsonl"));
+    files.sort();
+    for file in files {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        for place in [Place::Input, Place::ToolResult] {
+            let rows = rows(&file, place, &judge)?;
+            for (attack, what) in [(true, "attacks"), (false, "honest texts")] {
+                let of_kind = rows.iter().filter(|(_, label)| *label == attack);
+                let count = of_kind.clone().count();
+                for point in [Level::Flag, Level::Block] {
+                    let fired = of_kind.clone().filter(|(level, _)| *level >= point).count();
+                    if count > 0 {
+                        let what = format!("injection, {name}, {place:?}, {point:?}: {what}");
+                        report.share(&what, fired, count, None);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn judged(folder: &Path, name: &str, judge: &InjectionJudge) -> Result<Judged, Box<dyn Error>> {
     let place = match RETURNED.contains(&name) {
         true => Place::ToolResult,
         false => Place::Input,
     };
     let file = folder.join("test").join(format!("{name}.jsonl"));
+    rows(&file, place, judge)
+}
+
+fn rows(file: &Path, place: Place, judge: &InjectionJudge) -> Result<Judged, Box<dyn Error>> {
     let mut rows = Judged::new();
     for line in std::fs::read_to_string(file)?.lines() {
         let row: serde_json::Value = serde_json::from_str(line)?;

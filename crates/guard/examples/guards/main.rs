@@ -1,5 +1,6 @@
 //! Measures the guards against their bars: `SEAWORTHY_CORPORA=DIR guards [FOLDER OF CODE …]`.
 //!
+//! `SEAWORTHY_TEXTS=DIR` counts the texts of own files, lines of `{"text": …, "label": 1 for an attack}`.
 //! What needs a corpus is left out without `SEAWORTHY_CORPORA` and said to be; everything else is made
 //! here, from fixed seeds. `cargo xtask bench guards` builds and calls this.
 #![expect(clippy::print_stdout, reason = "a report for a person")]
@@ -30,6 +31,9 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         None => {
             println!("Not measured: injections and personal data, which need SEAWORTHY_CORPORA.\n")
         }
+    }
+    if let Some(folder) = std::env::var_os("SEAWORTHY_TEXTS") {
+        injection::measure_own(folder.as_ref(), &mut report)?;
     }
     secrets::measure(&code, corpora.as_deref(), &mut report)?;
     streams::measure(&mut report)?;
