@@ -109,7 +109,7 @@ async fn callers_see_what_they_used_and_nothing_of_anybody_else() {
     let app = TestApp::start().await;
     chat(&app, &[], &json!({}), &used(10, 5)).await;
     chat(&app, &[], &json!({}), &used(20, 5)).await;
-    app.settlements().await;
+    app.idle().await;
     let own = async |key: &str, query: &str| {
         let call = app.call(Method::GET, &format!("/v1/usage{query}"));
         call.key(key).send().await
