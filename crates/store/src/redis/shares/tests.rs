@@ -1,12 +1,5 @@
 //! The bookkeeping of shares, without a server.
 
-use std::sync::Arc;
-
-use seaworthy_core::budget::{self, Amount, Window};
-use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::counters::{BudgetClaim, Key};
-use seaworthy_core::money::Micros;
-
 use super::super::testing::{self, holding, touched, used};
 use super::*;
 
