@@ -70,11 +70,15 @@ impl Origin {
         self.authority.clone()
     }
 
-    /// The request target of an API path, for example `/v1` + `/chat/completions`.
+    /// The request target of an API path, for example `/v1` + `/chat/completions`; `/` where there is
+    /// neither.
     ///
     /// # Errors
     /// When the path has characters that no URL may have.
     pub fn target(&self, path_and_query: &str) -> Result<PathAndQuery, http::uri::InvalidUri> {
+        if self.base_path.is_empty() && path_and_query.is_empty() {
+            return Ok(PathAndQuery::from_static("/"));
+        }
         PathAndQuery::try_from(format!("{}{path_and_query}", self.base_path))
     }
 }
@@ -164,10 +168,9 @@ mod tests {
             origin.target("/chat/completions?a=b").unwrap(),
             "/v1/chat/completions?a=b"
         );
-        assert_eq!(
-            Origin::parse("https://[::1]").unwrap().to_string(),
-            "https://[::1]"
-        );
+        let bare = Origin::parse("https://[::1]").unwrap();
+        assert_eq!(bare.to_string(), "https://[::1]");
+        assert_eq!(bare.target("").unwrap(), "/");
         for wrong in [
             "",
             "api.openai.com",

@@ -357,8 +357,7 @@ impl Issuer {
         let chain = |error: &dyn std::error::Error| seaworthy_core::error::chain(error);
         // A connection of its own: there is one request in minutes.
         let upstream = Upstream::new(self.origin.clone(), Arc::clone(&self.dial), 0);
-        let path = self.origin.target("").or_else(|_| self.origin.target("/"));
-        let path = path.map_err(|error| chain(&error))?;
+        let path = self.origin.target("").map_err(|error| chain(&error))?;
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.method_mut() = Method::GET;
         *request.uri_mut() = path.into();

@@ -18,6 +18,7 @@ use seaworthy_edge::client::{Error, UpstreamBody};
 use seaworthy_llm::tier::{self, ServiceTier};
 use seaworthy_llm::usage::{Piece, Seen, UsageMeter, pieces_of_event};
 use seaworthy_llm::{ErrorView, Event, Framer, Framing, FramingError, StreamDecoder};
+use tokio::time::{Instant, timeout_at};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -29,6 +30,8 @@ use crate::translate::stream::{StreamTranslator, failed};
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 /// How long the rest of an answer is read after its last event, to keep the connection.
 const TAIL_TIMEOUT: Duration = Duration::from_secs(1);
+/// So much of a stream that has not said anything is held back, which is a thousand comments and more.
+const MOST_HELD_BYTES: usize = 64 * 1024;
 
 /// The relay of one stream.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub(crate) struct StreamRelay {
     partial_bytes: usize,
     /// The first events, which were read before the head of the answer was sent.
     first: Option<Bytes>,
+    /// Whether nothing came yet but comments and events without data, of which a translation says nothing.
+    is_silent: bool,
     /// Whether the caller was sent anything.
     has_begun: bool,
     /// Why it ended before it began.
@@ -79,6 +84,7 @@ impl StreamRelay {
             Passing::Direct { .. } => dialect,
             Passing::Translated(translator) => translator.provider(),
         };
+        let is_silent = matches!(passing, Passing::Direct { .. });
         Self {
             dialect,
             upstream: Some(upstream),
@@ -88,6 +94,7 @@ impl StreamRelay {
             passing,
             partial_bytes: 0,
             first: None,
+            is_silent,
             has_begun: false,
             failed: None,
             pieces: None,
@@ -98,7 +105,7 @@ impl StreamRelay {
     /// Reads on until there is something to send. Until then nothing is lost: a stream that fails
     /// before its first event is an error with a status, or another target's turn.
     pub(crate) async fn begin(&mut self, exchange: &mut Exchange) -> Result<(), Refusal> {
-        let first = poll_fn(|cx| self.poll_next(cx, exchange)).await;
+        let first = self.first_events(exchange).await;
         let is_error = self.meter.error_seen() && !self.meter.content_seen();
         let said = first.as_ref().filter(|_| is_error);
         let told = said.and_then(|said| first_error(self.dialect, self.framing, said));
@@ -111,6 +118,32 @@ impl StreamRelay {
                 self.has_begun = true;
                 self.first = first;
                 Ok(())
+            }
+        }
+    }
+
+    /// The first events, with the comments before them. Comments alone say nothing of what becomes of the
+    /// call: they are held back for as long as callers may wait without a sign.
+    async fn first_events(&mut self, exchange: &mut Exchange) -> Option<Bytes> {
+        let unaware = exchange.snapshot.resilience.queue.tell_after;
+        let until = unaware.map(|unaware| Instant::now() + unaware);
+        let mut held = BytesMut::new();
+        loop {
+            let next = poll_fn(|cx| self.poll_next(cx, exchange));
+            let next = match until.filter(|_| !held.is_empty()) {
+                None => next.await?,
+                Some(until) => match timeout_at(until, next).await {
+                    Ok(next) => next?,
+                    Err(_elapsed) => return Some(held.freeze()),
+                },
+            };
+            let is_over = !self.is_silent || self.upstream.is_none();
+            if held.is_empty() && is_over {
+                return Some(next);
+            }
+            held.extend_from_slice(&next);
+            if is_over || held.len() > MOST_HELD_BYTES {
+                return Some(held.freeze());
             }
         }
     }
@@ -211,6 +244,7 @@ impl StreamRelay {
         self.framer.push(frame);
         while let Some(event) = self.framer.next_event()? {
             let seen = self.meter.observe(&event);
+            self.is_silent &= event.data().is_none_or(|data| data.trim_ascii().is_empty());
             self.look_for_pieces(&event, seen);
             let raw = event.raw();
             taken += raw.len();

@@ -186,16 +186,17 @@ pub(crate) fn provider_name(exchange: &Exchange) -> &str {
     exchange.target().map_or("", |target| &target.provider.name)
 }
 
-/// Whether an answer is a stream: its content type says so, except where it is one JSON array.
+/// Whether an answer is the stream that was asked for: its content type says so, except where it is one
+/// JSON array.
 fn is_stream(exchange: &Exchange, back: Back, headers: &HeaderMap) -> bool {
-    match framing(headers) {
-        Some(Framing::JsonArray) => {
-            let is_array = |framing| framing == Framing::JsonArray;
-            exchange.stream && matches!(back, Back::Direct { framing, .. } if is_array(framing))
+    let is_array = |framing| framing == Framing::JsonArray;
+    exchange.stream
+        && match framing(headers) {
+            Some(Framing::JsonArray) => {
+                matches!(back, Back::Direct { framing, .. } if is_array(framing))
+            }
+            other => other.is_some(),
         }
-        Some(_) => true,
-        None => false,
-    }
 }
 
 fn framing(headers: &HeaderMap) -> Option<Framing> {

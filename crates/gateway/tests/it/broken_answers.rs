@@ -1,5 +1,7 @@
 //! Answers that are not what a provider's API promises.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_core::ledger::Outcome;
@@ -110,6 +112,24 @@ async fn a_whole_answer_or_an_error_instead_of_a_stream_is_502_and_paid_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_instead_of_a_whole_answer_is_502_and_another_target_may_be_asked() {
+    for dialect in DIALECTS {
+        let app = TestApp::builder().attempts(2).start().await;
+        for _ in 0..2 {
+            app.upstream.will(stream(events(dialect, false).concat()));
+        }
+        let answer = app.post(path(dialect), ask(dialect, false)).send().await;
+        answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+        assert_eq!(app.upstream.requests(), 2);
+        for settled in app.settlements().await {
+            assert_eq!(settled.outcome, Outcome::Failure);
+            assert!(settled.usage.total() > 0);
+        }
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_whole_answer_that_breaks_off_is_502() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;
@@ -206,6 +226,67 @@ async fn a_stream_that_only_lacks_its_terminator_is_complete_and_given_one() {
             events.concat().replace(&openai_usage_event(), "")
         );
         assert_eq!(app.only_settlement().await.outcome, Outcome::Success);
+        app.finish().await;
+    }
+}
+
+const COMMENTS: &str = ": working\n\n: still\n\ndata:\n\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_after_comments_never_began() {
+    for dialect in DIALECTS {
+        for says_more in [false, true] {
+            let app = TestApp::builder().attempts(2).start().await;
+            let pause = Step::Pause(Duration::from_millis(1_900));
+            app.upstream
+                .will([stream_head(), chunk(COMMENTS), pause, Step::HangUp]);
+            let text = format!("{COMMENTS}{}", events(dialect, false).concat());
+            match says_more {
+                true => app.upstream.will(stream(&text)),
+                false => app.upstream.will(stream(COMMENTS)),
+            }
+            let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+            match says_more {
+                true => assert_eq!(answer.text(), text.replace(&openai_usage_event(), "")),
+                false => answer.assert_error(dialect.family(), 502, "upstream_unreachable"),
+            }
+            assert_eq!(app.upstream.requests(), 2);
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_of_a_stream_that_takes_long_to_begin_are_passed_on_meanwhile() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let pause = || Step::Pause(Duration::from_secs(20));
+        let begun = format!(
+            "{COMMENTS}{COMMENTS}{}",
+            events(dialect, false)[..3].concat()
+        );
+        let rest = &begun[2 * COMMENTS.len()..];
+        app.upstream.will([
+            stream_head(),
+            chunk(COMMENTS),
+            pause(),
+            chunk(COMMENTS),
+            pause(),
+            chunk(rest),
+            Step::HangUp,
+        ]);
+        let asked = tokio::time::Instant::now();
+        let mut open = app.post(path(dialect), ask(dialect, true)).open().await;
+        let first = open.next().await.unwrap();
+        assert_eq!(
+            (open.response.status().as_u16(), &first[..]),
+            (200, COMMENTS.as_bytes())
+        );
+        assert_eq!(asked.elapsed().as_secs(), 2);
+        let answer = open.rest().await;
+        let told = answer.text();
+        let told = told.strip_prefix(&begun[COMMENTS.len()..]).unwrap();
+        assert_eq!(told.matches("data: ").count(), 1, "{told}");
         app.finish().await;
     }
 }

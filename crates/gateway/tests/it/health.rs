@@ -327,6 +327,27 @@ async fn a_minimal_call_is_accounted_for_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_is_asked_for_its_head_whether_or_not_it_has_a_path() {
+    let upstream = Upstream::default();
+    for target in ["/", "/status"] {
+        upstream.always(target, [Step::Send(http(404, &[], ""))]);
+    }
+    let app = TestApp::builder()
+        .upstream(&upstream)
+        .sections(
+            "[dependency_checks.web]\ncheck = \"HEAD request\"\n\
+             urls = [\"http://a.test\", \"http://a.test/\", \"http://a.test/status\"]\n",
+        )
+        .start()
+        .await;
+    seconds(&app, 2).await;
+    let (_, body) = deep(&app).await;
+    assert_eq!(body["dependencies"]["web"]["status"], "ok", "{body}");
+    assert_eq!((upstream.asked("/"), upstream.asked("/status")), (2, 1));
+    app.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn models_are_asked_at_the_same_time_and_those_without_an_answer_are_named() {
     let upstream = Upstream::default();
     let slow = [

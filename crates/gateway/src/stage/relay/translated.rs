@@ -35,8 +35,7 @@ pub(super) fn stream(
     wanted: Wanted,
 ) -> Result<Answer, Refusal> {
     let (head, body) = response.into_parts();
-    let framing = framing(&head.headers).filter(|_| exchange.stream);
-    let Some(framing) = framing else {
+    let Some(framing) = framing(&head.headers) else {
         return Err(unexpected(exchange, head.status, &head.headers));
     };
     let settings = StreamSettings {
