@@ -420,6 +420,8 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
         if end == End::Twice {
             request.extensions_mut().insert(EndsTwice);
         }
+        let waits = framed::waits(&request);
+        let in_flight = Arc::clone(&in_flight);
         let service = service.clone();
         async move {
             let mut response = match AssertUnwindSafe(service.call(request, peer))
@@ -429,7 +431,10 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
                 Ok(response) => response,
                 Err(_) => service.panicked(),
             };
-            if end != End::Sure {
+            // Whoever was not asked for the body need not send it, and what comes next on the
+            // connection may be either.
+            let is_unasked = waits && !in_flight.has_body_begun.load(Ordering::Relaxed);
+            if end != End::Sure || is_unasked {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }

@@ -85,13 +85,18 @@ impl Bounds {
 
     /// Takes what arrived; what stands in the head, when all of it has.
     pub(super) fn take(&mut self, received: &[u8], is_idle: bool) -> Option<Head> {
-        if !self.is_sure && !is_idle {
-            return None;
-        }
-        let (head, rest) = self.look.at(received);
+        let (head, rest) = match self.is_sure || is_idle {
+            true => self.look.at(received),
+            false => (None, received),
+        };
         let of_body = u64::try_from(rest.len()).unwrap_or(u64::MAX);
         self.of_body = self.of_body.saturating_add(of_body);
         head
+    }
+
+    /// Whether anything came after the head.
+    pub(super) fn has_body_begun(&self) -> bool {
+        self.of_body > 0
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, Version};
+use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Version};
+use http_body::Body;
 
 /// What stands in the head of the next request, as far as it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +151,14 @@ pub(super) fn end(version: Version, headers: &HeaderMap, head: Head) -> End {
         },
         _ => End::Twice,
     }
+}
+
+/// Whether a client waits to be asked for the body before it sends it.
+pub(super) fn waits(request: &Request<impl Body>) -> bool {
+    let expects = request.headers().get(EXPECT);
+    expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && request.version() == Version::HTTP_11
+        && !request.body().is_end_stream()
 }
 
 #[cfg(test)]

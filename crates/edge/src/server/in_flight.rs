@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use crate::BoxError;
 pub(super) struct InFlight {
     state: Mutex<State>,
     pub(super) next_head: NextHead,
+    /// Whether anything of a body came with the last request over HTTP/1.1.
+    pub(super) has_body_begun: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -46,8 +49,11 @@ impl InFlight {
             entered: None,
             unread: BTreeMap::new(),
         });
-        let next_head = NextHead::default();
-        Arc::new(Self { state, next_head })
+        Arc::new(Self {
+            state,
+            next_head: NextHead::default(),
+            has_body_begun: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn enter(self: &Arc<Self>, is_http2: bool) -> InFlightGuard {

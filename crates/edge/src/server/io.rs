@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -227,6 +228,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ServerIo<T> {
             if let Some(head) = self.bounds.take(received, is_idle) {
                 self.in_flight.next_head.set(head);
             }
+            let has_begun = self.bounds.has_body_begun();
+            self.in_flight
+                .has_body_begun
+                .store(has_begun, Ordering::Relaxed);
             is_rest = self.bounds.is_past_head(self.in_flight.last());
         }
         self.phase = match (self.in_flight.idle_since(), self.phase) {

@@ -345,3 +345,40 @@ async fn requests_in_one_packet_leave_no_clock_running() {
     drop(stream);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_not_waited_for_on_a_connection_that_stays() {
+    let running = start(options());
+    let head = |path: &str, framing: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n{framing}\r\n\r\n")
+    };
+    for (framing, body) in [
+        ("content-length: 4", "body"),
+        ("transfer-encoding: chunked", "4\r\nbody\r\n0\r\n\r\n"),
+    ] {
+        // Refused without being asked for its body: what comes next could be taken for it.
+        let mut stream = running.connect().await;
+        let left = head("/leave", framing);
+        stream.write_all(left.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, "left").await;
+        assert!(answer.contains("connection: close"), "{answer}");
+        // Asked for, or sent without being asked, it does not cost the connection.
+        let mut stream = running.connect().await;
+        let read = head("/read", framing);
+        stream.write_all(read.as_bytes()).await.unwrap();
+        read_answer(&mut stream, "HTTP/1.1 100 Continue\r\n\r\n").await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, "body").await;
+        assert!(!answer.contains("connection: close"), "{answer}");
+        let at_once = format!("{}{body}", head("/leave", framing));
+        stream.write_all(at_once.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, "left").await;
+        assert!(!answer.contains("connection: close"), "{answer}");
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        read_answer(&mut stream, "ahoy").await;
+    }
+    running.stop().await;
+}
