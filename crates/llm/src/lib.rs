@@ -26,6 +26,7 @@ mod json_array;
 mod loss;
 mod plain;
 mod seal;
+mod spoken;
 pub mod sse;
 mod stream;
 pub mod tier;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
-use crate::stage::relay::{broke_off, provider_name};
+use crate::stage::relay::{broke_off, no_stream, provider_name};
 use crate::translate::Translation;
 use crate::translate::stream::{StreamTranslator, failed};
 
@@ -202,13 +202,18 @@ impl StreamRelay {
                         Passing::Direct { strip_usage } => {
                             let events = self.whole_events(data, strip_usage);
                             self.note_pieces(exchange);
-                            if self.is_at_its_end() {
-                                // Before the caller sees the end.
-                                self.note_complete(exchange);
+                            let events = events.map_err(|error| unframed(&error));
+                            let no_answer = no_stream(exchange, &self.meter);
+                            match events.and_then(|events| no_answer.map_or(Ok(events), Err)) {
+                                Ok(events) => {
+                                    if self.is_at_its_end() {
+                                        // Before the caller sees the end.
+                                        self.note_complete(exchange);
+                                    }
+                                    events
+                                }
+                                Err(refusal) => self.break_off(exchange, refusal).into(),
                             }
-                            events.unwrap_or_else(|error| {
-                                self.break_off(exchange, unframed(&error)).into()
-                            })
                         }
                         Passing::Translated(_) => self.translated_events(data, exchange),
                     };
@@ -281,6 +286,9 @@ impl StreamRelay {
             let seen = self.meter.observe(&event);
             self.look_for_pieces(&event, seen);
             self.note_pieces(exchange);
+            if let Some(refusal) = no_stream(exchange, &self.meter) {
+                break Some(refusal);
+            }
             if let Passing::Translated(translator) = &mut self.passing
                 && let Err(refusal) = translator.push(&event, &self.meter, input_bytes, &mut out)
             {

@@ -30,6 +30,7 @@ mod no_answer;
 mod translated;
 
 use advised::retry_headers;
+pub(crate) use no_answer::no_stream;
 
 /// On answers whose token counts are an estimate, where a caller can be told.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-seaworthy-estimated");

@@ -342,3 +342,32 @@ async fn a_providers_own_error_event_is_passed_on_as_it_is_and_ends_the_stream()
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_in_the_words_of_another_api_or_without_a_word_is_502_and_another_target_may_be_asked()
+ {
+    let [openai, anthropic] = DIALECTS.map(|dialect| events(dialect, false).concat());
+    for (dialect, text, told) in [
+        (Dialect::OpenAiChat, &*anthropic, "`anthropic_messages`"),
+        (Dialect::AnthropicMessages, &*openai, "`openai_chat`"),
+        (Dialect::OpenAiChat, "data: [DONE]\n\n", "without one"),
+    ] {
+        // A comment goes before, and is no word.
+        let text = format!(": wait\n\n{text}");
+        let app = TestApp::start().await;
+        app.upstream.will(stream(&text));
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        answer.assert_error(dialect.family(), 502, "upstream_invalid_response");
+        assert!(answer.text().contains(told), "{}", answer.text());
+        let settled = app.only_settlement().await;
+        assert_eq!(settled.outcome, Outcome::Failure);
+        assert!(settled.usage.estimated);
+        app.finish().await;
+        let app = TestApp::builder().attempts(2).start().await;
+        app.upstream.will(stream(&text));
+        app.upstream.will(stream(events(dialect, false).concat()));
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        assert_eq!((answer.status, app.upstream.requests()), (200, 2));
+        app.finish().await;
+    }
+}

@@ -3,6 +3,7 @@
 use super::{Reported, tokens_in};
 use crate::{
     event::Event,
+    spoken,
     wire::{self, Wire},
 };
 use memchr::memmem::Finder;
@@ -12,7 +13,17 @@ use std::sync::LazyLock;
 /// Follows a stream and knows at every moment what it has consumed so far.
 pub struct UsageMeter {
     wire: &'static dyn Wire,
+    dialect: Dialect,
     tally: Tally,
+    voice: Voice,
+}
+
+/// Whose events these are, as the first one tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Silent,
+    Own,
+    Foreign(Dialect),
 }
 
 /// What an event is for.
@@ -52,7 +63,9 @@ impl UsageMeter {
     pub fn new(dialect: Dialect) -> Self {
         Self {
             wire: wire::of(dialect),
+            dialect,
             tally: Tally::default(),
+            voice: Voice::Silent,
         }
     }
 
@@ -61,6 +74,12 @@ impl UsageMeter {
         let Some(data) = event.data() else {
             return Seen::Other;
         };
+        let is_word = || !matches!(data.trim_ascii(), b"" | b"[DONE]");
+        if self.voice == Voice::Silent && is_word() {
+            let foreign = spoken::dialect_of(event.name(), data);
+            let foreign = foreign.filter(|dialect| *dialect != self.dialect);
+            self.voice = foreign.map_or(Voice::Own, Voice::Foreign);
+        }
         let seen = self.wire.observe(event.name(), data, &mut self.tally);
         match seen {
             Seen::Terminal => self.tally.terminal_seen = true,
@@ -87,6 +106,21 @@ impl UsageMeter {
     #[must_use]
     pub fn error_seen(&self) -> bool {
         self.tally.error_seen
+    }
+
+    /// The dialect of the stream, if that is another one.
+    #[must_use]
+    pub fn foreign(&self) -> Option<Dialect> {
+        match self.voice {
+            Voice::Foreign(dialect) => Some(dialect),
+            Voice::Silent | Voice::Own => None,
+        }
+    }
+
+    /// Whether the stream came to its end without a word.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tally.terminal_seen && self.voice == Voice::Silent
     }
 
     /// Whether any piece of the answer was seen.

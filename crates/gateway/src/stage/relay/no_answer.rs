@@ -6,7 +6,8 @@ use http::Response;
 use seaworthy_core::code::Code;
 use seaworthy_core::dialect::{Dialect, Family};
 use seaworthy_edge::client::UpstreamBody;
-use seaworthy_llm::{Fault, decode_error, is_reply, is_vectors, usage};
+use seaworthy_llm::usage::{self, UsageMeter};
+use seaworthy_llm::{Fault, decode_error, is_reply, is_vectors};
 
 use super::{collect, joined, provider_name, unexpected};
 use crate::exchange::Exchange;
@@ -71,6 +72,24 @@ pub(super) async fn not_a_stream(
         }
         None => unexpected,
     }
+}
+
+/// The refusal of a stream that is none, as far as it has come: it is in the words of another API, or
+/// has ended without a word.
+pub(crate) fn no_stream(exchange: &Exchange, meter: &UsageMeter) -> Option<Refusal> {
+    let message = match meter.foreign() {
+        Some(dialect) => {
+            let provider = provider_name(exchange);
+            format!(
+                "The provider `{provider}` answered with the events of another API, `{}`. Check \
+                 `providers.{provider}.kind` and `providers.{provider}.base_url`.",
+                dialect.as_str()
+            )
+        }
+        None if meter.is_empty() => "The provider ended its answer without one.".to_owned(),
+        None => return None,
+    };
+    Some(Refusal::new(Code::UpstreamInvalid, message))
 }
 
 /// The refusal of a whole answer in the provider's dialect that cannot be read. The fault's own
