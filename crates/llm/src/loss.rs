@@ -61,6 +61,10 @@ pub enum Feature {
     NoToolCall,
     /// Whether to think, and within which bound.
     ReasoningMode,
+    /// Thinking beside something that the provider does without it.
+    ThinkingRuledOut,
+    /// Settings of chance beside thinking.
+    SamplingRuledOut,
     /// How hard to think.
     Effort,
     /// A degree of effort that the provider does not tell apart from its neighbour.
@@ -106,7 +110,7 @@ pub enum Verdict {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::UnknownField,
         Self::TopK,
         Self::Seed,
@@ -135,6 +139,8 @@ impl Feature {
         Self::NamedTool,
         Self::NoToolCall,
         Self::ReasoningMode,
+        Self::ThinkingRuledOut,
+        Self::SamplingRuledOut,
         Self::Effort,
         Self::NearestEffort,
         Self::EndUser,
@@ -211,6 +217,11 @@ impl Feature {
                 Drop,
                 "the provider has no setting for it that fits every model",
             ),
+            Self::ThinkingRuledOut => (
+                Drop,
+                "the provider does not think where it has to call a tool, goes on with what was begun, or misses what it thought before",
+            ),
+            Self::SamplingRuledOut => (Drop, "the provider takes none where it thinks"),
             Self::Effort => (
                 Drop,
                 "the provider takes no effort beside that; thinking was switched on",

@@ -2,6 +2,7 @@
 
 mod anthropic_messages;
 mod bedrock_converse;
+mod claude;
 mod cohere_chat;
 mod gemini;
 mod openai_chat;

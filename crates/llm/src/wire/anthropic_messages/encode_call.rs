@@ -4,10 +4,13 @@ use super::encode_content as content;
 use crate::{
     json::{self, Members},
     loss::{Feature, Losses},
-    wire::shared::{allowed_elsewhere, claudes_budget, lose, native_fields, tools as write_tools},
+    wire::{
+        claude,
+        shared::{allowed_elsewhere, claudes_budget, lose, native_fields, tools as write_tools},
+    },
 };
 use seaworthy_core::{
-    call::{Call, Effort, Function, ReasoningMode, ResponseFormat, ToolChoice},
+    call::{Call, Effort, Function, ReasoningMode, ResponseFormat, Sampling, ToolChoice},
     dialect::Dialect,
 };
 
@@ -35,9 +38,13 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
                 call.stop.iter().for_each(|stop| items.str(stop));
             });
         }
-        sampling(call, body, losses);
+        let wanted = call.reasoning.mode;
+        let wanted = wanted.or(call.reasoning.effort.map(|_| ReasoningMode::Adaptive));
+        let own = Dialect::AnthropicMessages;
+        let (thinking, chance) = claude::thinking(call, wanted, own, losses);
+        sampling(&chance, body, losses);
         tools(call, body, losses);
-        output(call, body, losses);
+        output(call, thinking, body, losses);
         labels(call, body, losses);
         native_fields(Dialect::AnthropicMessages, call, body, losses);
         lose(
@@ -69,8 +76,7 @@ fn most(call: &Call) -> u64 {
     call.max_output_tokens.unwrap_or(usual)
 }
 
-fn sampling(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
-    let sampling = &call.sampling;
+fn sampling(sampling: &Sampling, body: &mut Members<'_>, losses: &mut Losses) {
     if let Some(temperature) = sampling.temperature {
         if temperature > 1.0 {
             losses.add(Feature::HighTemperature, "temperature");
@@ -142,25 +148,25 @@ fn function(function: &Function, out: &mut Members<'_>) {
     }
 }
 
-fn output(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
-    match (call.reasoning.mode, call.reasoning.effort) {
-        (Some(ReasoningMode::Off), _) => {
-            body.object("thinking", |out| {
+fn output(
+    call: &Call,
+    thinking: Option<ReasoningMode>,
+    body: &mut Members<'_>,
+    losses: &mut Losses,
+) {
+    if let Some(mode) = thinking {
+        body.object("thinking", |out| match mode {
+            ReasoningMode::Off => {
                 out.str("type", "disabled");
-            });
-        }
-        (Some(ReasoningMode::BudgetTokens(budget)), _) => {
-            let budget = claudes_budget(budget, Some(most(call)), losses);
-            body.object("thinking", |out| {
-                out.str("type", "enabled").num("budget_tokens", budget);
-            });
-        }
-        (Some(ReasoningMode::Adaptive), _) | (None, Some(_)) => {
-            body.object("thinking", |out| {
+            }
+            ReasoningMode::Adaptive => {
                 out.str("type", "adaptive");
-            });
-        }
-        (None, None) => {}
+            }
+            ReasoningMode::BudgetTokens(budget) => {
+                let budget = claudes_budget(budget, Some(most(call)), losses);
+                out.str("type", "enabled").num("budget_tokens", budget);
+            }
+        });
     }
     let schema = match &call.response_format {
         None => None,

@@ -7,11 +7,11 @@ use super::{
 use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
-    wire::shared,
+    wire::{claude, shared},
 };
 use seaworthy_core::{
     call::{
-        Call, Effort, Function, Message, Reasoning, ReasoningMode, ResponseFormat, Role, ToolChoice,
+        Call, Effort, Function, Message, ReasoningMode, ResponseFormat, Role, Sampling, ToolChoice,
     },
     dialect::Dialect,
 };
@@ -31,10 +31,14 @@ pub(super) fn encode(call: &Call, losses: &mut Losses) -> Vec<u8> {
         body.array("messages", |items| {
             messages(&call.messages, items, &mut written);
         });
-        inference(call, body);
+        let (mode, chance) = match call.model.contains("claude") {
+            true => claude::thinking(call, call.reasoning.mode, Dialect::BedrockConverse, losses),
+            false => (call.reasoning.mode, call.sampling),
+        };
+        inference(call, &chance, body);
         tools(call, body, losses);
         output(call, body, losses);
-        model_fields(call, body, losses);
+        model_fields(call, (mode, &chance), body, losses);
         if !call.metadata.is_empty() {
             body.object("requestMetadata", |out| {
                 for (name, value) in &call.metadata {
@@ -114,16 +118,16 @@ fn write((role, content): &(Role, Vec<u8>), out: &mut Items<'_>) {
     });
 }
 
-fn inference(call: &Call, body: &mut Members<'_>) {
+fn inference(call: &Call, sampling: &Sampling, body: &mut Members<'_>) {
     let mut config = Vec::new();
     json::object(&mut config, |out| {
         if let Some(most) = call.max_output_tokens {
             out.num("maxTokens", most);
         }
-        if let Some(temperature) = call.sampling.temperature {
+        if let Some(temperature) = sampling.temperature {
             out.float("temperature", temperature);
         }
-        if let Some(top_p) = call.sampling.top_p {
+        if let Some(top_p) = sampling.top_p {
             out.float("topP", top_p);
         }
         if !call.stop.is_empty() {
@@ -256,9 +260,13 @@ fn effort_word(effort: Effort) -> &'static str {
 }
 
 /// Settings that models have and the API has not: Claude's are known.
-fn model_fields(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
-    let Reasoning { mode, .. } = call.reasoning;
-    if mode.is_none() && call.sampling.top_k.is_none() {
+fn model_fields(
+    call: &Call,
+    (mode, sampling): (Option<ReasoningMode>, &Sampling),
+    body: &mut Members<'_>,
+    losses: &mut Losses,
+) {
+    if mode.is_none() && sampling.top_k.is_none() {
         return;
     }
     if !call.model.contains("claude") {
@@ -269,7 +277,7 @@ fn model_fields(call: &Call, body: &mut Members<'_>, losses: &mut Losses) {
         return;
     }
     body.object("additionalModelRequestFields", |out| {
-        if let Some(top_k) = call.sampling.top_k {
+        if let Some(top_k) = sampling.top_k {
             out.num("top_k", top_k);
         }
         if let Some(mode) = mode {

@@ -16,6 +16,12 @@ pub(super) fn forget(call: &mut Call, losses: &[Loss], dialect: Dialect) {
         forget_one(call, loss.feature, dialect);
     }
     implied(call, dialect);
+    if losses
+        .iter()
+        .any(|loss| loss.feature == Feature::ThinkingRuledOut)
+    {
+        call.reasoning.mode = None;
+    }
 }
 
 fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
@@ -88,8 +94,14 @@ fn forget_one(call: &mut Call, feature: Feature, dialect: Dialect) {
             let mode = call.reasoning.mode.or(Some(ReasoningMode::Adaptive));
             call.reasoning = Reasoning { mode, effort: None };
         }
-        // The answer begins anew, the question is the same.
-        Feature::Prefill => {}
+        // The answer begins anew, the question is the same. Whether to think is forgotten last.
+        Feature::Prefill | Feature::ThinkingRuledOut => {}
+        Feature::SamplingRuledOut => {
+            let sampling = &mut call.sampling;
+            sampling.temperature = sampling.temperature.filter(|it| *it >= 1.0);
+            sampling.top_p = sampling.top_p.filter(|it| *it >= 0.95);
+            sampling.top_k = None;
+        }
         other => panic!("{other:?} was lost, and nobody says what that means"),
     }
 }

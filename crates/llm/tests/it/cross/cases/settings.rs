@@ -2,8 +2,10 @@
 
 #![expect(clippy::too_many_lines, reason = "a list is read line by line")]
 
-use super::{SCHEMA, asked, formatted, reasoning, sampled};
-use seaworthy_core::call::{Call, Effort, OpenAiSetting, ReasoningMode, ResponseFormat, Sampling};
+use super::{SCHEMA, asked, formatted, reasoning, sampled, thought, with_tools};
+use seaworthy_core::call::{
+    Block, Call, Effort, OpenAiSetting, ReasoningMode, ResponseFormat, Sampling, ToolChoice,
+};
 
 /// The calls by their names.
 pub(super) fn calls() -> Vec<(&'static str, Call)> {
@@ -51,6 +53,34 @@ pub(super) fn calls() -> Vec<(&'static str, Call)> {
         (
             "budget_and_effort",
             reasoning(Some(ReasoningMode::BudgetTokens(2_048)), Some(Effort::High)),
+        ),
+        (
+            "effort_and_forced_tool",
+            Call {
+                tools: with_tools(None).tools,
+                tool_choice: Some(ToolChoice::Required),
+                ..reasoning(None, Some(Effort::Medium))
+            },
+        ),
+        (
+            "effort_and_sampling",
+            Call {
+                sampling: Sampling {
+                    temperature: Some(0.5),
+                    top_p: Some(0.25),
+                    top_k: Some(40),
+                    ..none
+                },
+                ..reasoning(None, Some(Effort::Medium))
+            },
+        ),
+        (
+            "budget_and_forgotten_thoughts",
+            Call {
+                reasoning: reasoning(Some(ReasoningMode::BudgetTokens(2_048)), None).reasoning,
+                max_output_tokens: Some(9_000),
+                ..thought(Block::Text("Let me look.".to_owned()))
+            },
         ),
         (
             "temperature",
