@@ -228,6 +228,14 @@ pub(super) fn lose_tool_marks(call: &Call, losses: &mut Losses) {
     }
 }
 
+/// The registered name of a media type: many say `image/jpg`, and some providers know `image/jpeg` only.
+pub(super) fn registered(media_type: &str) -> &str {
+    match media_type {
+        "image/jpg" => "image/jpeg",
+        other => other,
+    }
+}
+
 /// A medium within a URL.
 pub(super) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")

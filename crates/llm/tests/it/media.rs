@@ -52,6 +52,18 @@ fn a_data_url_may_be_in_capitals_and_have_parameters() {
 }
 
 #[test]
+fn a_picture_of_the_type_jpg_is_one_of_jpeg_where_only_that_is_known() {
+    let source = json!({"url": "data:image/jpg;base64,iVBO"});
+    let content = json!([{"type": "image_url", "image_url": source}]);
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
+    let call = decode_call(Dialect::OpenAiChat, body.to_string().as_bytes()).unwrap();
+    for provider in [Dialect::AnthropicMessages, Dialect::Gemini] {
+        let sent = String::from_utf8(encode_call(provider, &call).unwrap().body).unwrap();
+        assert!(sent.contains("\"image/jpeg\""), "{sent}");
+    }
+}
+
+#[test]
 fn a_document_in_blocks_is_their_texts() {
     let document = |content: Value| {
         let source = json!({"type": "content", "content": content});

@@ -4,7 +4,7 @@ use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
     seal,
-    wire::shared::{arguments_object, clean_id, numbered},
+    wire::shared::{arguments_object, clean_id, numbered, registered},
 };
 use seaworthy_core::{
     call::{Block, CacheTtl, Media, MediaKind, MediaSource, Message, Role, Sealed},
@@ -164,7 +164,7 @@ fn media(
                 MediaSource::Base64 { media_type, data } => {
                     source
                         .str("type", "base64")
-                        .str("media_type", media_type)
+                        .str("media_type", registered(media_type))
                         .str("data", data);
                 }
                 MediaSource::Url(url) => {

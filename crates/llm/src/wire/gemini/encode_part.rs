@@ -4,7 +4,7 @@ use crate::{
     json::{self, Items, Members},
     loss::{Feature, Losses},
     seal,
-    wire::shared::{arguments_object, lost_block, numbered},
+    wire::shared::{arguments_object, lost_block, numbered, registered},
 };
 use seaworthy_core::{
     call::{Block, Call, Media, MediaKind, MediaSource},
@@ -197,7 +197,9 @@ fn media(media: &Media, path: &str, out: &mut Items<'_>, losses: &mut Losses) {
     match &media.source {
         MediaSource::Base64 { media_type, data } => out.object(|part| {
             part.object("inlineData", |inline| {
-                inline.str("mimeType", media_type).str("data", data);
+                inline
+                    .str("mimeType", registered(media_type))
+                    .str("data", data);
             });
         }),
         MediaSource::Url(uri) => file(uri, media.kind, out),

@@ -162,10 +162,16 @@ impl Tools {
     }
 }
 
-/// The ID of a call that has none: different from those of other answers.
+/// The ID of a call that has none: different from those of other answers, by the end of their ID, and
+/// no longer than every API takes.
 pub(super) fn made_up_id(answer: &str, number: usize) -> String {
+    let beginning = answer.len().saturating_sub(MOST_OF_AN_ANSWERS_ID);
+    let answer = &answer[answer.ceil_char_boundary(beginning)..];
     format!("call_{answer}_{number}")
 }
+
+/// OpenAI takes IDs of at most 40 signs.
+const MOST_OF_AN_ANSWERS_ID: usize = 30;
 
 /// How far the JSON object of some arguments has come.
 #[derive(Default)]
@@ -282,6 +288,14 @@ mod tests {
             (0, None, None, "{}"),
         ];
         assert_eq!(calls(&same_index), ["x a ", "y b {}"]);
+    }
+
+    #[test]
+    fn an_id_that_is_made_up_is_one_that_every_api_takes() {
+        assert_eq!(made_up_id("c", 1), "call_c_1");
+        let [one, other] = ["1", "2"].map(|end| format!("chatcmpl-{}{end}", "é".repeat(40)));
+        assert!(made_up_id(&one, 9_999).len() <= 40);
+        assert_ne!(made_up_id(&one, 0), made_up_id(&other, 0));
     }
 
     #[test]
