@@ -46,7 +46,7 @@ use framed::{End, Head};
 use in_flight::{Counted, InFlight};
 use io::ServerIo;
 pub use io::{NEEDS_TLS, RenderRefusal, Timeouts};
-pub use shedding::Shedding;
+pub use shedding::{Shedding, lines};
 use streams::Streams;
 
 /// Answers requests. One clone serves one worker thread.

@@ -8,15 +8,16 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use memchr::memchr;
 use seaworthy_core::dialect::Family;
 use seaworthy_core::trace::RequestId;
-use seaworthy_edge::server::Shedding;
+use seaworthy_edge::server::{Shedding, lines};
 use seaworthy_llm::{ErrorView, error_status};
 
 use crate::door::too_busy;
 use crate::gateway::Gateway;
 use crate::headers::name;
-use crate::reply::{Answer, Content, FOR_BROWSERS, ReplyBody, identify};
+use crate::reply::{Answer, Content, FOR_BROWSERS, ReplyBody, identify, names_of_id};
 use crate::routes::{self, Action, Lookup};
 
 /// Refuses requests over HTTP/1.1 before they are parsed.
@@ -50,12 +51,12 @@ static OF_INTEREST: [&HeaderName; 3] =
 
 /// The path of a head, and those of its headers that matter here.
 fn of_interest(head: &[u8]) -> Option<(&str, HeaderMap)> {
-    let mut lines = head.split(|byte| *byte == b'\n');
+    let mut lines = lines(head);
     let target = lines.next()?.split(|byte| *byte == b' ').nth(1)?;
     let path = target.split(|byte| *byte == b'?').next()?;
     let mut headers = HeaderMap::new();
     for line in lines {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+        let Some(colon) = memchr(b':', line) else {
             continue;
         };
         let found =
@@ -110,51 +111,51 @@ fn refuse(
     let family = routes::family(Some(route), path, headers);
     let own = headers.get(&name::REQUEST_ID);
     let own = own.and_then(|id| RequestId::accept(id.as_bytes()));
-    let id = own.unwrap_or_else(RequestId::generate);
-    let mut particular = HeaderMap::new();
-    identify(family, id.as_str(), &mut particular);
-    let tier = gateway.degradation.in_force().header.clone();
-    particular.insert(&name::TIER, tier);
     Some(Refused {
-        words: words(family),
-        particular,
+        family,
+        id: own.unwrap_or_else(RequestId::generate),
+        tier: gateway.degradation.in_force().header.clone(),
     })
 }
 
 /// What one caller is told.
 struct Refused {
-    words: &'static Words,
-    /// Headers of this answer only.
-    particular: HeaderMap,
+    family: Family,
+    id: RequestId,
+    tier: HeaderValue,
 }
 
 impl Refused {
     fn into_response(self) -> Response<ReplyBody> {
-        let mut response = Response::new(ReplyBody::detached(self.words.body.clone()));
-        *response.status_mut() = self.words.status;
-        *response.headers_mut() = self.words.headers.clone();
-        response.headers_mut().extend(self.particular);
+        let words = words(self.family);
+        let mut response = Response::new(ReplyBody::detached(words.body.clone()));
+        *response.status_mut() = words.status;
+        let headers = response.headers_mut();
+        *headers = words.headers.clone();
+        identify(self.family, self.id.as_str(), headers);
+        headers.insert(&name::TIER, self.tier);
         response
     }
 
     fn in_bytes(&self) -> Vec<u8> {
-        let Words { head, body, .. } = self.words;
+        let Words { head, body, .. } = words(self.family);
         let mut bytes = Vec::with_capacity(head.len() + body.len() + 256);
         bytes.extend_from_slice(head);
-        write_headers(&self.particular, &mut bytes);
+        for name in names_of_id(self.family) {
+            write_header(name, self.id.as_str().as_bytes(), &mut bytes);
+        }
+        write_header(&name::TIER, self.tier.as_bytes(), &mut bytes);
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(body);
         bytes
     }
 }
 
-fn write_headers(headers: &HeaderMap, bytes: &mut Vec<u8>) {
-    for (name, value) in headers {
-        bytes.extend_from_slice(name.as_ref());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
+fn write_header(name: &HeaderName, value: &[u8], bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(name.as_ref());
+    bytes.extend_from_slice(b": ");
+    bytes.extend_from_slice(value);
+    bytes.extend_from_slice(b"\r\n");
 }
 
 /// What a family's clients are told.
@@ -212,7 +213,9 @@ fn render(family: Family) -> Words {
         body.len()
     )
     .into_bytes();
-    write_headers(&headers, &mut head);
+    for (name, value) in &headers {
+        write_header(name, value.as_bytes(), &mut head);
+    }
     Words {
         status,
         headers,
@@ -238,14 +241,20 @@ mod tests {
 
     #[test]
     fn the_answer_is_a_whole_response_in_the_words_of_the_family() {
-        let mut particular = HeaderMap::new();
-        identify(Family::Anthropic, "mine", &mut particular);
-        let words = words(Family::Anthropic);
-        let bytes = Refused { words, particular }.in_bytes();
-        let text = String::from_utf8(bytes).unwrap();
+        let refused = Refused {
+            family: Family::Anthropic,
+            id: RequestId::accept(b"mine").unwrap(),
+            tier: HeaderValue::from_static("normal"),
+        };
+        let text = String::from_utf8(refused.in_bytes()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
-        for line in ["retry-after: 1", "x-request-id: mine", "request-id: mine"] {
+        for line in [
+            "retry-after: 1",
+            "x-request-id: mine",
+            "request-id: mine",
+            "x-seaworthy-tier: normal",
+        ] {
             assert!(head.lines().any(|found| found == line), "{head}");
         }
         let length = format!("content-length: {}", body.len());

@@ -153,17 +153,29 @@ fn refuse(exchange: &mut Exchange, mut refusal: Refusal) -> Answer {
     answer
 }
 
+/// The names under which a family's clients look for the ID of a request.
+pub(crate) fn names_of_id(family: Family) -> &'static [&'static HeaderName] {
+    static USUAL: [&HeaderName; 1] = [&name::REQUEST_ID];
+    static ANTHROPIC: [&HeaderName; 2] = [&name::PROVIDER_REQUEST_ID, &name::REQUEST_ID];
+    static BEDROCK: [&HeaderName; 2] = [&name::AMZN_REQUEST_ID, &name::REQUEST_ID];
+    match family {
+        Family::Anthropic => &ANTHROPIC,
+        Family::Bedrock => &BEDROCK,
+        Family::OpenAi | Family::Gemini | Family::Cohere => &USUAL,
+    }
+}
+
 /// The request ID, under the names that the family's clients know.
 pub(crate) fn identify(family: Family, id: &str, headers: &mut HeaderMap) {
     let Ok(id) = HeaderValue::from_str(id) else {
         return;
     };
-    match family {
-        Family::Anthropic => drop(headers.insert(&name::PROVIDER_REQUEST_ID, id.clone())),
-        Family::Bedrock => drop(headers.insert(&name::AMZN_REQUEST_ID, id.clone())),
-        Family::OpenAi | Family::Gemini | Family::Cohere => {}
+    if let [more @ .., last] = names_of_id(family) {
+        for name in more {
+            headers.insert(*name, id.clone());
+        }
+        headers.insert(*last, id);
     }
-    headers.insert(&name::REQUEST_ID, id);
 }
 
 /// What keeps an answer from being run, framed or passed on by a browser that shows it.

@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 /// Says who is refused.
 pub trait Shedding: Debug + Send + Sync {
@@ -75,6 +75,17 @@ impl Ahead {
     }
 }
 
+/// The lines of a head, without their line feeds.
+pub fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = head;
+    std::iter::from_fn(move || {
+        let end = memchr(b'\n', rest)?;
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        Some(line)
+    })
+}
+
 /// A longer body is worth closing the connection for, which is what hyper does.
 const MOST_FORGOTTEN: u64 = 1 << 20;
 
@@ -91,28 +102,28 @@ pub(super) struct Plain<'a> {
 pub(super) fn plain(received: &[u8]) -> Option<Plain<'_>> {
     let end = memmem::find(received, b"\r\n\r\n")?;
     let head = &received[..end + 2];
-    let mut lines = head.split(|byte| *byte == b'\n');
+    let mut lines = lines(head);
     let first = lines.next()?.strip_suffix(b"\r")?;
     if !first.starts_with(b"POST /") || !first.ends_with(b" HTTP/1.1") {
         return None;
     }
     let mut length = None;
-    for line in lines.filter(|line| !line.is_empty()) {
+    for line in lines {
         let line = line.strip_suffix(b"\r")?;
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let colon = memchr(b':', line)?;
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
         // Folded lines and names with a space before the colon are for hyper to refuse.
         if name.is_empty() || name.iter().any(|byte| !is_token(*byte)) {
             return None;
         }
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         if is("transfer-encoding") || is("expect") || is("connection") || is("upgrade") {
-            let keeps = is("connection") && value.eq_ignore_ascii_case(b"keep-alive");
+            let keeps = is("connection") && value.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
             if !keeps {
                 return None;
             }
         }
-        if is("content-length") && length.replace(digits(value)?).is_some() {
+        if is("content-length") && length.replace(digits(value.trim_ascii())?).is_some() {
             return None;
         }
     }
@@ -124,7 +135,8 @@ pub(super) fn plain(received: &[u8]) -> Option<Plain<'_>> {
 }
 
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 fn digits(value: &[u8]) -> Option<u64> {
@@ -170,6 +182,7 @@ mod tests {
             "content-length: 2\r\nexpect: 100-continue\r\n",
             "content-length: 2\r\nconnection: close\r\n",
             "content-length: 2\n\nx: y\r\n",
+            "content-length: 2\r\n\nx: y\r\n",
             "content-length: 1\r\n",
         ] {
             assert_eq!(plain(&post(lines, "{}")), None, "{lines:?}");
