@@ -161,7 +161,7 @@ impl Upstream {
             started: Instant::now(),
             timeouts,
         };
-        while let Some(lease) = self.checkout() {
+        while let Some(lease) = self.checkout(deadlines.started) {
             match self.send_over(lease, request, deadlines).await {
                 Err(Failed {
                     unsent: Some(unsent),
@@ -203,23 +203,21 @@ impl Upstream {
         Ok(Response::from_parts(head, body))
     }
 
-    fn checkout(&self) -> Option<Lease> {
+    fn checkout(&self, now: Instant) -> Option<Lease> {
         loop {
             let mut lease = self.idle.lock().pop()?;
-            if lease.idle_since.elapsed() < MAX_IDLE && lease.is_usable() {
+            if !lease.is_old(now) && lease.is_usable() {
                 return Some(lease);
             }
         }
     }
 
     fn put_back(&self, mut lease: Lease) {
-        lease.idle_since = Instant::now();
+        let now = Instant::now();
+        lease.idle_since = now;
         let mut expired = None;
         let mut idle = self.idle.lock();
-        if idle
-            .first()
-            .is_some_and(|oldest| oldest.idle_since.elapsed() >= MAX_IDLE)
-        {
+        if idle.first().is_some_and(|oldest| oldest.is_old(now)) {
             expired = Some(idle.remove(0));
         }
         if idle.len() < self.max_idle {
@@ -349,6 +347,10 @@ struct Lease {
 }
 
 impl Lease {
+    fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.idle_since) >= MAX_IDLE
+    }
+
     /// Whether the provider kept the connection open while nobody looked at it.
     fn is_usable(&mut self) -> bool {
         let mut unobserved = Context::from_waker(Waker::noop());

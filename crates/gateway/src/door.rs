@@ -87,15 +87,18 @@ impl Door {
         self.state.lock().door.waiting()
     }
 
-    /// Comes in, at once or when it is one's turn.
+    /// Comes in, at once or when it is one's turn. Says how long that took, if there was a line.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         priority: Priority,
         until: Option<tokio::time::Instant>,
-    ) -> Result<(), Denied> {
-        let Some((place, called)) = self.knock(priority, until)? else {
-            return Ok(());
+    ) -> (Duration, Result<(), Denied>) {
+        let (place, called) = match self.knock(priority, until) {
+            Ok(Some(in_line)) => in_line,
+            Ok(None) => return (Duration::ZERO, Ok(())),
+            Err(denied) => return (Duration::ZERO, Err(denied)),
         };
+        let began = tokio::time::Instant::now();
         let _in_line = InLine { door: self, place };
         let called = async {
             match called.await {
@@ -103,12 +106,13 @@ impl Door {
                 Err(_sent_away) => Err(Denied::Busy),
             }
         };
-        match until {
+        let entered = match until {
             None => called.await,
             Some(until) => tokio::time::timeout_at(until, called)
                 .await
                 .unwrap_or(Err(Denied::TooLate)),
-        }
+        };
+        (began.elapsed(), entered)
     }
 
     /// Takes a place in line, unless the door is open.

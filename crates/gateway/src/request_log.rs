@@ -56,7 +56,7 @@ impl RequestLog {
         self.style.store(number, Ordering::Relaxed);
     }
 
-    pub(crate) fn write(&self, exchange: &Exchange, finished_at: UnixMillis) {
+    pub(crate) fn write(&self, exchange: &Exchange, finished_at: UnixMillis, took: Duration) {
         let style = self.style.load(Ordering::Relaxed);
         if style == 2 || is_probe(exchange) {
             return;
@@ -64,9 +64,9 @@ impl RequestLog {
         self.sink.line(|out| {
             if style == 0 {
                 verdicts::lines(out, exchange, finished_at);
-                json_line(out, exchange, finished_at)
+                json_line(out, exchange, finished_at, took)
             } else {
-                pretty_line(out, exchange, finished_at)
+                pretty_line(out, exchange, finished_at, took)
             }
         });
     }
@@ -145,7 +145,7 @@ impl Line<'_> {
     }
 }
 
-fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
+fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis, took: Duration) {
     let message = "request finished";
     let mut line = begin(out, exchange, finished_at, (level(exchange), message));
     if let Some(model) = &exchange.model {
@@ -160,7 +160,7 @@ fn json_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
     let succeeded = exchange.outcome == Outcome::Success;
     line.plain("status", if succeeded { "success" } else { "failure" });
     line.number("http_status", u64::from(exchange.status));
-    line.millis("duration_ms", exchange.started.elapsed());
+    line.millis("duration_ms", took);
     if let Some(first_byte) = exchange.first_byte {
         line.millis("first_byte_ms", first_byte);
     }
@@ -246,8 +246,7 @@ fn caller(line: &mut Line<'_>, exchange: &Exchange) {
     }
 }
 
-fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) {
-    let duration = exchange.started.elapsed();
+fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis, took: Duration) {
     put!(
         out,
         "{finished_at} {:5} {} {}",
@@ -258,8 +257,8 @@ fn pretty_line(out: &mut Vec<u8>, exchange: &Exchange, finished_at: UnixMillis) 
     put!(
         out,
         " in {}.{:03} ms",
-        duration.as_millis(),
-        duration.subsec_micros() % 1000
+        took.as_millis(),
+        took.subsec_micros() % 1000
     );
     if let Some(model) = &exchange.model {
         put!(out, " model={}", model.name);

@@ -152,7 +152,11 @@ const UNKNOWN_PATIENCE_MS: f64 = 10_000.0;
 
 impl Gate {
     fn now(&self) -> u64 {
-        millis(self.started.elapsed())
+        self.at(Instant::now())
+    }
+
+    fn at(&self, moment: Instant) -> u64 {
+        millis(moment.saturating_duration_since(self.started))
     }
 
     /// Passes, or says why not. Does not overtake those who wait and matter as much.
@@ -334,7 +338,8 @@ impl Gate {
 
 impl Inner {
     fn pass(&mut self, gate: &Arc<Gate>, settings: &Arc<Resilience>) -> Result<Permit, Denied> {
-        let now = gate.now();
+        let entered = Instant::now();
+        let now = gate.at(entered);
         let is_open = self.breaker.state(now) == State::Open && !self.breaker.is_paused();
         let limit = self.gradient.limit(&settings.concurrency);
         if !is_open && self.in_flight >= limit {
@@ -349,7 +354,7 @@ impl Inner {
                     gate: Arc::clone(gate),
                     settings: Arc::clone(settings),
                     pass,
-                    entered: Instant::now(),
+                    entered,
                     in_flight: self.in_flight,
                     ended: Ended::Unknown,
                     is_overload: false,
@@ -394,8 +399,9 @@ impl Permit {
         self.is_overload = true;
     }
 
-    fn leave(&self, inner: &mut Inner, now: u64) {
-        let took = self.entered.elapsed();
+    fn leave(&self, inner: &mut Inner, left: Instant) {
+        let now = self.gate.at(left);
+        let took = left.saturating_duration_since(self.entered);
         let took_ms = took.as_secs_f64() * 1000.0;
         let mut ended = self.ended;
         if ended == Ended::Unknown && took_ms >= patience(inner.latency) {
@@ -433,10 +439,10 @@ fn patience(latency: Option<Latency>) -> f64 {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let now = self.gate.now();
+        let left = Instant::now();
         let mut inner = self.gate.inner.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
-        self.leave(&mut inner, now);
+        self.leave(&mut inner, left);
         let (is_waited_for, is_paused) = (!inner.line.is_empty(), inner.breaker.is_paused());
         drop(inner);
         match (is_waited_for, is_paused) {

@@ -124,9 +124,8 @@ pub(crate) async fn look_for_room(exchange: &mut Exchange) -> Result<(), Refusal
     let Some(door) = exchange.gateway.doors.get(exchange.worker) else {
         return Ok(());
     };
-    let began = tokio::time::Instant::now();
-    let entered = door.enter(exchange.priority, exchange.deadline).await;
-    exchange.waited += began.elapsed();
+    let (waited, entered) = door.enter(exchange.priority, exchange.deadline).await;
+    exchange.waited += waited;
     match entered {
         Ok(()) => Ok(()),
         Err(Denied::Busy) => Err(busy(exchange)),

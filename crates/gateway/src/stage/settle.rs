@@ -1,6 +1,8 @@
 //! How did it end? Runs exactly once for each exchange, when it is dropped: records the usage,
 //! counts, and writes the one line of the log.
 
+use std::time::Duration;
+
 use seaworthy_core::clock::UnixMillis;
 use seaworthy_core::code::Fault;
 use seaworthy_core::counters::Close;
@@ -12,10 +14,10 @@ use crate::open_call::OpenCall;
 
 /// Settles an exchange that has ended.
 pub(crate) fn settle(exchange: &mut Exchange) {
-    let finished_at = exchange.gateway.clock.now();
+    let (finished_at, took) = (exchange.gateway.clock.now(), exchange.started.elapsed());
     note(exchange, finished_at);
-    count(exchange);
-    exchange.gateway.log.write(exchange, finished_at);
+    count(exchange, took);
+    exchange.gateway.log.write(exchange, finished_at, took);
     if let Some(call) = exchange.call.take() {
         call.settle(exchange.outcome, exchange.status, finished_at);
     }
@@ -60,10 +62,10 @@ fn note(exchange: &Exchange, finished_at: UnixMillis) {
     window.note_request(finished_at, is_failure);
 }
 
-fn count(exchange: &Exchange) {
+fn count(exchange: &Exchange, took: Duration) {
     let metrics = &exchange.gateway.metrics;
     let action = exchange.action_name();
-    let seconds = exchange.started.elapsed().as_secs_f64();
+    let seconds = took.as_secs_f64();
     metrics.count_verdicts(&exchange.verdicts);
     if let Some(code) = exchange.code {
         metrics.count_error(action, code);

@@ -72,8 +72,21 @@ async fn a_stream_that_a_providers_limit_holds_back_begins_with_signs_and_goes_o
         );
         let log = app.finish().await;
         assert!(log.contains("\"told_to_wait\":true"), "{log}");
+        assert!(log.contains("\"waited_ms\":9000."), "{log}");
         assert!(log.contains("\"http_status\":200"), "{log}");
     }
+}
+
+/// Of real time, in which nothing takes none at all.
+#[tokio::test]
+async fn the_log_says_nothing_of_a_wait_where_there_was_none() {
+    let app = TestApp::start().await;
+    app.upstream.will_send(ok(OPENAI));
+    let answer = app.post(path(OPENAI), ask(OPENAI, false)).send().await;
+    assert_eq!(answer.status, 200);
+    let log = app.finish().await;
+    assert!(log.contains("\"duration_ms\":"), "{log}");
+    assert!(!log.contains("waited_ms"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
