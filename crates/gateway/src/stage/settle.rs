@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::code::Fault;
+use seaworthy_core::code::{Code, Fault};
 use seaworthy_core::counters::Close;
 use seaworthy_core::ledger::Outcome;
 
@@ -49,9 +49,14 @@ pub(crate) fn settle_attempt(exchange: &mut Exchange, status: u16) {
     exchange.dropped.clear();
 }
 
-/// Notes model calls for the degradation tiers: what went wrong other than by the caller.
+/// Notes model calls for the degradation tiers: what went wrong other than by the caller. What a tier
+/// gives up says nothing of how things are: a tier that counted it would keep itself in force.
 fn note(exchange: &Exchange, finished_at: UnixMillis) {
-    if exchange.operation().is_none() {
+    let is_given_up = matches!(
+        exchange.code,
+        Some(Code::Maintenance | Code::FeatureDisabled)
+    );
+    if exchange.operation().is_none() || is_given_up {
         return;
     }
     let is_failure = exchange

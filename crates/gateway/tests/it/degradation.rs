@@ -85,6 +85,44 @@ async fn failures_switch_to_another_model_until_things_are_calm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_tier_gives_up_is_no_reason_to_stay_in_it() {
+    let gives_up = [
+        ("Read-only mode", "maintenance"),
+        ("Disable non-critical features", "feature_disabled"),
+    ];
+    for (action, code) in gives_up {
+        let tiers = format!(
+            "[cache]\nenabled = true\n[features.all]\ncritical = false\nmodels = [\"gpt\"]\n\
+             [degradation_tiers.degraded_1]\ntrigger = \"Error rate > 10%\"\n\
+             action = \"{action}\"\nrecover_after = \"30s\"\n"
+        );
+        let app = TestApp::builder().sections(&tiers).start().await;
+        for _ in 0..5 {
+            will_fail(&app);
+            assert_eq!(ask_for(&app, "gpt").await.status, 501);
+        }
+        later(&app, 2).await;
+        // Callers go on asking all the time.
+        for _ in 0..24 {
+            let models = app.get("/v1/models").send().await;
+            if models.header("x-seaworthy-tier") == "normal" {
+                break;
+            }
+            let answer = ask_for(&app, "gpt").await;
+            answer.assert_error(Family::OpenAi, 503, code);
+            later(&app, 5).await;
+        }
+        will_answer(&app);
+        let answer = ask_for(&app, "gpt").await;
+        assert_eq!(
+            (answer.status, answer.header("x-seaworthy-tier")),
+            (200, "normal")
+        );
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_model_answered_is_no_answer_of_the_model_once_it_is_back() {
     let tiers = "[cache]\nenabled = true\n[degradation_tiers.degraded_1]\n\
                  trigger = \"Manual activation\"\naction = \"Switch to echo model\"\n";
