@@ -23,6 +23,8 @@ mod dockerfile;
 mod documents;
 mod endpoints;
 mod firing;
+mod idle;
+mod images;
 mod locked;
 mod pipeline;
 mod pods;
@@ -35,6 +37,7 @@ mod thresholds;
 mod unread;
 mod written;
 
+use idle::is_idle;
 pub(in crate::check) use served::plain_query;
 
 pub(super) fn checks() -> impl Iterator<Item = &'static Check> {
@@ -95,30 +98,6 @@ pub(in crate::check) enum Looked {
     Nothing(&'static str),
     /// What was read does not say; this is missing.
     Unknown(String),
-}
-
-/// Whether a command does nothing that can fail, so that it says nothing of what it stands for.
-fn is_idle(command: &str) -> bool {
-    let plain = command.replace(['"', '\'', '[', ']', ','], " ");
-    let words = plain
-        .split_whitespace()
-        .skip_while(|word| {
-            matches!(
-                word.rsplit('/').next(),
-                Some("sh" | "bash" | "ash" | "dash")
-            )
-        })
-        .skip_while(|word| matches!(*word, "-c" | "-ec" | "-lc" | "-e" | "exec"));
-    let words: Vec<&str> = words.collect();
-    match words.as_slice() {
-        [] => true,
-        [one] => matches!(one.rsplit('/').next(), Some("true" | ":")),
-        ["exit", code] => *code == "0",
-        ["echo", rest @ ..] => !rest
-            .iter()
-            .any(|word| matches!(*word, "&&" | "||" | "|" | ";")),
-        _ => false,
-    }
 }
 
 /// Problems shown in a sentence and kept as evidence.
@@ -233,33 +212,4 @@ pub(super) fn in_cloud<'a>(
             None => missing("exports of a cloud (--cloud FILE)"),
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_idle;
-
-    #[test]
-    fn a_command_that_cannot_fail_is_idle() {
-        for command in [
-            "true",
-            "/bin/true",
-            "sh -c true",
-            "[\"sh\", \"-c\", \"exit 0\"]",
-            "echo ok",
-            ":",
-            "",
-        ] {
-            assert!(is_idle(command), "{command}");
-        }
-        for command in [
-            "pg_isready",
-            "/agent health",
-            "sh -c 'curl -f localhost'",
-            "echo a && b",
-            "exit 1",
-        ] {
-            assert!(!is_idle(command), "{command}");
-        }
-    }
 }

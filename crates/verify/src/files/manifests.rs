@@ -2,6 +2,7 @@
 //! document with its settings.
 
 mod dashboard;
+mod embedded;
 mod selector;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use super::yaml::{self, Node};
 use super::{Problem, relative};
 
 pub(crate) use dashboard::Dashboard;
+pub(crate) use embedded::ending;
 pub(crate) use selector::{fits, selects};
 
 /// Larger files are not manifests.
@@ -35,7 +37,7 @@ pub(crate) struct Manifests {
     pub(crate) recorded: BTreeSet<String>,
     /// Templates of charts that Helm has not filled in.
     pub(crate) templates: usize,
-    /// Files that are not valid YAML or JSON.
+    /// Files, and texts within ConfigMaps, that are not valid YAML or JSON.
     pub(crate) broken: Vec<Problem>,
     pub(crate) files: usize,
 }
@@ -144,27 +146,39 @@ impl Manifests {
             }
         };
         for node in documents {
-            // Rules and their tests speak of other systems, and set nothing.
-            if node.get("groups").is_none() && node.get("rule_files").is_none() {
-                self.settings.add(path, &node);
-            }
-            self.documents.push(Object {
-                path: path.to_owned(),
-                node: node.clone(),
-            });
             if node.get("kind").is_some() && node.get("apiVersion").is_some() {
+                self.settings.add(path, &node);
+                self.keep_document(path, &node);
                 self.add_object(path, node);
-            } else if node.get("groups").is_some() {
-                self.add_rules(path, &node);
             } else {
-                self.dashboards.extend(Dashboard::read(path, &node));
+                self.add_document(path, &node);
             }
         }
     }
 
+    fn keep_document(&mut self, path: &str, node: &Node) {
+        self.documents.push(Object {
+            path: path.to_owned(),
+            node: node.clone(),
+        });
+    }
+
+    /// Adds what is no object of Kubernetes: rules, dashboards, or the configuration of something.
+    fn add_document(&mut self, path: &str, node: &Node) {
+        self.keep_document(path, node);
+        if node.get("groups").is_some() {
+            return self.add_rules(path, node);
+        }
+        // Rules and their tests speak of other systems, and set nothing.
+        if node.get("rule_files").is_none() {
+            self.settings.add(path, node);
+        }
+        self.dashboards.extend(Dashboard::read(path, node));
+    }
+
     fn add_object(&mut self, path: &str, node: Node) {
         match node.text_at("kind") {
-            Some("List") => {
+            Some(kind) if kind.ends_with("List") && node.get("items").is_some() => {
                 for item in node.items_at("items") {
                     self.add_object(path, item.clone());
                 }
@@ -174,10 +188,15 @@ impl Manifests {
                     self.add_rules(path, spec);
                 }
             }
-            _ => self.objects.push(Object {
-                path: path.to_owned(),
-                node,
-            }),
+            kind => {
+                if matches!(kind, Some("ConfigMap" | "Secret")) {
+                    self.add_embedded(path, &node);
+                }
+                self.objects.push(Object {
+                    path: path.to_owned(),
+                    node,
+                });
+            }
         }
     }
 
@@ -274,6 +293,14 @@ impl Object {
 
     pub(crate) fn containers(&self) -> &[Node] {
         self.pod().map_or(&[], |pod| pod.items_at("containers"))
+    }
+
+    /// The containers that run as long as the pod: its own, and those that start before them and
+    /// stay.
+    pub(crate) fn lasting(&self) -> impl Iterator<Item = &Node> {
+        let first = self.pod().map_or(&[][..], |p| p.items_at("initContainers"));
+        let stays = |c: &&Node| c.text_at("restartPolicy") == Some("Always");
+        self.containers().iter().chain(first.iter().filter(stays))
     }
 
     /// The labels of its pods.

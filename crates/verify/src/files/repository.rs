@@ -1,10 +1,11 @@
 //! A repository read once, in parallel: what every check needs of it, and no more.
 
 mod contents;
+pub(crate) mod locks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ignore::{WalkBuilder, WalkState};
 
@@ -40,6 +41,10 @@ pub(crate) struct Repository {
     /// Files of tests that assert something, and those that do not.
     pub(crate) asserting: usize,
     pub(crate) idle_tests: usize,
+    /// Files of tests that use stand-ins for what they must not reach.
+    pub(crate) stand_ins: usize,
+    /// What each lock file locks, where it could be read.
+    pub(crate) locks: BTreeMap<String, BTreeSet<String>>,
     /// Files that could not be read, or not all because there are too many.
     pub(crate) unread: usize,
     /// Files that are too large to be read.
@@ -78,13 +83,13 @@ struct Reading {
     is_hollow: bool,
     /// Whether it is a file of tests, and whether it asserts something.
     tests: Option<bool>,
+    uses_stand_ins: bool,
+    locks: Option<BTreeSet<String>>,
 }
 
 impl Repository {
     /// Reads every file that ignore rules leave.
     pub(crate) fn read(root: &Path) -> Self {
-        // Compiling the shapes takes longer than reading a small repository.
-        static SHAPES: LazyLock<Option<SecretShapes>> = LazyLock::new(SecretShapes::new);
         let all = Mutex::new(Self::default());
         let walk = WalkBuilder::new(root)
             .hidden(false)
@@ -104,7 +109,7 @@ impl Repository {
                 let name = relative(root, entry.path());
                 let small = entry.metadata().is_ok_and(|m| m.len() <= MAX_BYTES);
                 let reading = if small {
-                    read_file(&name, entry.path(), SHAPES.as_ref())
+                    read_file(&name, entry.path(), SecretShapes::shared())
                 } else {
                     Reading {
                         is_large: true,
@@ -132,6 +137,10 @@ impl Repository {
         self.large += usize::from(reading.is_large);
         self.asserting += usize::from(reading.tests == Some(true));
         self.idle_tests += usize::from(reading.tests == Some(false));
+        self.stand_ins += usize::from(reading.uses_stand_ins);
+        if let Some(locks) = reading.locks {
+            self.locks.insert(path.clone(), locks);
+        }
         if reading.is_hollow {
             self.hollow.insert(path.clone());
         }
@@ -172,6 +181,8 @@ fn read_file(name: &str, path: &Path, shapes: Option<&SecretShapes>) -> Reading 
         is_source,
         is_hollow: contents::is_hollow(name, &text),
         tests: tests(name, &text),
+        uses_stand_ins: is_test(name) && language(name).is_some() && contents::stands_in(&text),
+        locks: locks::locked(name, &text),
         ..Reading::default()
     };
     if is_source {
@@ -269,7 +280,12 @@ fn todo(line: &str) -> Option<&'static str> {
     let comment = line.get(comment..)?;
     MARKERS.into_iter().find(|marker| {
         let mut words = comment.split(|c: char| !c.is_alphanumeric());
-        words.any(|word| word == *marker)
+        let begins = comment.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let first = begins
+            .split(|c: char| !c.is_alphanumeric())
+            .next()
+            .unwrap_or_default();
+        first.eq_ignore_ascii_case(marker) || words.any(|word| word == *marker)
     })
 }
 
@@ -283,7 +299,15 @@ fn print(path: &str, line: &str) -> Option<&'static str> {
         _ => return None,
     };
     let code = line.trim_start();
-    calls.iter().copied().find(|call| code.starts_with(call))
+    // Also behind a condition on the same line.
+    let conditions = ["if ", "if(", "else", "for ", "while ", "except", "} else"];
+    let is_condition = conditions.iter().any(|word| code.starts_with(word));
+    calls.iter().copied().find(|call| {
+        let behind = [": ", ") ", "{ ", "else "]
+            .iter()
+            .any(|sign| code.contains(&format!("{sign}{call}")));
+        code.starts_with(call) || is_condition && behind
+    })
 }
 
 /// Files that checks read as a whole.
@@ -294,7 +318,8 @@ fn is_kept(path: &str) -> bool {
         || file.starts_with("containerfile")
         || file.ends_with(".dockerfile")
         || is_compose(file)
-        || file.starts_with("requirements") && file.ends_with(".txt")
+        || (file.starts_with("requirements") || lower.contains("requirements/"))
+            && file.ends_with(".txt")
         || matches!(
             file,
             "package.json" | "pyproject.toml" | "cargo.toml" | "go.mod"
@@ -367,5 +392,12 @@ mod tests {
         assert_eq!(todo("let xxx = XXXL; // see XXXL"), None);
         assert_eq!(print("a.py", "    print(x)"), Some("print("));
         assert_eq!(print("a.py", "log.print(x)"), None);
+        assert_eq!(print("a.py", "if x: print(x)"), Some("print("));
+        assert_eq!(
+            print("a.ts", "if (x) console.log(x);"),
+            Some("console.log(")
+        );
+        assert_eq!(print("a.py", "if x: self.print(x)"), None);
+        assert_eq!(todo("x  # xxx later"), Some("XXX"));
     }
 }

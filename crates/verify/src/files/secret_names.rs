@@ -1,5 +1,9 @@
 //! Whether a variable holds a secret as plain text, told by its name and its value.
 
+use base64::Engine as _;
+
+use super::secret_shapes::SecretShapes;
+
 /// Parts of names whose values are secrets.
 const SECRET: [&str; 10] = [
     "PASSWORD",
@@ -15,7 +19,7 @@ const SECRET: [&str; 10] = [
 ];
 
 /// Ends of names that speak about a secret, and hold none.
-const ABOUT: [&str; 26] = [
+const ABOUT: [&str; 42] = [
     "_FILE",
     "_PATH",
     "_DIR",
@@ -42,6 +46,22 @@ const ABOUT: [&str; 26] = [
     "_ISSUER",
     "_AUDIENCE",
     "_ID",
+    "_BACKEND",
+    "_PROVIDER",
+    "_STORE",
+    "_MANAGER",
+    "_MODE",
+    "_KIND",
+    "_SOURCE",
+    "_FORMAT",
+    "_SCOPE",
+    "_REGION",
+    "_VERSION",
+    "_ROTATION",
+    "_INTERVAL",
+    "_HOURS",
+    "_RATE",
+    "_BUCKET",
 ];
 
 /// Whether this name and this value together are a secret that anybody can read.
@@ -50,7 +70,63 @@ pub(crate) fn holds_one(name: &str, value: &str) -> bool {
     if value.is_empty() || is_reference(value) {
         return false;
     }
-    has_password(value) || names_one(name, value)
+    has_password(value) || names_one(name, value) || is_shaped(value)
+}
+
+/// Whether a text looks like a credential, whatever it is called; also when it is coded in base 64.
+pub(crate) fn is_shaped(text: &str) -> bool {
+    let Some(shapes) = SecretShapes::shared() else {
+        return false;
+    };
+    let find = |text: &str| {
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            let next = lines.peek().copied().unwrap_or_default();
+            if shapes.find(line, next).is_some() {
+                return true;
+            }
+        }
+        false
+    };
+    if shapes.suspects(text) && find(text) {
+        return true;
+    }
+    let plain = decoded(text.trim());
+    plain.is_some_and(|plain| shapes.suspects(&plain) && find(&plain))
+}
+
+/// What a text in base 64 says, when it says something readable.
+fn decoded(text: &str) -> Option<String> {
+    const LEAST: usize = 24;
+    if text.len() < LEAST {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// The option of a command that is given a secret as plain text.
+pub(crate) fn in_command(words: &[&str]) -> Option<String> {
+    let words: Vec<&str> = words
+        .iter()
+        .flat_map(|word| word.split_whitespace())
+        .collect();
+    let is_secret = |option: &str, value: &str| {
+        let name = option
+            .trim_start_matches('-')
+            .replace("requirepass", "password");
+        option.starts_with('-') && !value.starts_with(['-', '$', '%']) && holds_one(&name, value)
+    };
+    words.iter().enumerate().find_map(|(at, word)| {
+        let (option, value) = match word.split_once('=') {
+            Some(both) => both,
+            None => (*word, words.get(at + 1).copied().unwrap_or_default()),
+        };
+        let found = is_secret(option, value) || is_shaped(word);
+        found.then(|| option.to_owned())
+    })
 }
 
 fn names_one(name: &str, value: &str) -> bool {
@@ -95,7 +171,7 @@ pub(crate) fn has_password(value: &str) -> bool {
 /// What stands for the password in a URL.
 fn password(value: &str) -> Option<&str> {
     let (_, rest) = value.split_once("://")?;
-    let authority = rest.split('/').next()?;
+    let authority = rest.split(|c: char| c == '/' || c.is_whitespace()).next()?;
     let (user, _) = authority.rsplit_once('@')?;
     let (_, password) = user.split_once(':')?;
     (!password.is_empty()).then_some(password)
@@ -112,7 +188,28 @@ pub(crate) fn shown(name: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_one, shown};
+    use super::{holds_one, in_command, is_shaped, shown};
+
+    #[test]
+    fn a_secret_is_known_by_its_shape() {
+        // Built from parts, so that this file holds none itself.
+        let key = ["sk-", "proj-0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P"].concat();
+        assert!(holds_one("OPENAI_KEY", &key) && is_shaped(&key));
+        let coded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &key);
+        assert!(is_shaped(&coded) && !is_shaped("hello"));
+        let option = format!("--model-key={key}");
+        assert_eq!(in_command(&[&option]).as_deref(), Some("--model-key"));
+        let redis = in_command(&["redis-server --requirepass", "hunter2"]);
+        assert_eq!(redis.as_deref(), Some("--requirepass"));
+        for words in [
+            ["--password", "$(PASSWORD)"],
+            ["--token-file", "/run/token"],
+            ["--max-tokens", "100"],
+            ["--password", "--quiet"],
+        ] {
+            assert_eq!(in_command(&words), None, "{words:?}");
+        }
+    }
 
     #[test]
     fn a_secret_is_never_shown() {

@@ -1,11 +1,13 @@
 //! Texts that look like credentials, found without ever being shown in full.
 
+use std::sync::LazyLock;
+
 use regex::{Regex, RegexSet};
 
 const PRIVATE_KEY: &str = "a private key";
 
 /// Name and shape of each kind of credential.
-const SHAPES: [(&str, &str); 10] = [
+const SHAPES: [(&str, &str); 14] = [
     ("an AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     (
         "a GitHub token",
@@ -18,6 +20,22 @@ const SHAPES: [(&str, &str); 10] = [
     ("a Slack token", r"\bxox[abprs]-[A-Za-z0-9-]{20,}\b"),
     ("a Google API key", r"\bAIza[0-9A-Za-z_-]{35}\b"),
     ("a Stripe key", r"\b[sr]k_live_[0-9A-Za-z]{20,}\b"),
+    (
+        "a GitLab token",
+        r"\bgl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{20,}\b",
+    ),
+    (
+        "a token of a package registry",
+        r"\bnpm_[A-Za-z0-9]{36}\b|\bpypi-[A-Za-z0-9_-]{50,}",
+    ),
+    (
+        "a key of a model provider",
+        r"\bhf_[A-Za-z0-9]{34,}\b|\bgsk_[A-Za-z0-9]{40,}\b|\bxai-[A-Za-z0-9]{40,}\b",
+    ),
+    (
+        "a private key in base 64",
+        r"\bLS0tLS1CRUdJTi(?:BQUklW|BSU0Eg|BFQyBQ|BFTkNS|BPUEVO)[A-Za-z0-9+/=]{40,}",
+    ),
     (PRIVATE_KEY, r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
     (
         "a JSON web token",
@@ -62,6 +80,12 @@ impl SecretShapes {
                 .map(|(_, shape)| Regex::new(shape).ok())
                 .collect::<Option<_>>()?,
         })
+    }
+
+    /// The shapes, compiled once.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHAPES: LazyLock<Option<SecretShapes>> = LazyLock::new(SecretShapes::new);
+        SHAPES.as_ref()
     }
 
     /// Whether a whole text is worth looking at line by line.

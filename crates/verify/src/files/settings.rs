@@ -1,5 +1,7 @@
 //! Settings: every value of every document with the dotted path to it, whatever the format.
 
+mod objects;
+
 use serde_json::Value as Json;
 
 use super::yaml::{Node, Value};
@@ -100,10 +102,13 @@ pub(crate) fn number(text: &str) -> Option<f64> {
 }
 
 impl Settings {
-    /// Adds everything below a document's root.
+    /// Adds everything below a document's root; of an object of Kubernetes, what it tells programs.
     pub(crate) fn add(&mut self, path: &str, node: &Node) {
         let is_object = node.get("kind").is_some() && node.get("apiVersion").is_some();
-        self.walk(path, String::new(), node, is_object);
+        match is_object {
+            true => objects::add(self, path, node),
+            false => self.walk(path, String::new(), node, false),
+        }
     }
 
     fn walk(&mut self, path: &str, key: String, node: &Node, is_object: bool) {
@@ -173,6 +178,11 @@ impl Settings {
 
     /// Adds the lines of a file of `key value` or `key = value`, such as redis.conf.
     pub(crate) fn add_lines(&mut self, path: &str, text: &str) {
+        self.add_lines_from(path, text, 0);
+    }
+
+    /// The same, of a text that begins after this line of the file.
+    pub(crate) fn add_lines_from(&mut self, path: &str, text: &str, before: usize) {
         let mut section = String::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -192,7 +202,7 @@ impl Settings {
                 .trim()
                 .trim_matches('"');
             let value = value.trim_matches('\'');
-            self.keep(path, index + 1, join(&section, key.trim()), value);
+            self.keep(path, before + index + 1, join(&section, key.trim()), value);
         }
     }
 }

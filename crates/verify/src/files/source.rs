@@ -58,17 +58,19 @@ impl Source {
             let problem = |found: String| Problem::new(path, index + 1, found);
             if python {
                 source.python(code, &lines, index);
-                let bare = code == "except:"
-                    || (code.starts_with("except Exception") && after.trim() == "pass");
-                if bare {
+                let all = ["Exception", "BaseException"];
+                let catches_all =
+                    code.starts_with("except") && all.iter().any(|name| code.contains(name));
+                let drops = matches!(after.trim(), "pass" | "..." | "continue");
+                if code == "except:" || catches_all && drops {
                     source
                         .swallowed
                         .push(problem(format!("`{code}` swallows every error")));
                 }
                 let calls = ["requests.get(", "requests.post(", "urllib.request.urlopen("];
                 if calls.iter().any(|call| code.contains(call))
-                    && !near(&lines, index, "try:")
-                    && !line.contains("timeout")
+                    && (!near(&lines, index, "try:") && !line.contains("timeout")
+                        || line.contains("timeout=None"))
                 {
                     source
                         .unguarded
@@ -86,9 +88,7 @@ impl Source {
                     .any(|start| said.starts_with(start));
                 source.documented += usize::from(says);
             }
-            if code.starts_with("} catch") && code.ends_with("{}")
-                || code.starts_with("catch") && code.ends_with("{}")
-            {
+            if swallows(code, after) {
                 source
                     .swallowed
                     .push(problem("an empty catch swallows every error".to_owned()));
@@ -127,6 +127,21 @@ impl Source {
             self.documented += usize::from(says);
         }
     }
+}
+
+/// Whether a line of JavaScript and its like catches everything and does nothing with it.
+fn swallows(code: &str, after: &str) -> bool {
+    let tight: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let Some((before, caught)) = tight.split_once("catch") else {
+        return false;
+    };
+    if before.ends_with('.') {
+        return caught.starts_with("(()=>{})") || caught.starts_with("(()=>undefined)");
+    }
+    let begins = before.is_empty() || before.ends_with('}');
+    let body = caught.split_once('{').map(|(_, body)| body);
+    begins
+        && body.is_some_and(|body| body.starts_with('}') || body.is_empty() && after.trim() == "}")
 }
 
 fn near(lines: &[&str], index: usize, what: &str) -> bool {
@@ -187,6 +202,7 @@ fn address(code: &str) -> Option<&str> {
     let at = code
         .find("\"http://")
         .or_else(|| code.find("\"https://"))
+        .or_else(|| code.find("'http://"))
         .or_else(|| code.find("'https://"))?;
     let rest = code.get(at + 1..)?;
     let host = rest
@@ -242,6 +258,28 @@ mod tests {
         let source = Source::read("a.py", text);
         assert_eq!((source.untyped_language, source.annotated), (2, 1));
         assert_eq!((source.public, source.documented), (2, 1));
+    }
+
+    #[test]
+    fn an_error_that_is_caught_and_dropped_is_swallowed() {
+        for (path, text) in [
+            ("a.py", "except (Exception, KeyError):\n    ...\n"),
+            ("a.py", "except BaseException:\n    pass\n"),
+            ("a.ts", "try { a(); } catch (e) { }\n"),
+            ("a.ts", "} catch (e) {\n}\n"),
+            ("a.ts", "a().catch(() => {});\n"),
+        ] {
+            assert_eq!(Source::read(path, text).swallowed.len(), 1, "{text}");
+        }
+        for (path, text) in [
+            ("a.py", "except ValueError:\n    pass\n"),
+            ("a.py", "except Exception as e:\n    log.error(e)\n"),
+            ("a.ts", "} catch (e) {\n  log(e);\n}\n"),
+            ("a.ts", "a().catch((e) => log(e));\n"),
+            ("a.ts", "const catchment = {};\n"),
+        ] {
+            assert!(Source::read(path, text).swallowed.is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::support::{check, complaints, ids, options, start};
 
 mod asked;
 mod faults;
+mod strangers;
 
 use faults::{FAULTS, Fault};
 
@@ -80,6 +81,7 @@ fn apply(folder: &Path, fault: &Fault) -> Option<String> {
     if after.is_empty() {
         fs::remove_file(&path).expect("removed");
     } else {
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(&path, after).expect("written");
     }
     before

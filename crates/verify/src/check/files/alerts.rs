@@ -1,6 +1,6 @@
 //! Alert rules and dashboards: there, complete, and readable as expressions.
 
-use super::thresholds::{Above, above, duration, parts};
+use super::thresholds::{Above, above, duration, is_never_true, parts};
 use super::{Looked, by_profile, in_manifests};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
@@ -137,7 +137,7 @@ pub(super) fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool)
     let found: Vec<&str> = m
         .rules
         .iter()
-        .filter(|r| !r.expression.trim().is_empty() && fits(r))
+        .filter(|r| is_alive(r) && fits(r))
         .map(|r| r.name.as_str())
         .collect();
     let problems = if found.is_empty() {
@@ -150,6 +150,13 @@ pub(super) fn some_rule(m: &Manifests, what: &str, fits: impl Fn(&Rule) -> bool)
         format!("{} rules, among them {}", m.rules.len(), found.join(", ")),
         problems,
     )
+}
+
+/// Whether a rule can fire at all, within a day of its cause.
+fn is_alive(rule: &Rule) -> bool {
+    !rule.expression.trim().is_empty()
+        && fires_within(rule, 86_400.0)
+        && !is_never_true(&rule.expression)
 }
 
 /// Judges every rule.
@@ -195,7 +202,10 @@ fn runbooks(m: &Manifests) -> Looked {
     every_rule(m, |r| {
         let drafts = ["todo", "tbd", "none", "n/a", "-"];
         let runbook = r.runbook.as_deref().map(str::to_lowercase);
-        let is_linked = runbook.is_some_and(|text| !drafts.contains(&text.trim()));
+        // A link or a path, or else what to do in words.
+        let leads =
+            |text: &str| text.contains(['/', '#', '.']) || text.split_whitespace().count() > 5;
+        let is_linked = runbook.is_some_and(|text| !drafts.contains(&text.trim()) && leads(&text));
         (!is_linked).then(|| "links no runbook".to_owned())
     })
 }
@@ -251,10 +261,26 @@ fn latency(m: &Manifests, profile: &Profile) -> Looked {
     let bound = profile.latency_alert_seconds;
     some_rule(m, &within("about a latency percentile", bound), |r| {
         let fits = |c: &Above<'_>| {
-            mentions(c.left, &["quantile", "p95", "p99"]) && is_within(c.seconds(), bound)
+            mentions(c.left, &["quantile", "p95", "p99"])
+                && !is_low_quantile(c.left)
+                && is_within(c.seconds(), bound)
         };
         is_prompt(r) && above(&r.expression).iter().any(fits)
     })
+}
+
+/// A quantile of the fast half says nothing of those who wait.
+fn is_low_quantile(expression: &str) -> bool {
+    let (_, rest) = expression
+        .split_once("histogram_quantile(")
+        .unwrap_or_default();
+    let share = rest
+        .split(',')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .parse::<f64>();
+    share.is_ok_and(|share| share < 0.5)
 }
 
 fn within(what: &str, bound: Option<f64>) -> String {
@@ -271,9 +297,12 @@ pub(super) fn is_within(threshold: Option<f64>, bound: Option<f64>) -> bool {
 
 /// Whether a rule fires within an hour of its cause.
 fn is_prompt(rule: &Rule) -> bool {
-    const LONGEST: f64 = 3600.0;
+    fires_within(rule, 3600.0)
+}
+
+fn fires_within(rule: &Rule, longest: f64) -> bool {
     let wait = rule.wait.as_deref().map(duration);
-    wait.is_none_or(|seconds| seconds.is_some_and(|s| s <= LONGEST))
+    wait.is_none_or(|seconds| seconds.is_some_and(|s| s <= longest))
 }
 
 fn dashboards(m: &Manifests) -> Looked {

@@ -2,6 +2,7 @@
 
 mod access;
 mod data;
+mod groups;
 
 use super::{Looked, row};
 use crate::check::Need;
@@ -114,7 +115,7 @@ pub(super) static ROWS: &[Row] = &[
         in_cloud,
         "nothing but 80 and 443 open to the world",
         "Every ingress rule of security groups and network security groups.",
-        security_groups
+        groups::security_groups
     ),
     row!(
         "cloud.waf",
@@ -303,13 +304,26 @@ fn private_endpoints(c: &Cloud) -> Looked {
         let works = ["available", "succeeded"]
             .iter()
             .any(|good| state.eq_ignore_ascii_case(good));
+        let connection = connection(r).unwrap_or("Approved");
+        if !connection.eq_ignore_ascii_case("approved") {
+            return Some(format!("has a connection that is {connection}"));
+        }
         (!works).then(|| format!("is {state}"))
     })
+}
+
+/// What the other side says of the connection of an Azure endpoint.
+fn connection(r: &Resource) -> Option<&str> {
+    let state = r.find(&["privateLinkServiceConnectionState"])?;
+    state.text_at("status")
 }
 
 /// A private endpoint of a service that has one of these words.
 fn private_to(c: &Cloud, words: &[&str]) -> Looked {
     some(c, ENDPOINTS, OF_ENDPOINTS, |r| {
+        if connection(r).is_some_and(|state| !state.eq_ignore_ascii_case("approved")) {
+            return false;
+        }
         let keys = [
             "groupIds",
             "ServiceName",
@@ -344,114 +358,6 @@ fn private_subnets(c: &Cloud) -> Looked {
     })
 }
 
-fn security_groups(c: &Cloud) -> Looked {
-    let kinds = ["securitygroup", "security_group", "networksecuritygroups"];
-    each(c, &kinds, "security groups", |r| {
-        let mut open = Vec::new();
-        rules(&r.node, &mut open);
-        open.into_iter().find_map(world_port)
-    })
-}
-
-/// Every map that has a source of traffic.
-fn rules<'a>(node: &'a Node, out: &mut Vec<&'a Node>) {
-    let sources = [
-        "CidrIp",
-        "IpRanges",
-        "Ipv6Ranges",
-        "cidr_blocks",
-        "ipv6_cidr_blocks",
-        "cidr_ipv4",
-        "cidr_ipv6",
-        "sourceAddressPrefix",
-        "source_address_prefix",
-        "sourceAddressPrefixes",
-        "source_address_prefixes",
-    ];
-    if let Value::Map(entries) = &node.value {
-        if sources.iter().any(|key| node.get(key).is_some()) {
-            return out.push(node);
-        }
-        for (key, value) in entries {
-            if !key.to_ascii_lowercase().contains("egress") {
-                rules(value, out);
-            }
-        }
-    }
-    node.items().iter().for_each(|item| rules(item, out));
-}
-
-/// What a rule opens to the world beside the web's ports.
-fn world_port(rule: &Node) -> Option<String> {
-    let outbound = rule
-        .text_at("direction")
-        .is_some_and(|d| d.eq_ignore_ascii_case("outbound"));
-    let denied = rule
-        .text_at("access")
-        .is_some_and(|a| a.eq_ignore_ascii_case("deny"));
-    let all = ["0.0.0.0/0", "::/0", "*", "Internet"];
-    let world = [
-        "IpRanges",
-        "Ipv6Ranges",
-        "cidr_blocks",
-        "ipv6_cidr_blocks",
-        "CidrIp",
-        "cidr_ipv4",
-        "cidr_ipv6",
-        "sourceAddressPrefix",
-        "source_address_prefix",
-        "sourceAddressPrefixes",
-        "source_address_prefixes",
-    ]
-    .iter()
-    .filter_map(|key| rule.get(key))
-    .any(|node| says(node, &all));
-    if outbound || denied || !world {
-        return None;
-    }
-    let ports = [
-        "FromPort",
-        "from_port",
-        "destinationPortRange",
-        "destination_port_range",
-    ];
-    let lists = ["destinationPortRanges", "destination_port_ranges"];
-    let listed = lists
-        .iter()
-        .flat_map(|key| rule.items_at(key))
-        .filter_map(Node::text);
-    let listed: Vec<&str> = listed.collect();
-    let single = ports
-        .iter()
-        .find_map(|key| rule.text_at(key))
-        .filter(|port| !port.is_empty());
-    if single.is_none() && !listed.is_empty() {
-        let other = listed
-            .into_iter()
-            .find(|port| !matches!(*port, "80" | "443"));
-        return other.map(|port| format!("{port} is open to the world"));
-    }
-    let port = single.unwrap_or("every port");
-    let last = ["ToPort", "to_port"]
-        .iter()
-        .find_map(|key| rule.text_at(key));
-    match (port, last) {
-        ("80" | "443", None) => None,
-        ("80" | "443", Some(last)) if last == port => None,
-        (_, Some(last)) if last != port => Some(format!("{port} to {last} is open to the world")),
-        _ => Some(format!("{port} is open to the world")),
-    }
-}
-
-fn says(node: &Node, words: &[&str]) -> bool {
-    match &node.value {
-        Value::Text(text) => words.contains(&text.as_str()),
-        Value::List(items) => items.iter().any(|item| says(item, words)),
-        Value::Map(entries) => entries.iter().any(|(_, value)| says(value, words)),
-        Value::Null => false,
-    }
-}
-
 fn waf(c: &Cloud) -> Looked {
     some(
         c,
@@ -473,7 +379,8 @@ fn waf(c: &Cloud) -> Looked {
                     Value::Text(text) => !text.is_empty(),
                     _ => false,
                 })
-                || r.kind.contains("association")
+                // What a plan does not know yet, it leaves out.
+                || r.kind.contains("association") && r.find(&["resource_arn"]).is_none()
         },
     )
 }

@@ -1,5 +1,7 @@
 //! How services stand in a cluster: replicas, scaling, budgets, policies and selectors.
 
+mod roles;
+
 use super::{Looked, by_profile, in_manifests};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
@@ -7,6 +9,8 @@ use crate::files::cloud::find;
 use crate::files::manifests::{Manifests, Object, fits, selects};
 use crate::files::yaml::Node;
 use crate::profile::Profile;
+
+use roles::no_wildcard_roles;
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -93,7 +97,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Operations],
         needs: &[Need::Manifests],
-        verified_by: "A PodDisruptionBudget whose selector fits the pods in its namespace, and that keeps one of the replicas.",
+        verified_by: "A PodDisruptionBudget whose selector fits the pods in its namespace, and that keeps one of the replicas and lets one go, so that nodes can be drained.",
         remedy: "Add a budget.",
         kind: Kind::Files,
         standard: true,
@@ -138,7 +142,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Performance],
         needs: &[Need::Manifests],
-        verified_by: "sessionAffinity of every Service.",
+        verified_by: "sessionAffinity of every Service, and annotations for sticky sessions.",
         remedy: "Remove affinity in the manifests.",
         kind: Kind::Files,
         standard: true,
@@ -151,7 +155,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Security],
         needs: &[Need::Manifests],
-        verified_by: "Verbs and resources of every Role and ClusterRole, and bindings to cluster-admin.",
+        verified_by: "Verbs and resources of every Role and ClusterRole, and bindings to cluster-admin or of everybody.",
         remedy: "Replace the star by names.",
         kind: Kind::Files,
         standard: true,
@@ -184,7 +188,7 @@ pub(super) fn services(m: &Manifests, wrong: impl Fn(&Object) -> Option<String>)
 fn valid(m: &Manifests) -> Looked {
     let mut problems = m.broken.clone();
     for object in &m.objects {
-        if object.node.at("metadata.name").is_none() {
+        if has_no_name(object) {
             problems.push(object.problem(object.node.line, "has no name"));
         }
     }
@@ -209,6 +213,27 @@ fn valid(m: &Manifests) -> Looked {
         0 if problems.is_empty() => Looked::Nothing("the folder holds no Kubernetes manifests"),
         n => Looked::At(format!("{n} objects"), problems),
     }
+}
+
+/// Whether an object lacks the name that a cluster asks for; files of tools look alike and need none.
+fn has_no_name(object: &Object) -> bool {
+    let group = object.node.text_at("apiVersion").unwrap_or_default();
+    let tools = [
+        "kustomize.config.k8s.io/",
+        "kubeadm.k8s.io/",
+        "kubelet.config.k8s.io/",
+        "kubeproxy.config.k8s.io/",
+        "kind.x-k8s.io/",
+        "k3d.io/",
+        "audit.k8s.io/",
+        "apiserver.config.k8s.io/",
+        "skaffold/",
+        "ctlptl.dev/",
+    ];
+    let named = ["metadata.name", "metadata.generateName"];
+    !tools.iter().any(|tool| group.starts_with(tool))
+        && object.kind() != "Config"
+        && !named.iter().any(|path| object.node.said_at(path).is_some())
 }
 
 /// Autoscalers and budgets of nothing, where the manifests run services at all.
@@ -325,13 +350,18 @@ fn bounds(m: &Manifests) -> Looked {
 
 fn scaling_metrics(m: &Manifests) -> Looked {
     autoscalers(m, |node| {
-        const TARGETS: [&str; 4] = [
-            "target",
+        const TARGETS: [&str; 6] = [
+            "averageUtilization",
+            "averageValue",
+            "value",
             "targetAverageUtilization",
             "targetAverageValue",
             "targetValue",
         ];
-        let has_target = |metric: &Node| find(metric, &TARGETS).is_some();
+        let has_target = |metric: &Node| {
+            let target = find(metric, &TARGETS).and_then(Node::text);
+            target.is_some_and(|text| text.bytes().any(|b| (b'1'..=b'9').contains(&b)))
+        };
         let follows = node.items_at("spec.metrics").iter().any(has_target)
             || node
                 .said_at("spec.targetCPUUtilizationPercentage")
@@ -351,17 +381,19 @@ fn disruption_budget(m: &Manifests) -> Looked {
             let selector = budget.node.at("spec.selector");
             let least = amount(&budget.node, "spec.minAvailable", replicas);
             let away = amount(&budget.node, "spec.maxUnavailable", replicas);
-            // A share is rounded up, in both.
+            // A share is rounded up, in both. One that lets none go is switched off with the first node.
             let keeps_one = match (least, away) {
-                (Some(least), _) => least > 0.0,
-                (None, Some(away)) => away.ceil() < replicas,
+                (Some(least), _) => least > 0.0 && (least.ceil() < replicas || replicas <= 1.0),
+                (None, Some(away)) => away > 0.0 && away.ceil() < replicas,
                 (None, None) => false,
             };
             keeps_one
                 && budget.beside(object)
                 && selector.is_some_and(|s| fits(s, object.pod_labels()))
         });
-        (!covered).then(|| format!("no PodDisruptionBudget keeps one of its {replicas} replicas"))
+        (!covered).then(|| {
+            format!("no PodDisruptionBudget keeps one of its {replicas} replicas and lets one go")
+        })
     })
 }
 
@@ -374,6 +406,14 @@ fn rolling(m: &Manifests) -> Looked {
         let path = "spec.strategy.rollingUpdate.maxUnavailable";
         // A share is rounded down.
         let away = amount(&object.node, path, replicas)?.floor();
+        let more = amount(
+            &object.node,
+            "spec.strategy.rollingUpdate.maxSurge",
+            replicas,
+        );
+        if away <= 0.0 && more.is_some_and(|more| more <= 0.0) {
+            return Some("lets an update neither add a replica nor take one away".to_owned());
+        }
         (away >= replicas).then(|| "lets an update take every replica away".to_owned())
     })
 }
@@ -391,46 +431,25 @@ fn network_policy(m: &Manifests) -> Looked {
 fn no_affinity(m: &Manifests) -> Looked {
     let all = || m.of("Service");
     let sticky = |s: &&Object| s.node.text_at("spec.sessionAffinity") == Some("ClientIP");
+    // Proxies in front can do it as well.
+    let by_proxy = |o: &&Object| {
+        let said = o
+            .node
+            .at("metadata.annotations")
+            .map_or(&[][..], Node::entries);
+        said.iter().any(|(key, value)| {
+            key.ends_with("ingress.kubernetes.io/affinity") && value.text() == Some("cookie")
+                || key.contains("sticky") && value.text() == Some("true")
+        })
+    };
+    let proxies = m.objects.iter().filter(by_proxy);
     let problems = all()
         .filter(sticky)
+        .chain(proxies)
         .map(|s| s.problem(s.node.line, "sends a client to the same pod again"))
         .collect();
     match all().count() {
         0 => Looked::Nothing("the manifests have no Service"),
         n => Looked::At(format!("{n} Services"), problems),
-    }
-}
-
-fn no_wildcard_roles(m: &Manifests) -> Looked {
-    let roles = || {
-        m.objects
-            .iter()
-            .filter(|o| matches!(o.kind(), "Role" | "ClusterRole"))
-    };
-    let mut problems = Vec::new();
-    for role in roles() {
-        for rule in role.node.items_at("rules") {
-            let lists = ["verbs", "resources"]
-                .into_iter()
-                .flat_map(|key| rule.items_at(key));
-            if lists.into_iter().any(|item| item.text() == Some("*")) {
-                problems.push(role.problem(rule.line, "grants everything by `*`"));
-            }
-        }
-    }
-    let bindings = || {
-        m.objects
-            .iter()
-            .filter(|o| matches!(o.kind(), "RoleBinding" | "ClusterRoleBinding"))
-    };
-    for binding in bindings() {
-        if binding.node.text_at("roleRef.name") == Some("cluster-admin") {
-            let found = "makes its subjects administrators of the cluster";
-            problems.push(binding.problem(binding.node.line, found));
-        }
-    }
-    match roles().count() + bindings().count() {
-        0 => Looked::Nothing("the manifests define no roles"),
-        n => Looked::At(format!("{n} roles and bindings"), problems),
     }
 }

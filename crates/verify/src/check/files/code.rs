@@ -3,7 +3,7 @@
 use super::{Looked, in_repository};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
-use crate::files::repository::{Repository, Tally, is_test};
+use crate::files::repository::{Repository, Tally, is_test, locks};
 
 pub(super) static CHECKS: &[Check] = &[
     Check {
@@ -13,7 +13,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Critical,
         areas: &[Area::Security],
         needs: &[Need::Repository],
-        verified_by: "Every file that ignore rules leave, but tests, is searched for the shapes of ten kinds of credentials. History is not read.",
+        verified_by: "Every file that ignore rules leave, but tests, is searched for the shapes of fourteen kinds of credentials. History is not read.",
         remedy: "Remove, rotate and use references.",
         kind: Kind::Files,
         standard: true,
@@ -78,7 +78,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::High,
         areas: &[Area::Quality],
         needs: &[Need::Repository],
-        verified_by: "A lock file that names packages beside or above every Cargo.toml, package.json, pyproject.toml and go.mod that names dependencies.",
+        verified_by: "A lock file that names packages beside or above every Cargo.toml, package.json, pyproject.toml and go.mod that names dependencies, and that locks what the last three ask for.",
         remedy: "Commit the lock file of each package manager.",
         kind: Kind::Files,
         standard: true,
@@ -214,7 +214,7 @@ fn unlocked(r: &Repository) -> (usize, Vec<Problem>) {
     let (mut seen, mut problems) = (0, Vec::new());
     for path in r.paths.iter().filter(|path| !is_test(path)) {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some((_, locks)) = LOCKS.iter().find(|(manifest, _)| *manifest == file) else {
+        let Some((_, names)) = LOCKS.iter().find(|(manifest, _)| *manifest == file) else {
             continue;
         };
         let text = r.texts.get(path).map_or("", String::as_str);
@@ -225,22 +225,27 @@ fn unlocked(r: &Repository) -> (usize, Vec<Problem>) {
         let mut folders = std::iter::successors(Some(folder), |folder| {
             (!folder.is_empty()).then(|| folder.rsplit_once('/').map_or("", |(above, _)| above))
         });
-        let locked = folders.any(|folder| {
-            locks.iter().any(|lock| {
-                let path = if folder.is_empty() {
-                    (*lock).to_owned()
-                } else {
-                    format!("{folder}/{lock}")
-                };
-                r.paths.contains(&path) && !r.hollow.contains(&path)
-            })
+        let lock = folders.find_map(|folder| {
+            let here = names.iter().map(|lock| match folder {
+                "" => (*lock).to_owned(),
+                folder => format!("{folder}/{lock}"),
+            });
+            let mut here = here.filter(|path| r.paths.contains(path) && !r.hollow.contains(path));
+            here.next()
         });
-        if !locked {
-            problems.push(Problem::new(
-                path,
-                1,
-                "no lock file with packages beside or above it",
-            ));
+        let Some(lock) = lock else {
+            let found = "no lock file with packages beside or above it";
+            problems.push(Problem::new(path, 1, found));
+            continue;
+        };
+        // A lock that is too large to be read is taken for what it says it is.
+        let Some(known) = r.locks.get(&lock) else {
+            continue;
+        };
+        let asked = locks::asked(file, text);
+        if let Some(name) = asked.iter().find(|name| !known.contains(*name)) {
+            let found = format!("asks for `{name}`, which {lock} does not lock");
+            problems.push(Problem::new(path, 1, found));
         }
     }
     (seen, problems)
@@ -256,7 +261,8 @@ fn locked(r: &Repository) -> Looked {
 fn pinned(r: &Repository) -> Looked {
     let is_requirements = |path: &str| {
         let file = path.rsplit('/').next().unwrap_or(path);
-        file.starts_with("requirements") && file.ends_with(".txt") && !is_test(path)
+        let named = file.starts_with("requirements") || path.contains("requirements/");
+        named && file.ends_with(".txt") && !is_test(path)
     };
     let mut problems = Vec::new();
     let mut seen = 0;

@@ -20,17 +20,30 @@ pub(super) fn exists(r: &Repository) -> Looked {
     for (path, text) in r.texts_of(is_dockerfile) {
         let all = instructions(text);
         let last = all.iter().rposition(|i| i.name == "FROM").unwrap_or(0);
-        let starts = |i: &&Instruction<'_>| matches!(i.name.as_str(), "CMD" | "ENTRYPOINT");
-        for instruction in all.iter().skip(last).filter(starts) {
-            seen += 1;
-            let Some(target) = target(instruction.rest) else {
-                continue;
-            };
-            told += 1;
-            if let Some(missing) = missing(r, &target) {
-                let found = format!("starts `{missing}`, which is not in the repository");
-                problems.push(Problem::new(path, instruction.line, found));
-            }
+        let starts = |i: &&Instruction| matches!(i.name.as_str(), "CMD" | "ENTRYPOINT");
+        let own: Vec<&Instruction> = all.iter().skip(last).filter(starts).collect();
+        // The last of each counts, and the words of CMD follow those of an ENTRYPOINT in brackets.
+        let last_of = |name: &str| own.iter().rfind(|i| i.name == name).copied();
+        let (entry, command) = (last_of("ENTRYPOINT"), last_of("CMD"));
+        let Some(instruction) = entry.or(command) else {
+            continue;
+        };
+        seen += 1;
+        let mut words = instruction.rest.clone();
+        if let Some(command) = command.filter(|_| entry.is_some() && words.starts_with('[')) {
+            words = format!("{words} {}", command.rest);
+        }
+        let Some(target) = target(&words) else {
+            continue;
+        };
+        told += 1;
+        if let Some(missing) = missing(r, &target) {
+            let line = command
+                .filter(|c| c.rest.contains(&missing))
+                .unwrap_or(instruction)
+                .line;
+            let found = format!("starts `{missing}`, which is not in the repository");
+            problems.push(Problem::new(path, line, found));
         }
     }
     match (seen, told) {

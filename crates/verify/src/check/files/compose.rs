@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::dockerfile::is_health_checked;
+use super::images::is_pinned;
 use super::pods::is_of_node;
 use super::{Looked, is_idle, row};
 use crate::check::Need;
 use crate::check::rows::Row;
 use crate::files::Problem;
 use crate::files::repository::{Repository, is_compose};
-use crate::files::secret_names::holds_one;
+use crate::files::secret_names::{holds_one, in_command};
 use crate::files::yaml::{self, Node};
 
 const REPOSITORY: &[Need] = &[Need::Repository];
@@ -62,7 +63,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "secrets as references",
-        "Environment of every service in compose files: names of secrets and URLs with a password, also as the default of a variable.",
+        "Environment, command and build arguments of every service in compose files: names and shapes of secrets, and URLs with a password, also as the default of a variable.",
         secrets
     ),
     row!(
@@ -76,7 +77,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// Images that keep data.
-const STORES: [&str; 16] = [
+const STORES: [&str; 32] = [
     "postgres",
     "mysql",
     "mariadb",
@@ -93,6 +94,22 @@ const STORES: [&str; 16] = [
     "rabbitmq",
     "kafka",
     "etcd",
+    "pgvector",
+    "timescale",
+    "cockroach",
+    "dragonfly",
+    "keydb",
+    "cassandra",
+    "scylla",
+    "clickhouse",
+    "neo4j",
+    "influxdb",
+    "minio",
+    "nats",
+    "zookeeper",
+    "couchdb",
+    "typesense",
+    "meilisearch",
 ];
 
 /// One service of a compose file.
@@ -284,6 +301,8 @@ fn privileges(r: &Repository) -> Looked {
             let source = source.map_or("", |source| source.split(':').next().unwrap_or(source));
             if source.ends_with(".sock") {
                 found.push((volume.line, "holds the engine's socket".to_owned()));
+            } else if matches!(source, "~" | "~/" | "$HOME" | "${HOME}") {
+                found.push((volume.line, "holds somebody's whole home".to_owned()));
             } else if source.starts_with('/') && is_of_node(source) {
                 found.push((volume.line, format!("holds {source} of the machine")));
             }
@@ -304,10 +323,7 @@ fn privileges(r: &Repository) -> Looked {
 fn images(r: &Repository) -> Looked {
     each(r, |service| {
         let image = service.image();
-        let last = image.rsplit('/').next().unwrap_or(image);
-        let tag = last.split_once(':').map(|(_, tag)| tag);
-        let pinned =
-            image.contains("@sha256:") || tag.is_some_and(|tag| !tag.is_empty() && !is_latest(tag));
+        let pinned = is_pinned(image);
         let line = service
             .node
             .get("image")
@@ -319,21 +335,22 @@ fn images(r: &Repository) -> Looked {
     })
 }
 
-/// `latest`, and a variable that stands for it when nobody sets it.
-fn is_latest(tag: &str) -> bool {
-    let default = tag.strip_prefix("${").and_then(|rest| rest.split_once('-'));
-    let tag = default.map_or(tag, |(_, default)| default.trim_end_matches('}'));
-    matches!(tag, "latest" | "main" | "master" | "edge" | "nightly")
-}
-
 fn secrets(r: &Repository) -> Looked {
     each(r, |service| {
-        let pairs = service.node.at("environment").map(environment);
-        let inline = pairs.into_iter().flatten();
+        let places = ["environment", "build.args"].into_iter();
+        let pairs = places.filter_map(|key| service.node.at(key).map(environment));
+        let inline = pairs.flatten();
         let inline = inline.filter(|(_, name, value)| holds_one(name, value));
-        inline
-            .map(|(line, name, _)| service.problem(line, format!("`{name}` has its value here")))
-            .collect()
+        let inline = inline
+            .map(|(line, name, _)| service.problem(line, format!("`{name}` has its value here")));
+        let commands = ["command", "entrypoint"].into_iter();
+        let given = commands.filter_map(|key| {
+            let node = service.node.get(key)?;
+            let words = node.items().iter().chain(Some(node)).filter_map(Node::text);
+            let name = in_command(&words.collect::<Vec<_>>())?;
+            Some(service.problem(node.line, format!("`{name}` has its value here")))
+        });
+        inline.chain(given).collect()
     })
 }
 
@@ -365,7 +382,7 @@ fn restarts(r: &Repository) -> Looked {
 
 #[cfg(test)]
 mod tests {
-    use super::{by_name, is_latest, is_local, with_defaults};
+    use super::{by_name, is_local, with_defaults};
     use crate::files::yaml::parse;
 
     #[test]
@@ -403,13 +420,5 @@ mod tests {
             with_defaults("a: ${B} ${C:?say it}"),
             "a: ${B} ${C:?say it}"
         );
-    }
-
-    #[test]
-    fn a_variable_is_latest_when_its_default_is() {
-        assert!(is_latest("latest"));
-        assert!(is_latest("${TAG:-latest}"));
-        assert!(!is_latest("${TAG:?name a version}"));
-        assert!(!is_latest("7.2"));
     }
 }

@@ -36,12 +36,8 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "staging before production",
-        "Steps of workflows that deploy or promote to staging.",
-        |r| staged(
-            r,
-            &["deploy", "apply", "upgrade", "promote"],
-            "no step deploys to staging"
-        )
+        "Steps of workflows that deploy or promote to staging, and whether production in the same workflow waits for them.",
+        staging_first
     ),
     row!(
         "test.run-against-staging",
@@ -114,16 +110,7 @@ pub(super) static ROWS: &[Row] = &[
         in_repository,
         "stand-ins for what tests must not reach",
         "Imports of mock and recording libraries in test files, and stand-in servers.",
-        |r| {
-            file(r, "a stand-in", |p| {
-                let lower = p.to_lowercase();
-                [
-                    "mock", "fake", "stub", "vcr", "cassette", "wiremock", "respx", "nock",
-                ]
-                .iter()
-                .any(|word| lower.contains(word))
-            })
-        }
+        stand_ins
     ),
 ];
 
@@ -152,6 +139,39 @@ fn staged(r: &Repository, does: &[&str], missing: &str) -> Looked {
     }
 }
 
+/// What steps do that put something in its place.
+const DEPLOYS: [&str; 4] = ["deploy", "apply", "upgrade", "promote"];
+
+/// Staging gets it, and production in the same workflow does not go ahead of it.
+fn staging_first(r: &Repository) -> Looked {
+    let looked = staged(r, &DEPLOYS, "no step deploys to staging");
+    let (Looked::At(examined, problems), Ok(steps)) = (&looked, steps(r)) else {
+        return looked;
+    };
+    if !problems.is_empty() {
+        return looked;
+    }
+    let does = |step: &Step| DEPLOYS.iter().any(|sign| step.deeds.contains(sign));
+    let places = |word: &'static str| {
+        let named = move |step: &&Step| step.words.contains(word) && does(step);
+        steps.iter().filter(named)
+    };
+    let hurried = places("prod").find(|production| {
+        let mut stagings = places("staging").filter(|s| s.path == production.path);
+        let waits = |s: &Step| s.job == production.job || production.after.contains(&s.job);
+        let any = stagings.clone().next().is_some();
+        any && !stagings.any(waits)
+    });
+    let problems = hurried.map(|step| {
+        Problem::new(
+            &step.path,
+            step.line,
+            "deploys to production without waiting for staging",
+        )
+    });
+    Looked::At(examined.clone(), problems.into_iter().collect())
+}
+
 fn file(r: &Repository, what: &str, fits: impl Fn(&str) -> bool) -> Looked {
     match r.paths.iter().find(|path| fits(path)) {
         Some(path) => Looked::At(path.clone(), Vec::new()),
@@ -160,6 +180,23 @@ fn file(r: &Repository, what: &str, fits: impl Fn(&str) -> bool) -> Looked {
             Looked::At(String::new(), vec![Problem::new(".", 1, found)])
         }
     }
+}
+
+/// A stand-in that a file is, or that tests use.
+fn stand_ins(r: &Repository) -> Looked {
+    if r.stand_ins > 0 {
+        return Looked::At(
+            format!("{} files of tests use some", r.stand_ins),
+            Vec::new(),
+        );
+    }
+    let words = [
+        "mock", "fake", "stub", "vcr", "cassette", "wiremock", "respx", "nock",
+    ];
+    file(r, "a stand-in, or a test that uses one", |path| {
+        let lower = path.to_lowercase();
+        words.iter().any(|word| lower.contains(word))
+    })
 }
 
 fn is_configuration(path: &str) -> bool {
@@ -214,6 +251,7 @@ fn licences(r: &Repository) -> Looked {
 }
 
 fn migrations(r: &Repository) -> Looked {
+    let is_way_back = |path: &str| path.contains("down");
     let all: Vec<(&str, &str)> = r.texts_of(|path| path.contains("migrations/")).collect();
     let mut problems = Vec::new();
     for (path, text) in &all {
@@ -229,23 +267,56 @@ fn migrations(r: &Repository) -> Looked {
                 "has no number, so that nobody knows its order",
             ));
         }
-        for (index, line) in text.lines().enumerate() {
+        if is_way_back(file) {
+            continue;
+        }
+        // What some tools keep below a line of their own is the way back.
+        let ways_back = ["+goose down", "migrate:down", "+migrate down"];
+        let is_below = |line: &&str| {
             let lower = line.to_lowercase();
-            if lower.contains("drop column")
-                || lower.trim_start().starts_with("drop table") && !file.contains("down")
-            {
+            !ways_back.iter().any(|mark| lower.contains(mark))
+        };
+        let forth: Vec<&str> = text.lines().take_while(is_below).collect();
+        let text = forth.join("\n");
+        let mut line = 1;
+        for statement in text.split(';') {
+            let lost = loses(statement);
+            let begins = statement.len() - statement.trim_start().len();
+            let skipped = statement.get(..begins).unwrap_or_default();
+            if let Some(found) = lost {
                 problems.push(Problem::new(
                     path,
-                    index + 1,
-                    "drops what the version before still reads",
+                    line + skipped.matches('\n').count(),
+                    found,
                 ));
             }
+            line += statement.matches('\n').count();
         }
     }
     match all.len() {
         0 => Looked::Nothing("the repository has no migrations"),
         n => Looked::At(format!("{n} migrations"), problems),
     }
+}
+
+/// What a statement takes away from the version that still runs.
+fn loses(statement: &str) -> Option<&'static str> {
+    let lines = statement
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join(" ").to_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let has = |wanted: &[&str]| words.windows(wanted.len()).any(|found| found == wanted);
+    let begins = |wanted: &[&str]| words.starts_with(wanted);
+    if has(&["drop", "column"]) || begins(&["drop", "table"]) || begins(&["drop", "schema"]) {
+        return Some("drops what the version before still reads");
+    }
+    if begins(&["truncate"]) {
+        return Some("empties a table");
+    }
+    let renames =
+        begins(&["alter", "table"]) && (has(&["rename", "column"]) || has(&["rename", "to"]));
+    renames.then_some("renames what the version before still reads")
 }
 
 fn recorded(r: &Repository) -> Looked {
@@ -262,7 +333,8 @@ fn recorded(r: &Repository) -> Looked {
         ),
         Some((path, text)) => {
             let versions = text.lines().filter(|line| {
-                line.starts_with('#') && line.contains(|c: char| c.is_ascii_digit())
+                let is_next = line.to_ascii_lowercase().contains("unreleased");
+                line.starts_with('#') && line.contains(|c: char| c.is_ascii_digit()) && !is_next
             });
             let waits = text.lines().any(|line| {
                 line.starts_with('#') && line.to_ascii_lowercase().contains("unreleased")

@@ -1,5 +1,6 @@
 //! Dockerfiles: who runs, on what base, in how many stages.
 
+use super::images::is_pinned;
 use super::{Looked, command, in_repository, is_idle};
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
@@ -39,7 +40,7 @@ pub(super) static CHECKS: &[Check] = &[
         severity: Severity::Medium,
         areas: &[Area::Operations],
         needs: &[Need::Repository],
-        verified_by: "Every FROM of every Dockerfile; defaults of ARG are filled in.",
+        verified_by: "Every FROM, and every COPY from another image, of every Dockerfile; defaults of ARG are filled in.",
         remedy: "Name a version or a digest.",
         kind: Kind::Files,
         standard: true,
@@ -78,7 +79,7 @@ pub(super) const NO_DOCKERFILE: &str = "the repository has no Dockerfile";
 /// Judges every Dockerfile by its instructions.
 fn dockerfiles(
     r: &Repository,
-    wrong: impl Fn(&[Instruction<'_>]) -> Option<(usize, String)>,
+    wrong: impl Fn(&[Instruction]) -> Option<(usize, String)>,
 ) -> Looked {
     let (mut seen, mut problems) = (0, Vec::new());
     for (path, text) in r.texts_of(is_dockerfile) {
@@ -104,17 +105,17 @@ pub(super) fn is_dockerfile(path: &str) -> bool {
     !is_test(path) && !is_other && (named || file.ends_with(".dockerfile"))
 }
 
-/// One instruction, its line and its words.
-pub(super) struct Instruction<'a> {
+/// One instruction, its line and its words, with those of the lines that go on from it.
+pub(super) struct Instruction {
     pub(super) line: usize,
     pub(super) name: String,
-    pub(super) rest: &'a str,
+    pub(super) rest: String,
 }
 
-pub(super) fn instructions(text: &str) -> Vec<Instruction<'_>> {
-    let mut out = Vec::new();
+pub(super) fn instructions(text: &str) -> Vec<Instruction> {
+    let mut out: Vec<Instruction> = Vec::new();
     let mut continued = false;
-    let mut until = None;
+    let mut until: Option<&str> = None;
     for (index, line) in text.lines().enumerate() {
         let trimmed = line.trim();
         // What stands between `<<EOF` and `EOF` is no instruction.
@@ -125,20 +126,20 @@ pub(super) fn instructions(text: &str) -> Vec<Instruction<'_>> {
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
         }
-        if !continued {
-            let (name, rest) = trimmed
-                .split_once(char::is_whitespace)
-                .unwrap_or((trimmed, ""));
-            out.push(Instruction {
-                line: index + 1,
-                name: name.to_ascii_uppercase(),
-                rest: rest.trim(),
-            });
+        let words = trimmed.trim_end_matches('\\').trim();
+        match out.last_mut().filter(|_| continued) {
+            Some(last) => last.rest = format!("{} {words}", last.rest).trim().to_owned(),
+            None => {
+                let (name, rest) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
+                out.push(Instruction {
+                    line: index + 1,
+                    name: name.to_ascii_uppercase(),
+                    rest: rest.trim().to_owned(),
+                });
+            }
         }
         continued = trimmed.ends_with('\\');
-        until = out
-            .last()
-            .and_then(|last: &Instruction<'_>| heredoc(&last.name, trimmed));
+        until = out.last().and_then(|last| heredoc(&last.name, trimmed));
     }
     out
 }
@@ -155,7 +156,7 @@ fn heredoc<'a>(name: &str, line: &'a str) -> Option<&'a str> {
 }
 
 /// The text with variables replaced by the defaults that ARG and ENV give them.
-fn filled(text: &str, all: &[Instruction<'_>]) -> String {
+fn filled(text: &str, all: &[Instruction]) -> String {
     let mut text = text.to_owned();
     let set = all
         .iter()
@@ -171,13 +172,13 @@ fn filled(text: &str, all: &[Instruction<'_>]) -> String {
 
 /// A stage: its FROM, what it starts from, its name, and its instructions.
 struct Stage<'a> {
-    from: &'a Instruction<'a>,
+    from: &'a Instruction,
     base: String,
     name: Option<&'a str>,
-    own: &'a [Instruction<'a>],
+    own: &'a [Instruction],
 }
 
-fn stages_of<'a>(all: &'a [Instruction<'a>]) -> Vec<Stage<'a>> {
+fn stages_of<'a>(all: &'a [Instruction]) -> Vec<Stage<'a>> {
     let mut out = Vec::new();
     let starts: Vec<usize> = (0..all.len())
         .filter(|at| all.get(*at).is_some_and(|i| i.name == "FROM"))
@@ -206,7 +207,7 @@ fn stages_of<'a>(all: &'a [Instruction<'a>]) -> Vec<Stage<'a>> {
 }
 
 /// The last stage and those that it is built on, the last first.
-fn final_stages<'a>(all: &'a [Instruction<'a>]) -> Vec<Stage<'a>> {
+fn final_stages<'a>(all: &'a [Instruction]) -> Vec<Stage<'a>> {
     let mut rest = stages_of(all);
     let mut chain: Vec<Stage<'a>> = rest.pop().into_iter().collect();
     while let Some(base) = chain.last().map(|stage| stage.base.clone()) {
@@ -239,10 +240,14 @@ fn user(r: &Repository) -> Looked {
             let found = "its last stage sets no USER";
             return (!is_bound).then(|| (first.from.line, found.to_owned()));
         };
-        let name = filled(user.rest, all);
+        let name = filled(&user.rest, all);
         let name = name.split(':').next().unwrap_or_default();
         let name = name.trim_matches(['"', '\'']);
         let is_zero = !name.is_empty() && name.bytes().all(|b| b == b'0');
+        if name.contains('$') {
+            let found = format!("runs as `{name}`, which nothing sets");
+            return Some((user.line, found));
+        }
         (name == "root" || is_zero).then(|| (user.line, "runs as root".to_owned()))
     })
 }
@@ -255,11 +260,7 @@ fn base_pinned(r: &Repository) -> Looked {
             let own = known.iter().any(|name| name.eq_ignore_ascii_case(image))
                 || image == "scratch"
                 || image.contains('$');
-            let file = image.rsplit('/').next().unwrap_or(image);
-            let tagged = file
-                .split_once(':')
-                .is_some_and(|(_, tag)| !tag.is_empty() && tag != "latest");
-            if !own && !tagged && !image.contains("@sha256:") {
+            if !own && !is_pinned(image) {
                 return Some((
                     stage.from.line,
                     format!("starts from the moving image `{image}`"),
@@ -267,7 +268,15 @@ fn base_pinned(r: &Repository) -> Looked {
             }
             known.extend(stage.name);
         }
-        None
+        // Files of another image are as much a part of it.
+        let copies = all.iter().filter(|i| i.name == "COPY");
+        let mut from = copies.filter_map(|i| Some((i.line, i.rest.split_once("--from=")?.1)));
+        from.find_map(|(line, rest)| {
+            let image = filled(rest.split_whitespace().next()?, all);
+            let is_image = image.contains(['/', ':']) && !image.contains('$');
+            let moves = is_image && !known.contains(&image.as_str()) && !is_pinned(&image);
+            moves.then(|| (line, format!("copies from the moving image `{image}`")))
+        })
     })
 }
 
@@ -279,8 +288,7 @@ pub(super) fn is_health_checked(text: &str) -> bool {
     let check = said.into_iter().find(|i| i.name == "HEALTHCHECK");
     check.is_some_and(|i| {
         let command = i.rest.split_once("CMD").map_or("", |(_, command)| command);
-        let goes_on = command.trim() == "\\" || i.rest.ends_with('\\') && command.is_empty();
-        goes_on || !is_idle(command.trim_end_matches('\\'))
+        !is_idle(command)
     })
 }
 
@@ -300,8 +308,10 @@ fn healthcheck(r: &Repository) -> Looked {
 
 fn stages(r: &Repository) -> Looked {
     dockerfiles(r, |all| {
-        let stages = all.iter().filter(|i| i.name == "FROM").count();
-        (stages < 2).then(|| (1, "builds and runs in one stage".to_owned()))
+        // Stages that the last one is built on stay in the image with all that they hold.
+        let stages = stages_of(all).len();
+        let own = final_stages(all).len();
+        (stages <= own).then(|| (1, "builds and runs in one stage".to_owned()))
     })
 }
 
@@ -348,6 +358,11 @@ mod tests {
                 true,
             ),
             ("FROM a\nHEALTHCHECK CMD exit 0\n", false),
+            (
+                "FROM a\nHEALTHCHECK --interval=5s \\\n  CMD exit 0\n",
+                false,
+            ),
+            ("FROM a\nHEALTHCHECK CMD curl -f localhost || true\n", false),
             ("FROM a\nHEALTHCHECK none\n", false),
             (
                 "FROM a AS x\nHEALTHCHECK CMD curl -f localhost\nFROM b\n",

@@ -418,8 +418,8 @@ pub(super) static CHECKS: &[Check] = &[
                     &Wanted {
                         named: &["escalation"],
                         speaks_of: &[
-                            &["first", "level 1"],
-                            &["second", "level 2"],
+                            &["first", "level 1", "primary", "minutes", "after"],
+                            &["second", "level 2", "then", "next", "lead", "head of"],
                             &["phone", "pager", "contact"],
                         ],
                     },
@@ -444,7 +444,7 @@ pub(super) static CHECKS: &[Check] = &[
                     r,
                     &Wanted {
                         named: &["risk-register", "risks"],
-                        speaks_of: &[&["severity"], &["mitigation"], &["owner"]],
+                        speaks_of: &[&["severity", "impact"], &["mitigation"], &["owner"]],
                     },
                 )
             })

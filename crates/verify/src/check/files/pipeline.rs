@@ -1,13 +1,18 @@
 //! GitHub workflows: whether they test, build, scan and deploy.
 
 mod steps;
+mod strangers;
+mod triggers;
 
+use super::images::is_pinned;
 use super::{Looked, in_repository, row};
 use crate::check::rows::Row;
 use crate::check::{Area, Check, Kind, Need, Severity};
 use crate::files::Problem;
 use crate::files::repository::Repository;
 use crate::files::yaml::{self, Node};
+
+use strangers::strangers;
 
 pub(super) use steps::{Step, steps};
 
@@ -147,97 +152,6 @@ fn permissions(r: &Repository) -> Looked {
     Looked::At(format!("{} workflows", workflows.len()), problems)
 }
 
-/// Words that a stranger chooses.
-const WORDS_OF_STRANGERS: [&str; 20] = [
-    "github.event.issue.title",
-    "github.event.issue.body",
-    "github.event.pull_request.title",
-    "github.event.pull_request.body",
-    "github.event.pull_request.head.ref",
-    "github.event.comment.body",
-    "github.event.review.body",
-    "github.event.discussion.body",
-    "github.head_ref",
-    "github.event.discussion.title",
-    "github.event.review_comment.body",
-    "github.event.pull_request.head.label",
-    "github.event.pull_request.head.repo",
-    "github.event.head_commit.message",
-    "github.event.head_commit.author",
-    "github.event.commits",
-    "github.event.pages",
-    "github.event.workflow_run.head_branch",
-    "github.event.workflow_run.head_commit",
-    "tojson(github.event)",
-];
-
-fn strangers(r: &Repository) -> Looked {
-    let workflows = workflows(r);
-    if workflows.is_empty() {
-        return Looked::Nothing(NO_WORKFLOWS);
-    }
-    let mut problems = Vec::new();
-    for (path, workflow) in &workflows {
-        let trusted = !["pull_request_target", "workflow_run"]
-            .iter()
-            .any(|t| starts_on(workflow, t));
-        let jobs = workflow.get("jobs").map_or(&[][..], Node::entries);
-        for step in jobs.iter().flat_map(|(_, job)| job.items_at("steps")) {
-            let run = step.text_at("run").unwrap_or_default();
-            let script = step.text_at("with.script").unwrap_or_default();
-            let is_in = |word: &&&str| [run, script].iter().any(|text| interpolates(text, word));
-            if let Some(word) = WORDS_OF_STRANGERS.iter().find(is_in) {
-                let found = format!("`{word}` is part of a command");
-                problems.push(Problem::new(path, step.line, found));
-            }
-            let checks_out = step
-                .text_at("uses")
-                .is_some_and(|u| u.starts_with("actions/checkout"));
-            let given = ["with.ref", "with.repository"].map(|key| step.text_at(key));
-            let given = given.map(Option::unwrap_or_default).join(" ");
-            let is_theirs = [
-                "head",
-                "github.event.pull_request",
-                "refs/pull",
-                "workflow_run",
-            ]
-            .iter()
-            .any(|part| given.contains(part));
-            if !trusted && (checks_out && is_theirs || fetches_theirs(run)) {
-                let found = "checks out a stranger's code where secrets are";
-                problems.push(Problem::new(path, step.line, found));
-            }
-        }
-    }
-    Looked::At(format!("{} workflows", workflows.len()), problems)
-}
-
-/// Whether a command fetches the code of a pull request by hand.
-fn fetches_theirs(run: &str) -> bool {
-    let fetches =
-        run.contains("git fetch") || run.contains("git pull") || run.contains("git clone");
-    let names = [
-        "pull/",
-        "head.ref",
-        "head.sha",
-        "head_ref",
-        "HEAD_REF",
-        "HEAD_SHA",
-        "merge_commit_sha",
-    ];
-    run.contains("gh pr checkout") || fetches && names.iter().any(|name| run.contains(name))
-}
-
-fn interpolates(text: &str, word: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    let mut parts = text.split("${{").skip(1);
-    parts.any(|part| {
-        part.split("}}")
-            .next()
-            .is_some_and(|inner| inner.contains(word))
-    })
-}
-
 /// Whether a workflow runs on an event, in any of the notations.
 fn starts_on(workflow: &Node, event: &str) -> bool {
     // A parser of YAML 1.1 reads `on` as true.
@@ -362,7 +276,9 @@ fn builds(r: &Repository) -> Looked {
         "gradle build",
         "make build",
         "uv build",
-        "buildx",
+        "buildx build",
+        "buildx bake",
+        "docker/bake-action",
         "mvnw package",
         "mvn verify",
         "mvnw verify",
@@ -385,7 +301,12 @@ fn builds(r: &Repository) -> Looked {
         "mvn -b package",
         "kaniko",
     ];
-    some_step(r, &signs, "no step builds what is shipped")
+    a_step(
+        r,
+        &signs,
+        "no step builds what is shipped by itself",
+        |step| step.by_itself,
+    )
 }
 
 fn deploys(r: &Repository) -> Looked {
@@ -435,7 +356,9 @@ fn scans(r: &Repository) -> Looked {
         "safety check",
         "safety scan",
     ];
-    some_step(r, &signs, "no step scans for security")
+    a_step(r, &signs, "no step scans for security by itself", |step| {
+        step.by_itself
+    })
 }
 
 /// A commit, a digest or a number, also at the end of a path as in `release/v1`; a name is a branch.
@@ -460,7 +383,10 @@ fn actions_pinned(r: &Repository) -> Looked {
     let problems = steps.iter().filter_map(|step| {
         let action = step.action.as_deref()?;
         let moving = match action.split_once('@') {
-            None => !action.starts_with("./") && !action.starts_with("docker://"),
+            _ if action.starts_with("docker://") => {
+                !is_pinned(action.trim_start_matches("docker://"))
+            }
+            None => !action.starts_with("./"),
             Some((_, version)) => !is_version(version),
         };
         moving.then(|| {

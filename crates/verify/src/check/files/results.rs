@@ -1,5 +1,7 @@
 //! Results of other tools: test reports, coverage, scans and evaluations.
 
+mod scans;
+
 use std::collections::BTreeMap;
 
 use super::{Looked, row};
@@ -9,6 +11,8 @@ use crate::files::Problem;
 use crate::files::repository::Repository;
 use crate::files::yaml::{self, Node};
 use crate::profile::Profile;
+
+use scans::{sarif, vulnerabilities};
 
 const REPOSITORY: &[Need] = &[Need::Repository];
 const CASES: &str =
@@ -108,7 +112,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "a scan without errors",
-        "SARIF files in the repository: results of level error.",
+        "SARIF files in the repository: results of level error, by themselves or by their rule, in scans that ended.",
         sarif
     ),
     row!(
@@ -116,7 +120,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "no known vulnerability",
-        "Reports of cargo audit, npm audit, pip-audit, OSV and Trivy in the repository.",
+        "Reports of cargo audit, npm audit, pip-audit, OSV, Snyk, Dependency-Check and Trivy in the repository; of those that tell severities, high and critical ones.",
         |r| vulnerabilities(r, false)
     ),
     row!(
@@ -167,8 +171,44 @@ fn all_cases(r: &Repository) -> Vec<Case> {
                 skipped: inside.contains("<skipped"),
             });
         }
+        // What a suite counts and no case tells, such as an error while files were collected.
+        let told = out
+            .iter()
+            .filter(|case| case.path == path && case.failed)
+            .count();
+        let counted = failures_of_suites(text);
+        if counted > told {
+            out.push(Case {
+                path: path.to_owned(),
+                name: format!(
+                    "{} of {counted} failures that the suites count",
+                    counted - told
+                ),
+                failed: true,
+                skipped: false,
+            });
+        }
     }
     out
+}
+
+/// Failures and errors that the suites of a report count; a suite within another counts once.
+fn failures_of_suites(text: &str) -> usize {
+    let heads = text
+        .split("<testsuite ")
+        .skip(1)
+        .map(|part| part.split('>').next().unwrap_or(part));
+    let number = |head: &str, name: &str| -> usize {
+        let rest = head.split(&format!("{name}=\"")).nth(1);
+        let digits = rest.and_then(|rest| rest.split('"').next());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    };
+    let of_one = heads.map(|head| number(head, " failures") + number(head, " errors"));
+    let counts: Vec<usize> = of_one.collect();
+    if text.matches("<testsuite ").count() > 1 && text.contains("</testsuite></testsuite>") {
+        return counts.first().copied().unwrap_or(0);
+    }
+    counts.into_iter().sum()
 }
 
 const NO_REPORT: &str = "a JUnit report in the repository";
@@ -319,6 +359,8 @@ fn evaluation(r: &Repository) -> Looked {
         else {
             continue;
         };
+        // A case that could not be asked did not pass either.
+        let bad = bad + stats.number_at("errors").unwrap_or(0.0);
         let words = format!("{good} cases passed, {bad} failed");
         if good < 9.0 * bad || good < 1.0 {
             problems.push(Problem::new(path, stats.line, words.clone()));
@@ -329,143 +371,4 @@ fn evaluation(r: &Repository) -> Looked {
         return Looked::Unknown("results of an evaluation in the repository".to_owned());
     }
     Looked::At(seen.join("; "), problems)
-}
-
-fn sarif(r: &Repository) -> Looked {
-    let all = documents(r, |path| {
-        path.ends_with(".sarif") || path.ends_with("sarif.json")
-    });
-    let mut problems = Vec::new();
-    for (path, node) in &all {
-        for result in node
-            .items_at("runs")
-            .iter()
-            .flat_map(|run| run.items_at("results"))
-        {
-            let open = result.items_at("suppressions").is_empty()
-                && !matches!(result.text_at("kind"), Some("pass" | "notApplicable"));
-            if open && result.text_at("level").unwrap_or("warning") == "error" {
-                let rule = result.text_at("ruleId").unwrap_or("a rule");
-                problems.push(Problem::new(
-                    path,
-                    result.line,
-                    format!("{rule} found an error"),
-                ));
-            }
-        }
-    }
-    match all.len() {
-        0 => Looked::Unknown("a SARIF file of a scanner in the repository".to_owned()),
-        n => Looked::At(format!("{n} scans"), problems),
-    }
-}
-
-/// Findings of a report, or none when it is no report that is known.
-fn findings(node: &Node, image: bool) -> Option<Vec<(usize, String)>> {
-    let grave = |n: &Node, key: &str| {
-        matches!(
-            n.text_at(key).map(str::to_ascii_uppercase).as_deref(),
-            Some("HIGH" | "CRITICAL")
-        )
-    };
-    if node.get("Results").is_some() && node.get("ArtifactName").is_some() {
-        if (node.text_at("ArtifactType") == Some("container_image")) != image {
-            return None;
-        }
-        let all = node
-            .items_at("Results")
-            .iter()
-            .flat_map(|result| result.items_at("Vulnerabilities"));
-        return Some(
-            all.filter(|v| grave(v, "Severity"))
-                .map(|v| {
-                    (
-                        v.line,
-                        v.text_at("VulnerabilityID").unwrap_or_default().to_owned(),
-                    )
-                })
-                .collect(),
-        );
-    }
-    if image {
-        let matches = node
-            .items_at("matches")
-            .iter()
-            .filter(|m| m.get("vulnerability").is_some());
-        let grype = node.at("source.type").is_some();
-        return grype.then(|| {
-            matches
-                .filter(|m| grave(m, "vulnerability.severity"))
-                .map(|m| {
-                    (
-                        m.line,
-                        m.text_at("vulnerability.id").unwrap_or_default().to_owned(),
-                    )
-                })
-                .collect()
-        });
-    }
-    if let Some(list) = node.at("vulnerabilities.list") {
-        return Some(
-            list.items()
-                .iter()
-                .map(|v| {
-                    (
-                        v.line,
-                        v.text_at("advisory.id").unwrap_or_default().to_owned(),
-                    )
-                })
-                .collect(),
-        );
-    }
-    if let Some(counts) = node.at("metadata.vulnerabilities") {
-        let bad =
-            counts.number_at("high").unwrap_or(0.0) + counts.number_at("critical").unwrap_or(0.0);
-        return Some(if bad > 0.0 {
-            vec![(counts.line, format!("{bad} packages"))]
-        } else {
-            vec![]
-        });
-    }
-    if let Some(found) = of_osv(node) {
-        return Some(found);
-    }
-    let packages = node.items_at("dependencies");
-    if packages.iter().any(|p| p.get("vulns").is_some()) {
-        let all = packages.iter().flat_map(|p| p.items_at("vulns"));
-        return Some(
-            all.map(|v| (v.line, v.text_at("id").unwrap_or_default().to_owned()))
-                .collect(),
-        );
-    }
-    None
-}
-
-/// What osv-scanner writes.
-fn of_osv(node: &Node) -> Option<Vec<(usize, String)>> {
-    let results = node.items_at("results").iter();
-    let packages: Vec<&Node> = results.flat_map(|r| r.items_at("packages")).collect();
-    let is_one = packages.iter().any(|p| p.get("vulnerabilities").is_some());
-    let all = packages.iter().flat_map(|p| p.items_at("vulnerabilities"));
-    let ids = all.map(|v| (v.line, v.text_at("id").unwrap_or_default().to_owned()));
-    is_one.then(|| ids.collect())
-}
-
-fn vulnerabilities(r: &Repository, image: bool) -> Looked {
-    let (mut seen, mut problems) = (0, Vec::new());
-    for (path, node) in documents(r, |_| true) {
-        let Some(found) = findings(&node, image) else {
-            continue;
-        };
-        seen += 1;
-        problems.extend(
-            found
-                .into_iter()
-                .map(|(line, id)| Problem::new(path, line, format!("{id} is known and open"))),
-        );
-    }
-    match seen {
-        0 => Looked::Unknown("a report of a scanner in the repository".to_owned()),
-        n => Looked::At(format!("{n} reports"), problems),
-    }
 }

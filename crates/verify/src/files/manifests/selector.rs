@@ -11,8 +11,14 @@ pub(crate) fn selects(selector: &Node, labels: &[(String, Node)]) -> bool {
     })
 }
 
-/// Whether a selector with `matchLabels` and `matchExpressions` fits; an empty one fits everything.
+/// Whether a selector with `matchLabels` and `matchExpressions` fits; an empty one fits everything,
+/// and one that says anything else nothing.
 pub(crate) fn fits(selector: &Node, labels: &[(String, Node)]) -> bool {
+    let known = ["matchLabels", "matchExpressions"];
+    let mut keys = selector.entries().iter().map(|(key, _)| key.as_str());
+    if keys.any(|key| !known.contains(&key)) {
+        return false;
+    }
     let by_label = selector.get("matchLabels");
     by_label.is_none_or(|wanted| selects(wanted, labels))
         && selector
@@ -45,6 +51,7 @@ mod tests {
         let labels = parse("{app: a, tier: web}").expect("valid").remove(0);
         for (selector, expected) in [
             ("{}", true),
+            ("{app: a}", false),
             ("{matchLabels: {app: a}}", true),
             ("{matchLabels: {app: b}}", false),
             (

@@ -38,19 +38,97 @@ const LOCKS: [(&str, &[&str]); 9] = [
     ("go.sum", &[" h1:"]),
 ];
 
-/// Whether a file is empty, or a lock that locks no package.
+/// Whether a file is empty, a lock that locks no package, a licence that waits to be chosen, or the
+/// configuration of a service that it switches off.
 pub(super) fn is_hollow(path: &str, text: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     let lock = LOCKS.iter().find(|(name, _)| *name == file);
     let locks_nothing = lock.is_some_and(|(_, signs)| !signs.iter().any(|s| text.contains(s)));
-    text.trim().is_empty() || locks_nothing
+    let first = text
+        .split(|c: char| !c.is_alphanumeric())
+        .find(|word| !word.is_empty());
+    let upper = file.to_uppercase();
+    let is_licence = upper.starts_with("LICEN") || upper.starts_with("COPYING");
+    let waits = first.is_some_and(|word| {
+        ["TBD", concat!("TO", "DO")]
+            .iter()
+            .any(|mark| word.eq_ignore_ascii_case(mark))
+    });
+    let tight: String = text.split_whitespace().collect();
+    let is_off = match file {
+        "renovate.json" | "renovate.json5" | ".renovaterc" => tight.contains("\"enabled\":false"),
+        "dependabot.yml" | "dependabot.yaml" => !text.contains("package-ecosystem"),
+        _ => false,
+    };
+    text.trim().is_empty() || locks_nothing || is_licence && waits || is_off
 }
+
+/// Assertions that hold whatever the code does.
+const EMPTY_WORDS: [&str; 7] = [
+    "assert True",
+    "assert!(true)",
+    "assert_eq!(1, 1)",
+    "assert.ok(true)",
+    "assertTrue(True)",
+    "assertTrue(true)",
+    "expect(true).toBe(true)",
+];
 
 /// Whether a file of tests asserts anything, in the words of the usual libraries.
 pub(super) fn asserts(text: &str) -> bool {
     let signs = [
-        "assert", "Assert", "expect", "should", "raises", "t.Error", "t.Fatal", "t.Fail",
-        "require.", "verify(", "Verify(", "must_", "panic!", "fail(", "throw ",
+        "assert",
+        "Assert",
+        "expect(",
+        "expect!",
+        "expect_",
+        "is_expected",
+        ".should",
+        "should.",
+        "shouldBe",
+        "Should(",
+        "raises(",
+        "t.Error",
+        "t.Fatal",
+        "t.Fail",
+        "require.",
+        "verify(",
+        "Verify(",
+        "must_",
+        "panic!",
+        "fail(",
+        "throw ",
+    ];
+    let said = EMPTY_WORDS
+        .iter()
+        .fold(text.to_owned(), |text, words| text.replace(words, ""));
+    signs.iter().any(|sign| said.contains(sign))
+}
+
+/// Whether a file of tests uses stand-ins, in the words of the usual libraries.
+pub(super) fn stands_in(text: &str) -> bool {
+    let signs = [
+        "mock",
+        "Mock",
+        "monkeypatch",
+        "fakeredis",
+        "respx",
+        "responses.",
+        "vcr",
+        "nock(",
+        "msw",
+        "vi.stub",
+        "vi.fn",
+        "jest.fn",
+        "sinon",
+        "httptest",
+        "stub",
+        "Stub",
+        "moto",
+        "MockTransport",
+        "pytest_httpx",
+        "Fake",
+        "fake_",
     ];
     signs.iter().any(|sign| text.contains(sign))
 }
@@ -86,5 +164,8 @@ mod tests {
         }
         assert!(asserts("assert 1 == 1") && asserts("expect(x).toBe(1)"));
         assert!(!asserts("def test_nothing():\n    pass\n"));
+        assert!(!asserts(
+            "def test_should_hold_as_expected():\n    assert True\n"
+        ));
     }
 }

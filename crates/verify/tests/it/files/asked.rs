@@ -5,12 +5,14 @@ use super::faults::Fault;
 mod cloud;
 mod compose;
 mod hollow;
+mod impostors;
+mod lookalikes;
 mod manifests;
 mod repository;
 mod settings;
 mod shams;
 
-pub(crate) const ALL: [&[Fault]; 7] = [
+pub(crate) const ALL: [&[Fault]; 9] = [
     manifests::FAULTS,
     settings::FAULTS,
     repository::FAULTS,
@@ -18,4 +20,6 @@ pub(crate) const ALL: [&[Fault]; 7] = [
     compose::FAULTS,
     shams::FAULTS,
     hollow::FAULTS,
+    impostors::FAULTS,
+    lookalikes::FAULTS,
 ];

@@ -14,7 +14,8 @@ pub(super) fn no_wildcards(c: &Cloud) -> Looked {
     let problems = all
         .iter()
         .filter(|s| {
-            s.allows && (s.actions.iter().any(|a| a == "*") || s.resources.iter().any(|r| r == "*"))
+            s.allows
+                && (s.actions.iter().any(|a| is_all(a)) || s.resources.iter().any(|r| is_all(r)))
         })
         .map(|s| {
             s.resource.problem(format!(
@@ -28,6 +29,18 @@ pub(super) fn no_wildcards(c: &Cloud) -> Looked {
         0 => Looked::Unknown(NO_POLICY.to_owned()),
         n => Looked::At(format!("{n} statements"), problems),
     }
+}
+
+/// Whether a pattern fits everything, also as `*:*` or an ARN of stars.
+fn is_all(pattern: &str) -> bool {
+    let rest = pattern.strip_prefix("arn:aws:").unwrap_or(pattern);
+    rest.contains('*') && rest.chars().all(|c| matches!(c, '*' | ':' | '/'))
+}
+
+/// Whether a pattern fits every secret, parameter or key.
+fn is_every_secret(pattern: &str) -> bool {
+    let ends = [":secret:*", ":parameter/*", ":key/*"];
+    is_all(pattern) || ends.iter().any(|end| pattern.ends_with(end))
 }
 
 const ASSIGNMENTS: &[&str] = &["roleassignments", "role_assignment"];
@@ -74,9 +87,8 @@ pub(super) fn roles_assigned(c: &Cloud) -> Looked {
             "policy_arn",
             "subjects",
         ];
-        r.find(&to)
-            .is_none()
-            .then(|| "is assigned to nobody".to_owned())
+        let said = r.find(&to).is_some_and(Node::says_something);
+        (!said).then(|| "is assigned to nobody".to_owned())
     })
 }
 
@@ -93,7 +105,7 @@ pub(super) fn secrets_access(c: &Cloud) -> Looked {
         .collect();
     let mut problems: Vec<Problem> = reading
         .iter()
-        .filter(|s| s.resources.iter().any(|r| r == "*"))
+        .filter(|s| s.resources.iter().any(|r| is_every_secret(r)))
         .map(|s| s.resource.problem("may read every secret"))
         .collect();
     let mut vaults = 0;
@@ -119,7 +131,9 @@ pub(super) fn workload_identity(c: &Cloud) -> Looked {
     for r in &c.resources {
         let kind = r.kind.as_str();
         let key_of_user = kind.contains("accesskeymetadata") || kind.contains("iam_access_key");
-        if key_of_user && text(r, &["Status", "status"]) == Some("Active") {
+        // A key that says nothing else is active.
+        let status = text(r, &["Status", "status"]).unwrap_or("Active");
+        if key_of_user && status == "Active" {
             problems.push(r.problem("is a long-lived key of a user"));
         }
         let annotated = [

@@ -170,6 +170,13 @@ pub(super) fn deletion_protected(c: &Cloud) -> Looked {
 }
 
 pub(super) fn replicated(c: &Cloud) -> Looked {
+    // A rule that is switched off copies nothing.
+    let off = |r: &Resource| {
+        let is_one = r.kind.contains("replication_configuration");
+        is_one && text(r, &["status"]).is_some_and(|s| s.eq_ignore_ascii_case("disabled"))
+    };
+    let idle = c.resources.iter().filter(|r| off(r));
+    let idle = idle.map(|r| r.problem("has a replication that is switched off"));
     let keys = [
         "Replicas",
         "replica",
@@ -193,6 +200,7 @@ pub(super) fn replicated(c: &Cloud) -> Looked {
         .iter()
         .filter(|(_, node)| empty(node))
         .map(|(r, _)| r.problem("has no copy in another region"))
+        .chain(idle)
         .collect();
     match all.len() {
         0 => Looked::Unknown("an export that says what is replicated".to_owned()),
@@ -219,10 +227,16 @@ pub(super) fn zones(c: &Cloud) -> Looked {
         return Looked::Unknown("an export with zones of subnets or nodes".to_owned());
     };
     let names = zones.iter().cloned().collect::<Vec<_>>().join(", ");
+    // Subnets in two zones do not move a database that is in one.
+    let single = c.resources.iter().filter(|r| {
+        let said = text(r, &["multi_az", "MultiAZ"]);
+        said.is_some_and(|s| s.eq_ignore_ascii_case("false"))
+    });
+    let single = single.map(|r| r.problem("is in one zone only"));
     let problems = if zones.len() < 2 {
         vec![first.problem(format!("all is in {names}"))]
     } else {
-        Vec::new()
+        single.collect()
     };
     Looked::At(names, problems)
 }
@@ -266,6 +280,14 @@ pub(super) fn balancers(c: &Cloud) -> Looked {
         |r| {
             if is_true(r, &["HealthCheckEnabled"]) || r.find(&["health_check", "probes"]).is_some()
             {
+                let check = r.find(&["health_check"]);
+                if check
+                    .and_then(|c| find(c, &["enabled"]))
+                    .and_then(Node::text)
+                    == Some("false")
+                {
+                    return Some("has a health check that is switched off".to_owned());
+                }
                 let path = text(r, &["HealthCheckPath", "path", "requestPath"]);
                 return path
                     .is_none_or(|path| path.is_empty() || path == "/")
@@ -306,8 +328,16 @@ pub(super) fn tags(c: &Cloud) -> Looked {
         .collect();
     let names = ["owner", "team", "project", "cost", "environment", "service"];
     let named = |node: &Node| {
-        let keys = node.entries().iter().map(|(key, _)| key.as_str());
-        let listed = node.items().iter().filter_map(|item| item.text_at("Key"));
+        let keys = node
+            .entries()
+            .iter()
+            .filter(|(_, value)| value.says_something());
+        let keys = keys.map(|(key, _)| key.as_str());
+        let listed = node
+            .items()
+            .iter()
+            .filter(|item| item.said_at("Value").is_some());
+        let listed = listed.filter_map(|item| item.text_at("Key"));
         let mut all = keys.chain(listed);
         all.any(|key| {
             names

@@ -1,6 +1,6 @@
 //! The steps of GitHub workflows: what they do, without what only looks like it.
 
-use super::starts_on;
+use super::triggers::{self, Start};
 use crate::files::Problem;
 use crate::files::repository::Repository;
 use crate::files::yaml::{self, Node};
@@ -18,6 +18,11 @@ pub(in crate::check::files) struct Step {
     pub(in crate::check::files) stops: bool,
     /// It runs on every change.
     pub(in crate::check::files) on_change: bool,
+    /// It runs without anybody who starts it, or what it belongs to does.
+    pub(in crate::check::files) by_itself: bool,
+    /// Its job, and the jobs that have ended before.
+    pub(in crate::check::files) job: String,
+    pub(in crate::check::files) after: Vec<String>,
 }
 
 impl Step {
@@ -46,61 +51,104 @@ impl Step {
     }
 }
 
-fn is_action(path: &str) -> bool {
+pub(super) fn is_action(path: &str) -> bool {
     path.starts_with(".github/actions/")
 }
 
 /// Every step of every workflow, or the files that cannot be read.
 pub(in crate::check::files) fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Problem>> {
-    let (mut steps, mut broken) = (Vec::new(), Vec::new());
+    let (mut all, mut broken) = (Vec::new(), Vec::new());
     for (path, text) in r.texts_of(|path| super::is_workflow(path) || is_action(path)) {
-        let documents = match yaml::parse(text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                broken.push(Problem::new(path, error.line, error.why));
-                continue;
-            }
+        match yaml::parse(text) {
+            Ok(documents) => all.extend(documents.into_iter().map(|node| (path, node))),
+            Err(error) => broken.push(Problem::new(path, error.line, error.why)),
+        }
+    }
+    if !broken.is_empty() {
+        return Err(broken);
+    }
+    let mut steps = Vec::new();
+    let starts = triggers::starts(&all);
+    for (path, document) in &all {
+        let start = starts.get(path).copied().unwrap_or_default();
+        let pipes = document.text_at("defaults.run.shell") == Some("bash");
+        let jobs = document.get("jobs").map_or(&[][..], Node::entries);
+        let around = |name, job, after| Around {
+            path,
+            name,
+            job,
+            start,
+            pipes,
+            after,
         };
-        for document in &documents {
-            let jobs = document.get("jobs").map_or(&[][..], Node::entries);
-            let changes = [
-                "push",
-                "pull_request",
-                "pull_request_target",
-                "merge_group",
-                "workflow_call",
-            ];
-            let on_change = is_action(path) || changes.iter().any(|on| starts_on(document, on));
-            for (name, job) in jobs.iter().filter(|(_, job)| !is_off(job)) {
-                let own = job.get("uses").map(|_| job);
-                for step in job
-                    .items_at("steps")
-                    .iter()
-                    .chain(own)
+        for (name, job) in jobs.iter().filter(|(_, job)| !is_off(job)) {
+            let around = around(name, job, before(jobs, name));
+            let own = job.get("uses").map(|_| job);
+            let listed = job.items_at("steps").iter().chain(own);
+            steps.extend(
+                listed
                     .filter(|s| !is_off(s))
-                {
-                    steps.push(read(path, name, job, step, on_change));
-                }
-            }
-            for step in document.items_at("runs.steps") {
-                steps.push(read(path, "", document, step, on_change));
+                    .map(|step| read(&around, step)),
+            );
+        }
+        let action = around("", document, Vec::new());
+        let listed = document.items_at("runs.steps").iter();
+        steps.extend(listed.map(|step| read(&action, step)));
+    }
+    Ok(steps)
+}
+
+/// The jobs that a job waits for, and those that these wait for.
+fn before(jobs: &[(String, Node)], name: &str) -> Vec<String> {
+    let mut open = vec![name.to_owned()];
+    let mut all: Vec<String> = Vec::new();
+    while let Some(name) = open.pop() {
+        let Some((_, job)) = jobs.iter().find(|(own, _)| *own == name) else {
+            continue;
+        };
+        let needs = job.get("needs").into_iter();
+        let names = needs.flat_map(|n| n.items().iter().chain(Some(n)));
+        for need in names.filter_map(Node::text) {
+            if !all.iter().any(|known| known == need) {
+                all.push(need.to_owned());
+                open.push(need.to_owned());
             }
         }
     }
-    if broken.is_empty() {
-        Ok(steps)
-    } else {
-        Err(broken)
-    }
+    all
 }
 
 /// Whether a step or job never runs.
-fn is_off(node: &Node) -> bool {
+pub(super) fn is_off(node: &Node) -> bool {
     let condition = node.text_at("if").unwrap_or_default();
-    condition.trim_matches(['$', '{', '}', ' ']) == "false"
+    let condition = condition.trim_matches(['$', '{', '}', ' ']);
+    let parts: Vec<&str> = condition.split("&&").map(str::trim).collect();
+    !condition.contains("||") && parts.contains(&"false")
 }
 
-fn read(path: &str, name: &str, job: &Node, step: &Node, on_change: bool) -> Step {
+/// Whether this is switched on, also as an expression.
+fn is_true(node: &Node, key: &str) -> bool {
+    let text = node.text_at(key).unwrap_or_default();
+    matches!(
+        text.trim_matches(['$', '{', '}', ' ']),
+        "true" | "yes" | "on"
+    )
+}
+
+/// What stands around a step.
+struct Around<'a> {
+    path: &'a str,
+    /// The name of its job.
+    name: &'a str,
+    job: &'a Node,
+    start: Start,
+    /// The workflow's own shell hears every command of a pipe.
+    pipes: bool,
+    after: Vec<String>,
+}
+
+fn read(around: &Around<'_>, step: &Node) -> Step {
+    let job = around.job;
     let text = |key: &str| step.text_at(key).unwrap_or_default();
     let environment = job
         .text_at("environment")
@@ -109,48 +157,124 @@ fn read(path: &str, name: &str, job: &Node, step: &Node, on_change: bool) -> Ste
         text("name"),
         text("run"),
         text("uses"),
-        name,
+        around.name,
         environment.unwrap_or_default(),
     ];
-    let ignored = |node: &Node| node.is_true_at("continue-on-error");
+    let shell = step
+        .text_at("shell")
+        .or_else(|| job.text_at("defaults.run.shell"));
+    let pipes = shell.map_or(around.pipes, |shell| shell == "bash");
+    let shell_ignores = shell.is_some_and(|shell| shell.contains("||"));
+    let ignored = |node: &Node| is_true(node, "continue-on-error");
     Step {
-        path: path.to_owned(),
+        path: around.path.to_owned(),
         line: step.line,
         words: words.join(" ").to_lowercase(),
-        deeds: format!("{}\n{}", deeds(text("run")), text("uses")).to_lowercase(),
+        deeds: format!("{}\n{}", deeds(text("run"), pipes), text("uses")).to_lowercase(),
         action: step.text_at("uses").map(str::to_owned),
-        stops: !ignored(step) && !ignored(job),
-        on_change,
+        stops: !ignored(step) && !ignored(job) && !shell_ignores,
+        on_change: around.start.on_change,
+        by_itself: around.start.by_itself,
+        job: around.name.to_owned(),
+        after: around.after.clone(),
     }
 }
 
 /// The commands of a script whose failure counts: no comments, no words that are only printed, no
-/// installation, and nothing that is followed by `|| true`.
-fn deeds(run: &str) -> String {
+/// installation, nothing that is followed by `|| true`, and of a pipe the last one only, unless the
+/// shell is told otherwise.
+fn deeds(run: &str, pipes: bool) -> String {
     let joined = run.replace("\\\n", " ");
-    let code = joined
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'));
+    // Unless it is kept and told at the end.
+    let ends_well = ["exit $", "set -e"]
+        .iter()
+        .any(|sign| joined.contains(sign));
+    if joined.lines().any(|line| line.trim() == "set +e") && !ends_well {
+        return String::new();
+    }
+    let pipes = pipes || joined.contains("pipefail");
+    let mut until: Option<String> = None;
+    let mut lines: Vec<&str> = Vec::new();
+    for line in joined.lines().map(str::trim) {
+        match &until {
+            Some(end) if line == end => until = None,
+            Some(_) => {}
+            None => {
+                let text = line
+                    .split_once("<<")
+                    .map(|(_, word)| word.trim_start_matches(['-', '~']));
+                let word = text.and_then(|rest| rest.split_whitespace().next());
+                let word = word
+                    .map(|word| word.trim_matches(['"', '\'']))
+                    .filter(|w| !w.starts_with('<'));
+                let is_end = |word: &&str| {
+                    !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_')
+                };
+                until = word.filter(is_end).map(str::to_owned);
+                lines.push(line);
+            }
+        }
+    }
+    let code = lines.into_iter().filter(|line| !line.starts_with('#'));
     let code = code.map(|line| line.split(" #").next().unwrap_or(line));
     let commands = code
         .flat_map(|line| line.split("&&"))
         .flat_map(|part| part.split(';'));
-    let counts = |command: &&str| {
-        let after = command.split_once("||").map(|(_, after)| after.trim());
-        let is_ignored = after.is_some_and(|after| {
-            let first = after.split_whitespace().next().unwrap_or_default();
-            matches!(first, "true" | ":" | "echo") || after.starts_with("exit 0")
-        });
-        !is_ignored && !is_said(command) && !installs(command)
-    };
-    let kept: Vec<&str> = commands.filter(counts).map(str::trim).collect();
+    let kept: Vec<&str> = commands.flat_map(|c| counting(c, pipes)).collect();
     kept.join("\n")
+}
+
+/// What of a command counts when it fails: itself, and what is done instead.
+fn counting(command: &str, pipes: bool) -> Vec<&str> {
+    let (command, otherwise) = match command.split_once("||") {
+        Some((command, otherwise)) => (command, otherwise),
+        None => (command, ""),
+    };
+    let after = otherwise.trim_matches(['(', ')', '{', '}', ' ']);
+    let first = after.split_whitespace().next().unwrap_or_default();
+    if matches!(first, "true" | ":" | "echo" | "printf") || after.starts_with("exit 0") {
+        return Vec::new();
+    }
+    // Without `pipefail` only the end of a pipe is heard.
+    let pieces: Vec<&str> = match pipes {
+        true => command.split('|').collect(),
+        false => command.rsplit('|').next().into_iter().collect(),
+    };
+    let counts = |own: &&str| {
+        let waits = !own.ends_with('&') && !own.starts_with('!');
+        !own.is_empty() && waits && !is_said(own) && !installs(own) && !is_dry(own)
+    };
+    let all = pieces.into_iter().chain(Some(otherwise)).map(str::trim);
+    all.filter(counts).collect()
+}
+
+/// Whether a command only tells what it would do, or about itself.
+fn is_dry(command: &str) -> bool {
+    const DRY: [&str; 8] = [
+        "--version",
+        "--help",
+        "--dry-run",
+        "--collect-only",
+        "--co",
+        "--no-run",
+        "--exit-zero",
+        "--list",
+    ];
+    let mut words = command.split_whitespace();
+    words.any(|word| DRY.contains(&word.split('=').next().unwrap_or(word)))
+        || command.ends_with(" version")
 }
 
 fn is_said(command: &str) -> bool {
     let first = command.split_whitespace().next().unwrap_or_default();
-    matches!(first, "echo" | "printf" | "true" | ":")
+    let about = [
+        "echo", "printf", "true", ":", "which", "command", "type", "cat", "ls", "grep", "head",
+        "tail", "test", "[", "[[", "sed", "awk", "find", "cp", "mv", "rm", "mkdir", "touch",
+        "export", "git", "gh", "sleep",
+    ];
+    about.contains(&first)
+        || command.starts_with("npm pkg")
+        || command.starts_with("npm set-script")
 }
 
 fn installs(command: &str) -> bool {
@@ -171,7 +295,7 @@ fn installs(command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::deeds;
+    use super::{before, deeds};
 
     #[test]
     fn only_commands_whose_failure_counts_are_deeds() {
@@ -188,8 +312,51 @@ mod tests {
             ),
             ("uv run pytest \\\n  -q", "uv run pytest    -q"),
             ("npm ci\nnpm test", "npm test"),
+            ("[ -d dist ] || npm run build", "npm run build"),
         ] {
-            assert_eq!(deeds(run), expected, "{run}");
+            assert_eq!(deeds(run, false), expected, "{run}");
         }
+    }
+
+    #[test]
+    fn what_cannot_stop_a_pipeline_is_no_deed() {
+        for run in [
+            "pytest || exit 0",
+            "(pytest -q) || (echo failed)",
+            "set +e\npytest\nexit 0",
+            "pytest | tee out.txt",
+            "pytest &",
+            "! pytest",
+            "which pytest",
+            "pytest --version",
+            "pytest --collect-only",
+            "cargo test --no-run",
+            "kubectl apply --dry-run=server -f .",
+            "git commit -m 'run pytest'",
+            "cat <<EOF\npytest\nEOF",
+            "docker buildx version",
+        ] {
+            let left = deeds(run, false);
+            assert!(
+                !left.contains("pytest") && !left.contains("cargo") && !left.contains("apply"),
+                "{run}: {left}"
+            );
+            assert!(!left.contains("buildx"), "{run}: {left}");
+        }
+        for (run, pipes) in [
+            ("set -o pipefail\npytest | tee out", false),
+            ("pytest | tee out", true),
+            ("find . -name x | xargs pytest", true),
+            ("set +e\npytest\ncode=$?\nexit $code", false),
+        ] {
+            assert!(deeds(run, pipes).contains("pytest"), "{run}");
+        }
+    }
+
+    #[test]
+    fn a_job_waits_for_those_that_its_own_wait_for() {
+        let text = "{a: {}, b: {needs: a}, c: {needs: [b]}}";
+        let jobs = crate::files::yaml::parse(text).expect("YAML").remove(0);
+        assert_eq!(before(jobs.entries(), "c"), ["b", "a"]);
     }
 }

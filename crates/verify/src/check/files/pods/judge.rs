@@ -1,8 +1,9 @@
 //! How pods are judged: every container of a service, or of everything that runs.
 
 use crate::check::files::cluster::no_service;
+use crate::check::files::images::is_pinned;
 use crate::check::files::{Looked, is_idle};
-use crate::files::manifests::{Manifests, Object};
+use crate::files::manifests::{Manifests, Object, fits};
 use crate::files::secret_names;
 use crate::files::yaml::Node;
 
@@ -50,10 +51,6 @@ fn every_container(m: &Manifests, wrong: impl Fn(&Object, &Node) -> Option<Strin
     }
 }
 
-fn has(path: &'static str, found: &'static str) -> impl Fn(&Object, &Node) -> Option<String> {
-    move |_, container| container.said_at(path).is_none().then(|| found.to_owned())
-}
-
 /// Why a probe says nothing of the container.
 fn probe_fault(object: &Object, container: &Node, key: &str) -> Option<String> {
     let Some(probe) = container.said_at(key) else {
@@ -69,7 +66,12 @@ fn probe_fault(object: &Object, container: &Node, key: &str) -> Option<String> {
         .filter_map(Node::text)
         .collect();
     if way == "exec" && is_idle(&command.join(" ")) {
-        return Some(format!("has a {key} whose command does nothing"));
+        return Some(format!(
+            "has a {key} whose command does nothing that can fail"
+        ));
+    }
+    if let Some(fault) = never_acts(probe) {
+        return Some(format!("has a {key} that {fault}"));
     }
     let port = probe.text_at(&format!("{way}.port"))?;
     let is_number = port.bytes().all(|b| b.is_ascii_digit());
@@ -77,17 +79,44 @@ fn probe_fault(object: &Object, container: &Node, key: &str) -> Option<String> {
         let mut ports = c.items_at("ports").iter();
         ports.any(|p| p.text_at(if is_number { "containerPort" } else { "name" }) == Some(port))
     };
+    if has(container) {
+        return None;
+    }
     // A name is looked up in the container itself, a number in the whole pod; it need not be said.
-    let is_wrong = if is_number {
-        let said = object
-            .containers()
-            .iter()
-            .any(|c| !c.items_at("ports").is_empty());
-        said && !object.containers().iter().any(has)
-    } else {
-        !has(container)
-    };
+    let says_its_own = !container.items_at("ports").is_empty();
+    if is_number && says_its_own && object.lasting().any(has) {
+        return Some(format!(
+            "has a {key} on port {port}, which is another container's"
+        ));
+    }
+    let said = object.lasting().any(|c| !c.items_at("ports").is_empty());
+    let is_wrong = !is_number || said && !object.lasting().any(has);
     is_wrong.then(|| format!("has a {key} on port {port}, on which nothing listens"))
+}
+
+/// Why a probe never changes anything: it asks somebody else, or waits longer than anybody does.
+fn never_acts(probe: &Node) -> Option<String> {
+    /// A probe that needs longer to act is as good as none.
+    const LONGEST: f64 = 3600.0;
+    let host = probe.text_at("httpGet.host").unwrap_or_default();
+    let own = ["", "localhost", "127.0.0.1", "::1"];
+    if !own.contains(&host) && !host.contains("$(") {
+        return Some(format!("asks {host}, and not its own pod"));
+    }
+    let every = probe.number_at("periodSeconds").unwrap_or(10.0);
+    let times = probe.number_at("failureThreshold").unwrap_or(3.0);
+    let wait = probe.number_at("initialDelaySeconds").unwrap_or(0.0);
+    let seconds = wait + every * times;
+    (seconds > LONGEST).then(|| format!("acts after {seconds} s"))
+}
+
+/// What a probe asks for over HTTP: its path without what changes nothing, and its port.
+fn asked<'a>(container: &'a Node, key: &str) -> Option<(&'a str, &'a str)> {
+    let probe = container.at(key)?;
+    let path = probe.text_at("httpGet.path")?;
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let port = probe.text_at("httpGet.port").unwrap_or_default();
+    Some((path.trim_end_matches('/'), port))
 }
 
 fn probed(m: &Manifests, key: &str) -> Looked {
@@ -103,8 +132,8 @@ pub(super) fn readiness(m: &Manifests) -> Looked {
         if let Some(fault) = probe_fault(object, container, "readinessProbe") {
             return Some(fault);
         }
-        let path = container.text_at("readinessProbe.httpGet.path")?;
-        let same = container.text_at("livenessProbe.httpGet.path") == Some(path);
+        let (path, port) = asked(container, "readinessProbe")?;
+        let same = asked(container, "livenessProbe") == Some((path, port));
         same.then(|| format!("asks {path} for liveness and readiness"))
     })
 }
@@ -160,7 +189,8 @@ pub(in crate::check::files) fn security<'a>(
 
 pub(super) fn non_root(m: &Manifests) -> Looked {
     every_container(m, |object, container| {
-        if security(object, container, "runAsUser") == Some("0") {
+        let user = security(object, container, "runAsUser").unwrap_or_default();
+        if !user.is_empty() && user.bytes().all(|b| b == b'0') {
             return Some("runs as user 0".to_owned());
         }
         let safe = is_on(security(object, container, "runAsNonRoot"));
@@ -190,16 +220,32 @@ const GRAVE: [&str; 8] = [
 /// Whether who holds this folder or socket of the node owns the node.
 pub(in crate::check::files) fn is_of_node(folder: &str) -> bool {
     let whole = [
-        "",
         "/etc",
+        "/etc/kubernetes",
         "/root",
+        "/home",
         "/proc",
+        "/sys",
+        "/dev",
+        "/boot",
+        "/usr",
         "/run",
         "/var",
         "/var/run",
+        "/var/lib",
+        "/var/lib/docker",
+        "/var/lib/containerd",
         "/var/lib/kubelet",
     ];
-    whole.contains(&folder.trim_end_matches('/')) || folder.ends_with(".sock")
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let plain = format!("/{}", parts.join("/"));
+    plain == "/" || whole.contains(&plain.as_str()) || folder.ends_with(".sock")
 }
 
 pub(super) fn unprivileged(m: &Manifests) -> Looked {
@@ -239,22 +285,45 @@ pub(super) fn unprivileged(m: &Manifests) -> Looked {
 pub(super) fn image_pinned(m: &Manifests) -> Looked {
     every_container(m, |_, container| {
         let image = container.text_at("image").unwrap_or_default();
-        let name = image.rsplit('/').next().unwrap_or(image);
-        let pinned = image.contains("@sha256:")
-            || name
-                .split_once(':')
-                .is_some_and(|(_, tag)| tag != "latest" && !tag.is_empty());
+        let pinned = is_pinned(image);
         (!pinned).then(|| format!("uses the moving image `{image}`"))
     })
 }
 
 pub(super) fn no_literal_secrets(m: &Manifests) -> Looked {
-    every_container(m, |_, container| {
-        container.items_at("env").iter().find_map(|variable| {
+    let looked = every_container(m, |_, container| {
+        let by_variable = container.items_at("env").iter().find_map(|variable| {
             let (name, value) = (variable.text_at("name")?, variable.text_at("value")?);
             secret_names::holds_one(name, value).then(|| format!("holds {name} as plain text"))
+        });
+        let words = ["command", "args"]
+            .into_iter()
+            .flat_map(|key| container.items_at(key));
+        let words: Vec<&str> = words.filter_map(Node::text).collect();
+        by_variable.or_else(|| {
+            let name = secret_names::in_command(&words)?;
+            Some(format!("is given {name} as plain text"))
         })
-    })
+    });
+    match looked {
+        Looked::At(examined, mut problems) => {
+            for map in m.of("ConfigMap") {
+                let entries = map.node.get("data").map_or(&[][..], Node::entries);
+                for (name, node) in entries {
+                    let value = node.text().unwrap_or_default();
+                    let held = match value.contains('\n') {
+                        true => value.lines().any(|line| secret_names::holds_one("", line)),
+                        false => secret_names::holds_one(name, value),
+                    };
+                    if held || secret_names::is_shaped(value) {
+                        problems.push(map.problem(node.line, format!("holds a secret in {name}")));
+                    }
+                }
+            }
+            Looked::At(examined, problems)
+        }
+        other => other,
+    }
 }
 
 /// The least time for running requests to end, in seconds.
@@ -262,7 +331,7 @@ const DRAIN_SECONDS: f64 = 10.0;
 
 pub(super) fn grace(m: &Manifests) -> Looked {
     let mut unclear = None;
-    let looked = pods(m, |pod| {
+    let looked = pods(m, |_, pod| {
         let grace = pod
             .number_at("terminationGracePeriodSeconds")
             .unwrap_or(30.0);
@@ -308,17 +377,32 @@ fn pre_stop_seconds(container: &Node) -> Option<f64> {
 }
 
 pub(super) fn pre_stop(m: &Manifests) -> Looked {
-    containers(m, has("lifecycle.preStop", "has no preStop hook"))
+    containers(m, |_, container| {
+        let Some(hook) = container.said_at("lifecycle.preStop") else {
+            return Some("has no preStop hook".to_owned());
+        };
+        let command = hook.items_at("exec.command").iter();
+        let command: Vec<&str> = command.filter_map(Node::text).collect();
+        let sleeps = hook
+            .number_at("sleep.seconds")
+            .is_some_and(|seconds| seconds > 0.0);
+        let waits = pre_stop_seconds(container) != Some(0.0);
+        let does = ["httpGet", "tcpSocket"]
+            .iter()
+            .any(|way| hook.said_at(way).is_some());
+        let idle = !(sleeps || waits || does || !is_idle(&command.join(" ")));
+        idle.then(|| "has a preStop hook that does nothing".to_owned())
+    })
 }
 
 /// Judges the pods of every service.
-fn pods(m: &Manifests, mut wrong: impl FnMut(&Node) -> Option<String>) -> Looked {
+fn pods(m: &Manifests, mut wrong: impl FnMut(&Object, &Node) -> Option<String>) -> Looked {
     let mut problems = Vec::new();
     let mut seen = 0;
     for object in m.services() {
         let Some(pod) = object.pod() else { continue };
         seen += 1;
-        if let Some(found) = wrong(pod) {
+        if let Some(found) = wrong(object, pod) {
             problems.push(object.problem(pod.line, found));
         }
     }
@@ -329,16 +413,26 @@ fn pods(m: &Manifests, mut wrong: impl FnMut(&Node) -> Option<String>) -> Looked
 }
 
 pub(super) fn spread(m: &Manifests) -> Looked {
-    pods(m, |pod| {
-        let spread = pod.said_at("affinity.podAntiAffinity").is_some()
-            || !pod.items_at("topologySpreadConstraints").is_empty();
+    pods(m, |object, pod| {
+        // Terms that select other pods keep these where they like.
+        let its_own = |term: &Node| {
+            let term = term.get("podAffinityTerm").unwrap_or(term);
+            let selector = term.get("labelSelector");
+            selector.is_some_and(|s| fits(s, object.pod_labels()))
+        };
+        let kinds = ["required", "preferred"].map(|kind| {
+            format!("affinity.podAntiAffinity.{kind}DuringSchedulingIgnoredDuringExecution")
+        });
+        let terms = kinds.iter().flat_map(|path| pod.items_at(path));
+        let mut all = terms.chain(pod.items_at("topologySpreadConstraints"));
+        let spread = all.any(its_own);
         (!spread).then(|| "spreads its pods over nothing".to_owned())
     })
 }
 
 pub(super) fn service_account(m: &Manifests) -> Looked {
-    pods(m, |pod| {
-        let account = pod.text_at("serviceAccountName").unwrap_or("default");
-        (account == "default").then(|| "runs as the default service account".to_owned())
+    pods(m, |_, pod| {
+        let account = pod.text_at("serviceAccountName").unwrap_or_default();
+        matches!(account, "" | "default").then(|| "runs as the default service account".to_owned())
     })
 }

@@ -8,6 +8,7 @@ use crate::files::Problem;
 use crate::files::manifests::{Manifests, Object};
 use crate::files::secret_names::shown;
 use crate::files::settings::{Setting, Settings};
+use crate::files::yaml::Node;
 
 /// Configurations of log shippers: documents with sinks, outputs, exporters or clients.
 pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
@@ -33,17 +34,28 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
         "logging",
     ];
     let mut first: Option<(&str, usize)> = None;
+    let shaped: BTreeSet<&str> = m
+        .documents
+        .iter()
+        .filter(|d| is_shipper(&d.node))
+        .map(|d| d.path.as_str())
+        .collect();
     let lines = m.settings.all.iter().filter(|s| {
-        NAMES
-            .iter()
-            .any(|name| s.path.to_ascii_lowercase().contains(name))
+        let path = s.path.to_ascii_lowercase();
+        shaped.contains(s.path.as_str()) || NAMES.iter().any(|name| path.contains(name))
     });
     for s in lines {
         first.get_or_insert((&s.path, s.line));
         let is_sink = SINKS
             .iter()
             .any(|sink| s.key.split('.').any(|part| part == *sink) || s.key.starts_with(sink));
-        if !is_sink {
+        // The collector's own console, and nowhere.
+        let parts: Vec<&str> = s.key.split(['.', '/']).collect();
+        let is_idle = parts
+            .windows(2)
+            .any(|pair| matches!(pair, ["exporters", "debug" | "logging" | "nop" | "file"]));
+        let in_pipeline = parts.contains(&"pipelines");
+        if !is_sink || is_idle || in_pipeline {
             continue;
         }
         let says =
@@ -66,6 +78,15 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
             )],
         ),
     }
+}
+
+/// Whether a document configures a shipper, whatever its file is called.
+fn is_shipper(node: &Node) -> bool {
+    let has = |path: &str| node.at(path).is_some();
+    has("exporters") && has("service.pipelines")
+        || has("sinks") && has("sources")
+        || has("clients") && has("scrape_configs")
+        || node.get("filebeat.inputs").is_some()
 }
 
 pub(super) fn redis(m: &Manifests) -> Looked {
@@ -168,18 +189,46 @@ fn written_too_late(all: &[Setting]) -> Vec<Problem> {
 }
 
 pub(super) fn env_set(m: &Manifests) -> Looked {
-    let maps: BTreeSet<&str> = m.of("ConfigMap").map(Object::name).collect();
+    let held = |map: &str, o: &Object| -> Option<Vec<&str>> {
+        let map = m.of("ConfigMap").find(|c| c.name() == map && c.beside(o))?;
+        let data = ["data", "binaryData"].into_iter();
+        let entries = data
+            .filter_map(|key| map.node.get(key))
+            .flat_map(Node::entries);
+        Some(entries.map(|(key, _)| key.as_str()).collect())
+    };
     services(m, |o| {
         o.containers()
             .iter()
             .flat_map(|c| c.items_at("env"))
             .find_map(|env| {
                 let name = env.text_at("name").unwrap_or_default();
-                let map = env.text_at("valueFrom.configMapKeyRef.name");
-                if let Some(map) = map.filter(|map| !maps.contains(map)) {
-                    return Some(format!(
-                        "{name} comes from the ConfigMap {map}, which is not there"
-                    ));
+                let reference = env.at("valueFrom.configMapKeyRef");
+                let optional = reference.is_some_and(|r| r.is_true_at("optional"));
+                if let Some(map) = reference
+                    .and_then(|r| r.text_at("name"))
+                    .filter(|_| !optional)
+                {
+                    let key = reference.and_then(|r| r.text_at("key")).unwrap_or_default();
+                    return match held(map, o) {
+                        None => Some(format!(
+                            "{name} comes from the ConfigMap {map}, which is not there"
+                        )),
+                        Some(keys) if !keys.contains(&key) => Some(format!(
+                            "{name} comes from {key} of the ConfigMap {map}, which has none"
+                        )),
+                        Some(_) => None,
+                    };
+                }
+                let value = env
+                    .text_at("value")
+                    .unwrap_or_default()
+                    .to_ascii_lowercase();
+                if matches!(
+                    value.as_str(),
+                    "changeme" | "change-me" | "change_me" | "tbd" | "xxx"
+                ) {
+                    return Some(format!("{name} is `{value}`"));
                 }
                 let empty = env.get("valueFrom").is_none()
                     && env.text_at("value").is_none_or(str::is_empty);

@@ -136,11 +136,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "cargo test --workspace",
         "cargo test --workspace || true",
     ),
-    fault(
+    wide(
         "ci.tests-automated",
         CI,
         "on: [push, pull_request]",
         "on: workflow_dispatch",
+        &["ci.builds-automated", "ci.security-scanning"],
     ),
     fault(
         "ci.tests-automated",
