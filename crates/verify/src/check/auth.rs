@@ -138,6 +138,15 @@ async fn wrong_key(s: &Session<'_>) -> Probed {
             &format!("POST {} with an unknown key", dialect.path()),
         )?;
         refused.push(dialect.path());
+        // A server that refuses everybody does not tell keys apart.
+        if let Some(key) = &s.options().key {
+            let own = s.send(dialect.with_key(harmless(dialect), key)).await?;
+            if own.status() == 401 {
+                return not_verified(
+                    "a key that the server accepts: the given one is refused alike",
+                );
+            }
+        }
     }
     Ok(format!("401 from {}", refused.join(", ")))
 }

@@ -173,3 +173,88 @@ fn keys(json: &Value) -> String {
         .map(|map| map.keys().cloned().collect::<Vec<_>>());
     keys.unwrap_or_default().join(", ")
 }
+
+/// A dependency that is away by name while the whole says that all is well.
+pub(super) fn contradiction(json: &Value) -> Option<String> {
+    const WELL: [&str; 8] = [
+        "ok", "healthy", "up", "pass", "passing", "ready", "green", "success",
+    ];
+    const ILL: [&str; 11] = [
+        "down",
+        "unreachable",
+        "error",
+        "unhealthy",
+        "failed",
+        "fail",
+        "failing",
+        "critical",
+        "unavailable",
+        "timeout",
+        "disconnected",
+    ];
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+    if !WELL.contains(&word(&json["status"]).as_str()) {
+        return None;
+    }
+    let is_ill = |value: &Value| {
+        let own = ["status", "state"]
+            .iter()
+            .any(|key| ILL.contains(&word(&value[*key]).as_str()));
+        let off = ["ok", "healthy"]
+            .iter()
+            .any(|key| value[*key] == Value::Bool(false));
+        ILL.contains(&word(value).as_str()) || own || off || *value == Value::Bool(false)
+    };
+    ["checks", "dependencies", "components"]
+        .iter()
+        .find_map(|key| match &json[*key] {
+            Value::Object(map) => map
+                .iter()
+                .find(|(_, v)| is_ill(v))
+                .map(|(name, _)| name.clone()),
+            Value::Array(list) => {
+                let ill = list.iter().find(|v| is_ill(v))?;
+                Some(ill["name"].as_str().unwrap_or("one of them").to_owned())
+            }
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::contradiction;
+
+    #[test]
+    fn all_is_not_well_while_something_is_away() {
+        for (told, expected) in [
+            (
+                json!({"status": "ok", "checks": {"redis": "down"}}),
+                Some("redis"),
+            ),
+            (
+                json!({"status": "UP", "components": {"db": {"status": "DOWN"}}}),
+                Some("db"),
+            ),
+            (
+                json!({"status": "ok", "checks": [{"name": "db", "healthy": false}]}),
+                Some("db"),
+            ),
+            (
+                json!({"status": "degraded", "checks": {"redis": "down"}}),
+                None,
+            ),
+            (
+                json!({"status": "ok", "checks": {"redis": "ok", "note": "error budget"}}),
+                None,
+            ),
+            (
+                json!({"status": "ok", "checks": [{"name": "db", "status": "up"}]}),
+                None,
+            ),
+        ] {
+            assert_eq!(contradiction(&told).as_deref(), expected, "{told}");
+        }
+    }
+}

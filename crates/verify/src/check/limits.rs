@@ -159,7 +159,12 @@ async fn refused_and_alive(s: &Session<'_>, sent: &str, head: Vec<u8>, wanted: &
             );
         }
     };
-    s.send(Request::get("/health")).await?;
+    let ordinary = s.send(Request::get("/health")).await?.status();
+    if answer.status() == Some(ordinary) {
+        return not_verified(format!(
+            "an answer that tells: {ordinary} is what an ordinary request gets as well"
+        ));
+    }
     Ok(format!("{found}, and the next request was answered"))
 }
 

@@ -83,7 +83,7 @@ pub(super) static ROWS: &[Row] = &[
         id: "health.deep",
         needs: &[],
         kind: Kind::Live,
-        how: "GET /health/deep with the given keys: every dependency by name, within two seconds.",
+        how: "GET /health/deep with the given keys: every dependency by name, within two seconds, and no claim that all is well while one is not.",
         probe: |s| Box::pin(deep(s)),
     },
     Row {
@@ -412,6 +412,11 @@ async fn deep(s: &Session<'_>) -> Probed {
             || json[key].as_object().is_some_and(|map| !map.is_empty())
     });
     ensure(named, "dependencies by name", dialect::shape_of(&json))?;
+    if let Some(away) = super::health::contradiction(&json) {
+        let status = &json["status"];
+        let found = format!("status {status}, and `{away}` is not well");
+        return fail("a whole that is not well while a part is not", found);
+    }
     let took = answer.elapsed.as_secs_f64();
     ensure(took < 2.0, "an answer within 2 s", format!("{took:.2} s"))?;
     ensure_status(&answer, &[200], "GET /health/deep")?;

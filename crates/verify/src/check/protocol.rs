@@ -156,7 +156,12 @@ async fn garbage(s: &Session<'_>) -> Probed {
         Some(status) => return fail("400 or the end of the connection", status.to_string()),
         None => return fail("400 or the end of the connection", "silence"),
     };
-    s.send(Request::get("/health")).await?;
+    let ordinary = s.send(Request::get("/health")).await?.status();
+    if answer.status() == Some(ordinary) {
+        return not_verified(format!(
+            "an answer that tells: {ordinary} is what an ordinary request gets as well"
+        ));
+    }
     Ok(format!("{found}, and the next request was answered"))
 }
 

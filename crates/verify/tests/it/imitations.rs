@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use seaworthy_verify::{Asked, Options, Outcome, Report, Scope, Status, Verdict, run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::support::{check, complaints, ids, options};
@@ -259,7 +260,44 @@ async fn a_server_that_refuses_the_given_key_as_well_proves_no_validation() {
     for id in [
         "auth.jwt-validation",
         "auth.valid-key-is-accepted",
+        "auth.wrong-key-is-401",
         "models.api-served",
+    ] {
+        assert!(!passed.contains(&id), "{passed:?}");
+    }
+}
+
+/// A server without a library of its own: it answers 401 as soon as a head has come, whatever it is.
+async fn serve_by_hand() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+                    if !matches!(stream.read_buf(&mut head).await, Ok(1..)) {
+                        return;
+                    }
+                }
+                let answer =
+                    b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _gone = stream.write_all(answer).await;
+            });
+        }
+    });
+    address
+}
+
+/// What everybody gets for everything is no refusal of what is wrong with a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_answer_to_everything_refuses_no_flood_and_no_garbage() {
+    let report = check_everything(serve_by_hand().await).await;
+    let passed = ids(&report, Status::Pass);
+    for id in [
+        "limits.header-flood-is-refused",
+        "limits.long-target-is-refused",
+        "protocol.garbage-is-harmless",
     ] {
         assert!(!passed.contains(&id), "{passed:?}");
     }
