@@ -1,5 +1,7 @@
 //! What people decided: attestations, waivers and signatures, each with a name and an end.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +124,9 @@ pub enum DecisionError {
     /// This person decides with another key.
     #[error("{0} has another key in this file; whoever changes it edits `signer`, for all to see")]
     OtherKey(String),
+    /// This person decides with a key.
+    #[error("{0} decides with a key in this file; give it with --sign-key, or nothing is decided")]
+    Unsigned(String),
     /// It would hold too long.
     #[error("{until} is more than {days} days away, the longest for {what}; decide again then")]
     TooLong {
@@ -207,6 +212,41 @@ impl Decisions {
                 && days(w.made, w.until) <= longest_waiver(severity)
                 && self.is_genuine(&w.by, &w.statement())
         })
+    }
+
+    /// The checks whose failure is accepted today, and by whom and why: those of a waived requirement
+    /// of their own name, and those of which every requirement is waived.
+    #[must_use]
+    pub fn waived_checks(&self, known: &Requirements, today: Date) -> BTreeMap<String, String> {
+        let words = |id: &str, severity| {
+            let waiver = self.waiver_of(id, severity, today)?;
+            let Waiver {
+                by, until, reason, ..
+            } = waiver;
+            Some(format!("waived by {by} until {until}: {reason}"))
+        };
+        let mut all: BTreeMap<String, Vec<(bool, Option<String>)>> = BTreeMap::new();
+        for (id, requirement) in known.iter() {
+            for probe in &requirement.probes {
+                let found = (id == probe, words(id, requirement.severity));
+                all.entry(probe.clone()).or_default().push(found);
+            }
+        }
+        let waived = all.into_iter().filter_map(|(check, found)| {
+            let own = found
+                .iter()
+                .find(|(is_own, _)| *is_own)
+                .and_then(|(_, w)| w.clone());
+            let each = || {
+                found
+                    .iter()
+                    .map(|(_, w)| w.clone())
+                    .collect::<Option<Vec<_>>>()
+            };
+            let words = own.or_else(|| each()?.into_iter().next())?;
+            Some((check, words))
+        });
+        waived.collect()
     }
 
     /// The person's word that counts today: who, until when, and where the evidence is.

@@ -1,5 +1,6 @@
 //! The result of a run, and the rule by which it becomes a verdict.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub struct Report {
     pub profile: &'static str,
     /// Who signed for which role, for the table at the end.
     pub signatures: Vec<Signature>,
+    /// Checks whose failure somebody accepts, and who, until when and why.
+    pub waived: BTreeMap<String, String>,
     /// The checklists that were judged by these results.
     pub checklists: Vec<Judged>,
 }
@@ -144,6 +147,7 @@ impl Report {
             results,
             profile: Profile::default().name,
             signatures: Vec::new(),
+            waived: BTreeMap::new(),
             checklists: Vec::new(),
         }
     }
@@ -160,13 +164,13 @@ impl Report {
         count(self.results.iter().filter(|r| r.check.severity == severity))
     }
 
-    /// Whether the gate holds, for every check and for everything that the checklists ask.
+    /// Whether the gate holds, for every check that is not waived and for everything that the
+    /// checklists ask.
     #[must_use]
     pub fn meets(&self, gate: FailOn) -> bool {
-        let results = self
-            .results
-            .iter()
-            .map(|r| (r.check.severity, r.outcome.status()));
+        let counting = |r: &&CheckResult| !self.waived.contains_key(r.check.id);
+        let results = self.results.iter().filter(counting);
+        let results = results.map(|r| (r.check.severity, r.outcome.status()));
         let answers = self
             .checklists
             .iter()

@@ -162,6 +162,8 @@ fn change(
         let sealed = decisions.seal(&name, &statement, &key);
         sealed.map_err(|error| refused(path, &error))?;
     }
+    let counts = decisions.must_count(&name, &statement);
+    counts.map_err(|error| refused(path, &error))?;
     let text = decisions.render().map_err(|error| refused(path, &error))?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| cannot("create", folder, &error))?;

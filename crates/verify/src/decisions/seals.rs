@@ -84,7 +84,7 @@ impl Decisions {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_der())
             .map_err(|e| wrong(e.to_string()))?;
         let public_key = hex(pair.public_key().as_ref());
-        match self.signer.iter().find(|signer| signer.name == name) {
+        match self.signer_of(name) {
             Some(signer) if signer.public_key != public_key => {
                 return Err(DecisionError::OtherKey(name.to_owned()));
             }
@@ -105,7 +105,7 @@ impl Decisions {
 
     /// Whether a statement counts: from somebody without a key, or signed with it.
     pub(crate) fn is_genuine(&self, name: &str, statement: &str) -> bool {
-        let Some(signer) = self.signer.iter().find(|signer| signer.name == name) else {
+        let Some(signer) = self.signer_of(name) else {
             return true;
         };
         let seal = self.seal.iter().find(|seal| seal.of == statement);
@@ -117,6 +117,29 @@ impl Decisions {
         };
         let key = UnparsedPublicKey::new(&ED25519, key);
         key.verify(statement.as_bytes(), &value).is_ok()
+    }
+
+    /// Refuses what somebody with a key has not signed: it would count nothing, and may have taken the
+    /// place of what did.
+    ///
+    /// # Errors
+    /// When the file has a key of this person, and the statement is not signed with it.
+    pub fn must_count(&self, name: &str, statement: &str) -> Result<(), DecisionError> {
+        match self.is_genuine(name, statement) {
+            true => Ok(()),
+            false => Err(DecisionError::Unsigned(name.to_owned())),
+        }
+    }
+
+    /// The key of a person; other capitals and spaces do not make somebody else.
+    fn signer_of(&self, name: &str) -> Option<&Signer> {
+        let plain = |name: &str| -> String {
+            let letters = name.chars().filter(|c| !c.is_whitespace());
+            letters.flat_map(char::to_lowercase).collect()
+        };
+        self.signer
+            .iter()
+            .find(|signer| plain(&signer.name) == plain(name))
     }
 
     /// Every decision with its author and its statement.

@@ -82,6 +82,23 @@ fn counts_on_its_last_day_and_not_after() {
 }
 
 #[test]
+fn a_waiver_covers_the_check_of_its_name_while_it_lasts() {
+    let (mut decisions, known) = (Decisions::default(), known());
+    let last = date(2030, 3, 31);
+    decisions
+        .waive(waiver("tls.hsts", last), &known)
+        .expect("accepted");
+    let waived = decisions.waived_checks(&known, last);
+    assert_eq!(waived.keys().collect::<Vec<_>>(), ["tls.hsts"]);
+    assert!(
+        waived.values().all(|words| words.contains("2030-03-31")),
+        "{waived:?}"
+    );
+    let after = last.tomorrow().expect("a day");
+    assert!(decisions.waived_checks(&known, after).is_empty());
+}
+
+#[test]
 fn refuses_what_is_unknown_empty_past_or_too_long() {
     let known = known();
     let mut decisions = Decisions::default();
@@ -186,6 +203,17 @@ fn whoever_has_a_key_decides_with_it_or_not_at_all() {
             .waiver_of("tls.hsts", Severity::Medium, TODAY)
             .is_some()
     );
+    // Other capitals and spaces make nobody else, and who forgets the key is told.
+    let disguised = Attestation {
+        by: "ada ".to_owned(),
+        ..made
+    };
+    let unsigned = Err(DecisionError::Unsigned("ada ".to_owned()));
+    assert_eq!(
+        decisions.must_count("ada ", &disguised.statement()),
+        unsigned
+    );
+    assert_eq!(decisions.must_count("Bob", "x"), Ok(()));
     let sealed = decisions.seal("Ada", "x", b"no key");
     assert!(matches!(sealed, Err(DecisionError::Key(_))), "{sealed:?}");
 }

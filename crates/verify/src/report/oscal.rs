@@ -30,8 +30,11 @@ pub fn render(report: &Report) -> String {
         "description": format!("{}: {}", report.verdict.words(), report.reasons.join(", ")),
         "start": start,
         "reviewed-controls": {"control-selections": [{"include-all": {}}]},
-        "findings": findings,
     });
+    // Lists that are there hold something.
+    if !findings.is_empty() {
+        result["findings"] = Value::Array(findings);
+    }
     if !observations.is_empty() {
         result["observations"] = Value::Array(observations);
     }
@@ -110,7 +113,11 @@ fn item_finding(item: &JudgedItem, uuid: &str) -> Value {
     let answers: Vec<String> = item
         .answers
         .iter()
-        .map(|a| format!("{} {}: {}", a.id, a.status.name(), a.words))
+        .map(|a| {
+            format!("{} {}: {}", a.id, a.status.name(), a.words)
+                .trim_start()
+                .to_owned()
+        })
         .collect();
     json!({
         "uuid": uuid,

@@ -15,7 +15,21 @@ pub fn render(report: &Report) -> String {
     let rules: Vec<Value> = report.results.iter().map(rule).collect();
     let results = report.results.iter().enumerate();
     let results: Vec<Value> = results
-        .map(|(index, one)| result(index, one, &report.subject.url))
+        .map(|(index, one)| {
+            let mut told = result(index, one, &report.subject.url);
+            let holds = matches!(
+                one.outcome,
+                Outcome::Pass { .. } | Outcome::NotApplicable { .. }
+            );
+            if let Some(why) = report.waived.get(one.check.id).filter(|_| !holds) {
+                told["suppressions"] = json!([{
+                    "kind": "external",
+                    "status": "accepted",
+                    "justification": why,
+                }]);
+            }
+            told
+        })
         .collect();
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

@@ -54,6 +54,56 @@ async fn a_lesser_fault_is_a_risk_and_fails_only_the_strictest_gate() {
     }
 }
 
+/// Schemas in use refuse empty lists, and a sum over all suites that they do not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_for_others_hold_only_what_their_schemas_know() {
+    use seaworthy_verify::report::{junit, oscal};
+    let mut report = run(None).await.expect("a report");
+    let text = junit::render(&report);
+    let head = text.lines().nth(1).unwrap_or_default();
+    assert!(
+        head.starts_with("<testsuites ") && !head.contains("skipped"),
+        "{head}"
+    );
+    assert!(
+        text.contains("<testsuite ") && text.contains(" skipped="),
+        "{text}"
+    );
+    report.results.clear();
+    let document: Value = serde_json::from_str(&oscal::render(&report)).expect("JSON");
+    let result = &document["assessment-results"]["results"][0];
+    assert!(
+        result["findings"].is_null() && result["observations"].is_null(),
+        "{result}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waived_fault_is_a_suppression_and_satisfies_the_gate() {
+    let mut report = run(Some("errors.no-version-banner"))
+        .await
+        .expect("a report");
+    let why = "waived by Ada until 2030-01-31: the proxy cuts it";
+    report
+        .waived
+        .insert("errors.no-version-banner".to_owned(), why.to_owned());
+    let log: Value =
+        serde_json::from_str(&seaworthy_verify::report::sarif::render(&report)).expect("JSON");
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let suppressed: Vec<&Value> = results
+        .iter()
+        .filter(|r| !r["suppressions"].is_null())
+        .collect();
+    let [one] = suppressed.as_slice() else {
+        panic!("one suppression: {suppressed:?}");
+    };
+    assert_eq!(one["ruleId"], "errors.no-version-banner");
+    assert_eq!(one["kind"], "fail", "it still does not hold");
+    assert_eq!(one["suppressions"][0]["kind"], "external");
+    assert_eq!(one["suppressions"][0]["justification"], why);
+    assert_eq!(exit_code(&Ok(report), FailOn::Any), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_high_fault_is_not_ready_but_passes_the_critical_gate() {
     let outcome = run(Some("input.malformed-json-is-400")).await;
