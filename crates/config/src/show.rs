@@ -8,9 +8,8 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Config, Headers};
 use crate::decode::join;
 use crate::document::Format;
-use crate::mask::REDACTED;
 use crate::secret::SecretRef;
-use crate::value::Text as _;
+use crate::value::{ServerUrl, SharedStateUrl, StorageUrl, Text as _};
 
 /// The effective configuration with every default, as a file that can be loaded again.
 pub fn show(config: &Config, format: Format) -> String {
@@ -37,7 +36,7 @@ pub struct Change {
 }
 
 /// The options that differ, in the order of their keys. A secret that was written into the
-/// configuration and has changed is listed, without either value.
+/// configuration, or a password within a URL, that has changed is listed without either value.
 pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(
@@ -46,15 +45,20 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
         Some(&without_nulls(tree(new))),
         &mut changes,
     );
-    let literals = literals(new);
-    for (key, before) in self::literals(old) {
-        let after = literals.iter().find(|(other, _)| *other == key);
-        if after.is_some_and(|(_, after)| *after != before) {
-            let hidden = Some(format!("\"{REDACTED}\""));
+    let new = hidden(new);
+    for (key, before) in hidden(old) {
+        let after = new
+            .iter()
+            .find(|(other, _)| *other == key)
+            .map(|(_, after)| after);
+        // What shows a difference is among the changes already.
+        let is_unseen = |after: &&Hidden<'_>| **after != before && after.shown() == before.shown();
+        if let Some(after) = after.filter(is_unseen) {
+            let told = |side: &Hidden<'_>| Some(Value::from(side.shown()).to_string());
             changes.push(Change {
                 key,
-                old: hidden.clone(),
-                new: hidden,
+                old: told(&before),
+                new: told(after),
             });
         }
     }
@@ -92,21 +96,69 @@ fn tree(config: &Config) -> Value {
     serde_json::to_value(config).unwrap_or_default()
 }
 
+/// A value of which not all is shown.
+#[derive(PartialEq)]
+enum Hidden<'a> {
+    Literal(&'a SecretRef),
+    Url(&'a ServerUrl),
+}
+
+impl Hidden<'_> {
+    fn shown(&self) -> String {
+        match self {
+            Self::Literal(secret) => secret.to_string(),
+            Self::Url(url) => url.to_string(),
+        }
+    }
+}
+
 /// The secrets that are written into the configuration, with their keys.
-fn literals(config: &Config) -> Vec<(String, &SecretRef)> {
+fn hidden(config: &Config) -> Vec<(String, Hidden<'_>)> {
     let mut found = Vec::new();
     for (name, provider) in &config.providers {
         let path = join("providers", name);
-        if let Some(key @ SecretRef::Literal(_)) = &provider.api_key {
-            found.push((join(&path, "api_key"), key));
+        for (key, secret) in [
+            ("api_key", provider.api_key.as_ref()),
+            ("access_key_id", provider.access_key_id.as_ref()),
+            ("secret_access_key", provider.secret_access_key.as_ref()),
+            ("session_token", provider.session_token.as_ref()),
+        ] {
+            found.extend(secret_of(join(&path, key), secret));
         }
         for (header, value) in provider.headers.iter() {
             if Headers::is_secret(header, value) {
-                found.push((join(&join(&path, "headers"), header), value));
+                let key = join(&join(&path, "headers"), header);
+                found.push((key, Hidden::Literal(value)));
             }
         }
     }
+    for (key, secret) in [
+        ("storage.password", config.storage.password.as_ref()),
+        (
+            "shared_state.password",
+            config.shared_state.password.as_ref(),
+        ),
+        ("auth.sigv4.secret", config.auth.sigv4.secret.as_ref()),
+        (
+            "auth.sigv4.previous_secret",
+            config.auth.sigv4.previous_secret.as_ref(),
+        ),
+    ] {
+        found.extend(secret_of(key.to_owned(), secret));
+    }
+    if let StorageUrl::Postgres(url) = &config.storage.url {
+        found.push(("storage.url".to_owned(), Hidden::Url(url)));
+    }
+    if let SharedStateUrl::Redis(url) = &config.shared_state.url {
+        found.push(("shared_state.url".to_owned(), Hidden::Url(url)));
+    }
     found
+}
+
+/// A secret that is written out, under its key.
+fn secret_of(key: String, secret: Option<&SecretRef>) -> Option<(String, Hidden<'_>)> {
+    let literal = secret.filter(|s| matches!(s, SecretRef::Literal(_)));
+    literal.map(|secret| (key, Hidden::Literal(secret)))
 }
 
 /// An option that is not set has no place in the text: TOML has no null.

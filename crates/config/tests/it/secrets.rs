@@ -72,6 +72,44 @@ fn a_changed_literal_is_a_difference_without_its_value_and_does_not_change_the_h
 }
 
 #[test]
+fn a_changed_password_in_a_url_is_a_difference_that_shows_neither() {
+    for (key, text) in [
+        (
+            "storage.url",
+            "[storage]\nurl = 'postgres://me:correct-horse@host/db'\n",
+        ),
+        (
+            "shared_state.url",
+            "[shared_state]\nurl = 'redis://me:correct-horse@host/1'\n",
+        ),
+        (
+            "shared_state.password",
+            "[shared_state]\nurl = 'redis://host/1'\npassword = 'correct-horse'\n",
+        ),
+    ] {
+        let (old, new) = (
+            toml(text),
+            toml(&text.replace("correct-horse", "battery-staple")),
+        );
+        let changes = diff(&old.config, &new.config);
+        let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
+        assert_eq!(keys, [key]);
+        assert_hidden("diff", &debug(&changes));
+        assert!(!debug(&changes).contains("battery-staple"));
+        assert_eq!(diff(&old.config, &old.config), []);
+        // A change that shows is told once.
+        let moved = toml(
+            &text
+                .replace("correct-horse", "battery-staple")
+                .replace("host", "other"),
+        );
+        let urls = diff(&old.config, &moved.config);
+        let of_urls = urls.iter().filter(|change| change.key.ends_with("url"));
+        assert_eq!(of_urls.count(), 1, "{urls:?}");
+    }
+}
+
+#[test]
 fn a_hidden_secret_cannot_be_loaded_as_if_it_were_one() {
     let shown = show(&toml(GOOD).config, Format::Toml);
     let answer = problems(&shown, Format::Toml).to_string();
