@@ -36,8 +36,9 @@ pub const NEEDS_TLS: u16 = 0;
 /// [`NEEDS_TLS`].
 pub type RenderRefusal = fn(status: u16) -> Vec<u8>;
 
-/// What is read ahead of hyper at a time: a usual head, and the beginning of its body.
-const AHEAD_BYTES: usize = 8 << 10;
+/// What is read ahead of hyper at a time: a head, and the beginning of its body. What is read of a long
+/// body is copied to be forgotten; a head that is longer is hyper's to parse.
+const AHEAD_BYTES: usize = 4 << 10;
 
 /// The most that hyper is given at a time, one less than a power of two: hyper makes room for twice as
 /// much as long as a read fills it, and keeps that room while the connection is idle. Most requests are

@@ -50,6 +50,26 @@ async fn who_is_refused_keeps_the_connection_and_its_body_is_forgotten() {
 }
 
 #[tokio::test]
+async fn who_is_refused_may_have_sent_everything_at_once() {
+    let running = start(options());
+    running.dock.sheds.store(true, Ordering::SeqCst);
+    let mut stream = running.connect().await;
+    for whole in [4_095, 4_096, 4_097, 8_192, 8_193, 70_000] {
+        let head = post(true, whole).0;
+        let (head, body) = post(true, whole - head.len());
+        send(&mut stream, &(head + &body)).await;
+        let answer = read_answer(&mut stream, "later").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{whole}: {answer:?}");
+        let (head, body) = post(false, 4);
+        send(&mut stream, &(head + &body)).await;
+        let answer = read_answer(&mut stream, "bbbb").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{whole}: {answer:?}");
+    }
+    drop(stream);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_refused_reaches_its_handler_whole_in_pieces_of_any_size() {
     let running = start(options());
     running.dock.sheds.store(true, Ordering::SeqCst);
