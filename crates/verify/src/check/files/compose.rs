@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Row] = &[
         REPOSITORY,
         in_repository,
         "no privileges of the machine",
-        "privileged, host namespaces, added capabilities, unconfined profiles, the engine's socket and the machine's folders in compose files.",
+        "privileged, host namespaces, added capabilities, unconfined profiles, the engine's socket, and the machine's folders, memory and disks in compose files.",
         privileges
     ),
     row!(
@@ -305,6 +305,14 @@ fn privileges(r: &Repository) -> Looked {
                 found.push((volume.line, "holds somebody's whole home".to_owned()));
             } else if source.starts_with('/') && is_of_node(source) {
                 found.push((volume.line, format!("holds {source} of the machine")));
+            }
+        }
+        for device in node.items_at("devices") {
+            let path = device.text().or_else(|| device.text_at("source"));
+            let path = path.map_or("", |path| path.split(':').next().unwrap_or(path));
+            let whole = ["/dev", "/dev/mem", "/dev/kmem", "/dev/port"];
+            if whole.contains(&path.trim_end_matches('/')) || path.starts_with("/dev/sd") {
+                found.push((device.line, format!("holds {path} of the machine")));
             }
         }
         for option in node.items_at("security_opt") {

@@ -389,7 +389,15 @@ pub(super) static ROWS: &[Row] = &[
         "trace.sampling",
         "a share of traces, above none and below all",
         ["sampl"],
-        |s| s.number().is_some_and(|n| n > 0.0 && n < 1.0)
+        |s| {
+            // 10 in a hundred, where it says so.
+            let of = if s.key.contains("percent") {
+                100.0
+            } else {
+                1.0
+            };
+            s.number().is_some_and(|n| n > 0.0 && n < of)
+        }
     ),
     elsewhere!(
         "agent.human-escalation",

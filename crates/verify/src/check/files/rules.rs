@@ -198,7 +198,9 @@ pub(super) static ROWS: &[Row] = &[
 fn budget(m: &Manifests, profile: &Profile) -> Looked {
     some_rule(m, "about a budget, early enough", |r| {
         above(&r.expression).iter().any(|c| {
+            // What is compared with itself of yesterday is no budget.
             mentions(c.left, &["budget", "spend", "cost"])
+                && (c.at.is_some() || mentions(&r.expression, &["budget", "limit"]))
                 && !is_out_of_reach(c)
                 && is_within(c.share(), profile.budget_alert)
         })

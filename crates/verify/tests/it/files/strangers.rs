@@ -63,6 +63,7 @@ kind: ConfigMap
 metadata: {name: collector}
 data:
   config.yaml: |
+    processors: {probabilistic_sampler: {sampling_percentage: 10}}
     exporters: {elasticsearch: {endpoints: ["https://logs.example.org:9200"]}}
     service: {pipelines: {logs: {exporters: [elasticsearch]}}}
   agent.toml: |
@@ -86,6 +87,7 @@ async fn what_maps_hold_is_read() {
         "dash.present",
         "dash.overview",
         "log.aggregation-elk",
+        "trace.sampling",
         "breaker.enabled",
         "k8s.manifests-valid",
     ] {

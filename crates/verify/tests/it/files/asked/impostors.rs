@@ -235,6 +235,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "mem_limit: 512m\n    volumes: [\"/var/lib/docker:/d\"]",
     ),
     fault(
+        "compose.no-privileges",
+        COMPOSE,
+        "mem_limit: 512m",
+        "mem_limit: 512m\n    devices: [\"/dev/mem:/dev/mem\"]",
+    ),
+    fault(
         "compose.images-pinned",
         COMPOSE,
         "postgres:17.2",

@@ -29,6 +29,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         "max(seaworthy_breaker_state) < 0",
     ),
     fault("alert.budget", MORE, "> 0.8", "> Inf"),
+    fault(
+        "alert.budget",
+        MORE,
+        "max(seaworthy_budget_used_ratio) > 0.8",
+        "sum(rate(agent_cost_total[1h])) > 2 * sum(rate(agent_cost_total[1h] offset 1d))",
+    ),
     fault("alert.low-cache-hit-rate", MORE, ") < 0.2", ") < 0"),
     fault(
         "alert.pod-restarts",
