@@ -198,10 +198,14 @@ impl Judged {
         })
     }
 
-    /// Every answer in it.
-    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
-        let items = self.items.iter().flat_map(|item| &item.answers);
-        items.chain(self.lines.iter().flat_map(|line| &line.answers))
+    /// Every answer in it, as it counts.
+    pub fn answers(&self) -> impl Iterator<Item = Answer> {
+        let items = self.items.iter().flat_map(JudgedItem::counted);
+        items.chain(
+            self.lines
+                .iter()
+                .flat_map(|line| line.answers.iter().cloned()),
+        )
     }
 
     /// How many items are understood.

@@ -354,15 +354,51 @@ impl Meaning {
     }
 
     /// Whether the item holds. Where it is not clear which of several requirements is meant, none of
-    /// them may be left out, not even because it does not apply: it may be the one.
+    /// them decides alone, to the good or to the bad: one that fails, or does not apply, beside one
+    /// that holds may not be the one.
     pub(super) fn status(&self, answers: &[Answer]) -> ItemStatus {
-        let worst = answers.iter().map(|answer| answer.status).max();
-        match self {
-            Self::Similar { readings, .. } if readings.len() > 1 => {
-                worst.unwrap_or(ItemStatus::NotVerified)
-            }
-            _ => combined(answers),
+        if !self.is_one_of_several() {
+            return combined(answers);
         }
+        let all = |status| answers.iter().all(|answer| answer.status == status);
+        match answers.iter().map(|answer| answer.status).max() {
+            Some(ItemStatus::Fail) if !all(ItemStatus::Fail) => ItemStatus::NotVerified,
+            Some(worst) => {
+                let idle = answers
+                    .iter()
+                    .any(|answer| answer.status == ItemStatus::NotApplicable);
+                match idle && !all(ItemStatus::NotApplicable) {
+                    true => ItemStatus::NotVerified,
+                    false => worst,
+                }
+            }
+            None => ItemStatus::NotVerified,
+        }
+    }
+
+    /// Whether one of several requirements is meant, and it is not clear which.
+    fn is_one_of_several(&self) -> bool {
+        matches!(self, Self::Similar { readings, .. } if readings.len() > 1)
+    }
+}
+
+impl JudgedItem {
+    /// Whether it is not clear which of several requirements is meant, and they disagree.
+    pub(crate) fn is_undecided(&self) -> bool {
+        let first = self.answers.first().map(|answer| answer.status);
+        let differ = self.answers.iter().any(|a| Some(a.status) != first);
+        self.meaning.is_one_of_several() && self.status == ItemStatus::NotVerified && differ
+    }
+
+    /// Its answers as they count: the failure of what may not have been meant is not known to be one.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = Answer> + '_ {
+        let undecided = self.is_undecided();
+        self.answers.iter().cloned().map(move |mut answer| {
+            if undecided && answer.status == ItemStatus::Fail {
+                answer.status = ItemStatus::NotVerified;
+            }
+            answer
+        })
     }
 }
 

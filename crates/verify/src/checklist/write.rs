@@ -257,10 +257,10 @@ fn summary(judged: &Judged) -> String {
 /// Whether only a person can settle an item.
 pub(crate) fn needs_person(item: &JudgedItem) -> bool {
     use crate::requirement::EvidenceKind;
-    item.status == ItemStatus::NotVerified
-        && item.answers.iter().any(|answer| {
-            answer.status == ItemStatus::NotVerified && answer.kind == EvidenceKind::Person
-        })
+    let asks = item.answers.iter().any(|answer| {
+        answer.status == ItemStatus::NotVerified && answer.kind == EvidenceKind::Person
+    });
+    item.status == ItemStatus::NotVerified && (asks || item.is_undecided())
 }
 
 #[cfg(test)]

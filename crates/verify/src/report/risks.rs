@@ -99,10 +99,9 @@ pub fn risks(report: &Report) -> Vec<Risk> {
 }
 
 /// Every answer with the words of its item.
-fn asked(judged: &Judged) -> impl Iterator<Item = (&str, &crate::checklist::Answer)> {
+fn asked(judged: &Judged) -> impl Iterator<Item = (&str, crate::checklist::Answer)> {
     judged.items.iter().flat_map(|item| {
-        item.answers
-            .iter()
+        item.counted()
             .map(move |answer| (item.text.as_str(), answer))
     })
 }

@@ -9,7 +9,7 @@ use seaworthy_verify::checklist::{
     Basis, Document, ItemStatus, Judge, Meaning, known_items, write_back, write_back_bytes,
 };
 use seaworthy_verify::decisions::{Attestation, Decisions, Waiver};
-use seaworthy_verify::{Asked, Outcome, Report, Requirements};
+use seaworthy_verify::{Asked, CheckResult, Outcome, Report, Requirements};
 
 use super::support::{check, options, start};
 
@@ -274,22 +274,34 @@ async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_
             "{written}"
         );
     }
-    // One that says nothing is one that may have been meant.
+    // One that fails, or says nothing, may be the one that is meant, and may not: it does not decide.
     let last = readings.last().expect("several");
     let probes = &requirements.get(&last.id).expect("defined").probes;
-    for result in &mut report.results {
-        if probes.iter().any(|probe| *probe == result.check.id) {
-            result.outcome = Outcome::NotApplicable {
-                why: "nothing there".to_owned(),
-            };
+    let is_its = |result: &CheckResult| probes.iter().any(|probe| *probe == result.check.id);
+    for outcome in [
+        Outcome::Fail {
+            expected: "this".to_owned(),
+            found: "that".to_owned(),
+        },
+        Outcome::NotApplicable {
+            why: "nothing there".to_owned(),
+        },
+    ] {
+        for result in report.results.iter_mut().filter(|result| is_its(result)) {
+            result.outcome = outcome.clone();
         }
+        let judged = judge.judge(
+            "mine.md",
+            judge.understand(read()),
+            basis(&report, &decisions),
+        );
+        assert_eq!(judged.items[0].status, ItemStatus::NotVerified);
+        let failed = judged.answers().any(|a| a.status == ItemStatus::Fail);
+        assert!(!failed, "what may not be meant fails no gate");
+        let written = write_back(&judged);
+        assert!(written.contains("### Needs a person"), "{written}");
+        assert!(written.contains("that") || written.contains("nothing there"));
     }
-    let judged = judge.judge(
-        "mine.md",
-        judge.understand(read()),
-        basis(&report, &decisions),
-    );
-    assert_eq!(judged.items[0].status, ItemStatus::NotApplicable);
 }
 
 async fn report() -> Report {

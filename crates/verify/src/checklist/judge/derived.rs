@@ -10,10 +10,9 @@ use crate::requirement::EvidenceKind;
 pub(super) fn settle(items: &mut [JudgedItem], lines: &mut [JudgedLine]) -> Verdict {
     let others: Vec<Answer> = items
         .iter()
-        .flat_map(|item| &item.answers)
-        .chain(lines.iter().flat_map(|line| &line.answers))
+        .flat_map(JudgedItem::counted)
+        .chain(lines.iter().flat_map(|line| line.answers.iter().cloned()))
         .filter(|answer| answer.kind != EvidenceKind::Derived)
-        .cloned()
         .collect();
     let verdict = verdict(others.iter());
     // Each looks at all others, so that only those are asked which need it.
@@ -79,12 +78,12 @@ fn area_outlook(items: &[JudgedItem], row: &JudgedItem) -> Option<Outlook> {
             .iter()
             .any(|heading| same_part(heading, &row.text))
     };
-    let answers: Vec<&Answer> = items
+    let answers: Vec<Answer> = items
         .iter()
         .filter(inside)
-        .flat_map(|item| &item.answers)
+        .flat_map(JudgedItem::counted)
         .collect();
-    (!answers.is_empty()).then(|| outlook(answers.into_iter(), "requirements of the area"))
+    (!answers.is_empty()).then(|| outlook(answers.iter(), "requirements of the area"))
 }
 
 fn outlook<'a>(answers: impl Iterator<Item = &'a Answer>, what: &str) -> Outlook {
