@@ -9,9 +9,12 @@ mod cells;
 mod lines;
 mod marks;
 mod pasted;
+mod said;
+mod titled;
 
 use cells::Table;
-use marks::{Bullet, bullet, inline_boxes, inside};
+use marks::{Bullet, bullet, inline_boxes, inside, mark_at};
+pub(super) use said::said_anew;
 
 /// Ends every line that the writer adds, so that the next run can take it out again.
 pub(super) const MARK: &str = "<!-- seaworthy -->";
@@ -162,6 +165,11 @@ impl Document {
             reader.others.extend(untaken.map(Other::from));
             reader.others.retain(|other| !taken.contains(&other.line));
         }
+        if reader.items.is_empty() {
+            reader.items = titled::items(&lines);
+            let taken: BTreeSet<usize> = reader.items.iter().map(|item| item.line).collect();
+            reader.others.retain(|other| !taken.contains(&other.line));
+        }
         let has_boxes = reader
             .items
             .iter()
@@ -254,6 +262,7 @@ impl Reader {
             self.add_bullet(number, found);
         } else if (self.reads_text() || is_framed) && self.heading(trimmed, next) {
             (self.open, self.table) = (false, None);
+            self.ticked_heading(number, line);
         } else if self.reads_text() && self.table_row(number, line, next) {
             self.open = false;
         } else if self.continues(line, trimmed) {
@@ -337,6 +346,36 @@ impl Reader {
         self.headings.retain(|(other, _)| *other < level);
         self.headings.push((level, text.trim().to_owned()));
         true
+    }
+
+    /// A heading with a box asks for something, beside heading what follows.
+    fn ticked_heading(&mut self, number: usize, line: &str) {
+        let Some((_, text)) = self.headings.last_mut() else {
+            return;
+        };
+        let start = line.find(text.as_str());
+        let Some(mark) = start.and_then(|start| mark_at(text, start)) else {
+            return;
+        };
+        let words = text.get(mark.len..).unwrap_or_default();
+        let words = words.trim_start_matches('\u{fe0f}').trim().to_owned();
+        // A mark before many boxes may be a picture: only brackets ask.
+        if !text.starts_with('[') || words.is_empty() || !inline_boxes(&words).is_empty() {
+            return;
+        }
+        text.clone_from(&words);
+        let mut sections = self.sections();
+        sections.pop();
+        self.items.push(Item {
+            line: number,
+            end: number,
+            sections,
+            parent: None,
+            text: repaired(&words),
+            indent: 0,
+            mark: Some(mark),
+            row: false,
+        });
     }
 
     fn add_bullet(&mut self, number: usize, found: Bullet) {

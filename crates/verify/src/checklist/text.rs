@@ -77,6 +77,17 @@ pub fn repaired(text: &str) -> String {
     out
 }
 
+/// The first character of a text that was encoded twice, and how many bytes stand for it.
+pub(super) fn repaired_first(text: &str) -> Option<(char, usize)> {
+    if text.is_ascii() {
+        return None;
+    }
+    let chars: Vec<char> = text.chars().take(4).collect();
+    let (original, length) = original_at(&chars)?;
+    let bytes = chars.iter().take(length).map(|c| c.len_utf8()).sum();
+    Some((original, bytes))
+}
+
 /// The character whose UTF-8 bytes these characters spell in Windows-1252, and how many they are.
 fn original_at(chars: &[char]) -> Option<(char, usize)> {
     let first = cp1252_byte(*chars.first()?)?;

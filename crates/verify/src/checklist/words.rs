@@ -34,12 +34,44 @@ pub(super) fn stems(text: &str) -> Vec<String> {
 
 /// The same with their endings.
 pub(super) fn whole(text: &str) -> Vec<String> {
-    let text = without_targets(&repaired(text)).to_lowercase();
+    let text = without_targets(&named(&repaired(text))).to_lowercase();
     let words = text.split(|c: char| !c.is_alphanumeric());
     words
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// A text in which what HTML names or numbers, `&lt;` or `&#39;`, is the sign that it stands for, or at
+/// least no word.
+fn named(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let name = after.split_once(';').filter(|(name, _)| is_name(name));
+        let Some((name, after)) = name else {
+            out.push('&');
+            rest = after;
+            continue;
+        };
+        let number = name.strip_prefix('#');
+        let number = number.and_then(|n| match n.strip_prefix(['x', 'X']) {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => n.parse().ok(),
+        });
+        out.push(number.and_then(char::from_u32).unwrap_or(' '));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_name(name: &str) -> bool {
+    const LONGEST: usize = 8;
+    let name = name.strip_prefix('#').unwrap_or(name);
+    let letters = name.bytes().all(|b| b.is_ascii_alphanumeric());
+    letters && (2..=LONGEST).contains(&name.len())
 }
 
 /// Whether a stem says nothing about what is asked for.
@@ -100,6 +132,14 @@ mod tests {
             assert_eq!(stem(a), stem(b), "{a} and {b}");
         }
         assert_ne!(stem("access"), stem("accent"));
+    }
+
+    #[test]
+    fn what_html_names_is_no_word() {
+        assert_eq!(
+            stems("p95 &lt; 5&nbsp;s &amp; R&D; it&#39;s &#x44;one"),
+            ["p95", "5", "s", "r", "d", "it", "s", "don"]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::document::{BEGIN, Document, END, MARK, Mark, WAS_TICKED};
+use super::document::{BEGIN, Document, END, MARK, Mark, WAS_TICKED, said_anew};
 use super::encoding::encode;
 use super::text::normalise;
 use super::{Answer, ItemStatus, Judged, JudgedItem, Likeness, Meaning};
@@ -105,16 +105,22 @@ fn tick(line: &mut String, mark: &Mark, ticked: bool) {
     let Some(old) = line.get(mark.start..mark.start + mark.len) else {
         return;
     };
-    let new = match (old.starts_with('['), ticked) {
-        (true, true) => "[x]",
-        (true, false) => "[ ]",
-        (false, true) => "☑",
-        (false, false) => "☐",
-    };
     // The column stays as it was when nothing changes.
-    if ticked != mark.ticked {
-        line.replace_range(mark.start..mark.start + mark.len, new);
+    if ticked == mark.ticked {
+        return;
     }
+    let new = said_anew(old, ticked).unwrap_or_else(|| {
+        let drawn = match (old.chars().next(), ticked) {
+            (Some('['), true) => "[x]",
+            (Some('['), false) => "[ ]",
+            (Some('('), true) => "(x)",
+            (Some('('), false) => "( )",
+            (_, true) => "☑",
+            (_, false) => "☐",
+        };
+        drawn.to_owned()
+    });
+    line.replace_range(mark.start..mark.start + mark.len, &new);
 }
 
 /// Three boxes in a line that name the three verdicts: ticks the one that holds.

@@ -1,6 +1,7 @@
 //! Bullets and boxes of one line, at their bytes.
 
 use super::Mark;
+use super::said::{behind_tags, said_at, untagged};
 
 /// A list item without its bullet and box.
 pub(super) struct Bullet {
@@ -12,8 +13,11 @@ pub(super) struct Bullet {
     pub(super) is_loose: bool,
 }
 
-const EMPTY: [&str; 6] = ["[ ]", "☐", "⬜", "□", "🔲", "❌"];
-const TICKED: [&str; 8] = ["[x]", "[X]", "[✓]", "[✔]", "☑", "☒", "✅", "✔"];
+pub(super) const EMPTY: [&str; 10] = ["[ ]", "☐", "⬜", "□", "🔲", "❌", "◻", "▢", "❏", "❑"];
+pub(super) const TICKED: [&str; 10] = ["[x]", "[X]", "[✓]", "[✔]", "☑", "☒", "✅", "✔", "✓", "🗹"];
+
+/// What begins an item only where a box follows: dashes and dots that other programs draw.
+const DRAWN_BULLETS: [char; 9] = ['–', '—', '·', '◦', '‣', '▪', '●', '○', '∙'];
 
 /// Signs that say done in brackets.
 const DONE: [&str; 5] = ["x", "X", "✓", "✔", "✅"];
@@ -42,10 +46,15 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
     let column = line.len() - body.len();
     let after_bullet = after_bullet(body);
     let rest = after_bullet.unwrap_or(body);
+    // Tags before a box are not what the item says.
+    let inner = behind_tags(rest);
+    let is_tagged = inner.len() < rest.len() && mark_at(inner, 0).is_some();
+    let rest = if is_tagged { inner } else { rest };
     let start = line.len() - rest.len();
     let strict = mark_at(rest, start).filter(|_| !is_glued(body));
     let is_loose = strict.is_none();
-    let mark = strict.or_else(|| after_bullet.and_then(|rest| loose_mark_at(rest, start)));
+    let loose = || loose_mark_at(rest, start).or_else(|| round_mark_at(rest, start));
+    let mark = strict.or_else(|| after_bullet.and_then(|_| loose()));
     if after_bullet.is_none() && mark.is_none() {
         return None;
     }
@@ -58,7 +67,15 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
     // A second box on the line makes it a choice, not an item.
     let drawn = mark.as_ref().and_then(|mark| rest.get(..mark.len));
     let again = is_loose && drawn.is_some_and(|drawn| text.contains(drawn));
-    if text.is_empty() || again || !inline_boxes(text).is_empty() {
+    if again || has_another(text, drawn) {
+        return None;
+    }
+    let is_field = drawn.is_some_and(|drawn| drawn.starts_with('<'));
+    let text = match is_tagged || is_field {
+        true => untagged(text),
+        false => text.to_owned(),
+    };
+    if !text.chars().any(char::is_alphanumeric) {
         return None;
     }
     // A bullet without a box asks for something only when it says at least two words.
@@ -67,13 +84,28 @@ pub(super) fn bullet(line: &str) -> Option<Bullet> {
     }
     Some(Bullet {
         column,
-        text: text.to_owned(),
+        text,
         mark,
         is_loose,
     })
 }
 
+/// Whether a text holds another box of the kind that is drawn before it, or any where none is.
+fn has_another(text: &str, drawn: Option<&str>) -> bool {
+    let kind = |drawn: &str| drawn.chars().next().filter(|c| "[<&:".contains(*c));
+    inline_boxes(text).iter().any(|other| {
+        let other = text.get(other.start..other.start + other.len);
+        let (Some(drawn), Some(other)) = (drawn, other) else {
+            return true;
+        };
+        kind(drawn) == kind(other)
+    })
+}
+
 fn after_bullet(body: &str) -> Option<&str> {
+    if let Some(rest) = after_other_bullet(body) {
+        return Some(rest);
+    }
     let rest = match body.chars().next()? {
         '-' | '*' | '+' | '•' => body.trim_start_matches(['-', '*', '+', '•']),
         '0'..='9' => body
@@ -83,6 +115,18 @@ fn after_bullet(body: &str) -> Option<&str> {
     };
     let once = body.len() - rest.len() <= 4;
     (once && (rest.starts_with([' ', '\t']) || is_glued(body))).then(|| rest.trim_start())
+}
+
+/// What follows a letter, a Roman number or a sign that begins an item because a box comes next.
+fn after_other_bullet(body: &str) -> Option<&str> {
+    let letters = body.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let rest = match body.len() - letters.len() {
+        0 => body.strip_prefix(DRAWN_BULLETS)?,
+        1..=4 => letters.strip_prefix(['.', ')'])?,
+        _ => return None,
+    };
+    let inner = rest.trim_start();
+    (inner.len() < rest.len() && mark_at(inner, 0).is_some()).then_some(inner)
 }
 
 /// Whether a box follows its bullet without the space that makes the line a list item; what follows an
@@ -98,16 +142,19 @@ fn is_glued(body: &str) -> bool {
 }
 
 /// The box at the beginning of `text`, which itself begins at byte `start` of its line.
-fn mark_at(text: &str, start: usize) -> Option<Mark> {
+pub(super) fn mark_at(text: &str, start: usize) -> Option<Mark> {
     let find = |boxes: &[&str]| {
         boxes
             .iter()
             .find(|b| text.starts_with(**b))
             .map(|b| b.len())
     };
-    let (len, ticked) = find(&EMPTY)
+    let drawn = find(&EMPTY)
         .map(|len| (len, false))
-        .or_else(|| find(&TICKED).map(|len| (len, true)))?;
+        .or_else(|| find(&TICKED).map(|len| (len, true)));
+    let Some((len, ticked)) = drawn else {
+        return said_at(text, start);
+    };
     let after = text.get(len..).unwrap_or_default();
     let is_link = text.starts_with('[') && (leads_on(after) || (ticked && defines(after)));
     (!is_link).then_some(Mark { start, len, ticked })
@@ -123,6 +170,18 @@ fn loose_mark_at(text: &str, start: usize) -> Option<Mark> {
     ((ticked || NOT_DONE.contains(&sign)) && ends).then_some(Mark {
         start,
         len: inner.len() + 2,
+        ticked,
+    })
+}
+
+/// The box there when it is in parentheses, as mail programs and notes draw it.
+fn round_mark_at(text: &str, start: usize) -> Option<Mark> {
+    let boxes = [("( )", false), ("(x)", true), ("(X)", true)];
+    let (drawn, ticked) = boxes.into_iter().find(|(b, _)| text.starts_with(b))?;
+    let after = text.get(drawn.len()..).unwrap_or_default();
+    after.starts_with(char::is_whitespace).then_some(Mark {
+        start,
+        len: drawn.len(),
         ticked,
     })
 }

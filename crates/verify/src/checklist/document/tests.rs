@@ -56,6 +56,86 @@ fn reads_boxes_that_are_drawn_anyhow_and_those_that_are_half_done() {
 }
 
 #[test]
+fn reads_boxes_that_are_written_out_and_bullets_of_other_programs() {
+    let html = "<input type=\"checkbox\">";
+    let done = "<input type='checkbox' checked disabled />";
+    for (line, drawn, ticked) in [
+        ("- <input type=\"checkbox\"> one thing", html, false),
+        (
+            "1. <input type='checkbox' checked disabled /> one thing",
+            done,
+            true,
+        ),
+        (
+            "<li><input type=\"checkbox\"> <b>one</b> thing</li>",
+            html,
+            false,
+        ),
+        (
+            "* <label><input type='checkbox' checked disabled /> one thing</label><br>",
+            done,
+            true,
+        ),
+        ("<li>[ ] one thing</li>", "[ ]", false),
+        ("- &#9744; one thing", "&#9744;", false),
+        ("- &#X2611; one thing", "&#X2611;", true),
+        ("- :white_check_mark: one thing", ":white_check_mark:", true),
+        ("- âœ… one thing", "âœ…", true),
+        ("â˜\u{90} one thing", "â˜\u{90}", false),
+        ("- ( ) one thing", "( )", false),
+        ("* (x) one thing", "(x)", true),
+        ("a. [ ] one thing", "[ ]", false),
+        ("iv) [x] one thing", "[x]", true),
+        ("– [ ] one thing", "[ ]", false),
+        ("· ❏ one thing", "❏", false),
+        ("### [x] one thing", "[x]", true),
+    ] {
+        let expected = [(drawn.to_owned(), ticked, "one thing".to_owned())];
+        assert_eq!(boxes(line), expected, "{line}");
+    }
+    let row = format!("| Done | Item |\n|---|---|\n| {done} | one thing |\n");
+    assert_eq!(
+        boxes(&row),
+        [(done.to_owned(), true, "one thing".to_owned())]
+    );
+    let text = "# All\n## [ ] one thing\n- [ ] two things ✅\n";
+    let document = Document::read(text);
+    let sections: Vec<_> = document
+        .items
+        .iter()
+        .map(|i| (i.section(), i.text.as_str()))
+        .collect();
+    assert_eq!(
+        sections,
+        [("All", "one thing"), ("one thing", "two things ✅")]
+    );
+}
+
+#[test]
+fn headings_are_items_where_there_is_nothing_else() {
+    let text = "# Launch\n\n## Running\n\n### Backups are restored every month\n\nBecause.\n\n\
+        ### Alerts reach the person on call\n### Runbook for each alert\n```\n# a comment in code\n```\n\
+        ## Security\n\n### Secrets are in a vault\n### Keys are rotated quarterly ###\n";
+    let document = Document::read(text);
+    let found: Vec<_> = document
+        .items
+        .iter()
+        .map(|i| (i.section(), i.line))
+        .collect();
+    let expected = [
+        ("Running", 5),
+        ("Running", 9),
+        ("Running", 10),
+        ("Security", 16),
+        ("Security", 17),
+    ];
+    assert_eq!(found, expected);
+    assert!(texts("# One\n\nProse.\n\n## How it works\n\nMore of it.\n").is_empty());
+    // Beside anything that is an item, they are headings.
+    assert_eq!(texts(&format!("{text}\n- [ ] one thing\n")), ["one thing"]);
+}
+
+#[test]
 fn links_values_and_emphasis_are_no_boxes() {
     for line in [
         "- [](https://example.org) is the plan",
@@ -70,6 +150,12 @@ fn links_values_and_emphasis_are_no_boxes() {
         "[] is no list item",
         "*[x] emphasis* and more",
         "- [] yes [] no",
+        "- <input type=checkbox> yes <input type=checkbox> no",
+        "<input type=\"text\"> one thing",
+        "a. one thing",
+        "– one thing",
+        "- <b>[plan]</b>(one)",
+        "- (a) one of them",
         "| Field | Default |\n|---|---|\n| names | [] |",
         "```yaml\n- [] # nothing yet\n- [~]\n```",
     ] {
