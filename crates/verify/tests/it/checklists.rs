@@ -254,19 +254,18 @@ async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_
     let judge = Judge::new(&requirements);
     let decisions = Decisions::default();
     let mut report = report().await;
-    let read = || Document::read(TEXT);
-    let judged = judge.judge(
-        "mine.md",
-        judge.understand(read()),
-        basis(&report, &decisions),
-    );
-    let item = &judged.items[0];
+    let judged = |report: &Report| {
+        let list = judge.understand(Document::read(TEXT));
+        judge.judge("mine.md", list, basis(report, &decisions))
+    };
+    let all = judged(&report);
+    let item = &all.items[0];
     let Meaning::Similar { readings, .. } = &item.meaning else {
         panic!("{:?}", item.meaning);
     };
     assert!((2..=3).contains(&readings.len()), "{readings:?}");
     assert_eq!(item.status, ItemStatus::Pass, "{:?}", item.answers);
-    let written = write_back(&judged);
+    let written = write_back(&all);
     assert!(written.contains("matched to several, of which one is meant"));
     for reading in readings {
         assert!(
@@ -290,17 +289,12 @@ async fn an_item_that_reads_like_several_requirements_shows_each_and_holds_when_
         for result in report.results.iter_mut().filter(|result| is_its(result)) {
             result.outcome = outcome.clone();
         }
-        let judged = judge.judge(
-            "mine.md",
-            judge.understand(read()),
-            basis(&report, &decisions),
-        );
+        let judged = judged(&report);
         assert_eq!(judged.items[0].status, ItemStatus::NotVerified);
         let failed = judged.answers().any(|a| a.status == ItemStatus::Fail);
         assert!(!failed, "what may not be meant fails no gate");
         let written = write_back(&judged);
         assert!(written.contains("### Needs a person"), "{written}");
-        assert!(written.contains("that") || written.contains("nothing there"));
     }
 }
 
