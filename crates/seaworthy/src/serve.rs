@@ -177,8 +177,7 @@ impl Running {
         (mut terminate, mut interrupt, mut hang_up): (Signal, Signal, Signal),
     ) -> Result<(), Failure> {
         let gateway = Arc::clone(&self.gateway);
-        let background = gateway.run_background();
-        tokio::pin!(background);
+        let mut background = Box::pin(gateway.run_background());
         let fetching = secrets::keep_fetching(Arc::clone(&self.secrets), Arc::clone(&gateway));
         let _fetching = AbortOnDrop(tokio::spawn(fetching));
         let mut keeper = secrets::Keeper::default();
@@ -215,21 +214,24 @@ impl Running {
         };
         let drained = self.drain(is_interrupted);
         tokio::pin!(drained);
-        loop {
+        let drained = loop {
             tokio::select! {
-                result = &mut drained => return result,
+                drained = &mut drained => break drained,
                 // Keys and the ledger are needed until the last request has ended.
                 () = &mut background => {}
-                // Who asks twice does not want to wait.
-                _ = interrupt.recv() => {
-                    return Err(Failure::new(exit::FAILED, "interrupted while draining"));
-                }
+                _ = interrupt.recv() => return Err(interrupted()),
             }
+        };
+        // What still asked the store would report that it does not answer.
+        drop(background);
+        tokio::select! {
+            result = drained.close() => result,
+            _ = interrupt.recv() => Err(interrupted()),
         }
     }
 
     /// Readiness off, finish what was begun, write everything down.
-    async fn drain(self, is_interrupted: bool) -> Result<(), Failure> {
+    async fn drain(self, is_interrupted: bool) -> Drained {
         let Self {
             gateway,
             stores,
@@ -251,11 +253,26 @@ impl Running {
         for server in servers {
             cut_off += server.drain(CLOSE_TIMEOUT).await;
         }
-        let unwritten = gateway.flush(FLUSH_TIMEOUT).await;
-        stores.lifecycle.close().await;
         if finished.is_err() {
             tracing::warn!(cut_off, "the drain timeout was reached");
         }
+        Drained {
+            unwritten: gateway.flush(FLUSH_TIMEOUT).await,
+            stores,
+        }
+    }
+}
+
+/// What is left of an instance that serves no more.
+struct Drained {
+    stores: seaworthy_core::store::Stores,
+    unwritten: usize,
+}
+
+impl Drained {
+    async fn close(self) -> Result<(), Failure> {
+        let Self { stores, unwritten } = self;
+        stores.lifecycle.close().await;
         if unwritten > 0 {
             tracing::error!(unwritten, "settlements could not be written");
             return Err(Failure::new(
@@ -270,6 +287,11 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Who asks twice does not want to wait.
+fn interrupted() -> Failure {
+    Failure::new(exit::FAILED, "interrupted while draining")
 }
 
 fn signals() -> std::io::Result<(Signal, Signal, Signal)> {

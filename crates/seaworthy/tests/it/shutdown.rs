@@ -48,6 +48,8 @@ fn sigterm_turns_readiness_off_finishes_the_stream_and_exits_with_0() {
         "the framing ends properly: {rest}"
     );
     assert_eq!(server.wait().code(), Some(0), "{}", server.said());
+    let said = server.said();
+    assert!(!said.contains("the store does not answer"), "{said}");
     assert!(server.get("/health/live").open().is_err(), "nobody listens");
     let used = used(&ship, "gpt").unwrap();
     assert_eq!(used["output_tokens"], 30, "{used}");
