@@ -99,6 +99,11 @@ impl<'a> Cursor<'a> {
         self.position - begin
     }
 
+    /// The next bytes, if so many have arrived.
+    pub fn ahead<const COUNT: usize>(&self) -> Option<&'a [u8; COUNT]> {
+        self.text.get(self.position..)?.first_chunk()
+    }
+
     /// The bytes from `begin` to here.
     pub fn since(&self, begin: usize) -> &'a [u8] {
         self.text.get(begin..self.position).unwrap_or_default()

@@ -228,8 +228,13 @@ impl Pii {
         if window.cursor(at).after_word(at) {
             return end;
         }
-        let after = self
-            .try_at(window, at, scan, token::read)
+        let word = end - at;
+        let next = text.get(end).copied();
+        let identifier = match token::may_begin_with_digits(word, next) {
+            true => self.try_at(window, at, scan, token::read),
+            false => None,
+        };
+        let after = identifier
             .or_else(|| self.try_at(window, at, scan, number::read))
             .or_else(|| self.try_at(window, at, scan, address::read));
         after.unwrap_or(end).max(end)

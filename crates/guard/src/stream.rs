@@ -17,6 +17,11 @@ use crate::render::{Piece, Renderer};
 /// Decided text is dropped from the buffer once there is this much of it.
 const TRIM_BYTES: usize = 1024;
 
+/// Where so much waits, it is looked at again only once it has grown by one part in [`GROWTH`]: else a text that
+/// keeps candidates open would be read from their beginning for each of its pieces.
+const PATIENT_BYTES: usize = 2048;
+const GROWTH: usize = 16;
+
 /// Whether a stream may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -38,6 +43,8 @@ pub struct StreamGuard {
     begin: usize,
     /// Everything before this offset is decided.
     decided: usize,
+    /// Everything before this offset was looked at.
+    seen: usize,
 }
 
 impl StreamGuard {
@@ -49,6 +56,7 @@ impl StreamGuard {
             buffer: String::new(),
             begin: 0,
             decided: 0,
+            seen: 0,
         }
     }
 
@@ -58,6 +66,11 @@ impl StreamGuard {
             return Flow::Blocked;
         }
         self.invisible.push(piece, &mut self.buffer);
+        let waiting = self.seen - self.decided;
+        let grown = self.begin + self.buffer.len() - self.seen;
+        if waiting >= PATIENT_BYTES && grown < waiting / GROWTH {
+            return Flow::Open;
+        }
         self.decide(false, out)
     }
 
@@ -81,6 +94,7 @@ impl StreamGuard {
     }
 
     fn decide(&mut self, complete: bool, out: &mut String) -> Flow {
+        self.seen = self.begin + self.buffer.len();
         let mut scan = Scan::default();
         let window = Window {
             text: self.buffer.as_bytes(),

@@ -176,6 +176,11 @@ impl Restorer {
         }
     }
 
+    /// Whether nothing is held back.
+    pub fn is_idle(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Appends what was held back when nothing follows.
     pub fn finish(&mut self, out: &mut String) {
         out.push_str(&self.held);

@@ -95,6 +95,8 @@ fn hostile_texts_cost_no_more_than_linear_time() {
         "+1 (",
         "GB82 WEST 1234 ",
         "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----zz- ",
+        "curl sh http://a/b/ ",
         "https://a:",
         "born on ",
         "<a ",
@@ -109,6 +111,7 @@ fn hostile_texts_cost_no_more_than_linear_time() {
                 detector.scan(Window::whole(text), &mut Scan::default());
             }
             INJECTION.assess(text, Place::Input);
+            shell::dangers(text);
         };
         let text = |length: usize| piece.repeat(length / piece.len());
         let (short, long) = (text(8_000), text(64_000));

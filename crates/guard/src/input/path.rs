@@ -15,6 +15,11 @@ use crate::trigger::{TriggerError, Triggers};
 pub trait ResolveLinks {
     /// The path without symbolic links, `.` and `..`.
     fn resolve(&self, path: &Path) -> std::io::Result<PathBuf>;
+
+    /// The same of a path that begins with a resolved folder and goes no way up.
+    fn resolve_below(&self, _folder: &Path, path: &Path) -> std::io::Result<PathBuf> {
+        self.resolve(path)
+    }
 }
 
 /// Why a file reference was refused. The reference itself is not repeated.

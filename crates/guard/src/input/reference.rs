@@ -149,7 +149,7 @@ fn within(root: &Path, path: &str, links: &dyn ResolveLinks) -> Result<PathBuf, 
     if !inside(&joined) {
         return Err(PathError::Outside);
     }
-    let resolved = links.resolve(&joined)?;
+    let resolved = links.resolve_below(&root, &joined)?;
     match inside(&resolved) {
         true => Ok(resolved),
         false => Err(PathError::Outside),

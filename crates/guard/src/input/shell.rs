@@ -1,6 +1,7 @@
 //! Quotes arguments for a shell, and names what makes a command dangerous.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Why a command should not run unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,14 +52,80 @@ pub fn quote(argument: &str) -> Cow<'_, str> {
     quoted.into()
 }
 
-/// A command in lower case, with single spaces, and its words.
-struct Command {
+/// A command as it is looked at.
+struct Texts {
+    /// With single spaces.
+    single: String,
+    /// In lower case.
     flat: String,
     /// Without quotes, escapes and what else a shell takes away before it looks at words.
     plain: String,
-    words: Vec<String>,
+}
+
+/// A command in lower case, and its words.
+struct Command<'t> {
+    flat: &'t str,
+    plain: &'t str,
+    words: Vec<&'t str>,
     /// The words in their own letters: `curl -F` sends a file, and `curl -f` does not.
-    cased: Vec<String>,
+    cased: Vec<&'t str>,
+    /// Which of [`NAMES`] are words, or the last parts of words, as bits.
+    names: u64,
+}
+
+/// Programs that matter.
+const NAMES: [&str; 36] = [
+    "rm",
+    "xargs",
+    "dd",
+    "find",
+    "shred",
+    "wipefs",
+    "blkdiscard",
+    "tee",
+    "cp",
+    "sh",
+    "bash",
+    "zsh",
+    "dash",
+    "python",
+    "python3",
+    "perl",
+    "ruby",
+    "node",
+    "curl",
+    "wget",
+    "base32",
+    "xxd",
+    "uudecode",
+    "rev",
+    "openssl",
+    "eval",
+    "nc",
+    "ncat",
+    "socat",
+    "scp",
+    "sudo",
+    "su",
+    "doas",
+    "nsenter",
+    "pkexec",
+    "chmod",
+];
+
+/// The lengths of [`NAMES`]: most words have another one.
+const NAME_LENGTHS: std::ops::RangeInclusive<usize> = 2..=10;
+
+/// The bit of a program, if it is one of those.
+fn bit(name: &str) -> u64 {
+    let known = || NAMES.iter().position(|known| *known == name);
+    let place = NAME_LENGTHS.contains(&name.len()).then(known).flatten();
+    place.map_or(0, |place| 1 << place)
+}
+
+/// What a word runs: the last part of a path.
+fn program(word: &str) -> &str {
+    memchr::memrchr(b'/', word.as_bytes()).map_or(word, |at| &word[at + 1..])
 }
 
 /// What separates words.
@@ -78,27 +145,48 @@ const DISKS: [&str; 6] = [
     "/dev/disk",
 ];
 
-impl Command {
+impl Texts {
     fn read(command: &str) -> Self {
         let joined = command.replace("\\\r\n", "").replace("\\\n", "");
-        let single = joined.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut single = String::with_capacity(joined.len());
+        for word in joined.split_whitespace() {
+            if !single.is_empty() {
+                single.push(' ');
+            }
+            single.push_str(word);
+        }
         let flat = single.to_ascii_lowercase();
         let plain = without_quoting(&flat);
-        let mut words: Vec<String> = split(&flat, &BORDERS).map(str::to_owned).collect();
-        words.extend(split(&plain, &HIDDEN_BORDERS).map(str::to_owned));
-        let cased = split(&single, &BORDERS).map(str::to_owned).collect();
         Self {
+            single,
             flat,
             plain,
+        }
+    }
+}
+
+impl<'t> Command<'t> {
+    fn of(texts: &'t Texts) -> Self {
+        let mut words: Vec<&str> = split(&texts.flat, &BORDERS).collect();
+        words.extend(split(&texts.plain, &HIDDEN_BORDERS));
+        let names = words
+            .iter()
+            .fold(0, |names, word| names | bit(program(word)));
+        Self {
+            flat: &texts.flat,
+            plain: &texts.plain,
             words,
-            cased,
+            cased: split(&texts.single, &BORDERS).collect(),
+            names,
         }
     }
 
     fn runs(&self, name: &str) -> bool {
-        self.words
-            .iter()
-            .any(|word| word.rsplit('/').next() == Some(name))
+        debug_assert!(
+            bit(name) != 0,
+            "{name} is none of the names that are looked for"
+        );
+        self.names & bit(name) != 0
     }
 
     fn runs_any(&self, names: &[&str]) -> bool {
@@ -106,12 +194,17 @@ impl Command {
     }
 
     fn holds_any(&self, parts: &[&str]) -> bool {
-        let holds = |part: &&str| self.flat.contains(part) || self.plain.contains(part);
-        parts.iter().any(holds)
+        let holds = |text: &str, part: &&str| {
+            memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
+        };
+        let is_quoted = self.flat != self.plain;
+        parts
+            .iter()
+            .any(|part| holds(self.flat, part) || (is_quoted && holds(self.plain, part)))
     }
 
     fn has_flag(&self, letters: &[char]) -> bool {
-        let short = |word: &&String| word.starts_with('-') && !word.starts_with("--");
+        let short = |word: &&&str| word.starts_with('-') && !word.starts_with("--");
         self.words
             .iter()
             .filter(short)
@@ -140,11 +233,9 @@ impl Command {
 
     /// Past the file systems.
     fn writes_to_disk(&self) -> bool {
-        let redirects = |disk: &&str| {
-            let plain = self.plain.replace("> ", ">");
-            plain.contains(&format!(">{disk}"))
-        };
-        let is_disk = |word: &String| DISKS.iter().any(|disk| word.starts_with(disk));
+        let plain = self.plain.replace("> ", ">");
+        let redirects = |disk: &&str| plain.contains(&format!(">{disk}"));
+        let is_disk = |word: &&str| DISKS.iter().any(|disk| word.starts_with(disk));
         DISKS.iter().any(redirects)
             || (self.runs_any(&["tee", "cp"]) && self.words.last().is_some_and(is_disk))
     }
@@ -167,32 +258,26 @@ impl Command {
 
     /// Whether a file that a download is named after is run: `wget URL/a.sh && sh a.sh`.
     fn runs_what_it_wrote(&self) -> bool {
-        let name = |word: &str| Some(word.rsplit('/').next()?.to_owned()).filter(|n| !n.is_empty());
-        let fetched: Vec<String> = self
-            .words
-            .windows(2)
-            .filter_map(|pair| match &*pair[0] {
-                "-o" | "--output" | "-qo" => name(&pair[1]),
-                _ => pair[1].contains("://").then(|| name(&pair[1])).flatten(),
+        let pairs = || self.words.windows(2).map(|pair| (pair[0], pair[1]));
+        let fetched: HashSet<&str> = pairs()
+            .filter(|(flag, word)| {
+                matches!(*flag, "-o" | "--output" | "-qo") || word.contains("://")
             })
+            .map(|(_, word)| program(word))
+            .filter(|name| !name.is_empty())
             .collect();
-        let runs = |pair: &[String], file: &str| {
-            let is_shell = ["sh", "bash", "zsh", "dash", "source", "."].contains(&&*pair[0]);
-            let told = pair[1].rsplit('/').next() == Some(file);
-            (is_shell && told) || pair[1].strip_prefix("./") == Some(file)
+        let runs = |(shell, word): (&str, &str)| {
+            let is_shell = matches!(shell, "sh" | "bash" | "zsh" | "dash" | "source" | ".");
+            let is_run = |name: &str| fetched.contains(name);
+            (is_shell && is_run(program(word))) || word.strip_prefix("./").is_some_and(is_run)
         };
-        self.words
-            .windows(2)
-            .any(|pair| fetched.iter().any(|file| runs(pair, file)))
+        pairs().any(runs)
     }
 
     fn pipes_into_shell(&self) -> bool {
         let targets = self.plain.split('|').skip(1);
         let first = targets.filter_map(|target| target.split_whitespace().next());
-        let shell = |word: &str| {
-            let name = word.rsplit('/').next().unwrap_or_default();
-            ["sh", "bash", "zsh", "dash"].contains(&name)
-        };
+        let shell = |word: &str| ["sh", "bash", "zsh", "dash"].contains(&program(word));
         first.into_iter().any(shell)
     }
 
@@ -205,23 +290,23 @@ impl Command {
 
     /// Whether `curl` or `wget` sends a file, or what a command says; words that stand there are no secret.
     fn uploads(&self) -> bool {
-        let sends = |word: &String| {
-            matches!(&**word, "-F" | "-T" | "--form" | "--upload-file")
+        let sends = |word: &&str| {
+            matches!(*word, "-F" | "-T" | "--form" | "--upload-file")
                 || word.starts_with("-F")
                 || word.starts_with("-T@")
                 || ["--post-file", "--body-file", "--upload-file=", "--form="]
                     .iter()
                     .any(|flag| word.starts_with(flag))
         };
-        let takes = |word: &String| word.starts_with("-d") || word.starts_with("--data");
+        let takes = |word: &&str| word.starts_with("-d") || word.starts_with("--data");
         let names_a_file =
-            |word: &String| word.starts_with('@') || word.contains("=@") || word.starts_with("-d@");
+            |word: &&str| word.starts_with('@') || word.contains("=@") || word.starts_with("-d@");
         let says = self.cased.iter().any(names_a_file) || self.holds_any(&["$(", "`", "<("]);
         self.cased.iter().any(sends) || (self.cased.iter().any(takes) && says)
     }
 
     fn raises_privileges(&self) -> bool {
-        let sets_id = |word: &String| {
+        let sets_id = |word: &&str| {
             let digits = word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
             digits && word.starts_with(['2', '4', '6'])
         };
@@ -258,7 +343,8 @@ fn without_quoting(flat: &str) -> String {
 
 /// What makes a command dangerous, each reason once, the mildest first.
 pub fn dangers(command: &str) -> Vec<Danger> {
-    let read = Command::read(command);
+    let texts = Texts::read(command);
+    let read = Command::of(&texts);
     let joins = [";", "&&", "|", "`", "$(", "<(", "\0"];
     [
         (

@@ -63,7 +63,7 @@ pub(super) fn is_address(run: &Run<'_>, before: &[u8], next: Next) -> bool {
     let mut rest = run.digits;
     let mut octets = [0_u32; 4];
     for (octet, &length) in octets.iter_mut().zip(run.groups) {
-        let (group, tail) = rest.split_at(length);
+        let (group, tail) = rest.split_at(usize::from(length));
         *octet = group
             .iter()
             .take(4)

@@ -39,10 +39,10 @@ pub(super) struct Run<'r> {
     /// All digits, as numbers.
     pub(super) digits: &'r [u8],
     /// The length of each group.
-    pub(super) groups: &'r [usize],
+    pub(super) groups: &'r [u8],
     /// The first byte between group `n` and the next.
     pub(super) separators: &'r [u8],
-    /// Where the last group ends.
+    /// How far behind the beginning of the run the last group ends.
     end: usize,
     /// Whether it begins with `+`.
     pub(super) international: bool,
@@ -54,11 +54,12 @@ pub(super) struct Run<'r> {
 #[derive(Debug)]
 struct Groups {
     digits: [u8; MAX_DIGITS],
-    lengths: [usize; MAX_GROUPS],
+    lengths: [u8; MAX_GROUPS],
     separators: [u8; MAX_GROUPS],
-    ends: [usize; MAX_GROUPS],
+    /// How far behind the beginning of the run each group ends.
+    ends: [u8; MAX_GROUPS],
     /// For each group, how many digits it and those before it have.
-    totals: [usize; MAX_GROUPS],
+    totals: [u8; MAX_GROUPS],
     count: usize,
     international: bool,
     bracketed: bool,
@@ -67,7 +68,9 @@ struct Groups {
 impl Groups {
     /// How many digits the first `count` groups have.
     fn digits_of(&self, count: usize) -> usize {
-        count.checked_sub(1).map_or(0, |last| self.totals[last])
+        count
+            .checked_sub(1)
+            .map_or(0, |last| usize::from(self.totals[last]))
     }
 
     /// The first `count` groups.
@@ -76,26 +79,28 @@ impl Groups {
             digits: &self.digits[..self.digits_of(count)],
             groups: &self.lengths[..count],
             separators: &self.separators[..count - 1],
-            end: self.ends[count - 1],
+            end: usize::from(self.ends[count - 1]),
             international: self.international,
             bracketed: self.bracketed,
         }
     }
 
+    /// Adds a group that ends so far behind the beginning of the run; both are bounded by what a run may be.
     fn add(&mut self, digits: &[u8], end: usize) {
         let from = self.digits_of(self.count);
         for (kept, digit) in self.digits[from..].iter_mut().zip(digits) {
             *kept = digit - b'0';
         }
-        self.lengths[self.count] = digits.len();
-        self.ends[self.count] = end;
-        self.totals[self.count] = from + digits.len();
+        let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+        self.lengths[self.count] = small(digits.len());
+        self.ends[self.count] = small(end);
+        self.totals[self.count] = small(from + digits.len());
         self.count += 1;
     }
 }
 
 impl Run<'_> {
-    pub(super) fn is_grouped(&self, groups: &[usize], separators: &[u8]) -> bool {
+    pub(super) fn is_grouped(&self, groups: &[u8], separators: &[u8]) -> bool {
         self.groups == groups && self.separators.iter().all(|byte| separators.contains(byte))
     }
 
@@ -115,7 +120,16 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
         return None;
     }
     let mut ahead = cursor.clone();
-    let run = read_run(&mut ahead);
+    let run = match ahead.ahead::<MAX_READ>() {
+        // Tables have a number at every other byte: what is all there is read without asking for each.
+        Some(text) => {
+            let mut plain = Plain { text, position: 0 };
+            let run = read_run(&mut plain);
+            ahead.advance(plain.position);
+            run
+        }
+        None => read_run(&mut ahead),
+    };
     let next = read_next(&run, &mut ahead);
     let after = read_word_after(&mut ahead);
     if ahead.starved() {
@@ -129,7 +143,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
             return None;
         }
         if ip::is_address(&run.first(4), before, next) {
-            cursor.advance(run.ends[3] - start);
+            cursor.advance(usize::from(run.ends[3]));
             return Some(Kind::IpAddress);
         }
     }
@@ -139,15 +153,27 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
         has_words: has_letter(before),
         phone: OnceCell::new(),
     };
+    let least = match is_lone(&run) && !around.has_words && !around.announces_phone() {
+        true => LEAST_OF_LONE,
+        false => *DIGITS.start(),
+    };
     (1..=run.count).rev().find_map(|count| {
-        if !DIGITS.contains(&run.digits_of(count)) {
+        if !(least..=*DIGITS.end()).contains(&run.digits_of(count)) {
             return None;
         }
         let part = run.first(count);
         let kind = classify(&part, &around)?;
-        cursor.advance(part.end - start);
+        cursor.advance(part.end);
         Some(kind)
     })
+}
+
+/// No number of people begins with a digit by itself and has fewer digits, unless words name it.
+const LEAST_OF_LONE: usize = 11;
+
+/// Whether the first group is one digit, and no sign of a telephone number stands before it.
+fn is_lone(run: &Groups) -> bool {
+    run.lengths[0] == 1 && !run.international && !run.bracketed
 }
 
 /// Whether what begins here is an ordinary small number or a bracket: nothing to look at closely.
@@ -165,7 +191,80 @@ fn is_short(cursor: &mut Cursor<'_>) -> bool {
     digits == 0 || (digits < 7 && !more)
 }
 
-fn read_run(cursor: &mut Cursor<'_>) -> Groups {
+/// No run looks at more bytes: a group and its extension may begin at the end of the longest.
+const MAX_READ: usize = 96;
+
+/// What a run is read from.
+trait Reading {
+    fn position(&self) -> usize;
+    fn peek_at(&mut self, ahead: usize) -> Option<u8>;
+    fn advance(&mut self, count: usize);
+    /// Consumes at most `limit` digits, and says how many.
+    fn eat_digits(&mut self, limit: usize) -> usize;
+    fn since(&self, begin: usize) -> &[u8];
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let is_next = self.peek_at(0) == Some(byte);
+        self.advance(usize::from(is_next));
+        is_next
+    }
+}
+
+impl Reading for Cursor<'_> {
+    fn position(&self) -> usize {
+        Cursor::position(self)
+    }
+
+    fn peek_at(&mut self, ahead: usize) -> Option<u8> {
+        Cursor::peek_at(self, ahead)
+    }
+
+    fn advance(&mut self, count: usize) {
+        Cursor::advance(self, count);
+    }
+
+    fn eat_digits(&mut self, limit: usize) -> usize {
+        self.eat_while(limit, |b| b.is_ascii_digit())
+    }
+
+    fn since(&self, begin: usize) -> &[u8] {
+        Cursor::since(self, begin)
+    }
+}
+
+/// Bytes that have all arrived.
+struct Plain<'a> {
+    text: &'a [u8; MAX_READ],
+    position: usize,
+}
+
+impl Reading for Plain<'_> {
+    fn position(&self) -> usize {
+        self.position
+    }
+
+    fn peek_at(&mut self, ahead: usize) -> Option<u8> {
+        self.text.get(self.position + ahead).copied()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.position += count;
+    }
+
+    fn eat_digits(&mut self, limit: usize) -> usize {
+        let rest = self.text.get(self.position..).unwrap_or_default();
+        let digits = rest.iter().take(limit).take_while(|b| b.is_ascii_digit());
+        let count = digits.count();
+        self.position += count;
+        count
+    }
+
+    fn since(&self, begin: usize) -> &[u8] {
+        self.text.get(begin..self.position).unwrap_or_default()
+    }
+}
+
+fn read_run(cursor: &mut impl Reading) -> Groups {
     let begin = cursor.position();
     let mut run = Groups {
         digits: [0; MAX_DIGITS],
@@ -179,16 +278,16 @@ fn read_run(cursor: &mut Cursor<'_>) -> Groups {
     };
     while run.count < MAX_GROUPS && cursor.position() - begin < MAX_RUN {
         let group = cursor.position();
-        let length = cursor.eat_while(MAX_GROUP, |b| b.is_ascii_digit());
+        let length = cursor.eat_digits(MAX_GROUP);
         let extended = length > 0 && run.count >= 2 && eat_extension(cursor);
         if length == 0
             || cursor
-                .peek()
+                .peek_at(0)
                 .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         {
             break;
         }
-        run.add(&cursor.since(group)[..length], cursor.position());
+        run.add(&cursor.since(group)[..length], cursor.position() - begin);
         let gap = (0..4)
             .take_while(|&n| cursor.peek_at(n).is_some_and(is_separator))
             .count();
@@ -199,19 +298,19 @@ fn read_run(cursor: &mut Cursor<'_>) -> Groups {
         {
             break;
         }
-        run.separators[run.count - 1] = cursor.peek().unwrap_or(b' ');
+        run.separators[run.count - 1] = cursor.peek_at(0).unwrap_or(b' ');
         cursor.advance(gap);
     }
     run
 }
 
 /// `x4587` after a telephone number.
-fn eat_extension(cursor: &mut Cursor<'_>) -> bool {
+fn eat_extension(cursor: &mut impl Reading) -> bool {
     let there =
-        cursor.peek() == Some(b'x') && cursor.peek_at(1).is_some_and(|b| b.is_ascii_digit());
+        cursor.peek_at(0) == Some(b'x') && cursor.peek_at(1).is_some_and(|b| b.is_ascii_digit());
     if there {
         cursor.advance(1);
-        cursor.eat_while(6, |b| b.is_ascii_digit());
+        cursor.eat_digits(6);
     }
     there
 }

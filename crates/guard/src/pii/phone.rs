@@ -94,6 +94,7 @@ fn is_date(run: &Run<'_>) -> bool {
     let [a, b, c, ..] = run.groups[..] else {
         return false;
     };
+    let [a, b, c] = [a, b, c].map(usize::from);
     let value = |from: usize, length: usize| {
         run.digits[from..from + length]
             .iter()

@@ -8,6 +8,12 @@ use crate::cursor::{Cursor, is_word};
 /// The longest identifier, spaces included.
 pub(super) const MAX_LEN: usize = 46;
 
+/// Whether an identifier may begin with a word that has a digit in front, by the length of that word and what
+/// follows it: most numbers are none, and tables have one at every other byte.
+pub(super) fn may_begin_with_digits(length: usize, next: Option<u8>) -> bool {
+    matches!(length, 9 | 16 | 18) || matches!(next, None | Some(b':' | b'-'))
+}
+
 type Reader = fn(&mut Cursor<'_>) -> Option<Kind>;
 
 const READERS: [Reader; 4] = [read_hex_address, read_iban, read_national, read_insurance];
@@ -25,6 +31,9 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     *cursor = start;
     None
 }
+
+/// Eight groups of four digits, the last two of them written as an address of IPv4.
+const LONGEST_ADDRESS: usize = 45;
 
 /// IPv6 with at least four groups, or six pairs of a MAC address.
 fn read_hex_address(cursor: &mut Cursor<'_>) -> Option<Kind> {
@@ -46,6 +55,9 @@ fn read_hex_address(cursor: &mut Cursor<'_>) -> Option<Kind> {
         .take_while(|b| matches!(b, b':' | b'-' | b'.'))
         .count();
     let text = std::str::from_utf8(&whole[..whole.len() - trimmed]).ok()?;
+    if text.len() > LONGEST_ADDRESS {
+        return None;
+    }
     if trimmed == 0 && cursor.peek().is_some_and(is_word) {
         return None;
     }
@@ -75,16 +87,31 @@ fn retreat(cursor: &mut Cursor<'_>, begin: usize, length: usize) {
     cursor.advance(length);
 }
 
-/// The length of an IBAN by country; the rest of the world is 15 to 34.
+/// The lengths of IBANs by country.
+const IBAN_LENGTHS: &[u8] = b"AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 \
+    DO28 EE20 EG29 ES24 FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 \
+    KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 PK24 PL28 PS29 \
+    PT25 QA29 RO24 RS22 SA24 SC31 SE24 SI19 SK24 SM27 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20";
+
+/// The same for each two letters, 0 where there is no such country: texts may have one at every fifth byte.
+const LENGTH_OF: [u8; 26 * 26] = {
+    let mut lengths = [0; 26 * 26];
+    let mut at = 0;
+    while at < IBAN_LENGTHS.len() {
+        let first = (IBAN_LENGTHS[at] - b'A') as usize;
+        let second = (IBAN_LENGTHS[at + 1] - b'A') as usize;
+        let tens = IBAN_LENGTHS[at + 2] - b'0';
+        lengths[first * 26 + second] = tens * 10 + IBAN_LENGTHS[at + 3] - b'0';
+        at += 5;
+    }
+    lengths
+};
+
+/// The length of an IBAN of a country, whose letters are capitals.
 fn iban_length(country: [u8; 2]) -> Option<usize> {
-    const LENGTHS: &str = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 \
-        DO28 EE20 EG29 ES24 FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 \
-        KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 PK24 PL28 PS29 \
-        PT25 QA29 RO24 RS22 SA24 SC31 SE24 SI19 SK24 SM27 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20";
-    let line = LENGTHS
-        .split(' ')
-        .find(|line| line.as_bytes().starts_with(&country))?;
-    line[2..].parse().ok()
+    let [first, second] = country.map(|letter| usize::from(letter.wrapping_sub(b'A')));
+    let length = LENGTH_OF.get(first * 26 + second)?;
+    (*length > 0).then_some(usize::from(*length))
 }
 
 fn read_iban(cursor: &mut Cursor<'_>) -> Option<Kind> {
@@ -122,6 +149,9 @@ fn read_national(cursor: &mut Cursor<'_>) -> Option<Kind> {
         length += cursor.eat_while(2, is_word);
     }
     if cursor.peek().is_some_and(is_word) {
+        return None;
+    }
+    if !matches!(length, 9 | 16 | 18) {
         return None;
     }
     let word: Vec<u8> = cursor

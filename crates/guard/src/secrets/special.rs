@@ -72,6 +72,13 @@ pub(super) fn read_private_key(cursor: &mut Cursor<'_>) -> bool {
             cursor.eat_literal(b"-----");
             return random;
         }
+        let end = cursor.position();
+        if cursor.eat_literal(PRIVATE_KEY_PREFIX.as_bytes()) {
+            // The next one: this one broke off.
+            let random = has_key_material(&cursor.since(body)[..end - body]);
+            cursor.rewind(end);
+            return random;
+        }
         cursor.advance(1);
     }
     has_key_material(cursor.since(body))

@@ -245,3 +245,46 @@ proptest! {
         prop_assert_eq!(verdict, whole.verdict);
     }
 }
+
+/// Counts the bytes that it is shown, and is never sure of any.
+struct Unsure {
+    rules: Vec<crate::detector::Rule>,
+    shown: std::sync::atomic::AtomicUsize,
+}
+
+impl crate::Detector for Unsure {
+    fn rules(&self) -> &[crate::detector::Rule] {
+        &self.rules
+    }
+
+    fn scan(&self, window: Window<'_>, scan: &mut Scan) {
+        let shown = window.text.len();
+        self.shown
+            .fetch_add(shown, std::sync::atomic::Ordering::Relaxed);
+        if !window.complete {
+            scan.open(window.from);
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_not_read_from_its_beginning_for_each_piece() {
+    let unsure = Arc::new(Unsure {
+        rules: Vec::new(),
+        shown: Default::default(),
+    });
+    let empty = Engine::new(Vec::new(), Policy::default(), DEFAULT_HOLDBACK_BYTES).unwrap();
+    let engine = empty.derive(Policy::default(), vec![unsure.clone()]);
+    let text = "tide ".repeat(20_000);
+    let mut guard = Arc::new(engine.unwrap()).stream(Place::OutputText);
+    let mut out = String::new();
+    for at in (0..text.len()).step_by(5) {
+        let _ = guard.push(&text[at..at + 5], &mut out);
+        // It is looked at again before much more waits than may.
+        assert!(guard.held_bytes() <= 2 * DEFAULT_HOLDBACK_BYTES * 17 / 16 + 5);
+    }
+    let _ = guard.finish(&mut out);
+    assert!(out == text, "all of it flows in the end");
+    let shown = unsure.shown.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(shown < 60 * text.len(), "{shown}");
+}
