@@ -111,7 +111,7 @@ pub struct Gateway {
     pub(crate) concurrent: Arc<AtomicUsize>,
     /// Where calls wait for the processor, one for each worker.
     pub(crate) doors: Vec<Arc<Door>>,
-    /// Places for long requests that are screened beside the workers: as many as there are workers, so
+    /// Places for long texts that are guarded beside the workers: as many as there are workers, so
     /// that those keep half of the processors at least.
     pub(crate) screening: Arc<Semaphore>,
     /// Who may pass to which target.

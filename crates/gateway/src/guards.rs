@@ -39,6 +39,7 @@ mod texts;
 mod tools;
 pub(crate) mod verdicts;
 
+pub(crate) use links::MOST_FILES;
 pub(crate) use policy::Who;
 
 use policy::Lines;

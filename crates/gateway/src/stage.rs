@@ -6,6 +6,7 @@ pub(crate) mod admit;
 pub(crate) mod attempt;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
+pub(crate) mod beside;
 pub(crate) mod consult;
 pub(crate) mod decode;
 pub(crate) mod dispatch;

@@ -1,6 +1,8 @@
 //! Guards the texts of a document: what counts is what will be read, so that escapes hide nothing and
 //! no replacement breaks the JSON.
 
+pub(super) mod escaped;
+
 use seaworthy_guard::{Action, Engine, Place, Vault};
 
 use super::texts::{Kind, Outline, Text, replace};

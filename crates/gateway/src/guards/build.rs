@@ -212,7 +212,7 @@ fn files(input: &InputValidation, root: &str) -> Result<Option<FileRules>, Guard
     let extension = |listed: &String| listed.trim_start_matches('.').to_ascii_lowercase();
     let within = match input.require_within_project {
         true => {
-            let resolved = RealLinks.resolve(root.as_ref());
+            let resolved = RealLinks::default().resolve(root.as_ref());
             Some(resolved.map_err(|source| GuardError::Root {
                 path: root.to_owned(),
                 source,

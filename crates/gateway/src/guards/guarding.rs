@@ -6,6 +6,7 @@ use seaworthy_guard::{Action, Category, Engine, Place, Policy, Severity, Shown, 
 use seaworthy_guard_code::fence::FenceRules;
 
 use super::Rules;
+use super::links::RealLinks;
 use super::moderate::{Moderated, moderate};
 
 /// What guards the answer to one request.
@@ -22,6 +23,8 @@ pub(crate) struct Guarding {
     pub(super) holds_untrusted: bool,
     /// Tools that the caller confirmed.
     pub(super) confirmed: Vec<String>,
+    /// The files that were looked for.
+    pub(super) links: RealLinks,
     /// What users and tools say, for others to judge; empty where nobody is asked.
     pub(crate) heard: Vec<Heard>,
 }

@@ -338,7 +338,7 @@ fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdi
             take(guarded, arguments)
         }
         Block::Native(native) => {
-            let guarded = guarding.guard_call(&native.kind, &native.json, verdicts);
+            let guarded = guarding.guard_native(&native.kind, &native.json, verdicts);
             take(guarded, &mut native.json)
         }
         Block::Media(media) => match &mut media.source {

@@ -41,12 +41,13 @@ impl TextPipe {
         self.place
     }
 
-    /// Whether everything that was pushed was decided, and no code waits for its end.
+    /// Whether everything that was pushed was decided, and neither code nor a placeholder waits for its end.
     pub(crate) fn is_idle(&self) -> bool {
         let holds_none = |guard: &StreamGuard| guard.held_bytes() == 0;
         self.segments.as_ref().is_none_or(Segments::is_idle)
             && self.guard.as_deref().is_none_or(holds_none)
             && self.fences.as_ref().is_none_or(FenceGuard::is_idle)
+            && self.restorer.as_ref().is_none_or(Restorer::is_idle)
     }
 
     /// Takes the next piece and appends what may pass.

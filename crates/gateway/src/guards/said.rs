@@ -31,11 +31,12 @@ const NOT_WORDS: [&str; 21] = [
 ];
 
 /// Members that hold a conversation.
-const CONVERSATION: [&str; 8] = [
+const CONVERSATION: [&str; 9] = [
     "messages",
     "contents",
     "input",
     "prompt",
+    "promptVariables",
     "documents",
     "message",
     "chat_history",
@@ -43,7 +44,7 @@ const CONVERSATION: [&str; 8] = [
 ];
 
 /// Members that hold texts to become vectors.
-const EMBEDDED: [&str; 5] = ["input", "texts", "inputs", "content", "requests"];
+const EMBEDDED: [&str; 6] = ["input", "texts", "inputs", "title", "content", "requests"];
 
 /// Members that hold what the operator says.
 const OPERATOR: [&str; 5] = [
@@ -141,9 +142,7 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
     let returned = !is_definition
         && (matches!(role, Some("tool" | "function"))
             || within(&RETURNED)
-            || around
-                .iter()
-                .any(|(_, object)| object.kind.as_deref().is_some_and(is_result)));
+            || around.iter().any(|(_, object)| holds_result(object)));
     let is_called = around
         .iter()
         .any(|(_, object)| object.kind.as_deref().is_some_and(is_call));
@@ -172,7 +171,7 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
         speaker,
         is_argument,
         is_free,
-        is_sealed: !is_known && text.key == "thinking" && is_signed,
+        is_sealed: !is_known && is_signed && is_reasoning(text, &around),
     })
 }
 
@@ -187,9 +186,7 @@ fn defines(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
 /// Whether a conversation holds what a tool or a retrieval returned, be it something that cannot be read.
 pub(super) fn holds_returned(outline: &Outline<'_>) -> bool {
     let is_returned = |index: usize, object: &Object<'_>| {
-        let tells = RETURNED.contains(&&*object.key)
-            || matches!(object.role.as_deref(), Some("tool" | "function"))
-            || object.kind.as_deref().is_some_and(is_result);
+        let tells = holds_result(object);
         let mut keys: Vec<&str> = outline.ancestors(Some(index)).map(|o| &*o.key).collect();
         keys.reverse();
         let told = keys
@@ -215,6 +212,19 @@ pub(super) fn to_embed<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
     Some(said)
 }
 
+/// Whether an object is what a tool or a retrieval returned.
+fn holds_result(object: &Object<'_>) -> bool {
+    RETURNED.contains(&&*object.key)
+        || matches!(object.role.as_deref(), Some("tool" | "function"))
+        || object.kind.as_deref().is_some_and(is_result)
+}
+
+/// Whether a text is what a model thought, where its provider's signature stands beside it.
+fn is_reasoning(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
+    let inner = around.first().map(|(_, object)| &*object.key);
+    text.key == "thinking" || (text.key == "text" && inner == Some("reasoningText"))
+}
+
 /// Whether an object of this type is what a tool or a retrieval returned, or a call with what its tool
 /// returned.
 fn is_result(kind: &str) -> bool {
@@ -232,19 +242,23 @@ fn is_result(kind: &str) -> bool {
         )
 }
 
-/// Whether an item of this type is a call or a thought of the model, which has no role.
+/// Whether an item of this type is a call or a thought of the model, which has no role. Calls that hold what
+/// their tools returned are none of these.
 fn is_call(kind: &str) -> bool {
-    matches!(kind, "function_call" | "custom_tool_call" | "reasoning")
+    kind.ends_with("_call") || matches!(kind, "reasoning" | "mcp_approval_request")
 }
 
-/// Whether a text is below the arguments of a tool call that are written as an object.
+/// Whether a text is below the arguments of a tool call that are written as an object. What only looks like a
+/// call within what a tool returned is none.
 fn is_in_arguments(around: &[(usize, &Object<'_>)]) -> bool {
     let calls_tool = |object: &Object<'_>| {
         let kind = object.kind.as_deref();
         matches!(kind, Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
             || matches!(&*object.key, "toolUse" | "functionCall" | "function_call")
     };
-    around.iter().skip(1).any(|(_, object)| calls_tool(object))
+    let mut outer = around.iter().skip(1).rev();
+    let told = outer.find(|(_, object)| holds_result(object) || calls_tool(object));
+    told.is_some_and(|(_, object)| !holds_result(object))
 }
 
 /// Whether a text is below a member whose own members have names that no API gives them. No name tells
@@ -266,6 +280,7 @@ fn is_in_free(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
                     _
                 )
                 | ("variables", "prompt", _)
+                | ("promptVariables", "", _)
                 | ("input_examples", "tools", _)
         )
     })

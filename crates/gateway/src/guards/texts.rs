@@ -37,6 +37,18 @@ pub(crate) struct Text<'a> {
 }
 
 impl Text<'_> {
+    /// The same text, saying something else.
+    pub(crate) fn saying<'v>(&'v self, value: &'v str) -> Text<'v> {
+        Text {
+            kind: self.kind,
+            at: self.at.clone(),
+            value: Cow::Borrowed(value),
+            packing: None,
+            key: Cow::Borrowed(&self.key),
+            object: self.object,
+        }
+    }
+
     /// What takes its place in the document so that it says this.
     pub(crate) fn written(&self, new: String) -> String {
         match &self.packing {

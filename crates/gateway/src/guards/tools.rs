@@ -14,7 +14,6 @@ use seaworthy_guard_code::fence::{self, Outcome};
 
 use super::arguments::{Guarded, guard_member, guard_text};
 use super::guarding::Guarding;
-use super::links::RealLinks;
 use super::texts::{Kind, Outline, Text, replace, unescape};
 use super::verdicts::Verdicts;
 
@@ -137,6 +136,49 @@ impl Guarding {
         }
     }
 
+    /// Guards an item that only its provider knows. It may be a call, and then it has the name of its tool and
+    /// perhaps arguments that are a text.
+    pub(super) fn guard_native(&self, kind: &str, json: &str, verdicts: &mut Verdicts) -> Guarded {
+        let outline = Outline::read_leniently(json);
+        let member = |key: &str| {
+            let mut texts = outline.texts.iter();
+            let is_own = |text: &&Text<'_>| text.object == Some(0) && text.key == key;
+            texts.find(|text| text.kind == Kind::String && is_own(text))
+        };
+        let name = member("name").map_or(kind, |text| &*text.value);
+        if !self.admits_tool(name, verdicts) || !self.admits_kind(kind, verdicts) {
+            return Guarded::Blocked;
+        }
+        let mut whole = Cow::Borrowed(json);
+        if let Some(text) = member("arguments").or_else(|| member("input")) {
+            match self.guard_arguments(name, &text.value, verdicts) {
+                Guarded::Same => {}
+                Guarded::Changed(new) => whole = replace(json, &[(text.at.clone(), new)]).into(),
+                Guarded::Blocked => return Guarded::Blocked,
+            }
+        }
+        match (self.guard_arguments(name, &whole, verdicts), whole) {
+            (Guarded::Same, Cow::Owned(new)) => Guarded::Changed(new),
+            (guarded, _) => guarded,
+        }
+    }
+
+    /// Whether items of this kind may pass, whatever their tools are called.
+    fn admits_kind(&self, kind: &str, verdicts: &mut Verdicts) -> bool {
+        let rules = &self.rules;
+        let is_named = |globs: &[String]| globs.iter().any(|glob| covers(glob, kind));
+        if is_named(&rules.scope.denied_tools) {
+            verdicts.judge(Category::Scope, PLACE, Action::Block);
+            return false;
+        }
+        let runs = rules.sandbox_only && RUNNERS.iter().any(|glob| covers(glob, kind));
+        if runs && !is_named(&rules.scope.allowed_tools) {
+            verdicts.judge(Category::Code, PLACE, Action::Block);
+            return false;
+        }
+        true
+    }
+
     /// Guards arguments as a model wrote them: mostly JSON, sometimes plain text.
     pub(super) fn guard_arguments(
         &self,
@@ -229,13 +271,7 @@ impl Guarding {
     /// behind them cannot be replaced, so that a match blocks.
     fn admits_unescaped(&self, text: &Text<'_>, verdicts: &mut Verdicts) -> bool {
         let judge = |value: &str, verdicts: &mut Verdicts| {
-            let text = Text {
-                value: Cow::Borrowed(value),
-                key: text.key.clone(),
-                at: text.at.clone(),
-                packing: None,
-                ..*text
-            };
+            let text = text.saying(value);
             let engine = self.outbound.as_ref();
             self.admits_argument(&text, verdicts)
                 && engine.is_none_or(|engine| {
@@ -273,8 +309,8 @@ impl Guarding {
             return true;
         };
         let checked = match text.kind == Kind::String && names_a_file(&text.key) {
-            true => files.check(&text.value, &RealLinks),
-            false => files.check_text(&text.value, &RealLinks),
+            true => files.check(&text.value, &self.links),
+            false => files.check_text(&text.value, &self.links),
         };
         if checked.is_err() {
             verdicts.judge(Category::File, PLACE, action);

@@ -1,20 +1,23 @@
 //! May this be asked? Input guards belong here: they judge, redact or refuse the request before it
 //! can leave.
 
-mod beside;
+mod long;
+
+use std::io::ErrorKind;
 
 use http::HeaderMap;
 use seaworthy_core::code::Code;
 use seaworthy_guard::Place;
 use seaworthy_guard::input::path::PathError;
 
-use self::beside::{Long, screen_beside};
+use self::long::Long;
 use crate::exchange::Exchange;
-use crate::guards::Who;
 use crate::guards::input::{Asked, Purpose, Refused};
+use crate::guards::{MOST_FILES, Who};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
 use crate::stage::admit::Admission;
+use crate::stage::beside::{LONG_BYTES, beside};
 use crate::stage::decode::Request;
 
 /// A request that passed every input guard.
@@ -76,11 +79,6 @@ impl Screened {
 /// Names the tools with effects that the caller confirmed, with commas between them.
 const CONFIRMED: &str = "x-seaworthy-confirm-tools";
 
-/// A body of so many bytes is screened beside its worker, which others wait for meanwhile: guards take
-/// milliseconds for it, and seconds for the longest ones that are full of what they look for. Shorter
-/// ones are not worth the way.
-const LONG_BYTES: usize = 256 << 10;
-
 /// Screens a request. What a guard replaces is replaced in the caller's own bytes.
 pub(crate) async fn screen(
     exchange: &mut Exchange,
@@ -120,7 +118,10 @@ pub(crate) async fn screen(
         rules.screen(asked, &mut exchange.verdicts)
     } else {
         let long = Long::of(&asked, request.body.clone());
-        screen_beside(exchange, rules, long).await?
+        let screened = beside(exchange, "request", move || long.screen(&rules));
+        let (passed, verdicts) = screened.await?;
+        exchange.verdicts.append(verdicts);
+        passed
     };
     let passed = passed.map_err(refusal)?;
     if let Some(body) = passed.body {
@@ -178,6 +179,9 @@ fn refusal(refused: Refused) -> Refusal {
         Refused::Pattern(place) => filtered("holds what the operator does not allow.", place),
         Refused::File(error) => {
             let told = match error {
+                PathError::Resolve(error) if error.kind() == ErrorKind::QuotaExceeded => {
+                    format!("it is one of more than {MOST_FILES}, and no more are looked for")
+                }
                 // The cause would name paths of this machine.
                 PathError::Resolve(_) => "the file cannot be found".to_owned(),
                 error => error.to_string(),

@@ -98,6 +98,21 @@ async fn texts_to_be_judged_are_searched_and_not_judged_before() {
     app.finish().await;
 }
 
+#[tokio::test]
+async fn the_title_of_a_document_is_part_of_what_is_embedded() {
+    let rules = "[input_validation]\nreject_known_injection_patterns = true\n";
+    let (fake, app) = guarded(rules).await;
+    for (title, status) in [(ATTACK, 400), ("The log of the harbour", 200)] {
+        let body = json!({"title": title, "taskType": "RETRIEVAL_DOCUMENT",
+            "content": {"parts": [{"text": "calm"}]}});
+        let path = "/v1beta/models/gemini:embedContent";
+        let answer = app.post(path, body.to_string()).send().await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    assert_eq!(fake.calls(0).len(), 1);
+    app.finish().await;
+}
+
 /// A body that two routes can read in different ways has two answers.
 #[tokio::test]
 async fn an_answer_of_one_form_is_not_remembered_for_another() {

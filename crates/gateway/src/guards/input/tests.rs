@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::guards::Guards;
 
+mod places;
+
 const MAIL: &str = "jo.hull@harbour.example";
 const CARD: u64 = 4_111_111_111_111_111;
 const ATTACK: &str =

@@ -1,9 +1,11 @@
 //! Streams in any pieces say what whole answers say, and nothing of a match is in either.
 
 use seaworthy_config::{Config, Filter};
+use seaworthy_core::call::Native;
 use seaworthy_core::dialect::Dialect;
 use seaworthy_guard::secrets::{Example, Secrets};
 use seaworthy_guard::testing::Dice;
+use serde_json::json;
 
 use super::*;
 use crate::guards::input::{Asked, Purpose};
@@ -278,5 +280,133 @@ fn a_match_that_is_cut_into_blocks_of_text_is_found() {
             assert!(!streamed.contains(&example.text[..8]), "{streamed}");
             assert!(guard.take_verdicts().names().is_some());
         }
+    }
+}
+
+/// What is left of an answer that is one item which only its provider knows.
+fn native(guarding: &Arc<Guarding>, dialect: Dialect, item: &serde_json::Value) -> Vec<Block> {
+    let mut reply = Reply {
+        id: String::new(),
+        model: String::new(),
+        blocks: vec![Block::Native(Native {
+            dialect,
+            kind: item["type"].as_str().unwrap().to_owned(),
+            json: item.to_string(),
+        })],
+        stop_reason: StopReason::EndTurn,
+        stop_sequence: None,
+        usage: None,
+        unknown_fields: Vec::new(),
+    };
+    guard_reply(guarding, &mut reply, &mut Verdicts::default());
+    let is_whole = reply.stop_reason == StopReason::EndTurn;
+    assert_eq!(is_whole, !reply.blocks.is_empty(), "{item}");
+    reply.blocks
+}
+
+#[test]
+fn calls_that_only_their_provider_knows_are_told_by_the_names_of_their_tools() {
+    let mut config = Config::default();
+    config.guards.scope.denied_tools = vec!["delete_*".to_owned(), "shell_call".to_owned()];
+    config.output_handling.escape_shell_commands = Filter::Redact;
+    let guarding = guarding(&config, "{}");
+    let (responses, anthropic) = (Dialect::OpenAiResponses, Dialect::AnthropicMessages);
+    let calls = |name: &str, given: &str| {
+        let arguments = json!({"command": given}).to_string();
+        [
+            (
+                responses,
+                json!({"type": "custom_tool_call", "name": name, "input": given}),
+            ),
+            (
+                responses,
+                json!({"type": "mcp_call", "name": name, "arguments": arguments}),
+            ),
+            (
+                responses,
+                json!({"type": "mcp_approval_request", "name": name, "arguments": arguments}),
+            ),
+            (
+                anthropic,
+                json!({"type": "mcp_tool_use", "name": name, "input": {"command": given}}),
+            ),
+            (
+                anthropic,
+                json!({"type": "server_tool_use", "name": name, "input": {"command": given}}),
+            ),
+        ]
+    };
+    for (dialect, item) in calls("delete_all", "ls") {
+        assert!(native(&guarding, dialect, &item).is_empty(), "{item}");
+    }
+    for (dialect, item) in calls("bash", "rm -rf /") {
+        assert!(native(&guarding, dialect, &item).is_empty(), "{item}");
+    }
+    for (dialect, item) in calls("bash", "ls") {
+        let same = Block::Native(Native {
+            dialect,
+            kind: item["type"].as_str().unwrap().to_owned(),
+            json: item.to_string(),
+        });
+        assert_eq!(native(&guarding, dialect, &item), [same]);
+    }
+    let kind = json!({"type": "shell_call", "name": "look"});
+    assert!(native(&guarding, responses, &kind).is_empty());
+}
+
+#[test]
+fn a_placeholder_that_is_cut_into_blocks_is_put_back() {
+    const MAIL: &str = "jo.hull@harbour.example";
+    let mut config = Config::default();
+    config.input_validation.redact_pii = Filter::Tokenize;
+    let body = json!({"messages": [{"role": "user", "content": format!("Write to {MAIL}.")}]});
+    let guarding = guarding(&config, &body.to_string());
+    let placeholder = guarding.vault.as_ref().unwrap().hide(MAIL);
+    assert_ne!(placeholder, MAIL);
+    let (begin, end) = placeholder.split_at(placeholder.len() / 2);
+    let mut reply = Reply {
+        id: String::new(),
+        model: String::new(),
+        blocks: vec![
+            Block::Text(format!("To {begin}")),
+            Block::Text(format!("{end} now")),
+        ],
+        stop_reason: StopReason::EndTurn,
+        stop_sequence: None,
+        usage: None,
+        unknown_fields: Vec::new(),
+    };
+    let mut guard = OutputGuard::new(Arc::clone(&guarding));
+    let mut streamed = Vec::new();
+    for block in &reply.blocks {
+        guard.push(Delta::Open(BlockOpening::Text), &mut streamed);
+        if let Block::Text(text) = block {
+            guard.push(Delta::Text(text.clone()), &mut streamed);
+        }
+        guard.push(Delta::Close, &mut streamed);
+    }
+    let finish = Delta::Finish {
+        stop_reason: StopReason::EndTurn,
+        stop_sequence: None,
+    };
+    guard.push(finish, &mut streamed);
+    let streamed: String = streamed
+        .iter()
+        .filter_map(|delta| match delta {
+            Delta::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    guard_reply(&guarding, &mut reply, &mut Verdicts::default());
+    let whole: String = reply
+        .blocks
+        .iter()
+        .filter_map(|block| match block {
+            Block::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    for told in [whole, streamed] {
+        assert_eq!(told, format!("To {MAIL} now"));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 use seaworthy_core::call::Reply;
 use seaworthy_edge::client::UpstreamBody;
@@ -14,9 +15,11 @@ use super::{
 };
 use crate::exchange::Exchange;
 use crate::guards::output::{OutputGuard, guard_reply};
+use crate::guards::verdicts::Verdicts;
 use crate::refusal::Refusal;
 use crate::reply::stream::{Passing, StreamRelay};
 use crate::reply::{Answer, Content};
+use crate::stage::beside::{LONG_BYTES, beside};
 use crate::translate::stream::StreamTranslator;
 use crate::translate::{Translation, error as errors};
 
@@ -68,7 +71,10 @@ pub(super) async fn whole(
         return Err(no_answer::not_a_stream(exchange, response, translation.provider).await);
     }
     let frames = collect(exchange, response.into_body()).await?;
-    let text = joined(&frames);
+    let text = match frames.as_slice() {
+        [only] => only.clone(),
+        several => Bytes::from(several.concat()),
+    };
     let reported = usage::from_reply(translation.provider, &text);
     exchange.note_pieces_of(translation.provider, &text);
     let used = reported
@@ -83,12 +89,23 @@ pub(super) async fn whole(
     let guarding = exchange.answer_guard().cloned();
     let id = exchange.request_id.as_str().to_owned();
     let model = exchange.model_name().to_owned();
-    let guard = |reply: &mut Reply| {
-        if let Some(guarding) = &guarding {
-            guard_reply(guarding, reply, &mut exchange.verdicts);
-        }
+    let is_long = guarding.is_some() && text.len() >= LONG_BYTES;
+    let told = text.clone();
+    let translate = move || {
+        let mut verdicts = Verdicts::default();
+        let guard = |reply: &mut Reply| {
+            if let Some(guarding) = &guarding {
+                guard_reply(guarding, reply, &mut verdicts);
+            }
+        };
+        let encoded = translation.reply(&told, (used, (&id, &model)), now, guard);
+        (encoded, verdicts)
     };
-    let encoded = translation.reply(&text, (used, (&id, &model)), now, guard);
+    let (encoded, verdicts) = match is_long {
+        true => beside(exchange, "answer", translate).await?,
+        false => translate(),
+    };
+    exchange.verdicts.append(verdicts);
     let family = translation.provider.family();
     let unreadable = |fault| no_answer::unreadable(exchange, family, &text, &fault);
     let encoded = encoded.map_err(unreadable)?;
