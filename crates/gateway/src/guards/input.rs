@@ -192,7 +192,10 @@ impl Rules {
         screening.hide_in_sealed(&said, &mut edits);
         screening.judge_parts(&said, &mut edits)?;
         let (policy, vault) = (screening.policy, screening.vault);
-        let (heard, links) = (screening.heard, screening.links);
+        let (mut heard, links) = (screening.heard, screening.links);
+        for heard in &mut heard {
+            heard.text = end_of(&heard.text).to_owned();
+        }
         let operator = || {
             let operator = said.iter().filter(|said| said.speaker == Speaker::Operator);
             operator.filter(|said| SAID.contains(&&*said.text.key) && !said.is_argument)
@@ -417,7 +420,9 @@ impl Screening<'_> {
         heard.is_suspicious |= is_suspicious;
         heard.text.push('\n');
         heard.text.push_str(text);
-        heard.text = end_of(&heard.text).to_owned();
+        if heard.text.len() > 2 * MAX_HEARD {
+            heard.text = end_of(&heard.text).to_owned();
+        }
     }
 
     fn check_files(&mut self, said: &Said<'_, '_>, value: &str) -> Result<(), Refused> {

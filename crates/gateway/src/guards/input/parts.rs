@@ -1,6 +1,7 @@
 //! Judges the parts of a message as the one text that the model reads: an attempt to take control may
 //! be cut into pieces none of which says much.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use seaworthy_guard::injection::Level;
@@ -25,6 +26,7 @@ impl Screening<'_> {
         let Some(judge) = &self.rules.injection else {
             return Ok(());
         };
+        let mut labelled: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
         let together = |a: &Said<'_, '_>, b: &Said<'_, '_>| {
             a.message.is_some() && a.message == b.message && a.place == b.place
         };
@@ -47,13 +49,17 @@ impl Screening<'_> {
                 Action::Allow | Action::Flag => self.is_suspicious = true,
                 Action::Block => return Err(Refused::Injection(place)),
                 Action::Redact | Action::Tokenize => {
-                    edits.retain(|(at, _)| parts.iter().all(|part| part.text.at != *at));
-                    let label = || "[REDACTED:injection]".to_owned();
-                    let labelled = parts.iter().map(|part| &part.text);
-                    edits.extend(labelled.map(|text| (text.at.clone(), text.written(label()))));
-                    edits.sort_by_key(|(at, _)| at.start);
+                    labelled.extend(parts.iter().map(|part| {
+                        let label = part.text.written("[REDACTED:injection]".to_owned());
+                        (part.text.at.start, (part.text.at.clone(), label))
+                    }));
                 }
             }
+        }
+        if !labelled.is_empty() {
+            edits.retain(|(at, _)| !labelled.contains_key(&at.start));
+            edits.extend(labelled.into_values());
+            edits.sort_by_key(|(at, _)| at.start);
         }
         Ok(())
     }
