@@ -55,6 +55,21 @@ fn end_of(text: &str) -> &str {
         .unwrap_or_default()
 }
 
+/// The last of what was said at each place.
+fn ends_of(mut heard: Vec<Heard>) -> Vec<Heard> {
+    for heard in &mut heard {
+        heard.text = end_of(&heard.text).to_owned();
+    }
+    heard
+}
+
+/// What the operator says in words.
+fn of_operator<'s, 't, 'a>(said: &'s [Said<'t, 'a>]) -> impl Iterator<Item = &'s Said<'t, 'a>> {
+    let is_told = |said: &&Said<'_, '_>| SAID.contains(&&*said.text.key) && !said.is_argument;
+    let by_operator = |said: &&Said<'_, '_>| said.speaker == Speaker::Operator;
+    said.iter().filter(by_operator).filter(is_told)
+}
+
 /// What texts are sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -192,14 +207,8 @@ impl Rules {
         screening.hide_in_sealed(&said, &mut edits);
         screening.judge_parts(&said, &mut edits)?;
         let (policy, vault) = (screening.policy, screening.vault);
-        let (mut heard, links) = (screening.heard, screening.links);
-        for heard in &mut heard {
-            heard.text = end_of(&heard.text).to_owned();
-        }
-        let operator = || {
-            let operator = said.iter().filter(|said| said.speaker == Speaker::Operator);
-            operator.filter(|said| SAID.contains(&&*said.text.key) && !said.is_argument)
-        };
+        let (heard, links) = (ends_of(screening.heard), screening.links);
+        let operator = || of_operator(&said);
         let canary = self
             .plant_canary
             .then(|| self.vault_key.word(asked.who.user, "canary"));
