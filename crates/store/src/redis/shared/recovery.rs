@@ -253,16 +253,18 @@ impl SharedCounters {
 
     /// Agrees with a server that can be reached again.
     async fn come_back(&self, presence: &Presence, has_lost: bool) -> Asked<()> {
+        let epoch = presence.epoch.as_ref();
         let counted_until = has_lost.then_some(presence.counted_until);
         if let Some(until) = counted_until {
-            self.sort_out_ended(presence.epoch.as_ref(), until);
-            self.say_what_is_held(presence.epoch.as_ref()).await?;
+            self.sort_out_ended(epoch, until);
+            self.say_what_is_held(epoch).await?;
         }
+        // Before claims are taken, and not once they are: what ended here is in no ledger that was read, and
+        // whoever is back a moment earlier would spend it again.
+        self.tell(epoch, counted_until).await?;
         if !presence.ready_in.is_zero() {
             return Ok(());
         }
-        let epoch = presence.epoch.as_ref();
-        self.tell(epoch, counted_until).await?;
         self.server.know(presence.epoch.clone());
         let lost_at = {
             let state = &mut *self.state.lock();
@@ -293,21 +295,24 @@ impl SharedCounters {
         self.end_shares(state);
         if state.reminded.as_ref() != epoch {
             state.reminded = epoch.cloned();
-            for (at, claim, close) in state.ended_lately.drain() {
-                if at >= counted_until {
-                    state.spent.add(&claim, at, close);
-                }
+            // Asked of the memory before, which is refused now.
+            state.doubtful.clear();
+            for (at, claim, close) in state.ended_lately.drain(counted_until) {
+                state.spent.add(&claim, at, close);
             }
+            let told = state.told_lately.drain(Some(counted_until));
+            state.spent.take_back(told);
             for tracked in state.tracked.values_mut() {
                 // What was meant for the memory before is not taken any more.
                 (tracked.is_restated, tracked.in_doubt) = (false, false);
             }
         }
-        let spent = &mut state.spent;
+        let (spent, lately) = (&mut state.spent, &mut state.ended_lately);
         state.tracked.retain(|_, tracked| match tracked.closed {
             Some((at, close)) if tracked.is_untold() => {
-                if at >= counted_until {
-                    spent.add(&tracked.claim, at, close);
+                match at >= counted_until {
+                    true => spent.add(&tracked.claim, at, close),
+                    false => lately.note(Arc::clone(&tracked.claim), at, close),
                 }
                 false
             }
@@ -356,14 +361,14 @@ impl SharedCounters {
     async fn tell(&self, epoch: Option<&Epoch>, counted_until: Option<UnixMillis>) -> Asked<()> {
         self.forget_doubtful().await?;
         self.move_claims(epoch).await?;
-        for (id, at, close) in self.noted() {
-            self.close_there(&id, at, close).await?;
-        }
         let report = {
             let state = &mut *self.state.lock();
             let name = || self.server.report_name(&self.options.replica);
             let pending = state.report.take();
-            state.report = Report::next(pending, &mut state.spent, epoch, counted_until, name);
+            let (next, known) = Report::next(pending, &mut state.spent, epoch, counted_until, name);
+            state.report = next;
+            let now = self.options.clock.now();
+            state.told_lately.keep_lately(known, now);
             let report = state.report.as_ref();
             report.map(|report| (report.name.clone(), report.sums()))
         };
@@ -371,8 +376,15 @@ impl SharedCounters {
             let holder = self.state.lock().shares.holder().map(str::to_owned);
             let told = self.server.spend(&name, &spent, holder.as_deref(), epoch);
             if told.await? {
-                self.state.lock().report = None;
+                let state = &mut *self.state.lock();
+                if let Some(report) = state.report.take() {
+                    let now = self.options.clock.now();
+                    state.told_lately.keep_lately(report.spent, now);
+                }
             }
+        }
+        for (id, at, close) in self.noted() {
+            self.close_there(&id, at, close).await?;
         }
         self.go_on_letting_go(&mut self.state.lock());
         Ok(())
