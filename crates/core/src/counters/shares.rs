@@ -99,8 +99,7 @@ enum State {
 impl Holder {
     /// A holder that spends is taken for dead when it was not heard of for so long.
     fn is_dead(&self, now: UnixMillis, unheard_for: Duration) -> bool {
-        let may_spend = matches!(self.state, State::Alone | State::Recalled);
-        may_spend && now.since(self.seen_at) >= unheard_for
+        self.state == State::Alone && now.since(self.seen_at) >= unheard_for
     }
 }
 
@@ -152,9 +151,8 @@ impl ShareRegistry for MemoryRegistry {
         }
         Ok(match holder.state {
             State::Dead => Left::Unknown,
-            // A server that asks for one that was recalled knows its shares: it was recalled by mistake.
-            State::Alone | State::Recalled => Left::InUse,
-            State::Asking | State::Released => Left::Unspent,
+            State::Alone => Left::InUse,
+            State::Asking | State::Recalled | State::Released => Left::Unspent,
         })
     }
 

@@ -155,8 +155,7 @@ impl Oracle {
     pub(super) fn renew(&mut self, ids: &[Arc<str>], expires_at: UnixMillis) {
         for id in ids {
             if let Some(index) = self.open.get(id) {
-                let ends = &mut self.claims[*index].expires_at;
-                *ends = expires_at.max(*ends);
+                self.claims[*index].expires_at = expires_at;
             }
         }
     }

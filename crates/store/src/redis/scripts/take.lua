@@ -12,11 +12,7 @@ if ARGV[2] == '1' then now = server_now() end
 local epoch = redis.call('HMGET', KEYS[1], 'id', 'ready')
 if not epoch[1] then return {'blank'} end
 if ARGV[4] ~= epoch[1] then return {'changed'} end
-if tonumber(epoch[2]) > server_now() then
-    if not force then return {'gathering'} end
-    -- Who has told of one claim may have many more to tell of.
-    redis.call('HSET', KEYS[1], 'ready', text(math.max(tonumber(epoch[2]), server_now() + STILL_TELLING)))
-end
+if not force and tonumber(epoch[2]) > server_now() then return {'gathering'} end
 
 local expires, id, share = ARGV[5], ARGV[6], ARGV[7]
 local rate_count, slot_count, budget_count = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])

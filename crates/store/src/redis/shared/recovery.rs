@@ -29,8 +29,6 @@ const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a beat may take.
 const BEAT_DEADLINE: Duration = Duration::from_millis(250);
-/// An answer that is older says nothing of now.
-const MAX_AGE: Duration = Duration::from_secs(1);
 /// After so many beats without an answer the server is lost.
 const MAX_MISSED_BEATS: u32 = 2;
 /// How often the expiry of open claims is moved.
@@ -117,11 +115,16 @@ impl SharedCounters {
     /// still be spending what was set aside there. The ledger has to be read again then.
     async fn raise(&self, spent: &[(AccountKey, u64)]) -> Asked<bool> {
         self.server.identify().await?;
-        let read_until = self.state.lock().read_until.take();
+        let replica = &self.options.replica;
+        let nothing_since = UnixMillis(i64::MAX / 2);
         // Notices a server that was started anew, before it is restored.
-        let (now, is_blank) = self.look().await?;
+        let beat = self
+            .server
+            .beat(replica, nothing_since, None, BEAT_DEADLINE);
+        let now = self.options.clock.now();
+        let read_until = self.state.lock().read_until.take();
         let (mut counted_until, mut found) = (now, Found::Knowing);
-        if is_blank {
+        if beat.await?.epoch.is_none() {
             found = Found::Blank;
             {
                 let state = &mut *self.state.lock();
@@ -144,22 +147,6 @@ impl SharedCounters {
         self.server.raise(spent, moments, found, &epoch).await?;
         self.state.lock().blank_since = None;
         Ok(true)
-    }
-
-    /// Whether the server is blank, and when it was asked. Who stood still with the answer in its hands asks
-    /// again: others may have restored it since, and spend what was set aside.
-    async fn look(&self) -> Asked<(UnixMillis, bool)> {
-        let (replica, nothing_since) = (&self.options.replica, UnixMillis(i64::MAX / 2));
-        loop {
-            let asked = self.moment();
-            let beat = self
-                .server
-                .beat(replica, nothing_since, None, BEAT_DEADLINE);
-            let is_blank = beat.await?.epoch.is_none();
-            if self.moment().since(asked) < MAX_AGE {
-                return Ok((asked.wall, is_blank));
-            }
-        }
     }
 
     /// Settles what is noted and leaves the replicas, before the process ends.
@@ -266,18 +253,16 @@ impl SharedCounters {
 
     /// Agrees with a server that can be reached again.
     async fn come_back(&self, presence: &Presence, has_lost: bool) -> Asked<()> {
-        let epoch = presence.epoch.as_ref();
         let counted_until = has_lost.then_some(presence.counted_until);
         if let Some(until) = counted_until {
-            self.sort_out_ended(epoch, until);
-            self.say_what_is_held(epoch).await?;
+            self.sort_out_ended(presence.epoch.as_ref(), until);
+            self.say_what_is_held(presence.epoch.as_ref()).await?;
         }
-        // Before claims are taken, and not once they are: what ended here is in no ledger that was read, and
-        // whoever is back a moment earlier would spend it again.
-        self.tell(epoch, counted_until).await?;
         if !presence.ready_in.is_zero() {
             return Ok(());
         }
+        let epoch = presence.epoch.as_ref();
+        self.tell(epoch, counted_until).await?;
         self.server.know(presence.epoch.clone());
         let lost_at = {
             let state = &mut *self.state.lock();
@@ -308,24 +293,21 @@ impl SharedCounters {
         self.end_shares(state);
         if state.reminded.as_ref() != epoch {
             state.reminded = epoch.cloned();
-            // Asked of the memory before, which is refused now.
-            state.doubtful.clear();
-            for (at, claim, close) in state.ended_lately.drain(counted_until) {
-                state.spent.add(&claim, at, close);
+            for (at, claim, close) in state.ended_lately.drain() {
+                if at >= counted_until {
+                    state.spent.add(&claim, at, close);
+                }
             }
-            let told = state.told_lately.drain(Some(counted_until));
-            state.spent.take_back(told);
             for tracked in state.tracked.values_mut() {
                 // What was meant for the memory before is not taken any more.
                 (tracked.is_restated, tracked.in_doubt) = (false, false);
             }
         }
-        let (spent, lately) = (&mut state.spent, &mut state.ended_lately);
+        let spent = &mut state.spent;
         state.tracked.retain(|_, tracked| match tracked.closed {
             Some((at, close)) if tracked.is_untold() => {
-                match at >= counted_until {
-                    true => spent.add(&tracked.claim, at, close),
-                    false => lately.note(Arc::clone(&tracked.claim), at, close),
+                if at >= counted_until {
+                    spent.add(&tracked.claim, at, close);
                 }
                 false
             }
@@ -374,14 +356,14 @@ impl SharedCounters {
     async fn tell(&self, epoch: Option<&Epoch>, counted_until: Option<UnixMillis>) -> Asked<()> {
         self.forget_doubtful().await?;
         self.move_claims(epoch).await?;
+        for (id, at, close) in self.noted() {
+            self.close_there(&id, at, close).await?;
+        }
         let report = {
             let state = &mut *self.state.lock();
             let name = || self.server.report_name(&self.options.replica);
             let pending = state.report.take();
-            let (next, known) = Report::next(pending, &mut state.spent, epoch, counted_until, name);
-            state.report = next;
-            let now = self.options.clock.now();
-            state.told_lately.keep_lately(known, now);
+            state.report = Report::next(pending, &mut state.spent, epoch, counted_until, name);
             let report = state.report.as_ref();
             report.map(|report| (report.name.clone(), report.sums()))
         };
@@ -389,15 +371,8 @@ impl SharedCounters {
             let holder = self.state.lock().shares.holder().map(str::to_owned);
             let told = self.server.spend(&name, &spent, holder.as_deref(), epoch);
             if told.await? {
-                let state = &mut *self.state.lock();
-                if let Some(report) = state.report.take() {
-                    let now = self.options.clock.now();
-                    state.told_lately.keep_lately(report.spent, now);
-                }
+                self.state.lock().report = None;
             }
-        }
-        for (id, at, close) in self.noted() {
-            self.close_there(&id, at, close).await?;
         }
         self.go_on_letting_go(&mut self.state.lock());
         Ok(())
@@ -470,10 +445,7 @@ impl SharedCounters {
             state.tracked.keys().cloned().collect()
         };
         let now = self.moment();
-        let moved = self
-            .server
-            .move_expiry(&ids, self.lease_ends(), Some(LEASE));
-        moved.await?;
+        self.server.move_expiry(&ids, self.lease_ends()).await?;
         self.state.lock().lease.keep(now);
         Ok(())
     }

@@ -4,7 +4,6 @@
 mod absent;
 mod drain;
 mod faults;
-mod loss;
 mod partition;
 mod replica;
 
@@ -55,21 +54,18 @@ pub(super) enum Weather {
     Standstill,
     /// The server forgets while a replica is cut off from it.
     Absence,
-    /// The server forgets while calls end everywhere, and everybody asks for what is left.
-    Loss,
     /// Everything at once: nobody may be stuck or kept waiting.
     Everything,
 }
 
 impl Weather {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 7] = [
         Self::Replicas,
         Self::Server,
         Self::Partition,
         Self::Flapping,
         Self::Standstill,
         Self::Absence,
-        Self::Loss,
         Self::Everything,
     ];
 
@@ -285,7 +281,6 @@ impl World {
             Weather::Flapping => self.flap().await?,
             Weather::Standstill => self.stand_still_before_sending().await?,
             Weather::Absence => self.forget_while_one_is_cut_off().await?,
-            Weather::Loss => self.forget_while_calls_end().await?,
             Weather::Replicas | Weather::Server | Weather::Everything => self.stumble().await?,
         }
         self.heal().await;

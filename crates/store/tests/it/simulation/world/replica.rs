@@ -13,7 +13,7 @@ use seaworthy_store::redis::{Link, OnLoss, RedisCounters, SharedCounters, Shared
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Shared, Way, Weather};
+use super::{Shared, Way};
 use crate::simulation::clock::Shifted;
 use crate::simulation::ledger::used;
 use crate::simulation::planted::Mistake;
@@ -215,8 +215,6 @@ impl Call {
         // What it is going to use, of all that was reserved.
         let uses = match shared.below(3) {
             0 => amount,
-            // Where all is used, nothing that others gave back hides what nobody was told of.
-            _ if shared.weather == Weather::Loss => amount,
             _ => shared.below(amount + 1),
         };
         shared.note(&("leaves", &self.replica, id, uses));
