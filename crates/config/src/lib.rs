@@ -10,6 +10,7 @@ mod config;
 mod decode;
 mod document;
 mod load;
+mod mark;
 mod mask;
 mod nearest;
 mod overrides;

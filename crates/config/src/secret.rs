@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::mark;
 use crate::mask::REDACTED;
 use crate::value::{Refusal, Text, text_value};
 
@@ -57,7 +58,7 @@ impl fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "secret://env/{name}"),
             Self::File(path) => write!(f, "secret://file/{}", path.display()),
             Self::Managed(managed) => managed.fmt(f),
-            Self::Literal(_) => f.write_str(REDACTED),
+            Self::Literal(secret) => write!(f, "{REDACTED}{}", mark::of(secret.expose())),
         }
     }
 }

@@ -5,11 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, Headers};
+use crate::config::Config;
 use crate::decode::join;
 use crate::document::Format;
+use crate::mark;
 use crate::secret::SecretRef;
-use crate::value::{ServerUrl, SharedStateUrl, StorageUrl, Text as _};
+use crate::value::Text as _;
 
 /// The effective configuration with every default, as a file that can be loaded again.
 pub fn show(config: &Config, format: Format) -> String {
@@ -38,30 +39,9 @@ pub struct Change {
 /// The options that differ, in the order of their keys. A secret that was written into the
 /// configuration, or a password within a URL, that has changed is listed without either value.
 pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
+    let (old, new) = mark::written(|| (without_nulls(tree(old)), without_nulls(tree(new))));
     let mut changes = Vec::new();
-    compare(
-        "",
-        Some(&without_nulls(tree(old))),
-        Some(&without_nulls(tree(new))),
-        &mut changes,
-    );
-    let new = hidden(new);
-    for (key, before) in hidden(old) {
-        let after = new
-            .iter()
-            .find(|(other, _)| *other == key)
-            .map(|(_, after)| after);
-        // What shows a difference is among the changes already.
-        let is_unseen = |after: &&Hidden<'_>| **after != before && after.shown() == before.shown();
-        if let Some(after) = after.filter(is_unseen) {
-            let told = |side: &Hidden<'_>| Some(Value::from(side.shown()).to_string());
-            changes.push(Change {
-                key,
-                old: told(&before),
-                new: told(after),
-            });
-        }
-    }
+    compare("", Some(&old), Some(&new), &mut changes);
     changes.sort_by(|a, b| a.key.cmp(&b.key));
     changes
 }
@@ -96,71 +76,6 @@ fn tree(config: &Config) -> Value {
     serde_json::to_value(config).unwrap_or_default()
 }
 
-/// A value of which not all is shown.
-#[derive(PartialEq)]
-enum Hidden<'a> {
-    Literal(&'a SecretRef),
-    Url(&'a ServerUrl),
-}
-
-impl Hidden<'_> {
-    fn shown(&self) -> String {
-        match self {
-            Self::Literal(secret) => secret.to_string(),
-            Self::Url(url) => url.to_string(),
-        }
-    }
-}
-
-/// The secrets that are written into the configuration, with their keys.
-fn hidden(config: &Config) -> Vec<(String, Hidden<'_>)> {
-    let mut found = Vec::new();
-    for (name, provider) in &config.providers {
-        let path = join("providers", name);
-        for (key, secret) in [
-            ("api_key", provider.api_key.as_ref()),
-            ("access_key_id", provider.access_key_id.as_ref()),
-            ("secret_access_key", provider.secret_access_key.as_ref()),
-            ("session_token", provider.session_token.as_ref()),
-        ] {
-            found.extend(secret_of(join(&path, key), secret));
-        }
-        for (header, value) in provider.headers.iter() {
-            if Headers::is_secret(header, value) {
-                let key = join(&join(&path, "headers"), header);
-                found.push((key, Hidden::Literal(value)));
-            }
-        }
-    }
-    for (key, secret) in [
-        ("storage.password", config.storage.password.as_ref()),
-        (
-            "shared_state.password",
-            config.shared_state.password.as_ref(),
-        ),
-        ("auth.sigv4.secret", config.auth.sigv4.secret.as_ref()),
-        (
-            "auth.sigv4.previous_secret",
-            config.auth.sigv4.previous_secret.as_ref(),
-        ),
-    ] {
-        found.extend(secret_of(key.to_owned(), secret));
-    }
-    if let StorageUrl::Postgres(url) = &config.storage.url {
-        found.push(("storage.url".to_owned(), Hidden::Url(url)));
-    }
-    if let SharedStateUrl::Redis(url) = &config.shared_state.url {
-        found.push(("shared_state.url".to_owned(), Hidden::Url(url)));
-    }
-    found
-}
-
-/// A secret that is written out, under its key.
-fn secret_of(key: String, secret: Option<&SecretRef>) -> Option<(String, Hidden<'_>)> {
-    let literal = secret.filter(|s| matches!(s, SecretRef::Literal(_)));
-    literal.map(|secret| (key, Hidden::Literal(secret)))
-}
-
 /// An option that is not set has no place in the text: TOML has no null.
 fn without_nulls(value: Value) -> Value {
     match value {
@@ -190,8 +105,8 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut V
     } else if old != new {
         changes.push(Change {
             key: path.to_owned(),
-            old: old.map(Value::to_string),
-            new: new.map(Value::to_string),
+            old: old.map(|value| mark::removed(&value.to_string())),
+            new: new.map(|value| mark::removed(&value.to_string())),
         });
     }
 }

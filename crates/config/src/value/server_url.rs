@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Refusal;
+use crate::mark;
 use crate::mask::REDACTED;
 use crate::secret::Secret;
 
@@ -60,7 +61,7 @@ impl ServerUrl {
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        write!(f, "{}{}", self.shown, mark::of(self.expose()))
     }
 }
 

@@ -110,6 +110,44 @@ fn a_changed_password_in_a_url_is_a_difference_that_shows_neither() {
 }
 
 #[test]
+fn a_changed_literal_is_a_difference_wherever_it_stands() {
+    for (key, text) in [
+        (
+            "secret_managers.vault.token",
+            "[secret_managers.vault]\naddress = 'https://vault'\ntoken = 'correct-horse'\n",
+        ),
+        (
+            "secret_managers.gcp.credentials",
+            "[secret_managers.gcp]\nproject = 'p'\ncredentials = 'correct-horse'\n",
+        ),
+        (
+            "auth.users.ada.password_hash",
+            "[auth.users.ada]\npassword_hash = 'correct-horse'\n",
+        ),
+        (
+            "guards.opinions.judge.authorization",
+            "[guards.opinions.judge]\nurl = 'https://judge.example'\nauthorization = 'correct-horse'\n",
+        ),
+    ] {
+        let (old, new) = (
+            toml(text),
+            toml(&text.replace("correct-horse", "battery-staple")),
+        );
+        let changes = diff(&old.config, &new.config);
+        let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
+        assert_eq!(keys, [key]);
+        assert_hidden("diff", &debug(&changes));
+        assert!(!debug(&changes).contains("battery-staple"));
+        let told = changes[0].old.as_deref().unwrap();
+        assert!(
+            told.contains("[redacted]\""),
+            "nothing but the placeholder: {told}"
+        );
+        assert_eq!(changes[0].old, changes[0].new);
+    }
+}
+
+#[test]
 fn a_hidden_secret_cannot_be_loaded_as_if_it_were_one() {
     let shown = show(&toml(GOOD).config, Format::Toml);
     let answer = problems(&shown, Format::Toml).to_string();
