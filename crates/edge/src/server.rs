@@ -421,7 +421,6 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
             request.extensions_mut().insert(EndsTwice);
         }
         let waits = framed::waits(&request);
-        let in_flight = Arc::clone(&in_flight);
         let service = service.clone();
         async move {
             let mut response = match AssertUnwindSafe(service.call(request, peer))
@@ -432,8 +431,9 @@ async fn serve_connection<S: Service, T: AsyncRead + AsyncWrite + Send + Unpin +
                 Err(_) => service.panicked(),
             };
             // Whoever was not asked for the body need not send it, and what comes next on the
-            // connection may be either.
-            let is_unasked = waits && !in_flight.has_body_begun.load(Ordering::Relaxed);
+            // connection may be either. What came behind a head that was not seen is not known.
+            let has_begun = head != Head::Unseen && guard.has_body_begun();
+            let is_unasked = waits && !has_begun;
             if end != End::Sure || is_unasked {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -103,6 +103,11 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlightGuard {
+    /// Whether anything came after the head that was seen last, over HTTP/1.1.
+    pub(super) fn has_body_begun(&self) -> bool {
+        self.in_flight.has_body_begun.load(Ordering::Relaxed)
+    }
+
     /// hyper asked for the next piece: there is room for it.
     fn note_asked(&self) {
         if let Some(stream) = self.stream {

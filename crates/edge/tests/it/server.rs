@@ -362,6 +362,12 @@ async fn a_body_that_nobody_asked_for_is_not_waited_for_on_a_connection_that_sta
         stream.write_all(left.as_bytes()).await.unwrap();
         let answer = read_answer(&mut stream, "left").await;
         assert!(answer.contains("connection: close"), "{answer}");
+        // What came together with the request before is no body of this one.
+        let mut stream = running.connect().await;
+        let behind = format!("GET / HTTP/1.1\r\nhost: a\r\n\r\n{left}");
+        stream.write_all(behind.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, "left").await;
+        assert!(answer.contains("connection: close"), "{answer}");
         // Asked for, or sent without being asked, it does not cost the connection.
         let mut stream = running.connect().await;
         let read = head("/read", framing);
