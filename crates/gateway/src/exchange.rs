@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use seaworthy_core::code::Code;
@@ -19,6 +19,7 @@ use seaworthy_core::usage::Usage;
 use seaworthy_llm::tier::{self, ServiceTier};
 use seaworthy_llm::usage::{Piece, pieces_of_reply};
 use seaworthy_llm::{Framing, Loss};
+use tokio::time::Instant;
 
 use crate::caller_address::caller_address;
 use crate::gateway::Gateway;
@@ -70,7 +71,7 @@ pub(crate) struct Exchange {
     /// How much it matters.
     pub(crate) priority: Priority,
     /// When the caller stops waiting.
-    pub(crate) deadline: Option<tokio::time::Instant>,
+    pub(crate) deadline: Option<Instant>,
     /// How often somebody was asked.
     pub(crate) attempts: u32,
     /// How long it waited for its turn.

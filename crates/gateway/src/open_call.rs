@@ -1,10 +1,9 @@
 //! A call from its reservation to its settlement.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use seaworthy_core::budget::{Amount, watch};
-use seaworthy_core::clock::{SharedClock, UnixMillis, micros_since};
+use seaworthy_core::clock::{SharedClock, UnixMillis};
 use seaworthy_core::counters::{Close, Counters, Settled};
 use seaworthy_core::crash::{self, Point};
 use seaworthy_core::ledger::{Ending, Flags, Intent, Outcome};
@@ -14,12 +13,14 @@ use seaworthy_core::store::JournalEntry;
 use seaworthy_core::usage::Usage;
 use seaworthy_llm::tier::ServiceTier;
 use seaworthy_llm::usage::Piece;
+use tokio::time::Instant;
 
 use crate::intent_sharer::SharedIntent;
 use crate::ledger_queue::Slot;
 use crate::limits::{Charge, demand};
 use crate::metrics::Fullest;
 use crate::pieces::Pieces;
+use crate::resilience::millis;
 use crate::routes::Operation;
 use crate::snapshot::Target;
 use crate::stage::reserve::KnownInputs;
@@ -363,11 +364,10 @@ impl OpenCall {
     }
 
     fn ending(&self, outcome: Outcome, status: u16, usage: Usage, now: UnixMillis) -> Ending {
-        let duration_ms = micros_since(self.started) / 1000;
         let cost = self.cost(&usage);
         Ending {
             settled_at: now,
-            duration_ms,
+            duration_ms: millis(self.started.elapsed()),
             outcome,
             status,
             usage,

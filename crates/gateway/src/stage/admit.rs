@@ -69,10 +69,7 @@ pub(crate) fn note_wishes(
         Duration::try_from_secs_f64(seconds).ok()
     };
     if let Some(limit) = own.or_else(clients) {
-        let left = limit
-            .min(LONGEST)
-            .saturating_sub(exchange.started.elapsed());
-        exchange.deadline = Some(tokio::time::Instant::now() + left);
+        exchange.deadline = Some(exchange.started + limit.min(LONGEST));
     }
     Ok(())
 }

@@ -271,9 +271,9 @@ async fn nobody_waits_longer_than_its_own_limit_for_a_target_that_says_nothing()
         let answer = call.header("x-seaworthy-timeout-ms", "700").send().await;
         assert_eq!(answer.status, 504, "{}", answer.text());
         assert!(answer.text().contains("deadline_exceeded"));
-        // What the request had taken by the machine's clock, which is not the test's, counts.
+        assert!(answer.took >= Duration::from_millis(700));
         assert!(
-            (300..750).contains(&answer.took.as_millis()),
+            answer.took < Duration::from_millis(750),
             "{:?}",
             answer.took
         );
