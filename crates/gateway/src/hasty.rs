@@ -260,5 +260,17 @@ mod tests {
         let length = format!("content-length: {}", body.len());
         assert!(head.lines().any(|found| found == length), "{head}");
         assert!(body.contains("overloaded"), "{body}");
+        // Where hyper writes it, the same lines in the order that it likes.
+        let response = refused.into_response();
+        assert_eq!(response.status(), 503);
+        let written = |(name, value): (&HeaderName, &HeaderValue)| {
+            format!("{name}: {}", value.to_str().unwrap())
+        };
+        let mut by_hyper: Vec<String> = response.headers().iter().map(written).collect();
+        by_hyper.push(length);
+        let mut by_hand: Vec<&str> = head.lines().skip(1).collect();
+        by_hyper.sort();
+        by_hand.sort_unstable();
+        assert_eq!(by_hyper, by_hand);
     }
 }

@@ -116,6 +116,19 @@ async fn an_idle_connection_is_used_again() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_idle_for_about_a_minute_is_not_used_again() {
+    let (upstream, seen) = provider(&[Move::Answer; 4]).await;
+    ask(&upstream).await.unwrap();
+    for (idle, connections) in [(50, 1), (56, 2), (50, 2)] {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(idle)).await;
+        tokio::time::resume();
+        assert_eq!(ask(&upstream).await.unwrap(), "ahoy");
+        assert_eq!(seen.lock().connections, connections, "idle for {idle} s");
+    }
+}
+
+#[tokio::test]
 async fn requests_at_the_same_time_have_connections_of_their_own() {
     let (upstream, seen) = provider(&[Move::Answer; 6]).await;
     let asking = || ask(&upstream);

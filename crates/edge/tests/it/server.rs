@@ -386,5 +386,15 @@ async fn a_body_that_nobody_asked_for_is_not_waited_for_on_a_connection_that_sta
             .unwrap();
         read_answer(&mut stream, "ahoy").await;
     }
+    // Who has no body to send, or cannot be asked for it, does not wait.
+    let empty = head("/leave", "content-length: 0");
+    let older = head("/leave", "connection: keep-alive\r\ncontent-length: 4");
+    let older = older.replace("HTTP/1.1", "HTTP/1.0");
+    for sent in [empty, older] {
+        let mut stream = running.connect().await;
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, "left").await;
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
     running.stop().await;
 }

@@ -187,6 +187,36 @@ async fn http_1_and_http_2_are_agreed_on_and_served() {
 }
 
 #[tokio::test]
+async fn who_is_refused_keeps_the_connection_and_its_body_is_forgotten_to_its_last_byte() {
+    let authority = Authority::new();
+    let pair = authority.sign();
+    let harbour = Harbour::open(&terms(&pair, None));
+    harbour.running.dock.sheds.store(true, Ordering::SeqCst);
+    let client = client(&authority, None, &["http/1.1"]);
+    let mut stream = harbour.connect(&client).await.unwrap();
+    let post = |can_wait: &str, length: usize| {
+        format!(
+            "POST /read HTTP/1.1\r\nhost: a\r\ncan-wait: {can_wait}\r\ncontent-length: {length}\r\n\r\n"
+        )
+    };
+    for length in [4, 10_000] {
+        // The body comes together with what follows it on the same connection.
+        let rest = format!("{}{}next", "b".repeat(length), post("no", 4));
+        for (sent, ends_with) in [(post("yes", length), "later"), (rest, "next")] {
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let reading = async {
+                while !answer.ends_with(ends_with.as_bytes()) {
+                    assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+                }
+            };
+            within(5, ends_with, reading).await;
+        }
+    }
+    harbour.running.stop().await;
+}
+
+#[tokio::test]
 async fn versions_are_as_configured() {
     let authority = Authority::new();
     let pair = authority.sign();

@@ -277,6 +277,8 @@ async fn nobody_waits_longer_than_its_own_limit_for_a_target_that_says_nothing()
             "{:?}",
             answer.took
         );
+        let duration_ms = app.only_settlement().await.duration_ms;
+        assert!((700..750).contains(&duration_ms), "{duration_ms}");
         app.finish().await;
     }
 }

@@ -292,6 +292,46 @@ async fn comments_of_a_stream_that_takes_long_to_begin_are_passed_on_meanwhile()
 }
 
 #[tokio::test(start_paused = true)]
+async fn comments_that_were_held_back_come_before_what_they_were_held_for() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let text = events(dialect, false).concat();
+        app.upstream.will([
+            stream_head(),
+            chunk(COMMENTS),
+            Step::Pause(Duration::from_millis(500)),
+            chunk(&text),
+            last_chunk(),
+        ]);
+        let answer = app.post(path(dialect), ask(dialect, true)).send().await;
+        let told = format!("{COMMENTS}{text}").replace(&openai_usage_event(), "");
+        assert_eq!(answer.text(), told);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_a_thousand_comments_are_held_back() {
+    for dialect in DIALECTS {
+        let app = TestApp::start().await;
+        let many = ": working\n\n".repeat(6_000);
+        app.upstream.will([
+            stream_head(),
+            chunk(&many),
+            Step::Pause(Duration::from_secs(20)),
+            Step::HangUp,
+        ]);
+        let asked = tokio::time::Instant::now();
+        let mut open = app.post(path(dialect), ask(dialect, true)).open().await;
+        let first = open.next().await.unwrap();
+        assert!(many.as_bytes().starts_with(&first));
+        assert_eq!(asked.elapsed().as_secs(), 0);
+        drop(open);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_of_garbage_is_502() {
     for dialect in DIALECTS {
         let app = TestApp::start().await;

@@ -73,6 +73,7 @@ async fn a_stream_that_a_providers_limit_holds_back_begins_with_signs_and_goes_o
         let log = app.finish().await;
         assert!(log.contains("\"told_to_wait\":true"), "{log}");
         assert!(log.contains("\"waited_ms\":9000."), "{log}");
+        assert!(log.contains("\"duration_ms\":9000."), "{log}");
         assert!(log.contains("\"http_status\":200"), "{log}");
     }
 }
@@ -81,6 +82,9 @@ async fn a_stream_that_a_providers_limit_holds_back_begins_with_signs_and_goes_o
 #[tokio::test]
 async fn the_log_says_nothing_of_a_wait_where_there_was_none() {
     let app = TestApp::start().await;
+    // So that it comes through a door, which stands open.
+    let through_doors = ("overload_control = false", "overload_control = true");
+    app.reload(through_doors.0, through_doors.1).await.unwrap();
     app.upstream.will_send(ok(OPENAI));
     let answer = app.post(path(OPENAI), ask(OPENAI, false)).send().await;
     assert_eq!(answer.status, 200);
