@@ -1,6 +1,7 @@
 //! Screens a request in the words of its own dialect: only the texts that a guard changes are
 //! replaced, and the rest of the body stays as the caller wrote it.
 
+mod heard;
 mod lengths;
 mod marks;
 mod parts;
@@ -20,8 +21,9 @@ use seaworthy_guard::{
     Action, Category, Engine, EngineError, Place, Policy, Shown, Vault, normalise,
 };
 
+use self::heard::Told;
 use super::arguments::{self, Guarded, escaped};
-use super::guarding::{Guarding, Heard};
+use super::guarding::Guarding;
 use super::links::RealLinks;
 use super::moderate::{Moderated, moderate};
 use super::policy::{INBOUND, Who, restrict};
@@ -43,25 +45,8 @@ const SAID: [&str; 9] = [
     "data",
 ];
 
-/// The most that others are asked about, in bytes.
-const MAX_HEARD: usize = 32 * 1024;
-
 /// The shortest name of a member that could be an order, in bytes.
 const MIN_TOLD: usize = 16;
-
-fn end_of(text: &str) -> &str {
-    let from = text.len().saturating_sub(MAX_HEARD);
-    text.get(text.ceil_char_boundary(from)..)
-        .unwrap_or_default()
-}
-
-/// The last of what was said at each place.
-fn ends_of(mut heard: Vec<Heard>) -> Vec<Heard> {
-    for heard in &mut heard {
-        heard.text = end_of(&heard.text).to_owned();
-    }
-    heard
-}
 
 /// What the operator says in words.
 fn of_operator<'s, 't, 'a>(said: &'s [Said<'t, 'a>]) -> impl Iterator<Item = &'s Said<'t, 'a>> {
@@ -143,7 +128,6 @@ struct Screening<'r> {
     vault: Option<Vault>,
     owner: &'r str,
     purpose: Purpose,
-    heard: Vec<Heard>,
     links: RealLinks,
     is_suspicious: bool,
     verdicts: &'r mut Verdicts,
@@ -185,7 +169,6 @@ impl Rules {
             policy,
             owner: asked.who.user,
             purpose: asked.purpose,
-            heard: Vec::new(),
             links: RealLinks::default(),
             is_suspicious: false,
             verdicts,
@@ -197,17 +180,20 @@ impl Rules {
             screening.check_topics(&said)?;
         }
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+        let mut told: Vec<Told<'_>> = Vec::new();
         for said in &said {
             let new = screening.screen_text(said)?;
-            screening.hear(said, new.as_deref());
+            told.extend(screening.hear(said, new.as_deref()));
             if let Some(new) = new {
                 edits.push((said.text.at.clone(), said.text.written(new)));
             }
         }
         screening.hide_in_sealed(&said, &mut edits);
-        screening.judge_parts(&said, &mut edits)?;
-        let (policy, vault) = (screening.policy, screening.vault);
-        let (heard, links) = (ends_of(screening.heard), screening.links);
+        let cut = screening.judge_parts(&said, &mut edits)?;
+        for told in told.iter_mut().filter(|told| cut.contains(&told.place)) {
+            told.is_suspicious = true;
+        }
+        let (policy, vault, links) = (screening.policy, screening.vault, screening.links);
         let operator = || of_operator(&said);
         let canary = self
             .plant_canary
@@ -225,7 +211,7 @@ impl Rules {
                 || holds_returned(&outline),
             confirmed: asked.confirmed,
             links,
-            heard,
+            heard: heard::ends_of(&told),
             policy,
             rules: Arc::clone(self),
         };
@@ -272,15 +258,13 @@ impl Screening<'_> {
         let mut value = std::borrow::Cow::Borrowed(said.text.value.as_ref());
         let mut changed = false;
         if judged {
-            if let Some(label) = self.judge(said, &value)? {
+            let stripped = self.stripped(said);
+            if let Some(label) = self.judge(said, &value, stripped.as_deref())? {
                 return Ok(Some(label));
             }
-            if self.rules.strip_html_tags && said.text.kind == Kind::String {
-                let plain = escaped::strip(&value);
-                if plain != *value {
-                    self.verdicts.add("html", said.place, "strip");
-                    (value, changed) = (plain.into(), true);
-                }
+            if let Some(plain) = stripped {
+                self.verdicts.add("html", said.place, "strip");
+                (value, changed) = (plain.into(), true);
             }
         }
         let (place, vault) = (said.place, &mut self.vault);
@@ -344,16 +328,34 @@ impl Screening<'_> {
         tells && self.purpose != Purpose::Moderations && said.is_untrusted()
     }
 
-    /// Judges what a user or a tool says as a whole; the label that takes its place, if one does.
-    fn judge(&mut self, said: &Said<'_, '_>, value: &str) -> Result<Option<String>, Refused> {
+    /// The text without its markup, if that is taken out of it and there is some.
+    fn stripped(&self, said: &Said<'_, '_>) -> Option<String> {
+        let value = &*said.text.value;
+        let is_stripped = self.rules.strip_html_tags && said.text.kind == Kind::String;
+        let plain = is_stripped.then(|| escaped::strip(value));
+        plain.filter(|plain| plain != value)
+    }
+
+    /// Judges what a user or a tool says as a whole; the label that takes its place, if one does. It is read as it
+    /// was written, and without its markup: what is cut by tags is whole once they are taken out.
+    fn judge(
+        &mut self,
+        said: &Said<'_, '_>,
+        value: &str,
+        stripped: Option<&str>,
+    ) -> Result<Option<String>, Refused> {
         let (rules, place) = (self.rules, said.place);
         let mut level = Level::Clear;
         let mut found = Moderated::default();
         let plain = escaped::plain(value);
+        let readings = || {
+            [Some(value), plain.as_deref(), stripped]
+                .into_iter()
+                .flatten()
+        };
         if rules.injection.is_some() || rules.moderation.is_some() {
             // Both judges read the same words.
-            let pieces = Shown::pieces(value);
-            for shown in pieces.chain(plain.iter().flat_map(|plain| Shown::pieces(plain))) {
+            for shown in readings().flat_map(Shown::pieces) {
                 if let Some(judge) = &rules.injection {
                     level = level.max(judge.assess_shown(&shown, place).level);
                 }
@@ -384,7 +386,6 @@ impl Screening<'_> {
                 }
             }
         }
-        let readings = || std::iter::once(value).chain(plain.as_deref());
         let matches = |patterns: &RegexSet, text: &str| {
             patterns.is_match(text) || patterns.is_match(&normalise::normalise(text).text)
         };
@@ -407,31 +408,18 @@ impl Screening<'_> {
         }
     }
 
-    /// Keeps what others are asked about: at most [`MAX_HEARD`] bytes of each place, the last ones.
-    fn hear(&mut self, said: &Said<'_, '_>, new: Option<&str>) {
+    /// What others may be asked about of a text.
+    fn hear<'t>(&mut self, said: &'t Said<'_, '_>, new: Option<&str>) -> Option<Told<'t>> {
         let is_suspicious = std::mem::take(&mut self.is_suspicious);
-        if !self.rules.asks_others || !self.is_judged(said) {
-            return;
-        }
-        let text = new.unwrap_or(&said.text.value);
-        let known = self
-            .heard
-            .iter_mut()
-            .find(|heard| heard.place == said.place);
-        let Some(heard) = known else {
-            self.heard.push(Heard {
-                place: said.place,
-                text: end_of(text).to_owned(),
-                is_suspicious,
-            });
-            return;
-        };
-        heard.is_suspicious |= is_suspicious;
-        heard.text.push('\n');
-        heard.text.push_str(text);
-        if heard.text.len() > 2 * MAX_HEARD {
-            heard.text = end_of(&heard.text).to_owned();
-        }
+        let is_heard = self.rules.asks_others && self.is_judged(said);
+        is_heard.then(|| Told {
+            place: said.place,
+            text: match new {
+                Some(new) => new.to_owned().into(),
+                None => (&*said.text.value).into(),
+            },
+            is_suspicious,
+        })
     }
 
     fn check_files(&mut self, said: &Said<'_, '_>, value: &str) -> Result<(), Refused> {

@@ -70,6 +70,9 @@ impl Screening<'_> {
                 question.push('\n');
             }
             checked = checked.and_then(|()| scope.check_denied(&said.text.value));
+            if let Some(stripped) = self.stripped(said) {
+                checked = checked.and_then(|()| scope.check_denied(&stripped));
+            }
         }
         if last.is_some() {
             checked = checked.and_then(|()| scope.check_text(&question));
