@@ -1,9 +1,12 @@
 //! References to files, in members that hold nothing else and in running text: no way out of the
 //! project, no kinds of files that are not allowed.
 
+mod schemes;
+
 use std::path::{Component, Path, PathBuf};
 
-use super::path::{PathError, ROOTS, ResolveLinks, decode_fully};
+use self::schemes::{is_remote, local_path, names_file_system};
+use super::path::{PathError, ResolveLinks, begins_at_root, decode_fully};
 
 /// What a reference to a file may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,8 +76,9 @@ impl FileRules {
                 continue;
             }
             let Ok(plain) = decode_fully(word) else {
-                // Percent signs of something else, unless it was on its way somewhere.
-                let suspicious = word.contains("..") || word.to_ascii_lowercase().contains("%2e");
+                // Percent signs of something else, unless it was on its way somewhere: `2e` is a dot under any
+                // number of layers.
+                let suspicious = word.contains("..") || word.to_ascii_lowercase().contains("2e");
                 match self.no_traversal && suspicious {
                     true => return Err(PathError::Encoding),
                     false => continue,
@@ -83,10 +87,17 @@ impl FileRules {
             if is_remote(&plain) {
                 continue;
             }
-            let is_reference = goes_up(&plain) || is_absolute(&plain) || names_a_kind(&plain);
+            let plain = plain.trim();
+            if plain.contains('/') && plain.contains(char::is_control) {
+                return Err(PathError::Control);
+            }
+            if self.no_traversal && goes_up_within(plain) {
+                return Err(PathError::Outside);
+            }
+            let is_reference = goes_up(plain) || is_absolute(plain) || names_a_kind(plain);
             if is_reference {
-                let has_kind = names_a_kind(&plain);
-                self.check_plain(&plain, has_kind, links)?;
+                let has_kind = names_a_kind(plain);
+                self.check_plain(plain, has_kind, links)?;
             }
         }
         Ok(())
@@ -98,10 +109,10 @@ impl FileRules {
         with_kind: bool,
         links: &dyn ResolveLinks,
     ) -> Result<(), PathError> {
-        if self.no_traversal && goes_up(plain) {
+        let path = local_path(plain);
+        if self.no_traversal && goes_up(path) {
             return Err(PathError::Outside);
         }
-        let path = local_path(plain);
         let resolved = match &self.within {
             Some(root) => Some(within(root, path, links)?),
             None => None,
@@ -128,7 +139,7 @@ impl FileRules {
 /// The path with its links followed, if it is inside the folder before and after.
 fn within(root: &Path, path: &str, links: &dyn ResolveLinks) -> Result<PathBuf, PathError> {
     let root = links.resolve(root)?;
-    let is_drive = path.as_bytes().get(1) == Some(&b':');
+    let is_drive = matches!(path.as_bytes().get(1), Some(b':' | b'|'));
     if path.starts_with('~') || is_drive || names_file_system(path) {
         return Err(PathError::Absolute);
     }
@@ -161,77 +172,53 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     let may_be = |word: &&str| {
         word.len() <= MAX_REFERENCE_BYTES
             && (word.contains([
-                '/', '\\', '%', '\u{FF0F}', '\u{FF3C}', '\u{2215}', '\u{2044}',
+                '/', '\\', '%', '\u{FF0F}', '\u{FF3C}', '\u{2215}', '\u{2044}', '\u{2216}',
+                '\u{29F5}', '\u{29F8}', '\u{29F9}', '\u{FE68}',
             ]) || word.starts_with('~'))
     };
     text.split(|c: char| c.is_whitespace() || "\"'`<>()[]{},;|".contains(c))
         .map(|word| word.trim_start_matches(['@', ':', '=']))
-        .map(|word| word.trim_end_matches(['.', ':', '!', '?']))
+        .map(without_full_stop)
         .filter(may_be)
 }
 
-/// Schemes of file systems, of this machine or of others.
-const FILE_SCHEMES: [&str; 9] = [
-    "file", "smb", "cifs", "nfs", "afp", "php", "zip", "phar", "jar",
-];
-
-/// The scheme of a reference and what follows its colon.
-fn scheme(reference: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = reference.split_once(':')?;
-    let is_scheme = scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric());
-    is_scheme.then_some((scheme, rest))
-}
-
-/// Whether it begins with the scheme of a file system.
-fn names_file_system(reference: &str) -> bool {
-    let is_one = |(scheme, rest): (&str, &str)| {
-        let known = FILE_SCHEMES
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known));
-        known && rest.starts_with('/')
-    };
-    scheme(reference).is_some_and(is_one)
-}
-
-/// Whether it is on the web, and not in a file system.
-fn is_remote(reference: &str) -> bool {
-    let has_host = scheme(reference).is_some_and(|(_, rest)| rest.starts_with("//"));
-    (has_host && !names_file_system(reference)) || reference.starts_with("data:")
-}
-
-/// The path that `file:///srv/x`, `file:/srv/x` and `file://localhost/srv/x` stand for; others as they are.
-fn local_path(reference: &str) -> &str {
-    let Some((name, rest)) = scheme(reference) else {
-        return reference;
-    };
-    if !name.eq_ignore_ascii_case("file") || !rest.starts_with('/') {
-        return reference;
-    }
-    let path = rest.strip_prefix("//").unwrap_or(rest);
-    let is_here = path
-        .get(..9)
-        .is_some_and(|host| host.eq_ignore_ascii_case("localhost"));
-    match path.starts_with('/') {
-        true => path,
-        false if is_here => &path[9..],
-        // Another machine.
-        false => reference,
+/// A word without what ends a sentence; `a/..` keeps its dots.
+fn without_full_stop(word: &str) -> &str {
+    let word = word.trim_end_matches([':', '!', '?']);
+    match word.ends_with("/..") || word.ends_with("\\..") {
+        true => word,
+        false => word.trim_end_matches(['.', ':', '!', '?']),
     }
 }
 
-/// Whether a part of a path is what a shell puts something else for: `$HOME`, `${HOME}`, `%HOME%`.
+/// Whether a part of a path is what a shell puts something else for: `$HOME`, `${HOME}`, `%HOME%`, `!HOME!`.
 fn names_variable(plain: &str) -> bool {
     let begins_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(');
     plain.split('/').any(|part| {
         let named = part
             .strip_prefix('$')
             .map(|rest| rest.starts_with(begins_name));
-        named == Some(true) || (part.len() > 2 && part.starts_with('%') && part.ends_with('%'))
+        let is_between = |sign| part.len() > 2 && part.starts_with(sign) && part.ends_with(sign);
+        named == Some(true) || is_between('%') || is_between('!')
     })
 }
 
+/// Whether a part of a path is the folder above. Some servers read `..;x` as `..`.
 fn goes_up(plain: &str) -> bool {
-    plain.split('/').any(|part| part.trim() == "..")
+    let own = |part: &str| part.split(';').next().unwrap_or_default().trim() == "..";
+    plain.split('/').any(own)
+}
+
+/// Whether a path begins behind what a word of a text has in front, and goes up: `--file=../x`, `-I../x`, `*../x*`.
+fn goes_up_within(word: &str) -> bool {
+    let Some((first, _)) = word.split_once('/') else {
+        return false;
+    };
+    let Some(before) = first.strip_suffix("..") else {
+        return false;
+    };
+    let is_flag = before.len() == 2 && before.starts_with('-');
+    is_flag || before.ends_with(['=', '&', '+', '*', '_', '#', ':', '@', '^'])
 }
 
 fn is_absolute(plain: &str) -> bool {
@@ -242,12 +229,7 @@ fn is_absolute(plain: &str) -> bool {
             .first()
             .is_some_and(u8::is_ascii_alphabetic)
         && lower.as_bytes().get(2) == Some(&b'/');
-    drive
-        || lower.starts_with("~/")
-        || names_file_system(&lower)
-        || ROOTS
-            .iter()
-            .any(|root| root.starts_with('/') && lower.starts_with(root))
+    drive || lower.starts_with("~/") || names_file_system(&lower) || begins_at_root(plain)
 }
 
 /// Whether it is a path with a folder and an extension, and no address of the web.
@@ -307,6 +289,8 @@ mod tests {
             "Fix src/lib.py and docs/a.md, please; 3/4 of and/or is fine.",
             "See https://example.org/../x.exe or example.org/x.html at 50% off.",
             "a regex like \\d+/\\w* and <b>markup</b>",
+            "for i in 0..=n/2 { v[..i/2]; w[i..] } // or so.../maybe",
+            "the byte %00 ends it, 20%2 is 0, and jar:x or url:y/z are no files",
         ] {
             assert!(rules().check_text(text, &Links).is_ok(), "{text}");
         }
@@ -366,13 +350,50 @@ mod tests {
             ".\u{200b}./x.md",
             "src/a.exe",
             "src/link.md",
+            "..\u{2215}x.md",
+            "..\u{2044}x.md",
+            "..\u{29F5}x.md",
+            "%25252e%25252e/x.md",
+            "..%u2215x.md",
+            "%u002e%u002e/x.md",
+            "file:../x.md",
+            "file:a/../../x.md",
+            "url:file:///etc/x.md",
+            "view-source:file:///etc/x.md",
+            "jar:file:///etc/a.jar!/x.md",
+            "netdoc:///etc/x.md",
+            "a/!UP!/x.md",
+            ".%00./x.md",
+            "src/a.exe%00.md",
+            "src/a.exe%20",
+            "file:///srv/project/a.exe?x=.md",
+            "src/..",
         ] {
             assert!(rules().check(bad, &Links).is_err(), "{bad}");
             let text = format!("Please read `{bad}`.");
             assert!(rules().check_text(&text, &Links).is_err(), "{text}");
         }
-        for bad in ["a.md%00.py", "noextension", "a\u{0}.md"] {
+        for bad in [
+            "a.md%00.py",
+            "noextension",
+            "a\u{0}.md",
+            "C|/x.md",
+            "..;/x.md",
+            "..;a/x.md",
+        ] {
             assert!(rules().check(bad, &Links).is_err(), "{bad}");
+        }
+        for bad in [
+            "--file=../x.md",
+            "-I../x",
+            "*../x.md*",
+            "_../x.md_",
+            "a&../x.md",
+            "x=../x.md",
+            "#../x",
+        ] {
+            let text = format!("Please run {bad} now");
+            assert!(rules().check_text(&text, &Links).is_err(), "{text}");
         }
     }
 
