@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use seaworthy_config::AfterUntrusted;
 use seaworthy_guard::input::reference::names_a_file;
-use seaworthy_guard::input::scope::covers;
+use seaworthy_guard::input::scope::{covers, is_named};
 use seaworthy_guard::input::shell::{self, Danger};
 use seaworthy_guard::{Action, Category, Place, normalise};
 use seaworthy_guard_code::Language;
@@ -89,19 +89,20 @@ impl Guarding {
     /// Whether a tool of this name may be called; what is decided is counted.
     pub(super) fn admits_tool(&self, name: &str, verdicts: &mut Verdicts) -> bool {
         let rules = &self.rules;
-        let is_named = |globs: &[String]| globs.iter().any(|glob| covers(glob, name));
         // Some callers read letters of other widths, and those that nobody sees, as plain ones.
         let plain = normalise::normalise(name);
-        if rules.scope.check_tool(&[name, plain.text.trim()]).is_err() {
+        let names = [name, plain.text.trim()];
+        if rules.scope.check_tool(&names).is_err() {
             verdicts.judge(Category::Scope, PLACE, Action::Block);
             return false;
         }
-        let runs = rules.sandbox_only && RUNNERS.iter().any(|glob| covers(glob, name));
-        if runs && !is_named(&rules.scope.allowed_tools) {
+        let runs = rules.sandbox_only && names.iter().any(|name| is_named(&RUNNERS, name));
+        if runs && !rules.scope.names_allowed(&[name]) {
             verdicts.judge(Category::Code, PLACE, Action::Block);
             return false;
         }
-        if self.holds_untrusted && is_named(&rules.side_effect_tools) {
+        let has_effects = |name: &&str| is_named(&rules.side_effect_tools, name);
+        if self.holds_untrusted && names.iter().any(has_effects) {
             let is_confirmed = self.confirmed.iter().any(|tool| tool == name);
             let may = match rules.after_untrusted {
                 AfterUntrusted::Allow => true,
@@ -166,13 +167,12 @@ impl Guarding {
     /// Whether items of this kind may pass, whatever their tools are called.
     fn admits_kind(&self, kind: &str, verdicts: &mut Verdicts) -> bool {
         let rules = &self.rules;
-        let is_named = |globs: &[String]| globs.iter().any(|glob| covers(glob, kind));
-        if is_named(&rules.scope.denied_tools) {
+        if is_named(&rules.scope.denied_tools, kind) {
             verdicts.judge(Category::Scope, PLACE, Action::Block);
             return false;
         }
-        let runs = rules.sandbox_only && RUNNERS.iter().any(|glob| covers(glob, kind));
-        if runs && !is_named(&rules.scope.allowed_tools) {
+        let runs = rules.sandbox_only && is_named(&RUNNERS, kind);
+        if runs && !rules.scope.names_allowed(&[kind]) {
             verdicts.judge(Category::Code, PLACE, Action::Block);
             return false;
         }
@@ -371,7 +371,10 @@ impl Guarding {
         if action != Action::Allow {
             let told = shell::dangers(value);
             let is_grave = told.iter().any(|danger| *danger != Danger::Composition);
-            let runs = || SHELL_TOOLS.iter().any(|glob| covers(glob, tool));
+            let runs = || {
+                is_named(&SHELL_TOOLS, tool)
+                    || is_named(&SHELL_TOOLS, &normalise::normalise(tool).text)
+            };
             let is_command = COMMANDS.contains(&key.as_str()) || runs();
             let is_smuggled = is_grave && told.contains(&Danger::Composition);
             if is_grave && is_command && action != Action::Flag {

@@ -56,7 +56,8 @@ impl Scope {
     /// Checks a tool by its names: it may be written in more than one way.
     pub fn check_tool(&self, names: &[&str]) -> Result<(), OutOfScope> {
         let allowed = self.allowed_tools.is_empty() || self.names_allowed(names);
-        if !allowed || among(&self.denied_tools, names) {
+        let denied = |name: &&str| is_named(&self.denied_tools, name);
+        if !allowed || names.iter().any(denied) {
             let name = names.first().copied().unwrap_or_default();
             return Err(OutOfScope::Tool(name.to_owned()));
         }
@@ -69,10 +70,26 @@ impl Scope {
     }
 }
 
-fn among(list: &[String], names: &[&str]) -> bool {
-    let covered = |pattern: &String| names.iter().any(|name| covers(pattern, name));
+fn among(list: &[impl AsRef<str>], names: &[&str]) -> bool {
+    let covered = |pattern| {
+        names
+            .iter()
+            .any(|name| covers(AsRef::as_ref(pattern), name))
+    };
     list.iter().any(covered)
 }
+
+/// Whether a list names a tool, be it without the server or the module that its name begins with: who denies
+/// `delete_*` means `mcp__files__delete_all` and `files.delete_all`, too. Permissions need the whole name.
+pub fn is_named(list: &[impl AsRef<str>], name: &str) -> bool {
+    let own = NAMESPACES
+        .iter()
+        .fold(name, |own, border| own.rsplit(border).next().unwrap_or(own));
+    among(list, &[name, own])
+}
+
+/// What separates a tool's own name from that of its server or module.
+const NAMESPACES: [&str; 4] = ["__", ".", "/", ":"];
 
 /// The words of a text between single spaces, in lower case.
 fn words(text: &str) -> String {
@@ -153,5 +170,22 @@ mod tests {
                 && scope.check_tool(&["searching"]).is_err()
         );
         assert!(Scope::default().check_tool(&["anything"]).is_ok());
+    }
+
+    #[test]
+    fn who_denies_a_tool_denies_it_on_every_server() {
+        let denied = ["delete_*"];
+        for name in [
+            "delete_x",
+            "mcp__files__delete_x",
+            "files.delete_x",
+            "functions:delete_x",
+            "mcp__files.v1/delete_x",
+        ] {
+            assert!(is_named(&denied, name), "{name}");
+        }
+        for name in ["undelete_x", "files__delete_x__undo", "delete", "delete_x."] {
+            assert_eq!(is_named(&denied, name), name == "delete_x.", "{name}");
+        }
     }
 }

@@ -410,3 +410,50 @@ fn a_placeholder_that_is_cut_into_blocks_is_put_back() {
         assert_eq!(told, format!("To {MAIL} now"));
     }
 }
+
+#[test]
+fn names_count_whatever_letters_they_are_written_in_and_whatever_server_they_are_of() {
+    let mut config = Config::default();
+    config.guards.scope.denied_tools = vec!["delete_*".to_owned()];
+    config.guards.scope.allowed_tools = vec!["*".to_owned()];
+    let denying = guarding(&config, "{}");
+    let mut config = Config::default();
+    config.guards.scope.side_effect_tools = vec!["send_*".to_owned()];
+    let returned = json!({"messages": [{"role": "tool", "tool_call_id": "c", "content": "found"}]});
+    let untrusting = guarding(&config, &returned.to_string());
+    let mut config = Config::default();
+    config.output_handling.sandbox_code_execution = true;
+    let sandboxing = guarding(&config, "{}");
+    let admits =
+        |guarding: &Guarding, name: &str| guarding.admits_tool(name, &mut Verdicts::default());
+    for (guarding, name) in [
+        (&denying, "delete_all"),
+        (&untrusting, "send_mail"),
+        (&sandboxing, "python"),
+    ] {
+        let wide: String = name
+            .chars()
+            .map(|c| match c {
+                'a'..='z' => char::from_u32(u32::from(c) + 0xFEE0).unwrap(),
+                other => other,
+            })
+            .collect();
+        let hidden = name.replace('e', "e\u{200b}").replace('y', "\u{ad}y");
+        for written in [
+            name.to_owned(),
+            wide,
+            hidden,
+            format!("mcp__files__{name}"),
+            format!("files.{name}"),
+            format!("functions:{name}"),
+            format!("a/{name}"),
+        ] {
+            assert!(!admits(guarding, &written), "{written}");
+        }
+        assert!(admits(guarding, &format!("re{name}")), "{name}");
+    }
+    let mut config = Config::default();
+    config.guards.scope.allowed_tools = vec!["read".to_owned()];
+    let allowing = guarding(&config, "{}");
+    assert!(admits(&allowing, "read") && !admits(&allowing, "mcp__other__read"));
+}
