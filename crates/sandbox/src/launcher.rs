@@ -189,7 +189,7 @@ fn outcome(
     let result = result.filter(|_| exit == Exit::Completed);
     Outcome {
         exit,
-        result: result.and_then(|result| RawValue::from_string(result).ok()),
+        result: result.and_then(readable),
         memory_bytes: finished.as_ref().map(|finished| finished.memory_bytes),
         cpu_ms: finished.as_ref().map(|finished| finished.cpu_ms).or(cpu_ms),
         error: finished.and_then(|finished| finished.error),
@@ -222,4 +222,14 @@ fn cpu_of(process: u32) -> Option<u64> {
     (user + system)
         .checked_mul(1_000)?
         .checked_div(second.max(1).cast_unsigned())
+}
+
+/// A result that every reader of JSON can read. Half a character, a number beyond all bounds and the like are JSON to
+/// the interpreter and to few others: such a result is shown as text.
+fn readable(json: String) -> Option<Box<RawValue>> {
+    let json = match serde_json::from_str::<serde_json::Value>(&json) {
+        Ok(_) => json,
+        Err(_) => serde_json::to_string(&json).ok()?,
+    };
+    RawValue::from_string(json).ok()
 }

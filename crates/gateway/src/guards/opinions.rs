@@ -170,7 +170,13 @@ async fn ask_judge(
     });
     let operation = Operation::Chat(Dialect::OpenAiChat);
     let answer = ask_model(gateway, caller, operation, &body).await?;
-    let said = answer["choices"][0]["message"]["content"].as_str()?;
+    judged(&answer["choices"][0])
+}
+
+/// What a judge said, unless it was cut off: of `0.95` nothing but `0.` may be left.
+fn judged(choice: &Value) -> Option<f64> {
+    let is_cut = choice["finish_reason"] == "length";
+    let said = choice["message"]["content"].as_str().filter(|_| !is_cut)?;
     score_of(said)
 }
 
@@ -198,12 +204,20 @@ async fn ask_moderation(
 ) -> Option<f64> {
     let body = json!({"model": model, "input": text});
     let answer = ask_model(gateway, caller, Operation::Moderations, &body).await?;
-    let result = &answer["results"][0];
-    let is_flagged = result["flagged"].as_bool()?;
-    let scores = result["category_scores"].as_object();
-    let scores = scores.into_iter().flat_map(|scores| scores.values());
-    let worst = scores.filter_map(Value::as_f64).fold(0.0, f64::max);
-    Some(if is_flagged { 1.0 } else { worst })
+    worst_of(answer["results"].as_array()?)
+}
+
+/// The worst of what a moderation endpoint says: some cut a long text and judge its pieces.
+fn worst_of(results: &[Value]) -> Option<f64> {
+    let score = |result: &Value| {
+        let is_flagged = result["flagged"].as_bool()?;
+        let scores = result["category_scores"].as_object();
+        let scores = scores.into_iter().flat_map(|scores| scores.values());
+        let worst = scores.filter_map(Value::as_f64).fold(0.0, f64::max);
+        Some(if is_flagged { 1.0 } else { worst })
+    };
+    let scores: Option<Vec<f64>> = results.iter().map(score).collect();
+    scores?.into_iter().reduce(f64::max)
 }
 
 async fn ask_model(
@@ -253,10 +267,14 @@ async fn ask_service(
     let body = Limited::new(response.into_body(), MAX_ANSWER);
     let body = body.collect().await.ok()?.to_bytes();
     let answer: Value = serde_json::from_slice(&body).ok()?;
-    // Who says both and contradicts itself flags.
+    classified(&answer)
+}
+
+/// What a service says. Who says both and contradicts itself flags; a score below nothing is none.
+fn classified(answer: &Value) -> Option<f64> {
     match (answer["score"].as_f64(), answer["flagged"].as_bool()) {
         (_, Some(true)) => Some(f64::INFINITY),
-        (Some(score), _) => Some(score),
+        (Some(score), _) => (score >= 0.0).then_some(score),
         (None, Some(false)) => Some(f64::NEG_INFINITY),
         (None, None) => None,
     }
@@ -286,6 +304,44 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(score_of(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_is_none() {
+        for (reason, expected) in [("stop", Some(0.0)), ("length", None)] {
+            let choice = json!({"message": {"content": "0."}, "finish_reason": reason});
+            assert_eq!(judged(&choice), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_worst_of_several_results_counts_and_nonsense_is_no_answer() {
+        let result = |flagged: Value, score: f64| json!({"flagged": flagged, "category_scores": {"hate": score}});
+        for (results, expected) in [
+            (vec![result(json!(false), 0.1)], Some(0.1)),
+            (
+                vec![result(json!(false), 0.1), result(json!(true), 0.2)],
+                Some(1.0),
+            ),
+            (
+                vec![result(json!(false), 0.1), result(json!("true"), 0.2)],
+                None,
+            ),
+            (vec![result(json!(true), 0.1), json!(null)], None),
+            (Vec::new(), None),
+        ] {
+            assert_eq!(worst_of(&results), expected, "{results:?}");
+        }
+        for (answer, expected) in [
+            (json!({"score": 0.2}), Some(0.2)),
+            (json!({"score": -1}), None),
+            (json!({"score": -1, "flagged": true}), Some(f64::INFINITY)),
+            (json!({"score": "0.2"}), None),
+            (json!({"flagged": false}), Some(f64::NEG_INFINITY)),
+            (json!([]), None),
+        ] {
+            assert_eq!(classified(&answer), expected, "{answer}");
         }
     }
 }

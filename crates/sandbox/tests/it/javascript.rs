@@ -20,6 +20,9 @@ fn the_value_of_the_last_statement_is_the_result() {
         ),
         ("stdin.split('\\n').length", "2"),
         ("new Map([[1, 2]])", "{}"),
+        // Not every reader of JSON takes half a character, or a depth of hundreds.
+        ("'\\ud800'", r#""\"\\ud800\"""#),
+        ("({'\\ud800': 1})", r#""{\"\\ud800\":1}""#),
         ("[...'héllo'].reverse().join('')", "\"olléh\""),
         (
             "new Date(0).toString()",
@@ -108,4 +111,15 @@ fn a_program_that_is_no_worker_runs_nothing() {
     assert!(matches!(run("/bin/true"), LaunchError::NotLocked));
     // It repeats the limits, which is not the word of a locked worker.
     assert!(matches!(run("/bin/cat"), LaunchError::NotLocked));
+}
+
+#[test]
+fn a_result_that_few_can_read_is_shown_as_text() {
+    let code = "let deep = 1; for (let i = 0; i < 1000; i++) deep = [deep]; deep";
+    for code in [code, "'\\udc00 \\ud800'", "[['\\ud800']]"] {
+        let outcome = run(&job(code));
+        assert_eq!(outcome.exit, Exit::Completed, "{code}: {outcome:?}");
+        let read: Result<String, _> = serde_json::from_str(result(&outcome));
+        assert!(read.is_ok(), "{code}: {outcome:?}");
+    }
 }
