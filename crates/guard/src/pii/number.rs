@@ -116,7 +116,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     if let [.., b'0'..=b'9', b'.' | b'-' | b'/' | b':'] = before {
         return None;
     }
-    if is_short(cursor) {
+    if is_nobodys(cursor, before) || is_short(cursor) {
         return None;
     }
     let mut ahead = cursor.clone();
@@ -174,6 +174,44 @@ const LEAST_OF_LONE: usize = 11;
 /// Whether the first group is one digit, and no sign of a telephone number stands before it.
 fn is_lone(run: &Groups) -> bool {
     run.lengths[0] == 1 && !run.international && !run.bracketed
+}
+
+/// Whether what begins here is no number of people, because no letter is near that could name it, and none begins
+/// like this: tables have a number at every other byte, and are told by the first of its groups.
+fn is_nobodys(cursor: &Cursor<'_>, before: &[u8]) -> bool {
+    let Some(text) = cursor.ahead::<MAX_READ>() else {
+        return false;
+    };
+    let digits = |from: usize| {
+        let rest = text[from..].iter().take(MAX_GROUP);
+        rest.take_while(|b| b.is_ascii_digit()).count()
+    };
+    let group = digits(0);
+    let may_be = match (text[0], group) {
+        (_, 0) => return false,
+        // A number of France is grouped anyhow.
+        (b'1' | b'2', 1) => text[1] == b'.' || !is_digit_by_digit(text),
+        (b'1' | b'2', _) => true,
+        // A trunk prefix.
+        (b'0', 2..) => true,
+        // Cards, and the numbers that their shape tells, begin with groups of these lengths.
+        (_, 3 | 4 | 6 | 14..) => true,
+        // An address of a machine.
+        _ if text[group] == b'.' => {
+            let second = digits(group + 1);
+            second == 0 || (second <= 3 && text[group + 1 + second] == b'.')
+        }
+        _ => false,
+    };
+    !may_be && !has_letter(text) && !has_letter(before)
+}
+
+/// Whether as many groups as a run may have are one digit each: too few for any number.
+fn is_digit_by_digit(text: &[u8; MAX_READ]) -> bool {
+    let (pairs, _) = text[..2 * MAX_GROUPS].as_chunks::<2>();
+    pairs
+        .iter()
+        .all(|[digit, next]| digit.is_ascii_digit() && !next.is_ascii_digit())
 }
 
 /// Whether what begins here is an ordinary small number or a bracket: nothing to look at closely.
@@ -406,4 +444,49 @@ fn is_ssn(run: &Run<'_>, before: &[u8]) -> bool {
     let d = run.digits;
     let area = u16::from(d[0]) * 100 + u16::from(d[1]) * 10 + u16::from(d[2]);
     !matches!(area, 0 | 666 | 900..) && d[3..5] != [0, 0] && d[5..] != [0, 0, 0, 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Dice;
+
+    #[test]
+    fn a_run_is_the_same_whichever_way_it_is_read() {
+        let pieces = [
+            "1",
+            "42",
+            "0000000",
+            " ",
+            "-",
+            ".",
+            "(",
+            ")",
+            "+",
+            "/",
+            "x4",
+            "  ",
+            "a",
+            "_",
+            ",",
+            "12345678901234567890123",
+        ];
+        let mut dice = Dice::new(7);
+        for _ in 0..20_000 {
+            let count = 1 + dice.below(14);
+            let mut text: String = (0..count)
+                .map(|_| pieces[dice.below(pieces.len())])
+                .collect();
+            text.push_str(&",".repeat(MAX_READ));
+            let mut cursor = Cursor::new(text.as_bytes(), 0, true);
+            let known = cursor.ahead::<MAX_READ>().unwrap();
+            let mut plain = Plain {
+                text: known,
+                position: 0,
+            };
+            let read = format!("{:?}", read_run(&mut plain));
+            assert_eq!(read, format!("{:?}", read_run(&mut cursor)), "{text}");
+            assert_eq!(plain.position, cursor.position(), "{text}");
+        }
+    }
 }

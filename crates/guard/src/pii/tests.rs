@@ -111,7 +111,32 @@ const KINDS: &[(&str, &str, &str)] = &[
         "Hello, my name is Ada Lovelace and",
     ),
     ("postal_code", "35350", "my zip code is 35350"),
+    ("national_id", "12345678Z", "DNI 12345678Z, please"),
+    ("mac_address", "3c-22-fb-aa-01-9e", "MAC 3c-22-fb-aa-01-9e"),
+    (
+        "ip_address",
+        "2001:0db8:85a3:1234:5678:9abc:203.113.113.177",
+        "at 2001:0db8:85a3:1234:5678:9abc:203.113.113.177 now",
+    ),
+    ("phone_number", "4 67 33 95", "4 67 33 95 office"),
+    ("phone_number", "+1 234 5678", "+1 234 5678"),
+    ("phone_number", "(1) 234 5678", "(1) 234 5678"),
 ];
+
+#[test]
+fn words_that_are_numbers_are_not_asked_for_identifiers() {
+    for (length, next, may) in [
+        (1, Some(b' '), false),
+        (8, Some(b','), false),
+        (10, Some(b'.'), false),
+        (9, Some(b' '), true),
+        (18, Some(b' '), true),
+        (2, Some(b':'), true),
+        (2, Some(b'-'), true),
+    ] {
+        assert_eq!(token::may_begin_with_digits(length, next), may, "{length}");
+    }
+}
 
 #[test]
 fn each_kind_is_found_where_it_stands() {
