@@ -55,6 +55,14 @@ mod tests {
                 Some(Dialect::CohereChat),
             ),
             ("response.created", "{}", Some(Dialect::OpenAiResponses)),
+            ("response.queued", "{}", Some(Dialect::OpenAiResponses)),
+            ("response.in_progress", "{}", Some(Dialect::OpenAiResponses)),
+            // The name goes before what stands in it.
+            (
+                "message_start",
+                r#"{"choices":[]}"#,
+                Some(Dialect::AnthropicMessages),
+            ),
             (
                 "",
                 r#"{"candidates":[{"content":{}}]}"#,

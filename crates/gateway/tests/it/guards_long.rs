@@ -1,13 +1,10 @@
 //! Long requests and answers are guarded beside the worker: others are answered meanwhile, and whoever
 //! does not want to wait for it is told so.
 
-use std::sync::Arc;
-
 use seaworthy_core::dialect::Dialect;
 use seaworthy_guard::secrets::Secrets;
 use seaworthy_guard::testing::Dice;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::support::app::{TestApp, eventually};
@@ -26,7 +23,7 @@ fn ask(text: &str) -> String {
 /// A gateway on one thread, which screens something long that is refused in the end.
 async fn busy() -> (TestApp, JoinHandle<Answer>) {
     let app = TestApp::builder()
-        .sections("[input_validation]\nredact_pii = true\nfilter_secrets = \"block\"")
+        .sections("[input_validation]\nredact_pii = true\nfilter_secrets = \"block\"\n[output_handling]\nredact_pii = true")
         .start()
         .await;
     let mut dice = Dice::new(7);
@@ -64,43 +61,26 @@ async fn nobody_waits_longer_than_wished_for_a_place_to_be_screened() {
 }
 
 #[tokio::test]
-async fn others_are_answered_while_a_long_answer_is_guarded() {
-    let app = TestApp::builder()
-        .sections("[output_handling]\nredact_pii = true")
-        .start()
-        .await;
-    let text = format!("{}jo.hull@harbour.example", "4 8 1 5 9 2 6 ".repeat(TIMES));
-    let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
-        "usage": usage_object(Dialect::OpenAiChat)});
-    let mut most = json_response(200, &body);
-    let last = most.split_off(most.len() - 1);
-    let all_read = Arc::new(Notify::new());
-    app.upstream.will([
-        Step::Send(most),
-        Step::Until(Arc::clone(&all_read)),
-        Step::Send(last),
-    ]);
-    let path = wire::path(Dialect::OpenAiChat);
-    let long = tokio::spawn(app.post(path, wire::ask(Dialect::OpenAiChat, false)).send());
-    let others = async |until: &dyn Fn(usize) -> bool| {
-        let mut count = 0;
-        while !until(count) {
-            let answer = app.post(PATH, ask("Ahoy")).send().await;
-            assert_eq!(answer.status, 200);
-            count += 1;
-        }
-        count
+async fn a_long_answer_waits_for_a_place_to_be_guarded_as_a_request_does() {
+    let (app, long) = busy().await;
+    let ask_for_it = || {
+        let text = format!("{}jo.hull@harbour.example", "Ahoy ".repeat(60_000));
+        let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "usage": usage_object(Dialect::OpenAiChat)});
+        app.upstream.will([Step::Send(json_response(200, &body))]);
+        let path = wire::path(Dialect::OpenAiChat);
+        app.post(path, wire::ask(Dialect::OpenAiChat, false))
     };
-    // Meanwhile all but the last byte is read.
-    others(&|count| count == 200).await;
-    assert!(!long.is_finished());
-    all_read.notify_one();
-    let meanwhile = others(&|_| long.is_finished()).await;
-    // Where the thread guards, one may come between the last byte and that.
-    assert!(meanwhile > 4, "{meanwhile}");
-    let answer: Value = serde_json::from_slice(&long.await.unwrap().body).unwrap();
+    let hasty = ask_for_it().header("x-seaworthy-timeout-ms", "50");
+    let answer = hasty.send().await;
+    assert_eq!(answer.status, 504, "{:?}", answer.body);
+    assert!(answer.text().contains("the answer"), "{}", answer.text());
+    assert!(!long.is_finished(), "it had to wait");
+    assert_eq!(long.await.unwrap().status, 400);
+    let patient = ask_for_it().send().await;
+    let answer: Value = serde_json::from_slice(&patient.body).unwrap();
     let told = answer["choices"][0]["message"]["content"].as_str().unwrap();
-    assert!(told.ends_with("6 [REDACTED:email]"));
+    assert!(told.ends_with("Ahoy [REDACTED:email]"));
     app.finish().await;
 }

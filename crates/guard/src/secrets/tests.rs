@@ -201,3 +201,27 @@ fn a_shape_file_with_a_mistake_is_refused_with_the_shapes_name() {
     let error = Secrets::from_toml(wrong).unwrap_err().to_string();
     assert!(error.contains("mine") && error.contains("nope"), "{error}");
 }
+
+#[test]
+fn a_private_key_that_breaks_off_ends_where_the_next_one_begins() {
+    let body: String = (0..96_usize)
+        .map(|n| char::from(b"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwgg"[n * 7 % 38]))
+        .collect();
+    let (head, foot) = (
+        "-----BEGIN PRIVATE KEY-----\n",
+        "\n-----END PRIVATE KEY-----",
+    );
+    let broken = format!("{head}{body}\n");
+    let text = format!("{broken}{head}{body}{foot} and {head}zz\n{broken}");
+    let mut scan = Scan::default();
+    Secrets::built_in()
+        .unwrap()
+        .scan(Window::whole(&text), &mut scan);
+    let found: Vec<&str> = scan
+        .findings
+        .iter()
+        .map(|finding| &text[finding.span.clone()])
+        .collect();
+    let whole = format!("{head}{body}{foot}");
+    assert_eq!(found, [&*broken, &*whole, &*broken]);
+}

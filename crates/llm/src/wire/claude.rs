@@ -99,3 +99,132 @@ fn begins_with_thought(blocks: &[Block], own: Dialect) -> bool {
     });
     first.next().unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seaworthy_core::call::{CacheTtl, Function, Tool};
+
+    const OWN: Dialect = Dialect::AnthropicMessages;
+
+    fn with_tools(tool_choice: ToolChoice) -> Call {
+        Call {
+            tools: vec![Tool::Function(Function::default())],
+            tool_choice: Some(tool_choice),
+            ..Call::default()
+        }
+    }
+
+    /// The result of a call is answered; these blocks stood before the call.
+    fn answered(before: Vec<Block>) -> Call {
+        let message = |role, blocks| Message {
+            role,
+            name: None,
+            blocks,
+        };
+        let call = Block::ToolUse {
+            id: "c".to_owned(),
+            name: "look".to_owned(),
+            arguments: "{}".to_owned(),
+        };
+        let result = Block::ToolResult {
+            tool_use_id: "c".to_owned(),
+            blocks: Vec::new(),
+            is_error: false,
+        };
+        let said = before.into_iter().chain([call]).collect();
+        Call {
+            messages: vec![
+                message(Role::Assistant, said),
+                message(Role::User, vec![result]),
+            ],
+            ..Call::default()
+        }
+    }
+
+    fn sealed(dialect: Dialect) -> Sealed {
+        Sealed {
+            dialect,
+            text: "sealed".to_owned(),
+        }
+    }
+
+    /// Whether it is told to think, and what is lost.
+    fn thinks(call: &Call, mode: ReasoningMode) -> (bool, usize) {
+        let mut losses = Losses::default();
+        let (thinking, _) = thinking(call, Some(mode), OWN, &mut losses);
+        (thinking == Some(mode), losses.so_far().len())
+    }
+
+    #[test]
+    fn it_thinks_unless_a_tool_has_to_be_called() {
+        for (call, thinks_then) in [
+            (with_tools(ToolChoice::Required), false),
+            (with_tools(ToolChoice::Named("a".to_owned())), false),
+            (
+                with_tools(ToolChoice::Allowed {
+                    required: true,
+                    names: Vec::new(),
+                }),
+                false,
+            ),
+            (
+                with_tools(ToolChoice::Allowed {
+                    required: false,
+                    names: Vec::new(),
+                }),
+                true,
+            ),
+            (with_tools(ToolChoice::Auto), true),
+            // Without tools there is nothing to call.
+            (
+                Call {
+                    tools: Vec::new(),
+                    ..with_tools(ToolChoice::Required)
+                },
+                true,
+            ),
+        ] {
+            let (is_told, losses) = thinks(&call, ReasoningMode::Adaptive);
+            assert_eq!(
+                (is_told, losses == 0),
+                (thinks_then, thinks_then),
+                "{call:?}"
+            );
+            // Not to think goes together with everything.
+            assert_eq!(thinks(&call, ReasoningMode::Off), (true, 0));
+        }
+    }
+
+    #[test]
+    fn within_a_bound_it_thinks_after_a_call_only_with_its_own_thoughts_of_before() {
+        let thought = |signature| Block::Thinking {
+            text: "calm".to_owned(),
+            signature,
+        };
+        let mode = ReasoningMode::BudgetTokens(2_048);
+        for (before, may) in [
+            (vec![thought(Some(sealed(OWN)))], true),
+            (vec![Block::EncryptedThinking(sealed(OWN))], true),
+            (
+                vec![
+                    Block::CachePoint(CacheTtl::Short),
+                    thought(Some(sealed(OWN))),
+                ],
+                true,
+            ),
+            (vec![thought(None)], false),
+            (vec![thought(Some(sealed(Dialect::Gemini)))], false),
+            (
+                vec![Block::EncryptedThinking(sealed(Dialect::OpenAiResponses))],
+                false,
+            ),
+            (vec![Block::Text("So.".to_owned())], false),
+            (Vec::new(), false),
+        ] {
+            let call = answered(before);
+            assert_eq!(thinks(&call, mode).0, may, "{call:?}");
+            assert!(thinks(&call, ReasoningMode::Adaptive).0, "{call:?}");
+        }
+    }
+}
