@@ -37,9 +37,11 @@ impl Language {
     pub fn of_fence(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "json" => Self::Json,
-            "python" | "py" | "python3" | "python2" | "py3" => Self::Python,
+            "python" | "py" | "python3" | "python2" | "py3" | "ipython" | "ipython3" => {
+                Self::Python
+            }
             "javascript" | "js" | "jsx" | "mjs" | "cjs" | "node" | "ecmascript" => Self::JavaScript,
-            "sh" | "bash" | "shell" | "zsh" | "ksh" | "dash" | "ash" | "console"
+            "sh" | "bash" | "shell" | "zsh" | "ksh" | "dash" | "ash" | "console" | "terminal"
             | "shellscript" | "shellsession" | "shell-session" | "sh-session" | "bash-session" => {
                 Self::Shell
             }

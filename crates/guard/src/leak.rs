@@ -18,7 +18,7 @@ pub enum CanaryError {
 }
 
 /// The most characters that stand between two letters of a canary.
-const MAX_CANARY_GAP: usize = 3;
+const MAX_CANARY_GAP: usize = 8;
 
 /// Finds a canary, a random word that stands in the system prompt and nowhere else: in any case and width,
 /// letter by letter, and backwards.
@@ -345,6 +345,7 @@ mod tests {
         for disguised in [
             "k 7 - q u a r t z - m e a d o w",
             "k7\nquartz meadow",
+            r#"["k", "7", "q", "u", "a", "r", "t", "z", "m", "e", "a", "d", "o", "w"]"#,
             "wodaem-ztrauq-7k",
             "\u{ff2b}\u{ff17}-QUARTZ-meadow",
         ] {
@@ -355,7 +356,7 @@ mod tests {
         for honest in [
             "k7-quartz-meado",
             "k7-quartz of a meadow",
-            "k7quartz.... meadow",
+            "k7quartz......... meadow",
         ] {
             let mut scan = Scan::default();
             canary.scan(Window::whole(honest), &mut scan);
