@@ -186,7 +186,7 @@ fn outcome(
         None => died_of(status),
     };
     let result = String::from_utf8(heard.result).ok();
-    let result = result.filter(|_| exit == Exit::Completed);
+    let result = result.filter(|result| exit == Exit::Completed && !result.is_empty());
     Outcome {
         exit,
         result: result.and_then(readable),

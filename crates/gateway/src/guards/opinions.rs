@@ -187,8 +187,13 @@ fn score_of(said: &str) -> Option<f64> {
     let line = lines.next_back()?;
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
     let mut numbers = line.split(|c: char| !is_part(c)).filter_map(|number| {
-        // Some write the point as a comma.
-        let number = number.trim_matches([',', '.']).replace(',', ".");
+        // Some write the point as a comma, and some nothing before it.
+        let number = number.trim_end_matches([',', '.']).replace(',', ".");
+        let is_below_one = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+        let number = match number.strip_prefix('.').is_some_and(is_below_one) {
+            true => number,
+            false => number.trim_start_matches('.').to_owned(),
+        };
         (!number.is_empty()).then_some(number)
     });
     let score = numbers.next()?.parse::<f64>().ok();
@@ -291,6 +296,8 @@ mod tests {
             ("Score: 0.25.", Some(0.25)),
             ("1", Some(1.0)),
             ("0,9", Some(0.9)),
+            (".9", Some(0.9)),
+            ("I say ...0.9.", Some(0.9)),
             ("{\"score\": 0.95}", Some(0.95)),
             (
                 "It has 3 parts, and 0.2 would be low.\n\n**0.8**\n",

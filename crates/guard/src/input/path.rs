@@ -324,7 +324,11 @@ impl Detector for AbsolutePaths {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::engine::{DEFAULT_HOLDBACK_BYTES, Engine};
+    use crate::policy::{Action, Place, Policy};
 
     #[test]
     fn absolute_paths_are_found_and_urls_are_not() {
@@ -365,6 +369,33 @@ mod tests {
             ("/dev/null/x", "/dev/null/x"),
         ] {
             assert_eq!(found(text)[0], path, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_the_same_wherever_a_stream_is_cut() {
+        let detector: Box<dyn Detector> = Box::new(AbsolutePaths::built_in().unwrap());
+        let policy = Policy::everywhere(Action::Redact, &[Category::Path]);
+        let engine = Engine::new(vec![detector], policy, DEFAULT_HOLDBACK_BYTES).unwrap();
+        let engine = Arc::new(engine);
+        for text in [
+            "see /home/ann/notes.txt. Then C:\\Users\\ann, c:/x and 10:/3",
+            r"on \\srv-1\share$\ann and \\\\srv\\share\\a, not \\d+ or a\\b\c",
+            "open file:///home/ann/a%20b or profile:/x or file://h/y",
+            "cc -I/home/ann -o x >/home/a //home/b > /dev/null #!/usr/bin/env x",
+            "/Users/ann and /users/ann, /home/",
+        ] {
+            let whole = engine.apply(Place::OutputText, text, None).text;
+            let cuts = || (0..=text.len()).filter(|at| text.is_char_boundary(*at));
+            for (first, second) in cuts().flat_map(|a| cuts().map(move |b| (a, a.max(b)))) {
+                let mut guard = engine.stream(Place::OutputText);
+                let mut out = String::new();
+                for piece in [&text[..first], &text[first..second], &text[second..]] {
+                    let _flow = guard.push(piece, &mut out);
+                }
+                let _flow = guard.finish(&mut out);
+                assert_eq!(out, whole, "{text:?} at {first} and {second}");
+            }
         }
     }
 }
