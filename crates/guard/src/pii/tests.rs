@@ -112,6 +112,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ),
     ("postal_code", "35350", "my zip code is 35350"),
     ("national_id", "12345678Z", "DNI 12345678Z, please"),
+    ("national_id", "12345678-Z", "DNI 12345678-Z, please"),
     ("mac_address", "3c-22-fb-aa-01-9e", "MAC 3c-22-fb-aa-01-9e"),
     (
         "ip_address",
@@ -133,6 +134,9 @@ fn words_that_are_numbers_are_not_asked_for_identifiers() {
         (18, Some(b' '), true),
         (2, Some(b':'), true),
         (2, Some(b'-'), true),
+        (8, Some(b'-'), true),
+        (1, Some(b'-'), false),
+        (5, Some(b':'), false),
     ] {
         assert_eq!(token::may_begin_with_digits(length, next), may, "{length}");
     }

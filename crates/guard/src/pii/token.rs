@@ -11,7 +11,15 @@ pub(super) const MAX_LEN: usize = 46;
 /// Whether an identifier may begin with a word that has a digit in front, by the length of that word and what
 /// follows it: most numbers are none, and tables have one at every other byte.
 pub(super) fn may_begin_with_digits(length: usize, next: Option<u8>) -> bool {
-    matches!(length, 9 | 16 | 18) || matches!(next, None | Some(b':' | b'-'))
+    match next {
+        _ if matches!(length, 9 | 16 | 18) => true,
+        None => true,
+        // An address of a machine, or of a network card.
+        Some(b':') => length <= 4,
+        // The same, or a number of Spain.
+        Some(b'-') => matches!(length, 2 | 8),
+        Some(_) => false,
+    }
 }
 
 type Reader = fn(&mut Cursor<'_>) -> Option<Kind>;

@@ -225,7 +225,7 @@ mod tests {
         }
         for (place, part) in PARTS.iter().enumerate() {
             for text in [
-                format!("{part}"),
+                (*part).to_owned(),
                 format!("x {part} x"),
                 "_".repeat(900) + part,
             ] {
