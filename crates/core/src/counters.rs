@@ -263,7 +263,8 @@ pub trait Counters: Send + Sync + std::fmt::Debug {
     /// that are lost note it, settle it when they are back, and tell of no changes.
     async fn settle(&self, id: &str, at: UnixMillis, close: Close) -> Result<Settled>;
 
-    /// Moves the expiry of those of the claims that are still open.
+    /// Moves the expiry of those of the claims that are still open, to no moment that is earlier: what is
+    /// told late may come after what was told later.
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()>;
 
     /// Up to `max` open claims that have expired, longest ago first. They hold what they took until

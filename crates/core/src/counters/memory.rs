@@ -82,8 +82,8 @@ impl MemoryCounters {
         for id in ids {
             if let Some(open) = state.open.get_mut(id) {
                 state.expiries.remove(&(open.expires_at, Arc::clone(id)));
-                open.expires_at = expires_at;
-                state.expiries.insert((expires_at, Arc::clone(id)));
+                open.expires_at = open.expires_at.max(expires_at);
+                state.expiries.insert((open.expires_at, Arc::clone(id)));
             }
         }
     }

@@ -63,6 +63,7 @@ pub struct RedisCounters {
 pub(super) struct Scripts {
     take: Script,
     settle: Script,
+    renew: Script,
     restore: Script,
     beat: Script,
     spend: Script,
@@ -86,6 +87,7 @@ impl RedisCounters {
             scripts: Scripts {
                 take: script!("take"),
                 settle: script!("settle"),
+                renew: script!("renew"),
                 restore: script!("restore"),
                 beat: script!("beat"),
                 spend: script!("spend"),
@@ -239,18 +241,25 @@ impl RedisCounters {
         Ok(Words::new(words).settled())
     }
 
-    /// Moves the expiry of claims that are open.
+    /// Moves the expiry of claims that are open, to no moment that is earlier than the one it has, and to
+    /// none after this time from now on, by the clock of the server.
     ///
     /// # Errors
     /// When no answer comes in time.
-    pub async fn move_expiry(&self, ids: &[Arc<str>], at: UnixMillis) -> Asked<()> {
+    pub async fn move_expiry(
+        &self,
+        ids: &[Arc<str>],
+        at: UnixMillis,
+        most: Option<Duration>,
+    ) -> Asked<()> {
+        let most = most.map_or_else(String::new, |most| most.as_millis().to_string());
         for some in ids.chunks(MAX_ACCOUNTS) {
-            let mut command = redis::cmd("ZADD");
-            command.arg(self.key("open")).arg("XX");
+            let mut call = self.scripts.renew.prepare_invoke();
+            call.key(self.key("open")).arg(at.0).arg(&most);
             for id in some {
-                command.arg(at.0).arg(&**id);
+                call.arg(&**id);
             }
-            self.link.command::<()>(&command, self.patient).await?;
+            let _done: u8 = self.link.call(&call, self.patient).await?;
         }
         Ok(())
     }
@@ -443,7 +452,7 @@ impl Counters for RedisCounters {
     }
 
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {
-        Ok(self.move_expiry(ids, expires_at).await?)
+        Ok(self.move_expiry(ids, expires_at, None).await?)
     }
 
     async fn overdue(&self, now: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {

@@ -405,7 +405,8 @@ impl Counters for SharedCounters {
     }
 
     async fn renew(&self, ids: &[Arc<str>], expires_at: UnixMillis) -> Result<()> {
-        Ok(self.server.move_expiry(ids, expires_at).await?)
+        let moved = self.server.move_expiry(ids, expires_at, Some(LEASE));
+        Ok(moved.await?)
     }
 
     async fn overdue(&self, _: UnixMillis, max: usize) -> Result<Vec<Arc<str>>> {

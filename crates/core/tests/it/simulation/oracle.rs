@@ -155,7 +155,8 @@ impl Oracle {
     pub(super) fn renew(&mut self, ids: &[Arc<str>], expires_at: UnixMillis) {
         for id in ids {
             if let Some(index) = self.open.get(id) {
-                self.claims[*index].expires_at = expires_at;
+                let ends = &mut self.claims[*index].expires_at;
+                *ends = expires_at.max(*ends);
             }
         }
     }

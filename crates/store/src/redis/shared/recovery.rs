@@ -445,7 +445,10 @@ impl SharedCounters {
             state.tracked.keys().cloned().collect()
         };
         let now = self.moment();
-        self.server.move_expiry(&ids, self.lease_ends()).await?;
+        let moved = self
+            .server
+            .move_expiry(&ids, self.lease_ends(), Some(LEASE));
+        moved.await?;
         self.state.lock().lease.keep(now);
         Ok(())
     }

@@ -340,10 +340,12 @@ async fn claims_that_nobody_renews_are_overdue(counters: &dyn Counters) {
     );
     assert_eq!(overdue(20, 1).await.unwrap(), [Arc::from("a")]);
     let (a, nobody): (Arc<str>, Arc<str>) = (Arc::from("a"), Arc::from("nobody"));
-    counters
-        .renew(&[a, nobody], UnixMillis(NOW.0 + 40))
-        .await
-        .unwrap();
+    // The second one was told first and arrives late.
+    for lives_ms in [40, 25] {
+        let ends = UnixMillis(NOW.0 + lives_ms);
+        let ids = [Arc::clone(&a), Arc::clone(&nobody)];
+        counters.renew(&ids, ends).await.unwrap();
+    }
     counters.settle("b", NOW, Close::Unused).await.unwrap();
     assert_eq!(
         overdue(50, 9).await.unwrap(),

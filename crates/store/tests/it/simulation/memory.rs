@@ -136,6 +136,7 @@ impl Memory {
                 }
                 Reply::Number(0)
             }
+            ("ZSCORE", [member]) => nil_or(members.get(*member).map(f64::to_string).as_ref()),
             ("ZREM", [member]) => count(members.remove(*member).is_some()),
             ("ZCARD", []) => Reply::Number(members.len() as i64),
             ("ZREMRANGEBYSCORE", [from, to]) => {
