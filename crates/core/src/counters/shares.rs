@@ -99,7 +99,8 @@ enum State {
 impl Holder {
     /// A holder that spends is taken for dead when it was not heard of for so long.
     fn is_dead(&self, now: UnixMillis, unheard_for: Duration) -> bool {
-        self.state == State::Alone && now.since(self.seen_at) >= unheard_for
+        let may_spend = matches!(self.state, State::Alone | State::Recalled);
+        may_spend && now.since(self.seen_at) >= unheard_for
     }
 }
 
@@ -151,8 +152,9 @@ impl ShareRegistry for MemoryRegistry {
         }
         Ok(match holder.state {
             State::Dead => Left::Unknown,
-            State::Alone => Left::InUse,
-            State::Asking | State::Recalled | State::Released => Left::Unspent,
+            // A server that asks for one that was recalled knows its shares: it was recalled by mistake.
+            State::Alone | State::Recalled => Left::InUse,
+            State::Asking | State::Released => Left::Unspent,
         })
     }
 

@@ -27,7 +27,8 @@ const FINISH: &str = "
 const RELEASE: &str = "
     UPDATE share_holders SET state = CASE
         WHEN state = 'asking' THEN 'released'
-        WHEN state = 'alone' AND seen_at < now() - make_interval(secs => $2) THEN 'dead'
+        WHEN state IN ('alone', 'recalled')
+            AND seen_at < now() - make_interval(secs => $2) THEN 'dead'
         ELSE state END
     WHERE holder = $1 RETURNING state";
 const RECALL: &str = "
@@ -88,7 +89,8 @@ impl ShareRegistry for PostgresShares {
             let state = changed(&client, RELEASE, &[&holder, &seconds]).await?;
             Ok(match state.as_deref() {
                 Some("dead") => Left::Unknown,
-                Some("alone") => Left::InUse,
+                // A server that asks for one that was recalled knows its shares: it was recalled by mistake.
+                Some("alone" | "recalled") => Left::InUse,
                 _ => Left::Unspent,
             })
         };

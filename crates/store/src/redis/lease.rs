@@ -51,7 +51,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    fn since(self, earlier: Self) -> Duration {
+    pub(super) fn since(self, earlier: Self) -> Duration {
         let passed = self.at.saturating_duration_since(earlier.at);
         passed.max(self.wall.since(earlier.wall))
     }

@@ -46,7 +46,16 @@ async fn a_recall_waits_for_those_who_spend(registry: &dyn ShareRegistry) {
         assert_eq!(standing, Standing::Ended);
     }
     assert_eq!(registry.recall(LONG).await.unwrap(), 1);
+    assert_eq!(registry.release("d", LONG).await.unwrap(), Left::InUse);
     registry.finish("d").await.unwrap();
+    assert_eq!(registry.recall(LONG).await.unwrap(), 0);
+    // One that died before it said that it had stopped has spent nobody knows how much.
+    registry.register("f").await.unwrap();
+    assert_eq!(registry.beat("f", true).await.unwrap(), Standing::Alone);
+    assert_eq!(registry.recall(LONG).await.unwrap(), 1);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let at_once = Duration::from_millis(1);
+    assert_eq!(registry.release("f", at_once).await.unwrap(), Left::Unknown);
     assert_eq!(registry.recall(LONG).await.unwrap(), 0);
 }
 

@@ -29,6 +29,8 @@ const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a beat may take.
 const BEAT_DEADLINE: Duration = Duration::from_millis(250);
+/// An answer that is older says nothing of now.
+const MAX_AGE: Duration = Duration::from_secs(1);
 /// After so many beats without an answer the server is lost.
 const MAX_MISSED_BEATS: u32 = 2;
 /// How often the expiry of open claims is moved.
@@ -115,16 +117,11 @@ impl SharedCounters {
     /// still be spending what was set aside there. The ledger has to be read again then.
     async fn raise(&self, spent: &[(AccountKey, u64)]) -> Asked<bool> {
         self.server.identify().await?;
-        let replica = &self.options.replica;
-        let nothing_since = UnixMillis(i64::MAX / 2);
-        // Notices a server that was started anew, before it is restored.
-        let beat = self
-            .server
-            .beat(replica, nothing_since, None, BEAT_DEADLINE);
-        let now = self.options.clock.now();
         let read_until = self.state.lock().read_until.take();
+        // Notices a server that was started anew, before it is restored.
+        let (now, is_blank) = self.look().await?;
         let (mut counted_until, mut found) = (now, Found::Knowing);
-        if beat.await?.epoch.is_none() {
+        if is_blank {
             found = Found::Blank;
             {
                 let state = &mut *self.state.lock();
@@ -147,6 +144,22 @@ impl SharedCounters {
         self.server.raise(spent, moments, found, &epoch).await?;
         self.state.lock().blank_since = None;
         Ok(true)
+    }
+
+    /// Whether the server is blank, and when it was asked. Who stood still with the answer in its hands asks
+    /// again: others may have restored it since, and spend what was set aside.
+    async fn look(&self) -> Asked<(UnixMillis, bool)> {
+        let (replica, nothing_since) = (&self.options.replica, UnixMillis(i64::MAX / 2));
+        loop {
+            let asked = self.moment();
+            let beat = self
+                .server
+                .beat(replica, nothing_since, None, BEAT_DEADLINE);
+            let is_blank = beat.await?.epoch.is_none();
+            if self.moment().since(asked) < MAX_AGE {
+                return Ok((asked.wall, is_blank));
+            }
+        }
     }
 
     /// Settles what is noted and leaves the replicas, before the process ends.
