@@ -36,6 +36,8 @@ mod tests;
 
 /// What has ended before is in the ledger after this time.
 const LEDGER_LAG: Duration = Duration::from_secs(1);
+/// A server that was not seen for so long is not known to have been blank all the time.
+const MAX_UNSEEN: Duration = Duration::from_secs(2);
 /// A claim lives so long without its replica: then the others settle it.
 const LEASE: Duration = Duration::from_secs(20);
 /// How long a request waits for a server that does not answer, a second try included.
@@ -114,12 +116,15 @@ struct State {
     lease: Lease,
     lease_alone: Lease,
     known: Option<Epoch>,
-    /// Since when the server is known to wait for the ledger.
+    /// Since when the server is known to wait for the ledger, and when it was seen so last.
     blank_since: Option<UnixMillis>,
+    blank_seen_at: Option<Instant>,
     /// Until when whoever restores was told to read the ledger.
     read_until: Option<UnixMillis>,
     /// What has ended a moment ago, and the server was told or nearly.
     ended_lately: EndedLately,
+    /// What was spent alone, and the server was told a moment ago, or the ledger had it already.
+    told_lately: SpentAlone,
     /// What a server is that was told of claims again, while it waits for those of others.
     reminded: Option<Epoch>,
     lost_at: Option<UnixMillis>,
@@ -152,8 +157,10 @@ impl SharedCounters {
             lease_alone: Lease::default(),
             known: None,
             blank_since: None,
+            blank_seen_at: None,
             read_until: None,
             ended_lately: EndedLately::default(),
+            told_lately: SpentAlone::default(),
             reminded: None,
             lost_at: None,
             cause: "not connected yet".to_owned(),
@@ -308,7 +315,13 @@ impl SharedCounters {
 
 impl State {
     fn note_blank(&mut self, now: UnixMillis) {
+        let is_new = |at: Instant| at.elapsed() > MAX_UNSEEN;
+        if self.blank_seen_at.is_none_or(is_new) {
+            // Others may have restored it in the meantime, and it has lost its memory once more.
+            self.blank_since = None;
+        }
         self.blank_since.get_or_insert(now);
+        self.blank_seen_at = Some(Instant::now());
     }
 
     /// Whether the server knows all that was spent of shares.

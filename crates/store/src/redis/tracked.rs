@@ -47,6 +47,17 @@ impl Tracked {
     pub(super) fn is_untold(&self) -> bool {
         self.place != Place::Here && !self.is_restated && !self.in_doubt
     }
+
+    /// Whether the server knows of it, which may have lost its memory.
+    pub(super) fn is_known(&self, has_lost: bool) -> bool {
+        self.place == Place::Server && (self.is_restated || !has_lost)
+    }
+
+    /// Whether a server that takes no claims yet need not hear of it before it does. Calls under limits alone
+    /// pass here all the time until then: it would never have heard of all of them.
+    pub(super) fn can_wait(&self) -> bool {
+        self.place == Place::Here && self.claim.budgets.is_empty()
+    }
 }
 
 /// Claims that have ended lately. Whether a server that has lost its memory hears of them from the
@@ -63,8 +74,13 @@ impl EndedLately {
         self.0.push_back((at, claim, close));
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (UnixMillis, Arc<Claim>, Close)> {
-        self.0.drain(..)
+    /// Takes out what ended from a moment on. What ended before stays: a server that loses its memory once
+    /// more may be restored until an earlier moment.
+    pub(super) fn drain(&mut self, from: UnixMillis) -> Vec<(UnixMillis, Arc<Claim>, Close)> {
+        let all = std::mem::take(&mut self.0);
+        let (late, early): (Vec<_>, Vec<_>) = all.into_iter().partition(|(at, ..)| *at >= from);
+        self.0.extend(early);
+        late
     }
 }
 
@@ -96,11 +112,12 @@ impl SpentAlone {
         }
     }
 
-    /// Everything that ended from `counted_until` on; nothing is left.
+    /// Everything that ended from `counted_until` on; the rest is left.
     pub(super) fn drain(&mut self, counted_until: Option<UnixMillis>) -> Self {
         let mut all = std::mem::take(&mut self.0);
         if let Some(until) = counted_until {
-            all.retain(|(moment, _), _| *moment >= until.0);
+            let early = all.extract_if(|(moment, _), _| *moment < until.0);
+            self.0.extend(early);
         }
         Self(all)
     }
@@ -109,8 +126,19 @@ impl SpentAlone {
         self.0.is_empty()
     }
 
+    /// Keeps what the server or the ledger knows, as long as it is not long over.
+    pub(super) fn keep_lately(&mut self, told: Self, now: UnixMillis) {
+        self.take_back(told);
+        let ages = |moment| {
+            now.since(UnixMillis(moment))
+                .max(UnixMillis(moment).since(now))
+        };
+        self.0
+            .retain(|(moment, _), _| ages(*moment) <= KEPT_AFTER_END);
+    }
+
     /// Takes back what was not told after all.
-    fn take_back(&mut self, others: Self) {
+    pub(super) fn take_back(&mut self, others: Self) {
         for (at, amount) in others.0 {
             let spent = self.0.entry(at).or_default();
             *spent = spent.saturating_add(amount);
@@ -143,31 +171,34 @@ pub(super) struct Report {
     pub(super) name: String,
     /// What the server is that it is told. One that has lost its memory does not know the name any more.
     epoch: Option<Epoch>,
-    spent: SpentAlone,
+    pub(super) spent: SpentAlone,
 }
 
 impl Report {
-    /// What is to be told next, if anything, under `fresh_name` unless it is on its way already. The
-    /// ledger was read until `counted_until` by a server that has lost its memory: what was on its way
-    /// to the one before may be in the ledger as well.
+    /// What is to be told next, if anything, under `fresh_name` unless it is on its way already, and what
+    /// the ledger knows. It was read until `counted_until` for a server that has lost its memory: what was
+    /// on its way to the one before may be in the ledger as well.
     pub(super) fn next(
         pending: Option<Self>,
         spent: &mut SpentAlone,
         epoch: Option<&Epoch>,
         counted_until: Option<UnixMillis>,
         fresh_name: impl FnOnce() -> String,
-    ) -> Option<Self> {
+    ) -> (Option<Self>, SpentAlone) {
         match pending {
-            Some(report) if report.epoch.as_ref() == epoch => return Some(report),
+            Some(report) if report.epoch.as_ref() == epoch => {
+                return (Some(report), SpentAlone::default());
+            }
             Some(report) => spent.take_back(report.spent),
             None => {}
         }
-        let spent = spent.drain(counted_until);
-        (!spent.is_empty()).then(|| Self {
+        let next = spent.drain(counted_until);
+        let next = (!next.is_empty()).then(|| Self {
             name: fresh_name(),
             epoch: epoch.cloned(),
-            spent,
-        })
+            spent: next,
+        });
+        (next, std::mem::take(spent))
     }
 
     pub(super) fn sums(&self) -> Vec<(AccountKey, u64)> {
@@ -212,6 +243,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_is_known_for_a_while_to_a_server_that_forgets_it() {
+        let mut told = SpentAlone::default();
+        let mut keep = |key, at, micros, now| {
+            let mut spent = SpentAlone::default();
+            spent.add(&claim(key), UnixMillis(at), used(micros));
+            told.keep_lately(spent, UnixMillis(now));
+        };
+        keep("a", 1_000, 3, 1_500);
+        keep("a", 9_000, 4, 11_500);
+        keep("a", i64::MAX, 5, 11_500);
+        keep("b", 9_500, 2, 11_500);
+        // The ledger was read until this moment by another clock.
+        let again = told.drain(Some(UnixMillis(9_200))).sums();
+        assert_eq!((again.len(), again[0].1), (1, 2));
+        // Now until an earlier one.
+        let again = told.drain(Some(UnixMillis(2_000))).sums();
+        assert_eq!((again.len(), again[0].1), (1, 4));
+        let mut spent = SpentAlone::default();
+        spent.add(&claim("a"), UnixMillis(1_000), used(3));
+        told.keep_lately(spent, UnixMillis(1_500));
+        told.keep_lately(SpentAlone::default(), UnixMillis(11_001));
+        assert!(told.is_empty());
+    }
+
+    #[test]
     fn a_report_to_a_server_that_forgot_it_leaves_out_what_the_ledger_has_counted() {
         let mut spent = SpentAlone::default();
         spent.add(&claim("a"), UnixMillis(1_000), used(3));
@@ -220,13 +276,16 @@ mod tests {
             let until = until.map(UnixMillis);
             Report::next(pending, spent, Some(epoch), until, || name.to_owned())
         };
-        let report = next(None, &mut spent, &before, None, "first");
+        let (report, _) = next(None, &mut spent, &before, None, "first");
         // Nobody knows whether it arrived; meanwhile more was spent.
         spent.add(&claim("a"), UnixMillis(9_000), used(4));
-        let again = next(report, &mut spent, &before, None, "second").unwrap();
+        let (again, _) = next(report, &mut spent, &before, None, "second");
+        let again = again.unwrap();
         assert_eq!((again.name.as_str(), again.sums()[0].1), ("first", 3));
-        let new = next(Some(again), &mut spent, &after, Some(5_000), "third").unwrap();
+        let (new, known) = next(Some(again), &mut spent, &after, Some(5_000), "third");
+        let new = new.unwrap();
         assert_eq!((new.name.as_str(), new.sums()[0].1), ("third", 4));
-        assert!(next(None, &mut spent, &after, None, "fourth").is_none());
+        assert_eq!(known.sums()[0].1, 3);
+        assert!(next(None, &mut spent, &after, None, "fourth").0.is_none());
     }
 }

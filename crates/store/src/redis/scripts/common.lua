@@ -4,6 +4,10 @@ local MAX = 9007199254740992
 local SKEW = 5000
 local HELD_RETRY = 1000
 local DAY = 86400000
+-- So long a server that gathers what replicas hold waits for the next claim after each of them, and so
+-- long for all of them: a replica that is slower than that is as good as cut off.
+local STILL_TELLING = 300
+local MOST_GATHERING = 10000
 -- So long nothing is set aside of a budget that a call could not be paid from for that reason.
 local WANTED_FOR = 3000
 

@@ -20,6 +20,7 @@ for index = 3, #KEYS do
 end
 if is_blank and ARGV[1] == '1' then
     redis.call('HSET', KEYS[1], 'id', ARGV[2], 'run', ARGV[3],
-        'ready', text(now + tonumber(ARGV[4])), 'restored', ARGV[5])
+        'ready', text(now + tonumber(ARGV[4])), 'latest', text(now + MOST_GATHERING),
+        'restored', ARGV[5])
 end
 return redis.call('HGET', KEYS[1], 'id')

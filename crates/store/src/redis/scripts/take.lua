@@ -9,10 +9,11 @@ if ARGV[2] == '1' then now = server_now() end
 
 -- Also what passes whatever the limits say is meant for one memory of this server: told late, it would
 -- be held here for a call that the ledger has counted already.
-local epoch = redis.call('HMGET', KEYS[1], 'id', 'ready')
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'ready', 'latest')
 if not epoch[1] then return {'blank'} end
 if ARGV[4] ~= epoch[1] then return {'changed'} end
-if not force and tonumber(epoch[2]) > server_now() then return {'gathering'} end
+local ready = tonumber(epoch[2])
+if not force and ready > server_now() then return {'gathering'} end
 
 local expires, id, share = ARGV[5], ARGV[6], ARGV[7]
 local rate_count, slot_count, budget_count = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -62,6 +63,11 @@ local function standings(answer)
 end
 
 if redis.call('EXISTS', KEYS[3]) == 1 then return standings({'taken'}) end
+if ready > server_now() and epoch[3] then
+    -- Who has told of one claim may have many more to tell of.
+    local later = math.min(server_now() + STILL_TELLING, tonumber(epoch[3]))
+    redis.call('HSET', KEYS[1], 'ready', text(math.max(ready, later)))
+end
 
 -- The longest lasting reason against it; the first one wins a tie.
 local worst, longest

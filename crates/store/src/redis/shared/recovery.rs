@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use seaworthy_core::clock::UnixMillis;
-use seaworthy_core::counters::{AccountKey, Claim, Close};
+use seaworthy_core::counters::{AccountKey, Claim, Close, Counters as _};
 use seaworthy_core::error::chain;
 use seaworthy_core::store::{Error, Result};
 use seaworthy_core::trace::RequestId;
@@ -20,7 +20,7 @@ use super::super::encode;
 use super::super::lease::is_steady;
 use super::super::link::Asked;
 use super::super::local::Alone;
-use super::super::tracked::{Place, Report, Tracked};
+use super::super::tracked::{Place, Report};
 use super::{LEASE, LEDGER_LAG, SharedCounters, State};
 
 /// How often a replica says that it lives.
@@ -105,7 +105,8 @@ impl SharedCounters {
             } else {
                 START_TIMEOUT
             };
-            if self.is_up() || began.elapsed() >= patience {
+            // One that has lost its memory once more takes none before it is restored again.
+            if self.is_up() || self.needs_restore() || began.elapsed() >= patience {
                 return;
             }
             tokio::time::sleep(SEARCH_INTERVAL / 2).await;
@@ -173,7 +174,7 @@ impl SharedCounters {
             (state.shares.end(), state.known.clone())
         };
         let told = async {
-            self.tell(known.as_ref(), None).await?;
+            self.tell(known.as_ref(), None, false).await?;
             if let Some(holder) = &holder {
                 self.server.release(holder, false).await?;
             }
@@ -251,7 +252,7 @@ impl SharedCounters {
                 Ok(())
             }
             epoch if is_up && *epoch == known => {
-                self.tell(epoch.as_ref(), None).await?;
+                self.tell(epoch.as_ref(), None, false).await?;
                 self.renew_claims().await?;
                 self.balance(presence).await
             }
@@ -266,16 +267,18 @@ impl SharedCounters {
 
     /// Agrees with a server that can be reached again.
     async fn come_back(&self, presence: &Presence, has_lost: bool) -> Asked<()> {
+        let epoch = presence.epoch.as_ref();
         let counted_until = has_lost.then_some(presence.counted_until);
         if let Some(until) = counted_until {
-            self.sort_out_ended(presence.epoch.as_ref(), until);
-            self.say_what_is_held(presence.epoch.as_ref()).await?;
+            self.sort_out_ended(epoch, until);
         }
-        if !presence.ready_in.is_zero() {
+        // Before claims are taken, and not once they are: what ended here is in no ledger that was read, and
+        // whoever is back a moment earlier would spend it again.
+        let is_gathering = !presence.ready_in.is_zero();
+        self.tell(epoch, counted_until, is_gathering).await?;
+        if is_gathering {
             return Ok(());
         }
-        let epoch = presence.epoch.as_ref();
-        self.tell(epoch, counted_until).await?;
         self.server.know(presence.epoch.clone());
         let lost_at = {
             let state = &mut *self.state.lock();
@@ -290,7 +293,7 @@ impl SharedCounters {
             "the shared state answers"
         );
         // What was decided here while this was told.
-        self.tell(epoch, None).await?;
+        self.tell(epoch, None, false).await?;
         let state = &mut *self.state.lock();
         state.alone = Alone::default();
         // What is left of the shares comes back, and others are set aside.
@@ -306,45 +309,29 @@ impl SharedCounters {
         self.end_shares(state);
         if state.reminded.as_ref() != epoch {
             state.reminded = epoch.cloned();
-            for (at, claim, close) in state.ended_lately.drain() {
-                if at >= counted_until {
-                    state.spent.add(&claim, at, close);
-                }
+            // Asked of the memory before, which is refused now.
+            state.doubtful.clear();
+            for (at, claim, close) in state.ended_lately.drain(counted_until) {
+                state.spent.add(&claim, at, close);
             }
+            let told = state.told_lately.drain(Some(counted_until));
+            state.spent.take_back(told);
             for tracked in state.tracked.values_mut() {
                 // What was meant for the memory before is not taken any more.
                 (tracked.is_restated, tracked.in_doubt) = (false, false);
             }
         }
-        let spent = &mut state.spent;
+        let (spent, lately) = (&mut state.spent, &mut state.ended_lately);
         state.tracked.retain(|_, tracked| match tracked.closed {
             Some((at, close)) if tracked.is_untold() => {
-                if at >= counted_until {
-                    spent.add(&tracked.claim, at, close);
+                match at >= counted_until {
+                    true => spent.add(&tracked.claim, at, close),
+                    false => lately.note(Arc::clone(&tracked.claim), at, close),
                 }
                 false
             }
             _ => true,
         });
-    }
-
-    /// Says again what the server knew of this replica and has lost.
-    async fn say_what_is_held(&self, epoch: Option<&Epoch>) -> Asked<()> {
-        let held: Vec<Arc<Claim>> = {
-            let state = self.state.lock();
-            let forgotten =
-                |tracked: &&Tracked| tracked.place == Place::Server && !tracked.is_restated;
-            let held = state.tracked.values().filter(forgotten);
-            let held = held.map(|tracked| Arc::clone(&tracked.claim));
-            in_order(held.collect(), |claim: &Arc<Claim>| Arc::clone(&claim.id))
-        };
-        for claim in held {
-            if !self.insist(&claim, None, epoch).await? {
-                // The next beat sees that it has lost its memory once more.
-                return Ok(());
-            }
-        }
-        Ok(())
     }
 
     /// Tells the server of a claim that has passed. `false` where it has lost its memory meanwhile.
@@ -365,27 +352,47 @@ impl SharedCounters {
         told
     }
 
-    /// Tells the server what happened without it.
-    async fn tell(&self, epoch: Option<&Epoch>, counted_until: Option<UnixMillis>) -> Asked<()> {
+    /// Tells the server what happened without it, and one that has lost its memory what it knew of this
+    /// replica. What is over is told first: it waits for those who tell of claims.
+    async fn tell(
+        &self,
+        epoch: Option<&Epoch>,
+        counted_until: Option<UnixMillis>,
+        is_gathering: bool,
+    ) -> Asked<()> {
         self.forget_doubtful().await?;
-        self.move_claims(epoch).await?;
-        for (id, at, close) in self.noted() {
-            self.close_there(&id, at, close).await?;
-        }
-        let report = {
+        // At once: what ends from here on is told as the end of a claim that was told.
+        let (report, unknown, holder) = {
             let state = &mut *self.state.lock();
             let name = || self.server.report_name(&self.options.replica);
             let pending = state.report.take();
-            state.report = Report::next(pending, &mut state.spent, epoch, counted_until, name);
+            let (next, known) = Report::next(pending, &mut state.spent, epoch, counted_until, name);
+            state.report = next;
+            let now = self.options.clock.now();
+            state.told_lately.keep_lately(known, now);
             let report = state.report.as_ref();
-            report.map(|report| (report.name.clone(), report.sums()))
+            let report = report.map(|report| (report.name.clone(), report.sums()));
+            let unknown = state.hand_over(counted_until.is_some(), is_gathering);
+            (report, unknown, state.shares.holder().map(str::to_owned))
         };
         if let Some((name, spent)) = report {
-            let holder = self.state.lock().shares.holder().map(str::to_owned);
             let told = self.server.spend(&name, &spent, holder.as_deref(), epoch);
             if told.await? {
-                self.state.lock().report = None;
+                let state = &mut *self.state.lock();
+                if let Some(report) = state.report.take() {
+                    let now = self.options.clock.now();
+                    state.told_lately.keep_lately(report.spent, now);
+                }
             }
+        }
+        for claim in unknown {
+            if !self.insist(&claim, holder.as_deref(), epoch).await? {
+                // The next beat sees that it has lost its memory once more.
+                break;
+            }
+        }
+        for (id, at, close) in self.noted() {
+            self.close_there(&id, at, close).await?;
         }
         self.go_on_letting_go(&mut self.state.lock());
         Ok(())
@@ -405,29 +412,6 @@ impl SharedCounters {
                 doubtful.push(id);
                 doubtful.extend(left);
                 return Err(failure);
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands claims that were taken here to the server, whatever the limits say: they have passed.
-    async fn move_claims(&self, epoch: Option<&Epoch>) -> Asked<()> {
-        let here: Vec<Tracked> = {
-            let state = &mut *self.state.lock();
-            let mut moved = Vec::new();
-            for tracked in state.tracked.values_mut() {
-                if tracked.place != Place::Server {
-                    tracked.place = Place::Moving;
-                    moved.push(tracked.clone());
-                }
-            }
-            in_order(moved, |tracked: &Tracked| Arc::clone(&tracked.claim.id))
-        };
-        let holder = self.state.lock().shares.holder().map(str::to_owned);
-        for tracked in here {
-            let told = self.insist(&tracked.claim, holder.as_deref(), epoch);
-            if !told.await? {
-                return Ok(());
             }
         }
         Ok(())
@@ -468,6 +452,21 @@ impl SharedCounters {
 }
 
 impl State {
+    /// The claims that the server does not know, which are told it whatever the limits say: they have passed.
+    fn hand_over(&mut self, has_lost: bool, is_gathering: bool) -> Vec<Arc<Claim>> {
+        let mut unknown = Vec::new();
+        for tracked in self.tracked.values_mut() {
+            if tracked.is_known(has_lost) || (is_gathering && tracked.can_wait()) {
+                continue;
+            }
+            if tracked.place == Place::Here {
+                tracked.place = Place::Moving;
+            }
+            unknown.push(Arc::clone(&tracked.claim));
+        }
+        in_order(unknown, |claim: &Arc<Claim>| Arc::clone(&claim.id))
+    }
+
     /// Notices that the clock of the server was set. Until all owners have renewed their claims by it, and
     /// those who stood still have noticed that they did, nobody's claims are taken for abandoned.
     pub(super) fn look_at_clock(&mut self, server_now: UnixMillis) {

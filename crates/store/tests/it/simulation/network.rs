@@ -23,6 +23,8 @@ const BUFFER: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Condition {
     Open,
+    /// Slower than others, and no slower than a replica waits for.
+    Far,
     Slow,
     /// Nothing comes through, and nobody says so.
     Silent,
@@ -128,6 +130,7 @@ impl Way {
     fn delay(&self) -> Duration {
         let mut random = self.random.lock().unwrap();
         let micros = match self.condition() {
+            Condition::Far => 4_000 + random.below(16_000),
             Condition::Slow => 5_000 + random.below(90_000),
             _ if random.percent(3) => random.below(20_000),
             _ => random.below(1_000),

@@ -26,10 +26,12 @@ pub(super) enum Mistake {
     OpenCallsAreForgotten,
     WhatArrivesLateIsTaken,
     AClockThatWasSetIsBelieved,
+    WhatEndedIsToldLate,
+    WhoIsStillTellingIsNotWaitedFor,
 }
 
 impl Mistake {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::WhatIsSetAsideIsGivenOut,
         Self::SharesOverlap,
         Self::ReportsCountAgain,
@@ -50,6 +52,8 @@ impl Mistake {
         Self::OpenCallsAreForgotten,
         Self::WhatArrivesLateIsTaken,
         Self::AClockThatWasSetIsBelieved,
+        Self::WhatEndedIsToldLate,
+        Self::WhoIsStillTellingIsNotWaitedFor,
     ];
 
     /// Those that show within a few seeds.
@@ -69,9 +73,7 @@ impl Mistake {
             Self::ReportsCountAgain
             | Self::SettlingAgainCountsAgain
             | Self::WhatArrivesLateIsTaken => Weather::Flapping,
-            Self::OldDataIsTrusted | Self::NobodyIsWaitedFor | Self::TheLedgerIsReadToItsEnd => {
-                Weather::Server
-            }
+            Self::OldDataIsTrusted | Self::TheLedgerIsReadToItsEnd => Weather::Server,
             Self::SharesOfTheGoneStaySetAside
             | Self::ClaimingAgainReservesAgain
             | Self::AStartRaisesWhatIsKnown
@@ -81,6 +83,9 @@ impl Mistake {
                 Weather::Standstill
             }
             Self::AnyMemoryWillDo | Self::NobodyIsRecalled => Weather::Absence,
+            Self::NobodyIsWaitedFor
+            | Self::WhatEndedIsToldLate
+            | Self::WhoIsStillTellingIsNotWaitedFor => Weather::Loss,
         }
     }
 
@@ -117,6 +122,14 @@ impl Mistake {
                 "if is_blank or redis.call('EXISTS', KEYS[index]) == 0 then",
                 "if true then",
             ),
+            Self::WhatEndedIsToldLate => (
+                "if redis.call('HGET', KEYS[3], 'id') ~= ARGV[2] then",
+                "if redis.call('HGET', KEYS[3], 'id') ~= ARGV[2] \
+                 or tonumber(redis.call('HGET', KEYS[3], 'ready')) > server_now() then",
+            ),
+            Self::WhoIsStillTellingIsNotWaitedFor => {
+                ("local STILL_TELLING = 300", "local STILL_TELLING = 0")
+            }
             _ => return script.to_owned(),
         };
         script.replace(right, wrong)

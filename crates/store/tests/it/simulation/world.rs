@@ -4,6 +4,7 @@
 mod absent;
 mod drain;
 mod faults;
+mod loss;
 mod partition;
 mod replica;
 
@@ -54,18 +55,21 @@ pub(super) enum Weather {
     Standstill,
     /// The server forgets while a replica is cut off from it.
     Absence,
+    /// The server forgets while calls end everywhere, and everybody asks for what is left.
+    Loss,
     /// Everything at once: nobody may be stuck or kept waiting.
     Everything,
 }
 
 impl Weather {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Replicas,
         Self::Server,
         Self::Partition,
         Self::Flapping,
         Self::Standstill,
         Self::Absence,
+        Self::Loss,
         Self::Everything,
     ];
 
@@ -281,6 +285,7 @@ impl World {
             Weather::Flapping => self.flap().await?,
             Weather::Standstill => self.stand_still_before_sending().await?,
             Weather::Absence => self.forget_while_one_is_cut_off().await?,
+            Weather::Loss => self.forget_while_calls_end().await?,
             Weather::Replicas | Weather::Server | Weather::Everything => self.stumble().await?,
         }
         self.heal().await;
@@ -328,6 +333,16 @@ impl World {
             let amount = LEAST_CALL + self.shared.below(largest - LEAST_CALL);
             let takes = self.shared.millis(longest_ms);
             replica.call(&format!("call-{:04}", self.calls), session, amount, takes);
+        }
+    }
+
+    /// A call at this replica that is under no budget, only under a limit, which is never reached: nobody has
+    /// to be asked about it for it to pass.
+    fn call_under_limits_at(&mut self, slot: usize, longest_ms: u64) {
+        if let Some(replica) = &self.replicas[slot] {
+            self.calls += 1;
+            let takes = self.shared.millis(longest_ms);
+            replica.call_under_limits(&format!("limited-{:04}", self.calls), takes);
         }
     }
 

@@ -158,7 +158,7 @@ impl World {
     }
 
     /// The server is emptied, or starts anew.
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         let is_emptied = self.shared.percent(50);
         self.shared.note(&("forget", is_emptied));
         if is_emptied {

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use seaworthy_core::counters::Counters as _;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Condition, REPLICAS, Weather, World};
+use super::{Condition, LARGEST_CALL, REPLICAS, Weather, World};
 
 const CONDITIONS: [Condition; 4] = [
     Condition::Open,
@@ -13,6 +14,18 @@ const CONDITIONS: [Condition; 4] = [
     Condition::Silent,
     Condition::Refused,
 ];
+
+/// Nobody is heard of for thirty seconds before its calls are settled, and then its claims.
+const ALL_IS_SETTLED: Duration = Duration::from_secs(45);
+/// So long after the last fault all replicas ask the server again: one that died while it spent what was set
+/// aside is waited for, and nobody else.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+const BACK_WITHOUT_THE_DEAD_WITHIN: Duration = Duration::from_secs(36);
+/// By then everybody has noticed it.
+const NOTICED_WITHIN: Duration = Duration::from_secs(1);
+/// How long calls take that are made meanwhile, and how soon one comes after the other.
+const SHORT_CALLS_MS: u64 = 400;
+const LONGEST_PAUSE_MS: u64 = 60;
 
 impl World {
     /// Something goes wrong, or is well again.
@@ -152,7 +165,40 @@ impl World {
                 None => self.start(slot).await,
             }
         }
-        // Nobody is heard of for thirty seconds before its calls are settled, and then its claims.
-        sleep(Duration::from_secs(45)).await;
+        let healed = Instant::now();
+        self.come_back_under_load().await;
+        sleep_until(healed + ALL_IS_SETTLED).await;
+    }
+
+    /// Everybody asks the server again before long, whatever is asked of them.
+    async fn come_back_under_load(&mut self) {
+        let since = Instant::now();
+        let within = match self.shared.weather {
+            Weather::Loss | Weather::Server | Weather::Partition | Weather::Flapping => BACK_WITHIN,
+            _ => BACK_WITHOUT_THE_DEAD_WITHIN,
+        };
+        loop {
+            let away = self.replicas.iter().flatten().find(|it| !it.is_back());
+            match away {
+                None if since.elapsed() >= NOTICED_WITHIN => break,
+                Some(replica) if since.elapsed() > within => {
+                    let (name, status) = (&replica.name, replica.counters.status());
+                    return self.shared.violate(format!(
+                        "{name} does not ask the server {within:?} after the last fault: {status:?}"
+                    ));
+                }
+                _ => {}
+            }
+            for slot in 0..REPLICAS {
+                self.call_under_limits_at(slot, SHORT_CALLS_MS);
+            }
+            self.call_at(
+                self.shared.below(REPLICAS as u64) as usize,
+                SHORT_CALLS_MS,
+                LARGEST_CALL,
+            );
+            sleep(self.shared.millis(LONGEST_PAUSE_MS)).await;
+        }
+        self.shared.note(&"back");
     }
 }

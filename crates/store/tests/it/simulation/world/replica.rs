@@ -6,14 +6,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use seaworthy_core::clock::Clock as _;
-use seaworthy_core::counters::{Close, Counters as _, Outcome, Reason};
-use seaworthy_core::{budget, store};
+use seaworthy_core::counters::{Claim, Close, Counters as _, Key, Outcome, RateClaim, Reason};
+use seaworthy_core::limit::{Period, Quota};
+use seaworthy_core::{budget, limit, store};
 use seaworthy_store::observe::Observer;
 use seaworthy_store::redis::{Link, OnLoss, RedisCounters, SharedCounters, SharedOptions};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Shared, Way};
+use super::{Shared, Way, Weather};
 use crate::simulation::clock::Shifted;
 use crate::simulation::ledger::used;
 use crate::simulation::planted::Mistake;
@@ -115,15 +116,30 @@ impl Replica {
 
     /// A call, from its claim to its settlement.
     pub(super) fn call(&self, id: &str, session: Option<usize>, amount: u64, takes: Duration) {
-        let call = Call {
+        let call = self.making(id);
+        self.spawn(call.run(session, amount, takes));
+    }
+
+    /// A call under a limit alone, of which the ledger says nothing here.
+    pub(super) fn call_under_limits(&self, id: &str, takes: Duration) {
+        let call = self.making(id);
+        self.spawn(call.run_under_limits(takes));
+    }
+
+    fn making(&self, id: &str) -> Call {
+        Call {
             shared: Rc::clone(&self.shared),
             counters: Arc::clone(&self.counters),
             clock: Arc::clone(&self.clock),
             gate: Arc::clone(&self.gate),
             replica: self.name.clone(),
             id: id.to_owned(),
-        };
-        self.spawn(call.run(session, amount, takes));
+        }
+    }
+
+    /// Whether it asks the server.
+    pub(super) fn is_back(&self) -> bool {
+        self.counters.status().is_some_and(|status| status.is_up)
     }
 
     /// A call that is over at once, for somebody who waits for it.
@@ -215,6 +231,8 @@ impl Call {
         // What it is going to use, of all that was reserved.
         let uses = match shared.below(3) {
             0 => amount,
+            // Where all is used, nothing that others gave back hides what nobody was told of.
+            _ if shared.weather == Weather::Loss => amount,
             _ => shared.below(amount + 1),
         };
         shared.note(&("leaves", &self.replica, id, uses));
@@ -233,6 +251,24 @@ impl Call {
         tokio::join!(self.close(used(uses)), write);
     }
 
+    async fn run_under_limits(self, takes: Duration) {
+        let rate = RateClaim {
+            key: Key::new("sw:{x}:rate:all"),
+            quota: Quota::new(1_000_000, Period::Minute).unwrap(),
+            unit: limit::Unit::Requests,
+            cost: 1,
+        };
+        let claim = Claim {
+            rates: vec![rate],
+            budgets: Vec::new(),
+            ..self.shared.claim(&self.id, self.clock.now(), None, 0)
+        };
+        if self.is_taken(claim).await {
+            sleep(takes).await;
+            self.close(used(0)).await;
+        }
+    }
+
     async fn close(&self, close: Close) {
         let now = self.clock.now();
         self.counters.note(&self.id, now, close);
@@ -243,7 +279,7 @@ impl Call {
     }
 
     /// Whether the call may leave. It is answered quickly, whatever happens.
-    async fn is_taken(&self, claim: seaworthy_core::counters::Claim) -> bool {
+    async fn is_taken(&self, claim: Claim) -> bool {
         let (asked, stood_still) = (Instant::now(), self.gate.times());
         let outcome = self.counters.take(claim).await;
         let took = asked.elapsed();
