@@ -159,8 +159,14 @@ async fn refused_and_alive(s: &Session<'_>, sent: &str, head: Vec<u8>, wanted: &
             );
         }
     };
+    answered_after(s, answer.status(), &found).await
+}
+
+/// An ordinary request comes through after what was found, and gets another answer: what everybody
+/// gets for everything refuses nothing.
+pub(super) async fn answered_after(s: &Session<'_>, refusal: Option<u16>, found: &str) -> Probed {
     let ordinary = s.send(Request::get("/health")).await?.status();
-    if answer.status() == Some(ordinary) {
+    if refusal == Some(ordinary) {
         return not_verified(format!(
             "an answer that tells: {ordinary} is what an ordinary request gets as well"
         ));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::dialect::ensure_status;
+use super::limits::answered_after;
 use super::{Area, Check, Kind, Severity};
 use crate::http::{Protocol, RawExchange, Request};
 use crate::outcome::{Probed, ensure, fail, not_applicable, not_verified};
@@ -156,13 +157,7 @@ async fn garbage(s: &Session<'_>) -> Probed {
         Some(status) => return fail("400 or the end of the connection", status.to_string()),
         None => return fail("400 or the end of the connection", "silence"),
     };
-    let ordinary = s.send(Request::get("/health")).await?.status();
-    if answer.status() == Some(ordinary) {
-        return not_verified(format!(
-            "an answer that tells: {ordinary} is what an ordinary request gets as well"
-        ));
-    }
-    Ok(format!("{found}, and the next request was answered"))
+    answered_after(s, answer.status(), &found).await
 }
 
 async fn keep_alive(s: &Session<'_>) -> Probed {

@@ -156,6 +156,7 @@ impl Document {
             let next = lines.get(index + 1).map(String::as_str);
             reader.take(index + 1, line, next);
         }
+        reader.end_table();
         let pasted = pasted::items(&lines);
         // A tick may be the picture of a heading.
         if pasted.len() > reader.items.len() * 5 {
@@ -166,7 +167,7 @@ impl Document {
             reader.others.retain(|other| !taken.contains(&other.line));
         }
         if reader.items.is_empty() {
-            reader.items = titled::items(&lines);
+            reader.items = titled::items(&reader.titles);
             let taken: BTreeSet<usize> = reader.items.iter().map(|item| item.line).collect();
             reader.others.retain(|other| !taken.contains(&other.line));
         }
@@ -235,10 +236,14 @@ fn row_of(note: &str) -> Option<usize> {
 #[derive(Default)]
 struct Reader {
     headings: Vec<(usize, String)>,
+    /// Every heading with its line and level, for lists that have nothing else.
+    titles: Vec<(usize, usize, String)>,
     fence: Option<Fence>,
     table: Option<Table>,
     items: Vec<Item>,
     others: Vec<Other>,
+    /// Items that the next one may be nested in, the innermost last.
+    around: Vec<usize>,
     /// The list item that the next indented line continues.
     open: bool,
     previous: String,
@@ -258,10 +263,11 @@ impl Reader {
         if self.fence_changes(trimmed) {
             self.open = false;
         } else if let Some(found) = bullet(line).filter(|found| self.takes(found)) {
-            self.table = None;
+            self.end_table();
             self.add_bullet(number, found);
-        } else if (self.reads_text() || is_framed) && self.heading(trimmed, next) {
-            (self.open, self.table) = (false, None);
+        } else if (self.reads_text() || is_framed) && self.heading(number, trimmed, next) {
+            self.open = false;
+            self.end_table();
             self.ticked_heading(number, line);
         } else if self.reads_text() && self.table_row(number, line, next) {
             self.open = false;
@@ -273,7 +279,7 @@ impl Reader {
             }
         } else {
             self.open = false;
-            self.table = None;
+            self.end_table();
         }
         if !trimmed.is_empty() && self.items.last().is_none_or(|item| item.line != number) {
             self.others.push(Other {
@@ -331,7 +337,7 @@ impl Reader {
         true
     }
 
-    fn heading(&mut self, trimmed: &str, next: Option<&str>) -> bool {
+    fn heading(&mut self, number: usize, trimmed: &str, next: Option<&str>) -> bool {
         let hashes = trimmed.chars().take_while(|c| *c == '#').count();
         let (level, text) = if (1..=6).contains(&hashes) && trimmed.chars().nth(hashes) == Some(' ')
         {
@@ -345,6 +351,8 @@ impl Reader {
         };
         self.headings.retain(|(other, _)| *other < level);
         self.headings.push((level, text.trim().to_owned()));
+        self.titles.push((number, level, text.trim().to_owned()));
+        self.around.clear();
         true
     }
 
@@ -353,14 +361,13 @@ impl Reader {
         let Some((_, text)) = self.headings.last_mut() else {
             return;
         };
-        let start = line.find(text.as_str());
+        // Another mark may be a picture: only brackets ask.
+        let start = line.find(text.as_str()).filter(|_| text.starts_with('['));
         let Some(mark) = start.and_then(|start| mark_at(text, start)) else {
             return;
         };
-        let words = text.get(mark.len..).unwrap_or_default();
-        let words = words.trim_start_matches('\u{fe0f}').trim().to_owned();
-        // A mark before many boxes may be a picture: only brackets ask.
-        if !text.starts_with('[') || words.is_empty() || !inline_boxes(&words).is_empty() {
+        let words = text.get(mark.len..).unwrap_or_default().trim().to_owned();
+        if words.is_empty() || !inline_boxes(&words).is_empty() {
             return;
         }
         text.clone_from(&words);
@@ -379,14 +386,17 @@ impl Reader {
     }
 
     fn add_bullet(&mut self, number: usize, found: Bullet) {
-        let sections = self.sections();
-        let around = |item: &&Item| item.indent <= found.column && item.sections == sections;
-        let parent = self.items.iter().rev().find(around);
+        let mut around = self
+            .around
+            .iter()
+            .rev()
+            .filter_map(|at| self.items.get(*at));
+        let parent = around.find(|item| item.indent <= found.column);
         let parent = parent.map(|item| item.text.clone());
-        self.items.push(Item {
+        self.add(Item {
             line: number,
             end: number,
-            sections,
+            sections: self.sections(),
             parent,
             text: repaired(&found.text).trim().to_owned(),
             indent: found.column + 2,
@@ -394,6 +404,13 @@ impl Reader {
             row: false,
         });
         self.open = true;
+    }
+
+    fn add(&mut self, item: Item) {
+        let is_outer = |at: &usize| self.items.get(*at).is_some_and(|o| o.indent < item.indent);
+        self.around.retain(is_outer);
+        self.around.push(self.items.len());
+        self.items.push(item);
     }
 
     fn sections(&self) -> Vec<String> {
@@ -415,14 +432,11 @@ impl Reader {
             return self.table.is_some();
         };
         if let Some(row) = table.row(line) {
-            let first = table.first_item.get_or_insert(self.items.len());
-            for item in self.items.iter_mut().skip(*first) {
-                item.end = number;
-            }
-            self.items.push(Item {
+            table.first_item.get_or_insert(self.items.len());
+            self.add(Item {
                 line: number,
                 end: number,
-                sections: self.headings.iter().map(|(_, text)| text.clone()).collect(),
+                sections: self.sections(),
                 parent: None,
                 text: repaired(&row.text).trim().to_owned(),
                 indent: 0,
@@ -431,6 +445,14 @@ impl Reader {
             });
         }
         true
+    }
+
+    /// Evidence on the rows of a table stands after the last of them.
+    fn end_table(&mut self) {
+        let first = self.table.take().and_then(|table| table.first_item);
+        let end = self.items.last().map_or(0, |item| item.line);
+        let rows = first.map(|first| self.items.iter_mut().skip(first));
+        rows.into_iter().flatten().for_each(|item| item.end = end);
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Basis<'a> {
     pub today: Date,
 }
 
+/// The run's results by the names of their checks.
+type Results<'a> = BTreeMap<&'a str, &'a CheckResult>;
+
 /// A checklist, and what its items mean. That takes longest, so it is found out once.
 #[derive(Debug)]
 pub struct Understood {
@@ -102,16 +105,22 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn judge(&self, name: &str, list: Understood, basis: Basis<'_>) -> Judged {
         let Understood { document, meanings } = list;
+        let results: &Results<'_> = &basis
+            .report
+            .results
+            .iter()
+            .map(|r| (r.check.id, r))
+            .collect();
         let items = document.items.iter().zip(meanings);
         let mut items: Vec<JudgedItem> = items
-            .map(|(item, meaning)| self.item(item, meaning, basis))
+            .map(|(item, meaning)| self.item(item, meaning, results, basis))
             .collect();
         let mut lines: Vec<JudgedLine> = document
             .others
             .iter()
             .filter_map(|other| {
                 let ids = self.known.find_line(&other.section, &other.text)?;
-                let answers = self.answers(&ids, basis);
+                let answers = self.answers(&ids, results, basis);
                 Some(JudgedLine {
                     line: other.line,
                     section: other.section.clone(),
@@ -130,11 +139,17 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn item(&self, item: &Item, meaning: Meaning, basis: Basis<'_>) -> JudgedItem {
+    fn item(
+        &self,
+        item: &Item,
+        meaning: Meaning,
+        results: &Results<'_>,
+        basis: Basis<'_>,
+    ) -> JudgedItem {
         let hash = hash_in(item.section(), &item.text);
         let mut answers = match &meaning {
             Meaning::Unknown => vec![needs_a_person(&hash)],
-            known => self.answers(&known.requirements(), basis),
+            known => self.answers(&known.requirements(), results, basis),
         };
         for answer in &mut answers {
             answer.decided_by(&hash, basis);
@@ -151,11 +166,11 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn answers(&self, ids: &[String], basis: Basis<'_>) -> Vec<Answer> {
+    fn answers(&self, ids: &[String], results: &Results<'_>, basis: Basis<'_>) -> Vec<Answer> {
         ids.iter()
             .filter_map(|id| Some((id, self.requirements.get(id)?)))
             .map(|(id, requirement)| {
-                let mut answer = from_results(id, requirement, basis.report);
+                let mut answer = from_results(id, requirement, results);
                 answer.decided_by(id, basis);
                 answer
             })
@@ -203,13 +218,11 @@ fn heads(item: &Item, following: &[Item]) -> bool {
 }
 
 /// What the run's results say about a requirement.
-fn from_results(id: &str, requirement: &Requirement, report: &Report) -> Answer {
-    let by_id: BTreeMap<&str, &CheckResult> =
-        report.results.iter().map(|r| (r.check.id, r)).collect();
+fn from_results(id: &str, requirement: &Requirement, results: &Results<'_>) -> Answer {
     let (mut status, mut words, mut seen) = (ItemStatus::Pass, Vec::new(), Vec::new());
     let mut all_idle = !requirement.probes.is_empty();
     for probe in &requirement.probes {
-        let Some(result) = by_id.get(probe.as_str()) else {
+        let Some(result) = results.get(probe.as_str()) else {
             (all_idle, status) = (false, status.max(ItemStatus::NotVerified));
             words.push(not_run(probe));
             continue;
@@ -360,20 +373,12 @@ impl Meaning {
         if !self.is_one_of_several() {
             return combined(answers);
         }
-        let all = |status| answers.iter().all(|answer| answer.status == status);
-        match answers.iter().map(|answer| answer.status).max() {
-            Some(ItemStatus::Fail) if !all(ItemStatus::Fail) => ItemStatus::NotVerified,
-            Some(worst) => {
-                let idle = answers
-                    .iter()
-                    .any(|answer| answer.status == ItemStatus::NotApplicable);
-                match idle && !all(ItemStatus::NotApplicable) {
-                    true => ItemStatus::NotVerified,
-                    false => worst,
-                }
-            }
-            None => ItemStatus::NotVerified,
+        let all = || answers.iter().map(|answer| answer.status);
+        let differs = |from| all().any(|s| s == from) && all().any(|s| s != from);
+        if differs(ItemStatus::Fail) || differs(ItemStatus::NotApplicable) {
+            return ItemStatus::NotVerified;
         }
+        all().max().unwrap_or(ItemStatus::NotVerified)
     }
 
     /// Whether one of several requirements is meant, and it is not clear which.

@@ -114,37 +114,16 @@ fn of_go(text: &str) -> Vec<String> {
 
 /// What `dependencies = [...]` of a project asks for.
 fn of_python(text: &str) -> Vec<String> {
-    let mut lines = text
-        .lines()
-        .skip_while(|line| line.trim() != "[project]")
-        .skip(1);
-    let section: Vec<&str> = lines
-        .by_ref()
-        .take_while(|line| !line.starts_with('['))
-        .collect();
-    let section = section.join("\n");
-    let Some((_, rest)) = section.split_once("\ndependencies") else {
-        return Vec::new();
+    let table = text.parse::<toml::Table>().unwrap_or_default();
+    let project = table.get("project");
+    let listed = project.and_then(|project| project.get("dependencies")?.as_array());
+    let asked = listed.into_iter().flatten().filter_map(toml::Value::as_str);
+    let name = |asked: &str| {
+        let asked = asked.trim_start();
+        let end = asked.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)));
+        plain(asked.get(..end.unwrap_or(asked.len())).unwrap_or(asked))
     };
-    let Some(list) = rest.trim_start().strip_prefix('=') else {
-        return Vec::new();
-    };
-    let Some(list) = list.trim_start().strip_prefix('[') else {
-        return Vec::new();
-    };
-    // An extra such as `a[b]` closes a bracket within quotes.
-    let mut names = Vec::new();
-    for (index, part) in list.split('"').enumerate() {
-        if index % 2 == 0 {
-            if part.contains(']') {
-                break;
-            }
-            continue;
-        }
-        let end = part.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)));
-        names.push(plain(part.get(..end.unwrap_or(part.len())).unwrap_or(part)));
-    }
-    names
+    asked.map(name).collect()
 }
 
 #[cfg(test)]
@@ -178,6 +157,10 @@ mod tests {
         let go = "module m\n\nrequire (\n\tx.org/a v1.0.0\n\tx.org/b v1.1.0\n\tx.org/c v2.0.0 // indirect\n)\n";
         let sum = "x.org/a v1.0.0 h1:aa=\nx.org/b v1.0.0 h1:bb=\n";
         assert_eq!(missing("go.mod", go, "go.sum", sum), ["x.org/b v1.1.0"]);
+        let replaced = "require x.org/a v1.0.0\nreplace x.org/a => ../a\n";
+        assert!(asked("go.mod", replaced).is_empty());
+        let bun = r#"{"packages": {"a": ["a@1"], "@s/b": ["@s/b@2"]}}"#;
+        assert_eq!(missing("package.json", node, "bun.lock", bun), ["c"]);
         assert!(asked("Cargo.toml", "[dependencies]\na = 1\n").is_empty());
     }
 }

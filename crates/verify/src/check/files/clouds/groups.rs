@@ -15,23 +15,25 @@ pub(super) fn security_groups(c: &Cloud) -> Looked {
     })
 }
 
+/// Where a rule names its sources of traffic.
+const SOURCES: [&str; 11] = [
+    "CidrIp",
+    "IpRanges",
+    "Ipv6Ranges",
+    "cidr_blocks",
+    "ipv6_cidr_blocks",
+    "cidr_ipv4",
+    "cidr_ipv6",
+    "sourceAddressPrefix",
+    "source_address_prefix",
+    "sourceAddressPrefixes",
+    "source_address_prefixes",
+];
+
 /// Every map that has a source of traffic.
 fn rules<'a>(node: &'a Node, out: &mut Vec<&'a Node>) {
-    let sources = [
-        "CidrIp",
-        "IpRanges",
-        "Ipv6Ranges",
-        "cidr_blocks",
-        "ipv6_cidr_blocks",
-        "cidr_ipv4",
-        "cidr_ipv6",
-        "sourceAddressPrefix",
-        "source_address_prefix",
-        "sourceAddressPrefixes",
-        "source_address_prefixes",
-    ];
     if let Value::Map(entries) = &node.value {
-        if sources.iter().any(|key| node.get(key).is_some()) {
+        if SOURCES.iter().any(|key| node.get(key).is_some()) {
             return out.push(node);
         }
         for (key, value) in entries {
@@ -51,23 +53,8 @@ fn world_port(rule: &Node) -> Option<String> {
     let denied = rule
         .text_at("access")
         .is_some_and(|a| a.eq_ignore_ascii_case("deny"));
-    let all = ["0.0.0.0/0", "::/0", "*", "Internet"];
-    let world = [
-        "IpRanges",
-        "Ipv6Ranges",
-        "cidr_blocks",
-        "ipv6_cidr_blocks",
-        "CidrIp",
-        "cidr_ipv4",
-        "cidr_ipv6",
-        "sourceAddressPrefix",
-        "source_address_prefix",
-        "sourceAddressPrefixes",
-        "source_address_prefixes",
-    ]
-    .iter()
-    .filter_map(|key| rule.get(key))
-    .any(|node| says(node, &all) || has_world(node));
+    let mut sources = SOURCES.iter().filter_map(|key| rule.get(key));
+    let world = sources.any(has_world);
     if outbound || denied || !world {
         return None;
     }
@@ -105,21 +92,12 @@ fn world_port(rule: &Node) -> Option<String> {
     }
 }
 
-/// Whether one of the blocks of addresses is most of them.
+/// Whether one of the sources is everybody, or most of all addresses.
 fn has_world(node: &Node) -> bool {
     match &node.value {
-        Value::Text(text) => is_world(text),
+        Value::Text(text) => matches!(text.as_str(), "*" | "Internet") || is_world(text),
         Value::List(items) => items.iter().any(has_world),
         Value::Map(entries) => entries.iter().any(|(_, value)| has_world(value)),
-        Value::Null => false,
-    }
-}
-
-fn says(node: &Node, words: &[&str]) -> bool {
-    match &node.value {
-        Value::Text(text) => words.contains(&text.as_str()),
-        Value::List(items) => items.iter().any(|item| says(item, words)),
-        Value::Map(entries) => entries.iter().any(|(_, value)| says(value, words)),
         Value::Null => false,
     }
 }
