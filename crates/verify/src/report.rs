@@ -164,6 +164,16 @@ impl Report {
         count(self.results.iter().filter(|r| r.check.severity == severity))
     }
 
+    /// Who accepts that a check does not hold, until when and why; none where it holds.
+    pub(crate) fn waiver_for(&self, result: &CheckResult) -> Option<&str> {
+        let holds = matches!(
+            result.outcome.status(),
+            Status::Pass | Status::NotApplicable
+        );
+        let waiver = self.waived.get(result.check.id).filter(|_| !holds);
+        waiver.map(String::as_str)
+    }
+
     /// Whether the gate holds, for every check that is not waived and for everything that the
     /// checklists ask.
     #[must_use]

@@ -59,6 +59,9 @@ struct Item<'a> {
     /// Why it does not apply, or what is missing to verify it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// Who accepts that it does not hold, until when and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waived: Option<&'a str>,
     duration_ms: f64,
     evidence: &'a [Evidence],
 }
@@ -111,7 +114,7 @@ pub fn render(report: &Report) -> String {
             medium: report.counts_of(Severity::Medium),
             low: report.counts_of(Severity::Low),
         },
-        results: report.results.iter().map(item).collect(),
+        results: report.results.iter().map(|r| item(r, report)).collect(),
         checklists: report.checklists.iter().map(checklist).collect(),
     };
     // Every field is a plain value with text keys, which always serialises.
@@ -119,7 +122,7 @@ pub fn render(report: &Report) -> String {
     format!("{value:#}\n")
 }
 
-fn item(result: &CheckResult) -> Item<'_> {
+fn item<'a>(result: &'a CheckResult, report: &'a Report) -> Item<'a> {
     let (expected, found, reason) = match &result.outcome {
         Outcome::Pass { found } => (None, Some(found.as_str()), None),
         Outcome::Fail { expected, found } => (Some(expected.as_str()), Some(found.as_str()), None),
@@ -140,6 +143,7 @@ fn item(result: &CheckResult) -> Item<'_> {
         expected,
         found,
         reason,
+        waived: report.waiver_for(result),
         duration_ms: result.duration_ms,
         evidence: &result.evidence,
     }

@@ -17,11 +17,7 @@ pub fn render(report: &Report) -> String {
     let results: Vec<Value> = results
         .map(|(index, one)| {
             let mut told = result(index, one, &report.subject.url);
-            let holds = matches!(
-                one.outcome,
-                Outcome::Pass { .. } | Outcome::NotApplicable { .. }
-            );
-            if let Some(why) = report.waived.get(one.check.id).filter(|_| !holds) {
+            if let Some(why) = report.waiver_for(one) {
                 told["suppressions"] = json!([{
                     "kind": "external",
                     "status": "accepted",

@@ -78,6 +78,16 @@ async fn reports_for_others_hold_only_what_their_schemas_know() {
     );
 }
 
+const NOTHING: [&str; 0] = [];
+
+fn worse(report: &Report, earlier: &str) -> Vec<String> {
+    let worse = seaworthy_verify::report::baseline::worse(report, earlier).expect("comparable");
+    let said = worse
+        .iter()
+        .map(|w| format!("{}: {} to {}", w.id, w.before, w.now));
+    said.collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waived_fault_is_a_suppression_and_satisfies_the_gate() {
     let mut report = run(Some("errors.no-version-banner"))
@@ -101,7 +111,26 @@ async fn a_waived_fault_is_a_suppression_and_satisfies_the_gate() {
     assert_eq!(one["kind"], "fail", "it still does not hold");
     assert_eq!(one["suppressions"][0]["kind"], "external");
     assert_eq!(one["suppressions"][0]["justification"], why);
-    assert_eq!(exit_code(&Ok(report), FailOn::Any), 0);
+    let accepted = json::render(&report);
+    let json: Value = serde_json::from_str(&accepted).expect("JSON");
+    let waived = json["results"].as_array().expect("results").iter();
+    let waived: Vec<&Value> = waived.filter(|r| !r["waived"].is_null()).collect();
+    assert_eq!(waived.len(), 1, "what holds needs no waiver: {waived:?}");
+    assert_eq!(waived[0]["status"], "fail", "it still does not hold");
+    assert_eq!(waived[0]["waived"], why);
+    assert_eq!(worse(&report, &accepted), NOTHING);
+    // A waiver that ends is a change for the worse, and so is one that becomes needed.
+    let mut open = run(Some("errors.no-version-banner"))
+        .await
+        .expect("a report");
+    let ended = "errors.no-version-banner: waived to fail";
+    assert_eq!(worse(&open, &accepted), [ended]);
+    let good = run(None).await.expect("a report");
+    let good = json::render(&good);
+    std::mem::swap(&mut open.waived, &mut report.waived);
+    let begun = "errors.no-version-banner: pass to waived";
+    assert_eq!(worse(&open, &good), [begun]);
+    assert_eq!(exit_code(&Ok(open), FailOn::Any), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
