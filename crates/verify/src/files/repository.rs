@@ -273,7 +273,7 @@ pub(crate) fn is_test(path: &str) -> bool {
 }
 
 /// How people mark work that is left.
-const MARKERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), "XXX"];
+const MARKERS: [&str; 4] = [concat!("TO", "DO"), concat!("FIX", "ME"), "XXX", "HACK"];
 
 fn todo(line: &str) -> Option<&'static str> {
     let comment = line.find("//").or_else(|| line.find('#'))?;
@@ -291,9 +291,9 @@ fn todo(line: &str) -> Option<&'static str> {
 
 fn print(path: &str, line: &str) -> Option<&'static str> {
     let calls: &[&'static str] = match language(path)? {
-        "py" => &["print("],
+        "py" => &["print(", "sys.stdout.write("],
         "rs" => &["println!(", "eprintln!(", "dbg!("],
-        "js" | "ts" | "tsx" => &["console.log(", "console.debug("],
+        "js" | "ts" | "tsx" => &["console.log(", "console.debug(", "process.stdout.write("],
         "go" => &["fmt.Println(", "fmt.Printf("],
         "java" | "kt" => &["System.out.print"],
         _ => return None,
@@ -302,12 +302,16 @@ fn print(path: &str, line: &str) -> Option<&'static str> {
     // Also behind a condition on the same line.
     let conditions = ["if ", "if(", "else", "for ", "while ", "except", "} else"];
     let is_condition = conditions.iter().any(|word| code.starts_with(word));
-    calls.iter().copied().find(|call| {
-        let behind = [": ", ") ", "{ ", "else "]
-            .iter()
-            .any(|sign| code.contains(&format!("{sign}{call}")));
-        code.starts_with(call) || is_condition && behind
-    })
+    let signs = [": ", ") ", "{ ", "else "];
+    let behind = |call: &str| {
+        let mut places = code.match_indices(call);
+        let before = |at| code.get(..at).unwrap_or_default();
+        places.any(|(at, _)| signs.iter().any(|sign| before(at).ends_with(sign)))
+    };
+    calls
+        .iter()
+        .copied()
+        .find(|call| code.starts_with(call) || is_condition && behind(call))
 }
 
 /// Files that checks read as a whole.

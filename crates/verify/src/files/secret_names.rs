@@ -199,6 +199,7 @@ mod tests {
         assert!(is_shaped(&coded) && !is_shaped("hello"));
         let option = format!("--model-key={key}");
         assert_eq!(in_command(&[&option]).as_deref(), Some("--model-key"));
+        assert_eq!(in_command(&["agent", &key]).as_deref(), Some(key.as_str()));
         let redis = in_command(&["redis-server --requirepass", "hunter2"]);
         assert_eq!(redis.as_deref(), Some("--requirepass"));
         for words in [

@@ -58,10 +58,10 @@ impl Source {
             let problem = |found: String| Problem::new(path, index + 1, found);
             if python {
                 source.python(code, &lines, index);
-                let all = ["Exception", "BaseException"];
-                let catches_all =
-                    code.starts_with("except") && all.iter().any(|name| code.contains(name));
-                let drops = matches!(after.trim(), "pass" | "..." | "continue");
+                let mut words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                let catches_all = code.starts_with("except")
+                    && words.any(|word| matches!(word, "Exception" | "BaseException"));
+                let drops = matches!(after.trim(), "pass" | "..." | "continue") || gives_up(after);
                 if code == "except:" || catches_all && drops {
                     source
                         .swallowed
@@ -71,6 +71,7 @@ impl Source {
                 if calls.iter().any(|call| code.contains(call))
                     && (!near(&lines, index, "try:") && !line.contains("timeout")
                         || line.contains("timeout=None"))
+                    || code.contains("timeout=None") && code.contains("httpx")
                 {
                     source
                         .unguarded
@@ -129,8 +130,22 @@ impl Source {
     }
 }
 
+/// Whether a line leaves a function with nothing, as if nothing had happened.
+fn gives_up(line: &str) -> bool {
+    let Some(value) = line.trim().strip_prefix("return") else {
+        return false;
+    };
+    let nothing = [
+        "", "None", "\"\"", "''", "[]", "{}", "()", "dict()", "list()",
+    ];
+    nothing.contains(&value.trim())
+}
+
 /// Whether a line of JavaScript and its like catches everything and does nothing with it.
 fn swallows(code: &str, after: &str) -> bool {
+    if !code.contains("catch") {
+        return false;
+    }
     let tight: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     let Some((before, caught)) = tight.split_once("catch") else {
         return false;
@@ -273,6 +288,8 @@ mod tests {
         }
         for (path, text) in [
             ("a.py", "except ValueError:\n    pass\n"),
+            ("a.py", "except HTTPException:\n    pass\n"),
+            ("a.py", "except Exception:\n    return fallback\n"),
             ("a.py", "except Exception as e:\n    log.error(e)\n"),
             ("a.ts", "} catch (e) {\n  log(e);\n}\n"),
             ("a.ts", "a().catch((e) => log(e));\n"),

@@ -183,9 +183,9 @@ fn lists_of_a_folder_are_scored_when_one_is_named() {
     let parts = [
         ("matched", all.matched),
         ("to several", all.several),
-        ("every one right", all.whole),
         ("one of them right", all.matched - wrong),
         ("wrong", wrong),
+        ("one that is shown not meant", all.matched - all.whole),
     ];
     for (name, part) in parts {
         let share = part as f64 * 100.0 / items as f64;

@@ -11,6 +11,7 @@ use super::support::{check, complaints, ids, options, start};
 
 mod asked;
 mod faults;
+mod judged;
 mod strangers;
 
 use faults::{FAULTS, Fault};
@@ -173,7 +174,7 @@ const MISFITS: [(&str, &str, &str, &str); 7] = [
         "alert.can-fire",
         "manifests/rules.yaml",
         "[5m]))) > 10",
-        "[5m]))) > 100000",
+        "[5m]))) > 1000",
     ),
     (
         "alert.can-fire",

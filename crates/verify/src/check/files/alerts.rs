@@ -194,7 +194,15 @@ fn warning(m: &Manifests) -> Looked {
 
 fn severities(m: &Manifests) -> Looked {
     every_rule(m, |r| {
-        r.severity.is_none().then(|| "has no severity".to_owned())
+        let Some(severity) = r.severity.as_deref() else {
+            return Some("has no severity".to_owned());
+        };
+        // A template may say one; a label of the series says what it likes.
+        let mut parts = severity.split("{{");
+        let first = parts.next().unwrap_or_default().trim();
+        let mut others = parts.filter_map(|part| part.split_once("}}"));
+        let says = !first.is_empty() || others.any(|(_, said)| !said.trim().is_empty());
+        (!says).then(|| format!("has only `{severity}` for a severity"))
     })
 }
 
@@ -203,8 +211,13 @@ fn runbooks(m: &Manifests) -> Looked {
         let drafts = ["todo", "tbd", "none", "n/a", "-"];
         let runbook = r.runbook.as_deref().map(str::to_lowercase);
         // A link or a path, or else what to do in words.
-        let leads =
-            |text: &str| text.contains(['/', '#', '.']) || text.split_whitespace().count() > 5;
+        let leads = |text: &str| match text.trim().split_once("://") {
+            // The front page of a site is no runbook.
+            Some((_, place)) => place
+                .split_once(['/', '?', '#'])
+                .is_some_and(|(_, path)| !path.trim_matches('/').is_empty()),
+            None => text.contains(['/', '#', '.']) || text.split_whitespace().count() > 5,
+        };
         let is_linked = runbook.is_some_and(|text| !drafts.contains(&text.trim()) && leads(&text));
         (!is_linked).then(|| "links no runbook".to_owned())
     })
@@ -260,9 +273,12 @@ fn errors(m: &Manifests, profile: &Profile) -> Looked {
 fn latency(m: &Manifests, profile: &Profile) -> Looked {
     let bound = profile.latency_alert_seconds;
     some_rule(m, &within("about a latency percentile", bound), |r| {
+        // Nobody waits an hour for an answer.
+        const LONGEST: f64 = 3600.0;
         let fits = |c: &Above<'_>| {
             mentions(c.left, &["quantile", "p95", "p99"])
                 && !is_low_quantile(c.left)
+                && !(c.left.contains("second") && c.seconds().is_some_and(|s| s > LONGEST))
                 && is_within(c.seconds(), bound)
         };
         is_prompt(r) && above(&r.expression).iter().any(fits)

@@ -359,6 +359,16 @@ fn private_subnets(c: &Cloud) -> Looked {
 }
 
 fn waf(c: &Cloud) -> Looked {
+    // What has no rules lets everything through.
+    let is_list = |r: &&Resource| r.kind.ends_with("web_acl");
+    let lists: Vec<_> = c.of(&["web_acl"]).filter(is_list).collect();
+    let empty = |r: &&&Resource| {
+        let rules = r.find(&["rule", "Rules", "rules"]);
+        rules.is_some_and(|rules| !rules.says_something())
+    };
+    if let Some(first) = lists.first().filter(|_| lists.iter().all(|r| empty(&r))) {
+        return Looked::At(String::new(), vec![first.problem("has no rules")]);
+    }
     some(
         c,
         &["webacl", "web_acl", "waf", "firewallpolicies"],

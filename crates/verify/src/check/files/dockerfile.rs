@@ -1,5 +1,7 @@
 //! Dockerfiles: who runs, on what base, in how many stages.
 
+use std::cell::RefCell;
+
 use super::images::is_pinned;
 use super::{Looked, command, in_repository, is_idle};
 use crate::check::{Area, Check, Kind, Need, Severity};
@@ -139,33 +141,67 @@ pub(super) fn instructions(text: &str) -> Vec<Instruction> {
             }
         }
         continued = trimmed.ends_with('\\');
-        until = out.last().and_then(|last| heredoc(&last.name, trimmed));
+        let takes_text = |last: &&Instruction| matches!(last.name.as_str(), "RUN" | "COPY" | "ADD");
+        until = out.last().filter(takes_text).and_then(|_| heredoc(trimmed));
     }
     out
 }
 
-/// The line that ends the text which follows this one.
-fn heredoc<'a>(name: &str, line: &'a str) -> Option<&'a str> {
-    let (_, rest) = line
-        .split_once("<<")
-        .filter(|_| matches!(name, "RUN" | "COPY" | "ADD"))?;
-    let word = rest.trim_start_matches('-').split_whitespace().next()?;
-    let word = word.trim_matches(['"', '\'']);
-    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+/// The line that ends the text which follows this line of a shell.
+pub(super) fn heredoc(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("<<")?;
+    let word = rest.trim_start_matches('-').trim_start();
+    let word = word.trim_start_matches(['"', '\'', '\\']);
+    let end = word.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let word = word.get(..end.unwrap_or(word.len()))?;
+    // A number is moved by bits, and `<<<` is another thing.
+    let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     is_word.then_some(word)
 }
 
-/// The text with variables replaced by the defaults that ARG and ENV give them.
+/// The text with variables replaced by what ARG, ENV and `${NAME:-...}` give them; others stay.
 fn filled(text: &str, all: &[Instruction]) -> String {
+    /// Variables within the values of others; deeper ones stay.
+    const DEPTH: usize = 4;
+    /// The name of an image or a user is shorter.
+    const LONGEST: usize = 4096;
+    let set = |name: &str| {
+        let said = all
+            .iter()
+            .filter(|i| matches!(i.name.as_str(), "ARG" | "ENV"))
+            .filter_map(|i| i.rest.split_once('='));
+        let mut values = said.filter(|(own, _)| own.trim() == name);
+        values
+            .next()
+            .map(|(_, value)| value.trim_matches(['"', '\'']))
+    };
     let mut text = text.to_owned();
-    let set = all
-        .iter()
-        .filter(|i| matches!(i.name.as_str(), "ARG" | "ENV"));
-    for (name, value) in set.filter_map(|i| i.rest.split_once('=')) {
-        let value = value.trim_matches(['"', '\'']);
-        for form in [format!("${{{name}}}"), format!("${name}")] {
-            text = text.replace(&form, value);
+    for _ in 0..DEPTH {
+        let mut out = String::new();
+        let mut parts = text.split('$');
+        out.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let braced = part.strip_prefix('{').and_then(|p| p.split_once('}'));
+            let (inner, rest) = braced
+                .unwrap_or_else(|| part.split_at(part.find(|c| !is_part(c)).unwrap_or(part.len())));
+            let end = inner.find(|c| !is_part(c)).unwrap_or(inner.len());
+            let (name, form) = inner.split_at(end);
+            let otherwise = form.strip_prefix(":-").or_else(|| form.strip_prefix('-'));
+            match set(name).or(otherwise) {
+                Some(value) => out.push_str(value),
+                None => {
+                    out.push('$');
+                    out.push_str(part);
+                    continue;
+                }
+            }
+            out.push_str(rest);
         }
+        if out == text || out.len() > LONGEST {
+            break;
+        }
+        text = out;
     }
     text
 }
@@ -253,13 +289,18 @@ fn user(r: &Repository) -> Looked {
 }
 
 fn base_pinned(r: &Repository) -> Looked {
-    dockerfiles(r, |all| {
+    let open: RefCell<Option<String>> = RefCell::default();
+    let looked = dockerfiles(r, |all| {
         let mut known: Vec<&str> = Vec::new();
         for stage in stages_of(all) {
             let image = stage.base.as_str();
-            let own = known.iter().any(|name| name.eq_ignore_ascii_case(image))
-                || image == "scratch"
-                || image.contains('$');
+            let own =
+                known.iter().any(|name| name.eq_ignore_ascii_case(image)) || image == "scratch";
+            if !own && image.contains('$') {
+                known.extend(stage.name);
+                open.borrow_mut().get_or_insert(stage.base);
+                continue;
+            }
             if !own && !is_pinned(image) {
                 return Some((
                     stage.from.line,
@@ -274,10 +315,16 @@ fn base_pinned(r: &Repository) -> Looked {
         from.find_map(|(line, rest)| {
             let image = filled(rest.split_whitespace().next()?, all);
             let is_image = image.contains(['/', ':']) && !image.contains('$');
-            let moves = is_image && !known.contains(&image.as_str()) && !is_pinned(&image);
+            let moves = is_image && !is_pinned(&image);
             moves.then(|| (line, format!("copies from the moving image `{image}`")))
         })
-    })
+    });
+    match (looked, open.into_inner()) {
+        (Looked::At(_, problems), Some(image)) if problems.is_empty() => {
+            Looked::Unknown(format!("what `{image}` is: only who builds it says so"))
+        }
+        (looked, _) => looked,
+    }
 }
 
 /// Whether the image that a Dockerfile makes has a health check that can fail.

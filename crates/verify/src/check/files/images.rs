@@ -56,6 +56,7 @@ mod tests {
             "postgres",
             "postgres:latest",
             "postgres:LATEST",
+            "gcr.io/distroless/static-debian12:latest",
             "postgres:alpine",
             "registry:5000/a/b",
             "agent:stable",

@@ -1,5 +1,7 @@
 //! GitHub workflows: whether they test, build, scan and deploy.
 
+mod conditions;
+mod script;
 mod steps;
 mod strangers;
 mod triggers;
@@ -165,20 +167,24 @@ fn starts_on(workflow: &Node, event: &str) -> bool {
 
 /// Asks for a step that does something.
 pub(super) fn some_step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
-    a_step(r, signs, missing, |_| true)
+    a_step(r, missing, |step| step.does(signs))
 }
 
 /// Asks for a step that does something and stops the pipeline when that fails.
 pub(super) fn stopping_step(r: &Repository, signs: &[&str], missing: &str) -> Looked {
-    a_step(r, signs, missing, |step| step.stops)
+    a_step(r, missing, |step| step.stops && step.does(signs))
 }
 
-fn a_step(r: &Repository, signs: &[&str], missing: &str, fits: fn(&Step) -> bool) -> Looked {
+fn a_step(r: &Repository, missing: &str, fits: impl Fn(&Step) -> bool) -> Looked {
     let steps = match steps(r) {
         Ok(steps) => steps,
         Err(broken) => return Looked::At(String::new(), broken),
     };
     let Some(first) = steps.first() else {
+        // Some that never run are there, and do nothing.
+        if let Some((path, _)) = workflows(r).first() {
+            return Looked::At(String::new(), vec![Problem::new(path, 1, missing)]);
+        }
         return match r.sources {
             0 => Looked::Nothing(NO_WORKFLOWS),
             _ => Looked::Unknown(format!(
@@ -186,9 +192,8 @@ fn a_step(r: &Repository, signs: &[&str], missing: &str, fits: fn(&Step) -> bool
             )),
         };
     };
-    let does = |s: &&Step| fits(s) && signs.iter().any(|sign| s.does(sign));
     let elsewhere = || steps.iter().find_map(Step::called);
-    match (steps.iter().find(does), elsewhere()) {
+    match (steps.iter().find(|step| fits(step)), elsewhere()) {
         (Some(step), _) => Looked::At(format!("{}:{}", step.path, step.line), Vec::new()),
         (None, Some(called)) => Looked::Unknown(format!(
             "the workflow {called}, which is not in the repository"
@@ -257,9 +262,8 @@ fn tests(r: &Repository) -> Looked {
     ];
     a_step(
         r,
-        &signs,
         "no step runs tests on every change and stops when they fail",
-        |step| step.stops && step.on_change,
+        |step| step.stops && step.on_change && step.does_all_of(&signs),
     )
 }
 
@@ -301,12 +305,9 @@ fn builds(r: &Repository) -> Looked {
         "mvn -b package",
         "kaniko",
     ];
-    a_step(
-        r,
-        &signs,
-        "no step builds what is shipped by itself",
-        |step| step.by_itself,
-    )
+    a_step(r, "no step builds what is shipped by itself", |step| {
+        step.by_itself && step.does(&signs)
+    })
 }
 
 fn deploys(r: &Repository) -> Looked {
@@ -356,8 +357,8 @@ fn scans(r: &Repository) -> Looked {
         "safety check",
         "safety scan",
     ];
-    a_step(r, &signs, "no step scans for security by itself", |step| {
-        step.by_itself
+    a_step(r, "no step scans for security by itself", |step| {
+        step.by_itself && step.does(&signs)
     })
 }
 
@@ -366,9 +367,12 @@ fn is_version(text: &str) -> bool {
     let last = text.rsplit('/').next().unwrap_or(text);
     let is_commit = last.len() >= 7 && last.bytes().all(|b| b.is_ascii_hexdigit());
     let number = last.rsplit_once("-v").map_or(last, |(_, number)| number);
-    let is_number = number
-        .trim_start_matches(['v', 'V'])
-        .starts_with(|c: char| c.is_ascii_digit());
+    // `2-dev-branch` moves as any branch does; `2.1-rc` is a release.
+    let number = number.trim_start_matches(['v', 'V']);
+    let digits = number.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let (version, more) = number.split_at(digits.unwrap_or(number.len()));
+    let is_number = version.starts_with(|c: char| c.is_ascii_digit())
+        && (more.is_empty() || version.contains('.'));
     is_commit || is_number || text.starts_with("sha256:")
 }
 
@@ -412,10 +416,11 @@ mod tests {
             "release/v1",
             "codeql-bundle-v2.1",
             "8ade135a41bc03ea155e62e844d188df1ea18608",
+            "v2.1-rc.1",
         ] {
             assert!(is_version(version), "{version}");
         }
-        for branch in ["main", "develop", "stable", "latest", "HEAD"] {
+        for branch in ["main", "develop", "stable", "HEAD", "2-dev-branch"] {
             assert!(!is_version(branch), "{branch}");
         }
     }

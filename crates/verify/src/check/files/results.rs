@@ -192,23 +192,25 @@ fn all_cases(r: &Repository) -> Vec<Case> {
     out
 }
 
-/// Failures and errors that the suites of a report count; a suite within another counts once.
+/// Failures and errors that the suites of a report count. Those around others mostly count what these
+/// do, so that the depth which counts most is taken.
 fn failures_of_suites(text: &str) -> usize {
-    let heads = text
-        .split("<testsuite ")
-        .skip(1)
-        .map(|part| part.split('>').next().unwrap_or(part));
     let number = |head: &str, name: &str| -> usize {
         let rest = head.split(&format!("{name}=\"")).nth(1);
         let digits = rest.and_then(|rest| rest.split('"').next());
         digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
     };
-    let of_one = heads.map(|head| number(head, " failures") + number(head, " errors"));
-    let counts: Vec<usize> = of_one.collect();
-    if text.matches("<testsuite ").count() > 1 && text.contains("</testsuite></testsuite>") {
-        return counts.first().copied().unwrap_or(0);
+    let mut depths: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut depth = 0_usize;
+    for tag in text.split('<').filter_map(|part| part.split('>').next()) {
+        if tag.starts_with("testsuite ") {
+            *depths.entry(depth).or_default() += number(tag, " failures") + number(tag, " errors");
+            depth += usize::from(!tag.ends_with('/'));
+        } else if tag == "/testsuite" {
+            depth = depth.saturating_sub(1);
+        }
     }
-    counts.into_iter().sum()
+    depths.into_values().max().unwrap_or(0)
 }
 
 const NO_REPORT: &str = "a JUnit report in the repository";
@@ -308,7 +310,17 @@ fn regressions(r: &Repository) -> Looked {
 fn documents(r: &Repository, fits: impl Fn(&str) -> bool) -> Vec<(&str, Node)> {
     r.texts_of(|path| path.ends_with(".json") || path.ends_with(".sarif"))
         .filter(|(path, _)| fits(path))
-        .filter_map(|(path, text)| Some((path, yaml::parse(text).ok()?.into_iter().next()?)))
+        .flat_map(|(path, text)| {
+            let first = |text: &str| yaml::parse(text).ok()?.into_iter().next();
+            let whole = first(text).into_iter();
+            // Some tools write one object after another.
+            let stream = text.split_inclusive("\n}\n").filter_map(first);
+            let objects: Vec<Node> = match text.contains("\n}\n{") {
+                true => stream.collect(),
+                false => whole.collect(),
+            };
+            objects.into_iter().map(move |node| (path, node))
+        })
         .collect()
 }
 
@@ -371,4 +383,21 @@ fn evaluation(r: &Repository) -> Looked {
         return Looked::Unknown("results of an evaluation in the repository".to_owned());
     }
     Looked::At(seen.join("; "), problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failures_of_suites;
+
+    #[test]
+    fn suites_around_others_count_what_these_do() {
+        let inner = "<testsuite name=\"a\" failures=\"1\" errors=\"1\"><testcase/></testsuite>";
+        let beside = "<testsuite name=\"b\" failures=\"3\"/>";
+        let around = format!("<testsuite name=\"all\" failures=\"4\">{inner}{beside}</testsuite>");
+        assert_eq!(failures_of_suites(&format!("{inner}{beside}")), 5);
+        assert_eq!(failures_of_suites(&around), 5);
+        let silent = around.replace("failures=\"4\"", "tests=\"9\"");
+        assert_eq!(failures_of_suites(&silent), 5);
+        assert_eq!(failures_of_suites(&around.replace("\"4\"", "\"7\"")), 7);
+    }
 }

@@ -32,11 +32,15 @@ macro_rules! dashboard_on {
 }
 
 pub(super) static ROWS: &[Row] = &[
-    rule_on!(
+    row!(
         "alert.breaker-open",
+        MANIFESTS,
+        in_manifests,
         "a rule on an open circuit breaker",
-        "An alert expression that names a breaker.",
-        ["breaker"]
+        "An alert expression that names a breaker, in a state that a breaker has.",
+        |m| some_rule(m, "a rule on an open circuit breaker", |r| {
+            mentions(&r.expression, &["breaker"]) && !is_no_state(&r.expression)
+        })
     ),
     row!(
         "alert.budget",
@@ -207,6 +211,14 @@ fn budget(m: &Manifests, profile: &Profile) -> Looked {
     })
 }
 
+/// Whether one breaker is compared with a state that none has: they are closed, open, or half open.
+fn is_no_state(expression: &str) -> bool {
+    const LAST: f64 = 3.0;
+    let state = expression.rsplit_once("==").map(|(_, state)| state.trim());
+    let counts = mentions(expression, &["sum", "count", "rate(", "increase("]);
+    !counts && state.is_some_and(|state| state.parse::<f64>().is_ok_and(|state| state > LAST))
+}
+
 /// A part of a limit or budget that is more than twice of all of it.
 fn is_out_of_reach(c: &Above<'_>) -> bool {
     let whole = c.left.split_once('/').map_or("", |(_, whole)| whole);
@@ -256,7 +268,7 @@ fn receivers(m: &Manifests) -> Looked {
             let receiver = receivers.iter().find(|r| r.text_at("name") == Some(name));
             let wrong = match receiver {
                 None => format!("the route's receiver `{name}` does not exist"),
-                Some(r) if r.entries().len() < 2 => format!("the receiver `{name}` sends nowhere"),
+                Some(r) if !sends(r) => format!("the receiver `{name}` sends nowhere"),
                 Some(_) => continue,
             };
             problems.push(Problem::new(path, route.line, wrong));
@@ -266,6 +278,12 @@ fn receivers(m: &Manifests) -> Looked {
         0 => Looked::Unknown(NO_ALERTMANAGER.to_owned()),
         n => Looked::At(format!("{n} routes"), problems),
     }
+}
+
+/// Whether a receiver has somewhere to send to.
+fn sends(receiver: &Node) -> bool {
+    let others = receiver.entries().iter().filter(|(key, _)| key != "name");
+    others.into_iter().any(|(_, value)| value.says_something())
 }
 
 fn pages(m: &Manifests) -> Looked {
@@ -292,7 +310,7 @@ fn pages(m: &Manifests) -> Looked {
             let receiver = route.text_at("receiver").unwrap_or_default();
             let pager = node.items_at("receivers").iter().any(|r| {
                 r.text_at("name") == Some(receiver)
-                    && PAGERS.iter().any(|kind| r.get(kind).is_some())
+                    && PAGERS.iter().any(|kind| r.said_at(kind).is_some())
             });
             if critical && pager {
                 return Looked::At(format!("critical alerts go to {receiver}"), Vec::new());

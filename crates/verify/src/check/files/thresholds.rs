@@ -71,7 +71,8 @@ pub(super) fn is_never_true(expression: &str) -> bool {
 fn is_dead(part: &str) -> bool {
     let plain = outside(part);
     if let Some(over) = comparison(part).first() {
-        let endless = over.at.is_some_and(|at| at.is_infinite() && at > 0.0);
+        // Nothing that is counted gets there.
+        let endless = over.at.is_some_and(|at| at >= 1e18);
         return endless || is_scaled(over.left, "0");
     }
     let Some(at) = plain.rfind('<') else {
@@ -80,7 +81,9 @@ fn is_dead(part: &str) -> bool {
     let (left, right) = part.split_at(at);
     let right = right.trim_start_matches('<');
     let strict = !right.starts_with('=');
-    let bound = number(right.trim_start_matches('='));
+    let right = right.trim_start_matches('=');
+    let is_nothing = || is_scaled(right, "0").then_some(0.0);
+    let bound = number(right).or_else(is_nothing);
     // Only what may shrink is ever below nothing.
     let may_shrink = [
         "deriv",
@@ -224,6 +227,9 @@ mod tests {
         for expression in [
             "rate(errors_total[5m]) < 0",
             "sum(x) > Inf",
+            "sum(x) > Inf and sum(y) > 1",
+            "sum(x) > 1e30",
+            "sum(x) < 0 * sum(y)",
             "histogram_quantile(0.95, x) * 0 > 8",
             "x > 8 unless vector(1)",
             "x > 8 and vector(0) == 1",
@@ -239,6 +245,7 @@ mod tests {
             "x <= 0",
             "x < 0 or y > 1",
             "x * 0.5 > 8",
+            "x < 0.5 * y",
             "absent(up)",
             "a / b < 0.1 and b > 0",
         ] {

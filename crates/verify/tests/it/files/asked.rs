@@ -4,6 +4,7 @@ use super::faults::Fault;
 
 mod cloud;
 mod compose;
+mod conditions;
 mod hollow;
 mod impostors;
 mod lookalikes;
@@ -12,7 +13,7 @@ mod repository;
 mod settings;
 mod shams;
 
-pub(crate) const ALL: [&[Fault]; 9] = [
+pub(crate) const ALL: [&[Fault]; 10] = [
     manifests::FAULTS,
     settings::FAULTS,
     repository::FAULTS,
@@ -22,4 +23,5 @@ pub(crate) const ALL: [&[Fault]; 9] = [
     hollow::FAULTS,
     impostors::FAULTS,
     lookalikes::FAULTS,
+    conditions::FAULTS,
 ];

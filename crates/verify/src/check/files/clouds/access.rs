@@ -31,6 +31,28 @@ pub(super) fn no_wildcards(c: &Cloud) -> Looked {
     }
 }
 
+/// Whether an action lets its holder get further rights.
+fn grants_rights(action: &str) -> bool {
+    const WAYS: [&str; 14] = [
+        "iam:create",
+        "iam:put",
+        "iam:attach",
+        "iam:add",
+        "iam:update",
+        "iam:passrole",
+        "iam:setdefaultpolicyversion",
+        "sts:assumerole",
+        "sts:*",
+        "iam:*",
+        "iam:c*",
+        "iam:p*",
+        "iam:a*",
+        "iam:u*",
+    ];
+    let action = action.to_ascii_lowercase();
+    WAYS.iter().any(|way| action.starts_with(way))
+}
+
 /// Whether a pattern fits everything, also as `*:*` or an ARN of stars.
 fn is_all(pattern: &str) -> bool {
     let rest = pattern.strip_prefix("arn:aws:").unwrap_or(pattern);
@@ -51,8 +73,16 @@ pub(super) fn least_privilege(c: &Cloud) -> Looked {
         .iter()
         .filter(|s| s.allows)
         .filter_map(|s| {
-            let wide = s.actions.iter().find(|action| is_wide(action))?;
-            Some(s.resource.problem(format!("allows all of `{wide}`")))
+            if let Some(wide) = s.actions.iter().find(|action| is_wide(action)) {
+                return Some(s.resource.problem(format!("allows all of `{wide}`")));
+            }
+            // Who may give rights to himself has all of them.
+            let grants = s.actions.iter().find(|action| grants_rights(action))?;
+            let anywhere = s.resources.iter().any(|r| is_all(r) || r.ends_with("/*"));
+            anywhere.then(|| {
+                s.resource
+                    .problem(format!("allows `{grants}` on everything"))
+            })
         })
         .collect();
     let mut assigned = 0;
@@ -61,7 +91,13 @@ pub(super) fn least_privilege(c: &Cloud) -> Looked {
         let role = text(r, &["roleDefinitionName", "role_definition_name"]).unwrap_or_default();
         let scope = text(r, &["scope"]).unwrap_or_default();
         let whole = !scope.contains("/resourceGroups/");
-        if matches!(role, "Owner" | "Contributor" | "User Access Administrator") && whole {
+        // Who hands out rights has all of them; people do that for what is theirs.
+        let hands_out = matches!(
+            role,
+            "Owner" | "User Access Administrator" | "Role Based Access Control Administrator"
+        );
+        let is_person = matches!(text(r, &["principalType"]), Some("User" | "Group"));
+        if (hands_out || role == "Contributor") && whole || hands_out && !is_person {
             problems.push(r.problem(format!("is {role} of {scope}")));
         }
     }

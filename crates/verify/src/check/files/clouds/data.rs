@@ -19,6 +19,20 @@ pub(super) fn encrypted(c: &Cloud) -> Looked {
         "ServerSideEncryptionConfiguration",
         "encryption",
     ];
+    // A database is not encrypted unless a plan, or what it is a copy of, says so.
+    let copied = [
+        "replicate_source_db",
+        "snapshot_identifier",
+        "restore_to_point_in_time",
+    ];
+    let says = |r: &Resource| {
+        let copied = r.find(&copied).is_some_and(Node::says_something);
+        copied || r.find(&keys).is_some()
+    };
+    let unsaid = c
+        .of(&["aws_db_instance"])
+        .filter(|r| r.kind == "aws_db_instance");
+    let unsaid: Vec<_> = unsaid.filter(|r| !says(r)).collect();
     let all: Vec<_> = c
         .resources
         .iter()
@@ -35,8 +49,13 @@ pub(super) fn encrypted(c: &Cloud) -> Looked {
         .iter()
         .filter(|(_, node)| off(node))
         .map(|(r, _)| r.problem("is not encrypted"))
+        .chain(
+            unsaid
+                .iter()
+                .map(|r| r.problem("does not say that it is encrypted")),
+        )
         .collect();
-    match all.len() {
+    match all.len() + unsaid.len() {
         0 => Looked::Unknown("an export with databases, volumes or buckets".to_owned()),
         n => Looked::At(format!("{n} stores"), problems),
     }

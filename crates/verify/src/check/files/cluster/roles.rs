@@ -20,7 +20,7 @@ pub(super) fn no_wildcard_roles(m: &Manifests) -> Looked {
     let mut problems = Vec::new();
     for role in roles() {
         for rule in role.node.items_at("rules") {
-            let lists = ["verbs", "resources"]
+            let lists = ["verbs", "resources", "apiGroups"]
                 .into_iter()
                 .flat_map(|key| rule.items_at(key));
             let words: Vec<&str> = lists.into_iter().filter_map(Node::text).collect();
@@ -48,8 +48,18 @@ pub(super) fn no_wildcard_roles(m: &Manifests) -> Looked {
             let found = format!("binds everybody ({all})");
             problems.push(binding.problem(binding.node.line, found));
         }
-        if binding.node.text_at("roleRef.name") == Some("cluster-admin") {
-            let found = "makes its subjects administrators of the cluster";
+        let role = binding.node.text_at("roleRef.name").unwrap_or_default();
+        // People may be administrators of what is theirs; programs need not.
+        let mut subjects = binding.node.items_at("subjects").iter();
+        let is_program = subjects.any(|s| s.text_at("kind") == Some("ServiceAccount"));
+        if binding.node.text_at("roleRef.kind") != Some("Role")
+            && (role == "cluster-admin" || role == "admin" && is_program)
+        {
+            let of = match role {
+                "admin" => "all of a namespace, its secrets and roles too",
+                _ => "the cluster",
+            };
+            let found = format!("makes its subjects administrators of {of}");
             problems.push(binding.problem(binding.node.line, found));
         }
     }

@@ -1,6 +1,8 @@
 //! The steps of GitHub workflows: what they do, without what only looks like it.
 
-use super::triggers::{self, Start};
+use super::conditions::may_hold;
+use super::script::{Shell, deeds};
+use super::triggers::{self, Event};
 use crate::files::Problem;
 use crate::files::repository::Repository;
 use crate::files::yaml::{self, Node};
@@ -26,21 +28,15 @@ pub(in crate::check::files) struct Step {
 }
 
 impl Step {
-    /// Whether it runs or uses this, as words of their own.
-    pub(in crate::check::files) fn does(&self, sign: &str) -> bool {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        self.deeds.match_indices(sign).any(|(at, _)| {
-            let before = self
-                .deeds
-                .get(..at)
-                .and_then(|text| text.chars().next_back());
-            let after = self
-                .deeds
-                .get(at + sign.len()..)
-                .and_then(|text| text.chars().next());
-            let ends = sign.ends_with(' ') || !after.is_some_and(is_part);
-            !before.is_some_and(is_part) && ends
-        })
+    /// Whether it runs or uses one of these, as words of their own.
+    pub(in crate::check::files) fn does(&self, signs: &[&str]) -> bool {
+        signs.iter().any(|sign| is_in(&self.deeds, sign))
+    }
+
+    /// Whether it runs one of these, and not only what somebody picked of it.
+    pub(in crate::check::files) fn does_all_of(&self, signs: &[&str]) -> bool {
+        let whole = || self.deeds.lines().filter(|command| !picks(command));
+        whole().any(|command| signs.iter().any(|sign| is_in(command, sign)))
     }
 
     /// A workflow of another repository that it calls.
@@ -49,6 +45,59 @@ impl Step {
         let is_elsewhere = !action.starts_with("./") && action.contains("/.github/workflows/");
         is_elsewhere.then_some(action)
     }
+}
+
+fn is_in(deeds: &str, sign: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    deeds.match_indices(sign).any(|(at, _)| {
+        let before = deeds.get(..at).and_then(|text| text.chars().next_back());
+        let after = deeds
+            .get(at + sign.len()..)
+            .and_then(|text| text.chars().next());
+        let ends = sign.ends_with(' ') || !after.is_some_and(is_part);
+        !before.is_some_and(is_part) && ends
+    })
+}
+
+/// Whether a command runs the tests with some names, and no others.
+fn picks(command: &str) -> bool {
+    const BY_NAME: [(&str, &str); 15] = [
+        ("pytest", "-k"),
+        ("pytest", "--deselect"),
+        ("pytest", "--ignore"),
+        ("unittest", "-k"),
+        ("go test", "-run"),
+        ("jest", "-t"),
+        ("jest", "--testnamepattern"),
+        ("vitest", "-t"),
+        ("mocha", "-g"),
+        ("mocha", "--grep"),
+        ("playwright", "--grep"),
+        ("dotnet", "--filter"),
+        ("phpunit", "--filter"),
+        ("gradle", "--tests"),
+        ("mvn", "-dtest"),
+    ];
+    let runs = BY_NAME
+        .iter()
+        .filter(|(program, _)| command.contains(program));
+    let options: Vec<&str> = runs.map(|(_, option)| *option).collect();
+    let words: Vec<&str> = command.split([' ', '=']).collect();
+    let picked = words.windows(2).any(|pair| {
+        let [option, value] = pair else { return false };
+        let value = value.trim_matches(['"', '\'']);
+        let leaves_out = matches!(*option, "--ignore" | "--deselect");
+        // Without some of them it is still most of them.
+        let all = match leaves_out {
+            true => !matches!(value.trim_matches(['.', '/']), "test" | "tests" | ""),
+            false => {
+                let name = value.trim_matches(['^', '.', '*']);
+                value == "not" || value.contains('!') || matches!(name, "" | "test")
+            }
+        };
+        options.contains(option) && !all
+    });
+    picked || command.contains("pytest") && command.contains("::")
 }
 
 pub(super) fn is_action(path: &str) -> bool {
@@ -68,28 +117,29 @@ pub(in crate::check::files) fn steps(r: &Repository) -> Result<Vec<Step>, Vec<Pr
         return Err(broken);
     }
     let mut steps = Vec::new();
-    let starts = triggers::starts(&all);
+    let starts = triggers::starts(&all, r);
     for (path, document) in &all {
-        let start = starts.get(path).copied().unwrap_or_default();
-        let pipes = document.text_at("defaults.run.shell") == Some("bash");
+        let start = starts.get(path).map_or(&[][..], Vec::as_slice);
+        let shell = document.text_at("defaults.run.shell");
         let jobs = document.get("jobs").map_or(&[][..], Node::entries);
         let around = |name, job, after| Around {
             path,
             name,
             job,
-            start,
-            pipes,
+            starts: start.iter().collect(),
+            shell,
             after,
         };
-        for (name, job) in jobs.iter().filter(|(_, job)| !is_off(job)) {
-            let around = around(name, job, before(jobs, name));
+        for (name, job) in jobs.iter().filter(|(name, _)| runs(jobs, name, None)) {
+            let mut around = around(name, job, before(jobs, name));
+            around.starts = start
+                .iter()
+                .filter(|event| runs(jobs, name, Some(event)))
+                .collect();
             let own = job.get("uses").map(|_| job);
             let listed = job.items_at("steps").iter().chain(own);
-            steps.extend(
-                listed
-                    .filter(|s| !is_off(s))
-                    .map(|step| read(&around, step)),
-            );
+            let running = listed.filter(|step| may_run(step, None));
+            steps.extend(running.map(|step| read(&around, step)));
         }
         let action = around("", document, Vec::new());
         let listed = document.items_at("runs.steps").iter();
@@ -118,12 +168,25 @@ fn before(jobs: &[(String, Node)], name: &str) -> Vec<String> {
     all
 }
 
-/// Whether a step or job never runs.
-pub(super) fn is_off(node: &Node) -> bool {
-    let condition = node.text_at("if").unwrap_or_default();
-    let condition = condition.trim_matches(['$', '{', '}', ' ']);
-    let parts: Vec<&str> = condition.split("&&").map(str::trim).collect();
-    !condition.contains("||") && parts.contains(&"false")
+/// Whether a step or job can run when this starts its workflow, or at all.
+pub(super) fn may_run(node: &Node, event: Option<&Event>) -> bool {
+    may_hold(node.text_at("if").unwrap_or_default(), event)
+}
+
+/// Whether a job can run, and those that it waits for: it is left out with them.
+pub(super) fn runs(jobs: &[(String, Node)], name: &str, event: Option<&Event>) -> bool {
+    let find = |name: &str| jobs.iter().find(|(own, _)| own == name);
+    let Some((_, job)) = find(name) else {
+        return true;
+    };
+    // Some run whatever became of the others.
+    let condition = job.text_at("if").unwrap_or_default();
+    let anyhow = ["always()", "cancelled()", "failure()"]
+        .iter()
+        .any(|sign| condition.contains(sign));
+    let others = before(jobs, name);
+    let mut waited = others.iter().filter_map(|name| find(name));
+    may_hold(condition, event) && (anyhow || waited.all(|(_, job)| may_run(job, event)))
 }
 
 /// Whether this is switched on, also as an expression.
@@ -135,15 +198,23 @@ fn is_true(node: &Node, key: &str) -> bool {
     )
 }
 
+/// Whether a shell is told to end with the first command that fails.
+fn ends_early(shell: &str) -> bool {
+    let is_flag = |word: &str| word.starts_with('-') && !word.starts_with("--");
+    let mut words = shell.split_whitespace();
+    words.any(|word| word == "errexit" || is_flag(word) && word.contains('e'))
+}
+
 /// What stands around a step.
 struct Around<'a> {
     path: &'a str,
     /// The name of its job.
     name: &'a str,
     job: &'a Node,
-    start: Start,
-    /// The workflow's own shell hears every command of a pipe.
-    pipes: bool,
+    /// What starts it.
+    starts: Vec<&'a Event>,
+    /// The workflow's own shell.
+    shell: Option<&'a str>,
     after: Vec<String>,
 }
 
@@ -160,196 +231,62 @@ fn read(around: &Around<'_>, step: &Node) -> Step {
         around.name,
         environment.unwrap_or_default(),
     ];
-    let shell = step
-        .text_at("shell")
-        .or_else(|| job.text_at("defaults.run.shell"));
-    let pipes = shell.map_or(around.pipes, |shell| shell == "bash");
-    let shell_ignores = shell.is_some_and(|shell| shell.contains("||"));
+    let said = step.text_at("shell");
+    let said = said.or_else(|| job.text_at("defaults.run.shell"));
+    let said = said.or(around.shell).unwrap_or_default();
+    let shell = Shell {
+        pipes: said == "bash" || said.contains("pipefail"),
+        // A command of one's own does what it says, and no more.
+        goes_on: said.contains("{0}") && said.contains("sh") && !ends_early(said),
+    };
+    let shell_ignores = said.contains("||");
+    let starts = || {
+        let all = around.starts.iter();
+        all.filter(|event| may_run(step, Some(event)))
+    };
     let ignored = |node: &Node| is_true(node, "continue-on-error");
     Step {
         path: around.path.to_owned(),
         line: step.line,
         words: words.join(" ").to_lowercase(),
-        deeds: format!("{}\n{}", deeds(text("run"), pipes), text("uses")).to_lowercase(),
+        deeds: format!("{}\n{}", deeds(text("run"), shell), text("uses")).to_lowercase(),
         action: step.text_at("uses").map(str::to_owned),
         stops: !ignored(step) && !ignored(job) && !shell_ignores,
-        on_change: around.start.on_change,
-        by_itself: around.start.by_itself,
+        on_change: starts().any(|event| event.is_change),
+        by_itself: starts().next().is_some(),
         job: around.name.to_owned(),
         after: around.after.clone(),
     }
 }
 
-/// The commands of a script whose failure counts: no comments, no words that are only printed, no
-/// installation, nothing that is followed by `|| true`, and of a pipe the last one only, unless the
-/// shell is told otherwise.
-fn deeds(run: &str, pipes: bool) -> String {
-    let joined = run.replace("\\\n", " ");
-    // Unless it is kept and told at the end.
-    let ends_well = ["exit $", "set -e"]
-        .iter()
-        .any(|sign| joined.contains(sign));
-    if joined.lines().any(|line| line.trim() == "set +e") && !ends_well {
-        return String::new();
-    }
-    let pipes = pipes || joined.contains("pipefail");
-    let mut until: Option<String> = None;
-    let mut lines: Vec<&str> = Vec::new();
-    for line in joined.lines().map(str::trim) {
-        match &until {
-            Some(end) if line == end => until = None,
-            Some(_) => {}
-            None => {
-                let text = line
-                    .split_once("<<")
-                    .map(|(_, word)| word.trim_start_matches(['-', '~']));
-                let word = text.and_then(|rest| rest.split_whitespace().next());
-                let word = word
-                    .map(|word| word.trim_matches(['"', '\'']))
-                    .filter(|w| !w.starts_with('<'));
-                let is_end = |word: &&str| {
-                    !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_')
-                };
-                until = word.filter(is_end).map(str::to_owned);
-                lines.push(line);
-            }
-        }
-    }
-    let code = lines.into_iter().filter(|line| !line.starts_with('#'));
-    let code = code.map(|line| line.split(" #").next().unwrap_or(line));
-    let commands = code
-        .flat_map(|line| line.split("&&"))
-        .flat_map(|part| part.split(';'));
-    let kept: Vec<&str> = commands.flat_map(|c| counting(c, pipes)).collect();
-    kept.join("\n")
-}
-
-/// What of a command counts when it fails: itself, and what is done instead.
-fn counting(command: &str, pipes: bool) -> Vec<&str> {
-    let (command, otherwise) = match command.split_once("||") {
-        Some((command, otherwise)) => (command, otherwise),
-        None => (command, ""),
-    };
-    let after = otherwise.trim_matches(['(', ')', '{', '}', ' ']);
-    let first = after.split_whitespace().next().unwrap_or_default();
-    if matches!(first, "true" | ":" | "echo" | "printf") || after.starts_with("exit 0") {
-        return Vec::new();
-    }
-    // Without `pipefail` only the end of a pipe is heard.
-    let pieces: Vec<&str> = match pipes {
-        true => command.split('|').collect(),
-        false => command.rsplit('|').next().into_iter().collect(),
-    };
-    let counts = |own: &&str| {
-        let waits = !own.ends_with('&') && !own.starts_with('!');
-        !own.is_empty() && waits && !is_said(own) && !installs(own) && !is_dry(own)
-    };
-    let all = pieces.into_iter().chain(Some(otherwise)).map(str::trim);
-    all.filter(counts).collect()
-}
-
-/// Whether a command only tells what it would do, or about itself.
-fn is_dry(command: &str) -> bool {
-    const DRY: [&str; 8] = [
-        "--version",
-        "--help",
-        "--dry-run",
-        "--collect-only",
-        "--co",
-        "--no-run",
-        "--exit-zero",
-        "--list",
-    ];
-    let mut words = command.split_whitespace();
-    words.any(|word| DRY.contains(&word.split('=').next().unwrap_or(word)))
-        || command.ends_with(" version")
-}
-
-fn is_said(command: &str) -> bool {
-    let first = command.split_whitespace().next().unwrap_or_default();
-    let about = [
-        "echo", "printf", "true", ":", "which", "command", "type", "cat", "ls", "grep", "head",
-        "tail", "test", "[", "[[", "sed", "awk", "find", "cp", "mv", "rm", "mkdir", "touch",
-        "export", "git", "gh", "sleep",
-    ];
-    about.contains(&first)
-        || command.starts_with("npm pkg")
-        || command.starts_with("npm set-script")
-}
-
-fn installs(command: &str) -> bool {
-    const MANAGERS: [&str; 16] = [
-        "pip", "pip3", "pipx", "uv", "npm", "yarn", "pnpm", "bun", "apt", "apt-get", "brew",
-        "cargo", "go", "poetry", "conda", "gem",
-    ];
-    let around = ["sudo", "python", "python3", "-m"];
-    let mut words = command
-        .split_whitespace()
-        .skip_while(|word| around.contains(word));
-    let is_manager = words.next().is_some_and(|word| MANAGERS.contains(&word));
-    is_manager
-        && words
-            .take(2)
-            .any(|word| matches!(word, "install" | "add" | "ci" | "i" | "sync"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{before, deeds};
+    use super::{before, picks, runs};
 
     #[test]
-    fn only_commands_whose_failure_counts_are_deeds() {
-        for (run, expected) in [
-            ("pytest -q", "pytest -q"),
-            ("true", ""),
-            ("# pytest\necho pytest passed", ""),
-            ("pytest || true", ""),
-            ("pytest || echo failed", ""),
-            ("pip install pytest && pytest", "pytest"),
-            (
-                "python -m pip install -r requirements.txt; ruff check . # all",
-                "ruff check .",
-            ),
-            ("uv run pytest \\\n  -q", "uv run pytest    -q"),
-            ("npm ci\nnpm test", "npm test"),
-            ("[ -d dist ] || npm run build", "npm run build"),
+    fn tests_that_somebody_picked_are_not_all() {
+        for command in [
+            "pytest -k nothing",
+            "uv run pytest -q -k='smoke'",
+            "pytest --ignore=tests/",
+            "pytest tests/a.py::test_one",
+            "go test -run ^$ ./...",
+            "npx jest -t 'one'",
+            "mvn test -dtest=none",
         ] {
-            assert_eq!(deeds(run, false), expected, "{run}");
+            assert!(picks(command), "{command}");
         }
-    }
-
-    #[test]
-    fn what_cannot_stop_a_pipeline_is_no_deed() {
-        for run in [
-            "pytest || exit 0",
-            "(pytest -q) || (echo failed)",
-            "set +e\npytest\nexit 0",
-            "pytest | tee out.txt",
-            "pytest &",
-            "! pytest",
-            "which pytest",
-            "pytest --version",
-            "pytest --collect-only",
-            "cargo test --no-run",
-            "kubectl apply --dry-run=server -f .",
-            "git commit -m 'run pytest'",
-            "cat <<EOF\npytest\nEOF",
-            "docker buildx version",
+        for command in [
+            "pytest -k 'not slow'",
+            "pytest -q --ignore=tests/e2e",
+            "go test -race ./...",
+            "go test -run . ./...",
+            "go test -run ^test ./...",
+            "dotnet test --filter category!=slow",
+            "cargo test --workspace",
+            "make test -k",
         ] {
-            let left = deeds(run, false);
-            assert!(
-                !left.contains("pytest") && !left.contains("cargo") && !left.contains("apply"),
-                "{run}: {left}"
-            );
-            assert!(!left.contains("buildx"), "{run}: {left}");
-        }
-        for (run, pipes) in [
-            ("set -o pipefail\npytest | tee out", false),
-            ("pytest | tee out", true),
-            ("find . -name x | xargs pytest", true),
-            ("set +e\npytest\ncode=$?\nexit $code", false),
-        ] {
-            assert!(deeds(run, pipes).contains("pytest"), "{run}");
+            assert!(!picks(command), "{command}");
         }
     }
 
@@ -358,5 +295,13 @@ mod tests {
         let text = "{a: {}, b: {needs: a}, c: {needs: [b]}}";
         let jobs = crate::files::yaml::parse(text).expect("YAML").remove(0);
         assert_eq!(before(jobs.entries(), "c"), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_job_is_left_out_with_those_that_it_waits_for() {
+        let text = "{a: {if: false}, b: {needs: a}, c: {needs: b}, d: {needs: a, if: \"!cancelled()\"}, e: {}}";
+        let jobs = crate::files::yaml::parse(text).expect("YAML").remove(0);
+        let running = ["a", "b", "c", "d", "e"].map(|name| runs(jobs.entries(), name, None));
+        assert_eq!(running, [false, false, false, true, true]);
     }
 }

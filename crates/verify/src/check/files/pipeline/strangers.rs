@@ -41,11 +41,27 @@ pub(super) fn strangers(r: &Repository) -> Looked {
             .iter()
             .any(|t| starts_on(workflow, t));
         let jobs = workflow.get("jobs").map_or(&[][..], Node::entries);
-        for step in jobs.iter().flat_map(|(_, job)| job.items_at("steps")) {
+        let steps = jobs
+            .iter()
+            .flat_map(|(_, job)| job.items_at("steps").iter().map(move |step| (job, step)));
+        for (job, step) in steps {
             let run = step.text_at("run").unwrap_or_default();
             let script = step.text_at("with.script").unwrap_or_default();
-            let is_in = |word: &&&str| [run, script].iter().any(|text| interpolates(text, word));
-            if let Some(word) = WORDS_OF_STRANGERS.iter().find(is_in) {
+            // A variable is safe in a shell, and no better than its words as `${{ env.NAME }}`.
+            let set = [workflow, job, step]
+                .into_iter()
+                .filter_map(|node| node.get("env"))
+                .flat_map(Node::entries);
+            let theirs = set.filter(|(_, value)| {
+                let value = value.text().unwrap_or_default();
+                WORDS_OF_STRANGERS
+                    .iter()
+                    .any(|word| interpolates(value, word))
+            });
+            let named = theirs.map(|(name, _)| format!("env.{}", name.to_ascii_lowercase()));
+            let words = WORDS_OF_STRANGERS.iter().map(|&word| word.to_owned());
+            let is_in = |word: &String| [run, script].iter().any(|text| interpolates(text, word));
+            if let Some(word) = words.chain(named).find(is_in) {
                 let found = format!("`{word}` is part of a command");
                 problems.push(Problem::new(path, step.line, found));
             }

@@ -147,32 +147,67 @@ fn is_on(value: Option<&str>) -> bool {
     matches!(value, Some("true" | "yes" | "on"))
 }
 
-/// Whether a quantity is said that is more than nothing.
-fn is_amount(container: &Node, path: &str) -> bool {
-    let text = container.text_at(path).unwrap_or_default();
-    text.bytes().any(|b| (b'1'..=b'9').contains(&b))
+/// What is wrong with a quantity: it is not said, nothing, or more or less than can be meant.
+fn amount_fault(container: &Node, of: &str, resource: &str) -> Option<String> {
+    let text = container.text_at(&format!("resources.{of}.{resource}"));
+    let text = text.unwrap_or_default();
+    // No machine has more; and `512m` of memory is half a byte.
+    let (least, most) = match resource {
+        "memory" => (1_048_576.0, 35_184_372_088_832.0),
+        _ => (0.000_1, 1024.0),
+    };
+    match quantity(text) {
+        None if text.bytes().any(|b| (b'1'..=b'9').contains(&b)) => None,
+        None => Some(format!("{of} no {resource}")),
+        Some(amount) if amount <= 0.0 => Some(format!("{of} no {resource}")),
+        Some(amount) if amount < least => Some(format!(
+            "{of} {text} of {resource}, which is too little to run in"
+        )),
+        Some(amount) if amount > most => {
+            Some(format!("{of} {text} of {resource}, which no machine has"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// A quantity of Kubernetes as a number.
+fn quantity(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 13] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("Pi", 1_125_899_906_842_624.0),
+        ("n", 1e-9),
+        ("u", 1e-6),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+    ];
+    let unit = UNITS
+        .iter()
+        .find_map(|(unit, by)| Some((text.strip_suffix(unit)?, *by)));
+    let (number, by) = unit.unwrap_or((text, 1.0));
+    Some(number.trim().parse::<f64>().ok()? * by)
 }
 
 pub(super) fn requests(m: &Manifests) -> Looked {
     containers(m, |_, container| {
-        let lacks = ["cpu", "memory"]
-            .into_iter()
-            .find(|resource| !is_amount(container, &format!("resources.requests.{resource}")));
-        lacks.map(|resource| format!("requests no {resource}"))
+        let mut both = ["cpu", "memory"].into_iter();
+        both.find_map(|resource| amount_fault(container, "requests", resource))
     })
 }
 
 pub(super) fn cpu_limits(m: &Manifests) -> Looked {
-    containers(m, |_, container| {
-        let limited = is_amount(container, "resources.limits.cpu");
-        (!limited).then(|| "has no CPU limit".to_owned())
-    })
+    containers(m, |_, container| amount_fault(container, "limits", "cpu"))
 }
 
 pub(super) fn memory_limits(m: &Manifests) -> Looked {
     containers(m, |_, container| {
-        let limited = is_amount(container, "resources.limits.memory");
-        (!limited).then(|| "has no memory limit".to_owned())
+        amount_fault(container, "limits", "memory")
     })
 }
 
@@ -205,16 +240,22 @@ pub(super) fn read_only(m: &Manifests) -> Looked {
     })
 }
 
-/// Capabilities with which a container is as good as the node.
-const GRAVE: [&str; 8] = [
-    "ALL",
-    "SYS_ADMIN",
-    "SYS_PTRACE",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "NET_ADMIN",
-    "DAC_READ_SEARCH",
-    "BPF",
+/// Capabilities that the baseline of Kubernetes' Pod Security Standards allows; others reach beyond
+/// the container.
+const BASELINE: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
 ];
 
 /// Whether who holds this folder or socket of the node owns the node.
@@ -268,7 +309,7 @@ pub(super) fn unprivileged(m: &Manifests) -> Looked {
         let mut added = added
             .filter_map(Node::text)
             .map(|name| name.trim_start_matches("CAP_"));
-        if let Some(name) = added.find(|name| GRAVE.contains(name)) {
+        if let Some(name) = added.find(|name| !BASELINE.contains(name)) {
             return Some(format!("adds the capability {name}"));
         }
         let volumes = object.pod().map_or(&[][..], |pod| pod.items_at("volumes"));
@@ -285,7 +326,9 @@ pub(super) fn unprivileged(m: &Manifests) -> Looked {
 pub(super) fn image_pinned(m: &Manifests) -> Looked {
     every_container(m, |_, container| {
         let image = container.text_at("image").unwrap_or_default();
-        let pinned = is_pinned(image);
+        // Kubernetes fills nothing in.
+        let open = image.contains("${");
+        let pinned = is_pinned(image) && !open;
         (!pinned).then(|| format!("uses the moving image `{image}`"))
     })
 }
@@ -383,14 +426,11 @@ pub(super) fn pre_stop(m: &Manifests) -> Looked {
         };
         let command = hook.items_at("exec.command").iter();
         let command: Vec<&str> = command.filter_map(Node::text).collect();
-        let sleeps = hook
-            .number_at("sleep.seconds")
-            .is_some_and(|seconds| seconds > 0.0);
         let waits = pre_stop_seconds(container) != Some(0.0);
         let does = ["httpGet", "tcpSocket"]
             .iter()
             .any(|way| hook.said_at(way).is_some());
-        let idle = !(sleeps || waits || does || !is_idle(&command.join(" ")));
+        let idle = !(waits || does || !is_idle(&command.join(" ")));
         idle.then(|| "has a preStop hook that does nothing".to_owned())
     })
 }

@@ -1,5 +1,7 @@
 //! What scanners found: SARIF, and the reports of tools that know of holes.
 
+use std::collections::BTreeSet;
+
 use super::documents;
 use crate::check::files::Looked;
 use crate::files::Problem;
@@ -67,16 +69,18 @@ fn is_grave(run: &Node, result: &Node) -> bool {
     level.unwrap_or("warning") == "error"
 }
 
+/// Whether a severity is high or critical.
+fn grave(node: &Node, key: &str) -> bool {
+    let severity = node.text_at(key).map(str::to_ascii_uppercase);
+    matches!(severity.as_deref(), Some("HIGH" | "CRITICAL"))
+}
+
 /// Findings of a report, or none when it is no report that is known.
 fn findings(node: &Node, image: bool) -> Option<Vec<(usize, String)>> {
-    let grave = |n: &Node, key: &str| {
-        matches!(
-            n.text_at(key).map(str::to_ascii_uppercase).as_deref(),
-            Some("HIGH" | "CRITICAL")
-        )
-    };
     if node.get("Results").is_some() && node.get("ArtifactName").is_some() {
-        if (node.text_at("ArtifactType") == Some("container_image")) != image {
+        let is_image = node.text_at("ArtifactType") == Some("container_image");
+        // Where nothing was looked at, nothing was found.
+        if is_image != image || node.items_at("Results").is_empty() {
             return None;
         }
         let all = node
@@ -125,16 +129,8 @@ fn findings(node: &Node, image: bool) -> Option<Vec<(usize, String)>> {
                 .collect(),
         );
     }
-    if let Some(counts) = node.at("metadata.vulnerabilities") {
-        let bad =
-            counts.number_at("high").unwrap_or(0.0) + counts.number_at("critical").unwrap_or(0.0);
-        return Some(if bad > 0.0 {
-            vec![(counts.line, format!("{bad} packages"))]
-        } else {
-            vec![]
-        });
-    }
-    if let Some(found) = of_osv(node).or_else(|| of_lists(node)) {
+    let others = [of_npm, of_go, of_osv, of_lists];
+    if let Some(found) = others.into_iter().find_map(|of| of(node)) {
         return Some(found);
     }
     let packages = node.items_at("dependencies");
@@ -146,6 +142,34 @@ fn findings(node: &Node, image: bool) -> Option<Vec<(usize, String)>> {
         );
     }
     None
+}
+
+/// What `npm audit` writes: what is listed counts, whatever the sum says.
+fn of_npm(node: &Node) -> Option<Vec<(usize, String)>> {
+    let counts = node.at("metadata.vulnerabilities")?;
+    let counted =
+        counts.number_at("high").unwrap_or(0.0) + counts.number_at("critical").unwrap_or(0.0);
+    let listed = node.get("vulnerabilities").map_or(&[][..], Node::entries);
+    let listed = listed.iter().filter(|(_, v)| grave(v, "severity")).count();
+    Some(match listed {
+        _ if counted > 0.0 => vec![(counts.line, format!("{counted} packages"))],
+        0 => vec![],
+        listed => vec![(counts.line, format!("{listed} packages"))],
+    })
+}
+
+/// One object of those that govulncheck writes: what is called counts.
+fn of_go(node: &Node) -> Option<Vec<(usize, String)>> {
+    let finding = node.get("finding")?;
+    let mut called = finding.items_at("trace").iter();
+    let is_called = called.any(|step| step.get("function").is_some());
+    let id = finding.text_at("osv")?.to_owned();
+    Some(
+        is_called
+            .then_some((finding.line, id))
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// What Snyk and OWASP Dependency-Check write: lists of vulnerabilities with a severity.
@@ -193,19 +217,19 @@ fn of_osv(node: &Node) -> Option<Vec<(usize, String)>> {
 }
 
 pub(super) fn vulnerabilities(r: &Repository, image: bool) -> Looked {
-    let (mut seen, mut problems) = (0, Vec::new());
+    let (mut seen, mut problems) = (BTreeSet::new(), Vec::new());
     for (path, node) in documents(r, |_| true) {
         let Some(found) = findings(&node, image) else {
             continue;
         };
-        seen += 1;
+        seen.insert(path);
         problems.extend(
             found
                 .into_iter()
                 .map(|(line, id)| Problem::new(path, line, format!("{id} is known and open"))),
         );
     }
-    match seen {
+    match seen.len() {
         0 => Looked::Unknown("a report of a scanner in the repository".to_owned()),
         n => Looked::At(format!("{n} reports"), problems),
     }

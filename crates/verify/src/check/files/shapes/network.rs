@@ -71,7 +71,7 @@ fn shared_bits(block: &str) -> Option<u8> {
 
 /// Half of all addresses, twice, are all of them; 2000::/3 is everything that is routed.
 pub(in crate::check::files) fn is_world(block: &str) -> bool {
-    block != "::1/128" && shared_bits(block).is_some_and(|bits| bits <= 3)
+    shared_bits(block).is_some_and(|bits| bits <= 3)
 }
 
 /// An exception that takes a whole network out, and not some host.

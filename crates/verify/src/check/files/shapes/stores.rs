@@ -1,6 +1,6 @@
 //! Log shippers, stores, environments and limits that manifests configure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::files::Looked;
 use crate::check::files::cluster::services;
@@ -40,6 +40,7 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
         .filter(|d| is_shipper(&d.node))
         .map(|d| d.path.as_str())
         .collect();
+    let used = used_exporters(m);
     let lines = m.settings.all.iter().filter(|s| {
         let path = s.path.to_ascii_lowercase();
         shaped.contains(s.path.as_str()) || NAMES.iter().any(|name| path.contains(name))
@@ -55,7 +56,11 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
             .windows(2)
             .any(|pair| matches!(pair, ["exporters", "debug" | "logging" | "nop" | "file"]));
         let in_pipeline = parts.contains(&"pipelines");
-        if !is_sink || is_idle || in_pipeline {
+        let is_used = || {
+            used.get(s.path.as_str())
+                .is_none_or(|all| all.iter().any(|name| is_of(s, name)))
+        };
+        if !is_sink || is_idle || in_pipeline || !is_used() {
             continue;
         }
         let says =
@@ -78,6 +83,36 @@ pub(super) fn shipper(m: &Manifests, words: &[&str]) -> Looked {
             )],
         ),
     }
+}
+
+/// The exporters that pipelines of logs end in, by the file that configures an OpenTelemetry
+/// collector: one that is in none gets nothing.
+fn used_exporters(m: &Manifests) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut used: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for d in &m.documents {
+        if let Some(pipelines) = d.node.at("service.pipelines") {
+            let all = used.entry(d.path.as_str()).or_default();
+            all.extend(exporters_of_logs(pipelines));
+        }
+    }
+    used
+}
+
+/// Whether a setting belongs to an exporter of this name.
+fn is_of(s: &Setting, name: &str) -> bool {
+    let exporter = format!("exporters.{name}");
+    s.key.match_indices(&exporter).any(|(at, _)| {
+        let rest = s.key.get(at + exporter.len()..).unwrap_or_default();
+        rest.is_empty() || rest.starts_with('.')
+    })
+}
+
+/// The exporters that the pipelines of logs of an OpenTelemetry collector end in.
+fn exporters_of_logs(pipelines: &Node) -> impl Iterator<Item = String> + '_ {
+    let of_logs = |(name, _): &&(String, Node)| name.split('/').next() == Some("logs");
+    let logs = pipelines.entries().iter().filter(of_logs);
+    let names = logs.flat_map(|(_, pipeline)| pipeline.items_at("exporters"));
+    names.filter_map(Node::text).map(str::to_ascii_lowercase)
 }
 
 /// Whether a document configures a shipper, whatever its file is called.

@@ -261,7 +261,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "cloud/database.json",
         "",
         "{\"planned_values\": {\"root_module\": {\"resources\": [{\"type\": \"aws_db_instance\", \"address\": \"db\", \
-         \"values\": {\"multi_az\": false}}]}}}\n",
+         \"values\": {\"multi_az\": false, \"storage_encrypted\": true}}]}}}\n",
     ),
     fault(
         "net.lb-health-checks",
