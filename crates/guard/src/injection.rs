@@ -1,16 +1,17 @@
 //! Judges whether a text tries to take control of a model: rules for what is certain, a small linear
-//! model for what is likely.
+//! model for what is likely, and small networks for what that one is not sure of.
 
 mod concepts;
 mod document;
 mod manifest;
+pub mod sequence;
 mod structure;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
 use crate::linear::{
-    self, Around, DocumentFeatures, Features, LinearModel, NoFeatures, Notes, Scorer, Sink,
+    self, Around, DocumentFeatures, Features, LinearModel, NoFeatures, Notes, Score, Scorer, Sink,
     Windows, Wording,
 };
 use crate::normalise::{self, decode};
@@ -18,10 +19,12 @@ use crate::policy::Place;
 use crate::shown::Shown;
 pub use document::is_document;
 pub use manifest::{Documents, Manifest, Source};
+use sequence::{Passage, Sequence};
 use structure::{Mark, Structure};
 use words::{Phrase, Words};
 
 const WEIGHTS: &[u8] = include_bytes!("../data/injection.bin");
+const SEQUENCE: &[u8] = include_bytes!("../data/injection-sequence.bin");
 const DOCUMENT_WEIGHTS: &[u8] = include_bytes!("../data/injection-documents.bin");
 const MANIFEST: &str = include_str!("../data/injection.json");
 
@@ -100,6 +103,9 @@ pub enum InjectionError {
     /// The weights do not fit.
     #[error(transparent)]
     Model(#[from] linear::ModelError),
+    /// The networks do not fit.
+    #[error(transparent)]
+    Sequence(#[from] sequence::SequenceError),
     /// The marks do not fit.
     #[error(transparent)]
     Trigger(#[from] crate::trigger::TriggerError),
@@ -200,6 +206,11 @@ impl Featuriser {
         features.0
     }
 
+    /// The passage of a text that has been normalised, of which the linear model has this score.
+    pub fn passage(&self, wording: &Wording<'_>, score: Score) -> Passage {
+        Passage::around(wording, score.begin, &self.words)
+    }
+
     fn read(&self, wording: &Wording<'_>, sink: &mut impl Sink) -> Seen {
         let text = wording.text();
         let mut marks = self.structure.read(wording.lower());
@@ -234,6 +245,7 @@ impl Featuriser {
 pub struct InjectionJudge {
     featuriser: Featuriser,
     model: LinearModel,
+    sequence: Sequence,
     documents: LinearModel,
     manifest: Manifest,
 }
@@ -272,6 +284,7 @@ impl InjectionJudge {
         Ok(Self {
             featuriser: Featuriser::built_in()?,
             model: LinearModel::from_bytes(WEIGHTS, scale, bias, Windows::OF_SENTENCES)?,
+            sequence: Sequence::from_bytes(SEQUENCE)?,
             documents: LinearModel::from_bytes(
                 DOCUMENT_WEIGHTS,
                 second.scale,
@@ -372,19 +385,24 @@ impl InjectionJudge {
         let mut scorers = Scorers(self.model.scorer(), documents);
         let seen = self.featuriser.read(wording, &mut scorers);
         let Scorers(prompts, documents) = scorers;
-        let as_prompt = prompts.score().logit;
-        let sure_as_prompt = match has_lines {
+        let score = prompts.score();
+        let block = match has_lines {
             true => self.manifest.documents.as_prompt_logit,
             false => self.manifest.block_logit,
         };
-        let (level, logit) = match documents {
-            Some(documents) if as_prompt < sure_as_prompt => {
-                let may_be_prompt = place == Place::Input || !has_lines;
-                self.level_of_document(as_prompt, documents.score().logit, may_be_prompt)
-            }
-            _ => {
-                let (flag, block) = (self.manifest.flag_logit, self.manifest.block_logit);
-                (level(as_prompt, flag, block), as_prompt)
+        let (level, logit) = if score.logit >= block {
+            (Level::Block, score.logit)
+        } else {
+            let as_prompt = self.logit_of_prompt(wording, score);
+            match documents {
+                Some(documents) => {
+                    let may_be_prompt = place == Place::Input || !has_lines;
+                    self.level_of_document(as_prompt, documents.score().logit, may_be_prompt)
+                }
+                None => {
+                    let flag = self.manifest.flag_logit;
+                    (level(as_prompt, flag, f32::INFINITY), as_prompt)
+                }
             }
         };
         let assessment = Assessment {
@@ -394,6 +412,16 @@ impl InjectionJudge {
             signals: seen.signals,
         };
         (assessment, seen)
+    }
+
+    /// The log-odds of a prompt that is not blocked: what the linear model says and, where that may be flagged, what the
+    /// networks add to it.
+    fn logit_of_prompt(&self, wording: &Wording<'_>, score: Score) -> f32 {
+        if score.logit < self.manifest.flag_logit - sequence::LARGEST_CHANGE {
+            return score.logit;
+        }
+        let passage = self.featuriser.passage(wording, score);
+        self.sequence.logit(score, &passage)
     }
 
     /// How sure both models are about a document. What a tool returned is one; what a user says in the shape of one

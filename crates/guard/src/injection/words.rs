@@ -173,6 +173,11 @@ impl Words {
         }
     }
 
+    /// The kinds that the word with this hash is of, a bit each.
+    pub(super) fn kinds(&self, hash: u32) -> u32 {
+        self.known(hash).kinds
+    }
+
     /// Whether a text holds a word that can be part of a phrase.
     pub(super) fn has_role(&self, text: &str) -> bool {
         let wording = Wording::of(text);

@@ -41,8 +41,9 @@ pub(crate) struct Text {
 /// Texts that were written for this project, and what one of them counts: attacks and honest texts that look
 /// like them, pieces of its own code and pages, plain instructions and questions, and documents that give
 /// orders, some of them to a model, by two writers. The papers come last.
-const OWN: [(&str, &str, f32, Origin); 5] = [
+const OWN: [(&str, &str, f32, Origin); 6] = [
     ("own_words", include_str!("own.jsonl"), 1.0, Prompt),
+    ("own_more", include_str!("more.jsonl"), 1.0, Prompt),
     ("own_code", include_str!("own_code.jsonl"), 1.0, Prompt),
     ("own_plain", include_str!("plain.jsonl"), 1.0, Prompt),
     (
@@ -53,6 +54,24 @@ const OWN: [(&str, &str, f32, Origin); 5] = [
     ),
     ("own_papers", include_str!("papers.jsonl"), 2.0, Paper),
 ];
+
+/// Writers who knew nothing of each other, each with a field of his own: small talk, a dozen languages, roles and games,
+/// customers of companies, tasks, and the same people as attackers and as users. In cross-validation each is judged by
+/// models that have seen none of his texts.
+const WRITERS: [(&str, &str); 6] = [
+    ("writer_everyday", include_str!("writers/everyday.jsonl")),
+    ("writer_languages", include_str!("writers/languages.jsonl")),
+    ("writer_roles", include_str!("writers/roles.jsonl")),
+    ("writer_company", include_str!("writers/company.jsonl")),
+    (
+        "writer_instructions",
+        include_str!("writers/instructions.jsonl"),
+    ),
+    ("writer_voices", include_str!("writers/voices.jsonl")),
+];
+
+/// Their texts are farther from what is common than others are.
+const WEIGHT_OF_WRITERS: f32 = 0.5;
 
 /// The folds of the cross-validation.
 pub(crate) const FOLDS: usize = 5;
@@ -88,7 +107,8 @@ pub(crate) fn read_all(corpora: &Path, tests: &TestTexts) -> Result<(Vec<Text>, 
         }
         sources.push(source(set.name, set.licence, &bytes, texts.len() - before)?);
     }
-    for (name, file, weight, origin) in OWN {
+    let writers = WRITERS.map(|(name, file)| (name, file, WEIGHT_OF_WRITERS, Prompt));
+    for (name, file, weight, origin) in writers.into_iter().chain(OWN) {
         let own = parse(file)?.into_iter().map(|row| Text {
             attack: row.label == 1,
             text: row.text,
@@ -175,7 +195,8 @@ fn read_row(set: &Set, row: Row) -> Option<Text> {
     })
 }
 
-/// Gives texts that share five words in a row the same fold, and texts that share them with those.
+/// Gives texts that share five words in a row the same fold, and texts that share them with those; and all texts of a
+/// writer.
 /// Words that very many texts have are not counted, or all would be one.
 fn fold(texts: &mut [Text]) {
     let own: Vec<Vec<u64>> = texts.iter().map(|text| shingles(&text.text, 5)).collect();
@@ -197,8 +218,18 @@ fn fold(texts: &mut [Text]) {
     }
     for (index, text) in texts.iter_mut().enumerate() {
         let lead = own[root(&mut parents, index)].first().copied().unwrap_or(0);
-        text.fold = (lead >> 7) as usize % FOLDS;
+        text.fold = writer(text).unwrap_or((lead >> 7) as usize) % FOLDS;
     }
+}
+
+/// Which of the writers wrote a text.
+fn writer(text: &Text) -> Option<usize> {
+    WRITERS.iter().position(|(name, _)| *name == text.group)
+}
+
+/// Whether one of the writers wrote a text.
+pub(crate) fn is_of_writer(text: &Text) -> bool {
+    writer(text).is_some()
 }
 
 fn root(parents: &mut [usize], mut of: usize) -> usize {

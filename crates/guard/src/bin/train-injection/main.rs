@@ -6,6 +6,7 @@
 mod corpus;
 mod grammar;
 mod papers;
+mod prompts;
 mod recipe;
 mod synthesis;
 
@@ -20,19 +21,20 @@ use seaworthy_guard::linear::{Features, LinearModel, Windows};
 use seaworthy_guard::normalise::normalise;
 
 use corpus::{FOLDS, Origin, TestTexts, Text};
+use prompts::{HeldOut, Prompts, flag_point};
 
 const SEED: u64 = 20_260_701;
 
-/// The share of instructions of chats that may be flagged by models that have seen nothing of their set. Among
-/// plain instructions of all kinds fewer are: most of them are questions.
-const FLAG_FALSE_ALARMS: f32 = 0.015;
+/// The share of plain instructions that may be flagged, where judges that have seen nothing of their set judge those
+/// of chats.
+const FLAG_FALSE_ALARMS: f32 = 0.0025;
 /// The share of all honest texts, the treacherous ones included, that may be blocked.
 const BLOCK_FALSE_ALARMS: f32 = 0.001;
 /// The share of our own honest documents, which are harder than ordinary ones, that may be flagged, and the share of
 /// all, those made of quoted attacks too, that may be blocked.
 const FLAGGED_DOCUMENTS: f32 = 0.04;
 const BLOCKED_DOCUMENTS: f32 = 0.003;
-/// The share of our own honest documents that the first model may flag where a user says them.
+/// The share of our own honest documents that the judge of prompts may flag where a user says them.
 const FLAGGED_LINES: f32 = 0.1;
 
 /// What the shape of a document teaches the second model counts so much less where it comes from prompts.
@@ -43,7 +45,8 @@ struct Arguments {
     /// The folder with `train/` and `test/` (the latter only to leave out what resembles it).
     #[arg(long)]
     corpora: PathBuf,
-    /// The weights; those for documents and the manifest go beside them, with the endings `-documents.bin` and `.json`.
+    /// The weights; the networks, the weights for documents and the manifest go beside them, with the endings
+    /// `-sequence.bin`, `-documents.bin` and `.json`.
     #[arg(long)]
     out: PathBuf,
     /// Also trains once without each data set and reports how it is judged then.
@@ -97,26 +100,33 @@ fn main() -> Result<()> {
         texts.iter().filter(|text| text.attack).count(),
         documents.len()
     );
-    let mut logits = cross_validate(&texts, &examples, &plan())?;
-    for group in recipe::CHAT {
-        leave_out(group, &texts, &examples, &mut logits)?;
-    }
-    let is_chat = |text: &Text| recipe::CHAT.contains(&text.group.as_str());
-    let flag_logit = threshold(&texts, &logits, is_chat, FLAG_FALSE_ALARMS);
-    let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS).max(flag_logit);
-    report(&texts, &logits, flag_logit, block_logit);
+    let prompts = Prompts {
+        texts: &texts,
+        examples: &examples,
+        featuriser: &featuriser,
+    };
+    let logits = prompts.cross_validate()?;
+    let flag_logit = rounded(flag_point(&texts, &logits.all, FLAG_FALSE_ALARMS));
+    let block_logit = threshold(&texts, &logits.linear, |_| true, BLOCK_FALSE_ALARMS);
+    let block_logit = rounded(block_logit).max(flag_logit);
+    report(
+        &texts,
+        (&logits.all, flag_logit),
+        (&logits.linear, block_logit),
+    );
     let is_ours = |text: &Text| text.origin == Origin::Document && is_document(&text.text);
-    let lines_logit = threshold(&texts, &logits, is_ours, FLAGGED_LINES).max(flag_logit);
+    let lines_logit = threshold(&texts, &logits.all, is_ours, FLAGGED_LINES);
+    let lines_logit = rounded(lines_logit).max(flag_logit);
     println!("lines of users, flag from {lines_logit:.3}");
     if arguments.leave_one_out {
-        leave_one_out(&texts, &examples, flag_logit)?;
+        leave_one_out(&prompts, flag_logit)?;
     }
-    let model = train(&examples, &plan())?;
+    let judge = prompts.train(|_| true)?;
     let second = train(&lessons, &plan_of_documents())?;
-    // The first model has seen no papers.
+    // The judge of prompts has seen no papers.
     let as_prompt = |text: &Text| {
         let features = featuriser.features(&normalise(&text.text).text);
-        model.score(&features).logit
+        judge.linear.score(&features).logit
     };
     let as_prompts: Vec<f32> = documents.iter().map(as_prompt).collect();
     let points = judge_documents(&documents, &lessons, &as_prompts, &second)?;
@@ -126,8 +136,8 @@ fn main() -> Result<()> {
                   crates/guard/data/injection.bin"
                 .to_owned(),
         seed: SEED,
-        scale: model.scale,
-        bias: model.bias,
+        scale: judge.linear.scale,
+        bias: judge.linear.bias,
         flag_logit,
         block_logit,
         lines_logit,
@@ -141,14 +151,16 @@ fn main() -> Result<()> {
     let write = |path: &Path, bytes: &[u8]| {
         std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    write(&arguments.out, &model.to_bytes())?;
+    write(&arguments.out, &judge.linear.to_bytes())?;
+    write(&beside("-sequence.bin"), &judge.sequence.to_bytes())?;
     write(&beside("-documents.bin"), &second.to_bytes())?;
     let manifest = serde_json::to_string_pretty(&manifest)? + "\n";
     write(&beside(".json"), manifest.as_bytes())
 }
 
-/// What the first model learns from, which is all but the papers, and what the second one does, which is all
-/// documents that were not put together here.
+/// What the judge of prompts learns from, which is all but the papers, and what that of documents does, which is all
+/// documents that were not put together here. What the writers have in the shape of a document are prompts of several
+/// lines, and made it take more documents for attacks.
 fn divide(texts: Vec<Text>, featuriser: &Featuriser) -> Result<(Lesson, Lesson)> {
     let (mut said, mut documents): (Lesson, Lesson) = Default::default();
     let add = |lesson: &mut Lesson, text: Text, features: Features| {
@@ -161,7 +173,12 @@ fn divide(texts: Vec<Text>, featuriser: &Featuriser) -> Result<(Lesson, Lesson)>
     };
     for text in texts {
         let normal = normalise(&text.text).text.into_owned();
-        if text.origin != Origin::Made && (text.origin != Origin::Prompt || is_document(&normal)) {
+        let is_lesson = match text.origin {
+            Origin::Made => false,
+            Origin::Prompt => is_document(&normal) && !corpus::is_of_writer(&text),
+            Origin::Document | Origin::Paper => true,
+        };
+        if is_lesson {
             let mut text = text.clone();
             if text.origin == Origin::Prompt {
                 text.weight *= SHARE_OF_PROMPTS;
@@ -186,10 +203,11 @@ fn judge_documents(
     let is_ours = |text: &Text| text.group == "own_papers";
     let flag_logit = threshold(texts, &logits, is_ours, FLAGGED_DOCUMENTS);
     let block_logit = threshold(texts, &logits, |_| true, BLOCKED_DOCUMENTS).max(flag_logit);
-    report(texts, &logits, flag_logit, block_logit);
-    let as_prompt_logit = threshold(texts, as_prompts, is_ours, BLOCKED_DOCUMENTS);
+    report(texts, (&logits, flag_logit), (&logits, block_logit));
+    let as_prompt_logit = rounded(threshold(texts, as_prompts, is_ours, BLOCKED_DOCUMENTS));
     println!("as prompts, block from {as_prompt_logit:.3}");
-    report(texts, as_prompts, as_prompt_logit, as_prompt_logit);
+    let sure = (as_prompts, as_prompt_logit);
+    report(texts, sure, sure);
     Ok(Documents {
         scale: second.scale,
         bias: second.bias,
@@ -238,45 +256,38 @@ fn threshold(texts: &[Text], logits: &[f32], wanted: impl Fn(&Text) -> bool, sha
         .unwrap_or(0.0)
 }
 
-fn report(texts: &[Text], logits: &[f32], flag: f32, block: f32) {
+/// The point as the manifest has it: a hundredth more changes nothing.
+fn rounded(point: f32) -> f32 {
+    (point * 100.0).ceil() / 100.0
+}
+
+/// Says how many texts of each group are flagged and blocked: by which log-odds, and from where.
+fn report(texts: &[Text], (flags, flag): (&[f32], f32), (blocks, block): (&[f32], f32)) {
     println!("cross-validated; flag from {flag:.3}, block from {block:.3}");
     println!("| group | attack | texts | flagged | blocked |\n|---|---|---|---|---|");
     let mut groups: BTreeMap<(&str, bool), [usize; 3]> = BTreeMap::new();
-    for (text, logit) in texts.iter().zip(logits) {
+    for (index, text) in texts.iter().enumerate() {
         let counts = groups.entry((&text.group, text.attack)).or_default();
         counts[0] += 1;
-        counts[1] += usize::from(*logit >= flag);
-        counts[2] += usize::from(*logit >= block);
+        counts[1] += usize::from(flags[index] >= flag);
+        counts[2] += usize::from(blocks[index] >= block);
     }
     for ((group, attack), [count, flagged, blocked]) in groups {
         println!("| {group} | {attack} | {count} | {flagged} | {blocked} |");
     }
 }
 
-/// The log-odds of the texts of a data set under a model that has seen nothing of it.
-fn leave_out(group: &str, texts: &[Text], examples: &[Example], logits: &mut [f32]) -> Result<()> {
-    let others = texts.iter().zip(examples);
-    let others = others.filter(|(text, _)| text.group != group);
-    let others: Vec<Example> = others.map(|(_, example)| example.clone()).collect();
-    let model = train(&others, &plan())?;
-    for (index, text) in texts.iter().enumerate() {
-        if text.group == group {
-            logits[index] = model.score(&examples[index].features).logit;
-        }
-    }
-    Ok(())
-}
-
-/// How each data set is judged by a model that has seen nothing of it.
-fn leave_one_out(texts: &[Text], examples: &[Example], flag: f32) -> Result<()> {
+/// How each data set is judged by a judge that has seen nothing of it.
+fn leave_one_out(prompts: &Prompts<'_>, flag: f32) -> Result<()> {
     println!("| left out | attacks flagged | honest flagged |\n|---|---|---|");
+    let texts = prompts.texts;
     let mut groups: Vec<&str> = texts.iter().map(|text| text.group.as_str()).collect();
     groups.dedup();
-    let mut logits = vec![0.0; texts.len()];
+    let mut logits = HeldOut::default();
     for group in groups {
-        leave_out(group, texts, examples, &mut logits)?;
+        prompts.leave_out(|text| text.group == group, &mut logits)?;
         let mut counts = [[0_usize; 2]; 2];
-        let judged = texts.iter().zip(&logits);
+        let judged = texts.iter().zip(&logits.all);
         for (text, logit) in judged.filter(|(text, _)| text.group == group) {
             counts[usize::from(text.attack)][0] += 1;
             counts[usize::from(text.attack)][1] += usize::from(*logit >= flag);

@@ -104,10 +104,16 @@ pub(crate) const SETS: [Set; 26] = [
     set("openai_moderation_1680", "MIT", Harmless, 500, 0.5),
 ];
 
-/// The sets of instructions as chats have them, which set the flagging point: each is judged by a model that
-/// has seen nothing of it.
-pub(crate) const CHAT: [&str; 3] = [
-    "selfinstruct_seed_tasks",
-    "selfinstruct_user_oriented_instructions",
-    "gpteacher_roleplay",
+/// The sets of instructions as chats have them, of which no model that judges them has seen any: those of one line
+/// are left out together. Whatever their size, they count alike for the flagging point.
+pub(crate) const CHAT: [&[&str]; 3] = [
+    &[
+        "selfinstruct_seed_tasks",
+        "selfinstruct_user_oriented_instructions",
+    ],
+    &["gpteacher_roleplay"],
+    &["gpteacher_codegen"],
 ];
+
+/// Plain instructions, of which most are sums: the set of these, and its share.
+pub(crate) const SUMS: (&str, f32) = ("gsm8k_train", 5.0 / 6.0);

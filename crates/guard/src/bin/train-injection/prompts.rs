@@ -1,0 +1,188 @@
+//! Trains the judge of prompts: the linear model, and the networks that read what that one is not sure of.
+
+use anyhow::Result;
+use seaworthy_guard::injection::Featuriser;
+use seaworthy_guard::injection::sequence::train::{
+    Example as Lesson, Plan as PlanOfSequence, train as train_sequence,
+};
+use seaworthy_guard::injection::sequence::{NETWORKS, Passage, Sequence};
+use seaworthy_guard::linear::train::{Example, train};
+use seaworthy_guard::linear::{LinearModel, Score, Wording};
+use seaworthy_guard::normalise::normalise;
+use seaworthy_guard::testing::Dice;
+
+use crate::corpus::{self, FOLDS, Text};
+use crate::{SEED, plan, recipe};
+
+const PLAN: PlanOfSequence = PlanOfSequence {
+    passes: 8,
+    seed: SEED,
+};
+
+/// Honest texts of fewer log-odds than these, of which the linear model is sure, teach the networks little: they learn
+/// from some in ten of them.
+const SURE: f32 = -5.0;
+const SURE_IN_TEN: usize = 3;
+
+/// What the texts of the writers count for each network: one has not read them, and one as if they were like all others.
+const WEIGHTS_OF_WRITERS: [f32; NETWORKS as usize] = [0.0, 0.5, 1.0];
+
+/// The texts that the judge of prompts learns from, and what the linear model sees in them.
+pub(crate) struct Prompts<'t> {
+    pub(crate) texts: &'t [Text],
+    pub(crate) examples: &'t [Example],
+    pub(crate) featuriser: &'t Featuriser,
+}
+
+/// Both of its models.
+pub(crate) struct Judge {
+    pub(crate) linear: LinearModel,
+    pub(crate) sequence: Sequence,
+}
+
+impl Judge {
+    /// What the linear model alone and what all say of a text that has been normalised.
+    fn logits(&self, featuriser: &Featuriser, text: &str) -> (f32, f32) {
+        let score = self.linear.score(&featuriser.features(text));
+        let all = self
+            .sequence
+            .logit(score, &passage(featuriser, text, score));
+        (score.logit, all)
+    }
+}
+
+/// The log-odds of each text under a judge that has not seen it.
+#[derive(Default)]
+pub(crate) struct HeldOut {
+    /// What the linear model says alone, which decides what is blocked.
+    pub(crate) linear: Vec<f32>,
+    /// What all say, which decides what is flagged.
+    pub(crate) all: Vec<f32>,
+}
+
+fn passage(featuriser: &Featuriser, text: &str, score: Score) -> Passage {
+    featuriser.passage(&Wording::of(text), score)
+}
+
+impl Prompts<'_> {
+    /// Trains on the texts that are kept.
+    pub(crate) fn train(&self, is_kept: impl Fn(&Text) -> bool) -> Result<Judge> {
+        let kept = self.texts.iter().zip(self.examples);
+        let kept: Vec<(&Text, &Example)> = kept.filter(|(text, _)| is_kept(text)).collect();
+        let examples: Vec<Example> = kept.iter().map(|(_, example)| (*example).clone()).collect();
+        let linear = train(&examples, &plan())?;
+        let mut dice = Dice::new(SEED);
+        let mut lessons = Vec::new();
+        for (text, example) in kept {
+            let score = linear.score(&example.features);
+            if !text.attack && score.logit < SURE && dice.below(10) >= SURE_IN_TEN {
+                continue;
+            }
+            lessons.push(Lesson {
+                passage: passage(self.featuriser, &normalise(&text.text).text, score),
+                label: text.attack,
+                weights: WEIGHTS_OF_WRITERS.map(|weight| match corpus::is_of_writer(text) {
+                    true => weight,
+                    false => text.weight,
+                }),
+            });
+        }
+        let sequence = train_sequence(&lessons, &PLAN);
+        Ok(Judge { linear, sequence })
+    }
+
+    /// Judges each text by a judge that has not seen it; by one that has seen nothing of its data set where that is
+    /// one of chats.
+    pub(crate) fn cross_validate(&self) -> Result<HeldOut> {
+        let mut logits = HeldOut::default();
+        for fold in 0..FOLDS {
+            self.leave_out(|text| text.fold == fold, &mut logits)?;
+        }
+        for groups in recipe::CHAT {
+            self.leave_out(|text| groups.contains(&&*text.group), &mut logits)?;
+        }
+        Ok(logits)
+    }
+
+    /// Judges some texts by a judge that has seen none of them.
+    pub(crate) fn leave_out(
+        &self,
+        is_left_out: impl Fn(&Text) -> bool,
+        logits: &mut HeldOut,
+    ) -> Result<()> {
+        let judge = self.train(|text| !is_left_out(text))?;
+        logits.linear.resize(self.texts.len(), 0.0);
+        logits.all.resize(self.texts.len(), 0.0);
+        for (index, text) in self.texts.iter().enumerate() {
+            if is_left_out(text) {
+                let normal = normalise(&text.text).text;
+                (logits.linear[index], logits.all[index]) = judge.logits(self.featuriser, &normal);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The log-odds that the given share of plain instructions exceed: sums and chats, each set of chats as much as any
+/// other. Few texts are so far out that a single one would move the point, so what is counted is the tail that the
+/// highest log-odds of a set let expect.
+pub(crate) fn flag_point(texts: &[Text], logits: &[f32], share: f32) -> f32 {
+    let (sums, share_of_sums) = recipe::SUMS;
+    let chats = recipe::CHAT.concat();
+    let share_of_chat = (1.0 - share_of_sums) / chats.len() as f32;
+    let sets = chats.iter().map(|chat| (*chat, share_of_chat));
+    let tails: Vec<(Tail, f32)> = sets
+        .chain([(sums, share_of_sums)])
+        .map(|(set, share)| {
+            let of_set = texts.iter().zip(logits);
+            let of_set = of_set.filter(|(text, _)| text.group == set);
+            (Tail::of(of_set.map(|(_, logit)| *logit).collect()), share)
+        })
+        .collect();
+    let flagged = |point: f32| -> f32 {
+        let parts = tails.iter().map(|(tail, share)| share * tail.beyond(point));
+        parts.sum()
+    };
+    let (mut low, mut high) = (-20.0, 20.0);
+    for _ in 0..40 {
+        let middle = f32::midpoint(low, high);
+        match flagged(middle) > share {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    high
+}
+
+/// The highest log-odds of a set, of which those beyond a point fall off exponentially.
+struct Tail {
+    begin: f32,
+    /// How much of the set lies beyond the begin, and how far on average.
+    share: f32,
+    mean_excess: f32,
+}
+
+impl Tail {
+    /// The share of a set that is its tail, and the fewest texts that make one.
+    const SHARE: f32 = 0.05;
+    const LEAST: usize = 12;
+
+    fn of(mut logits: Vec<f32>) -> Self {
+        logits.sort_by(|a, b| b.total_cmp(a));
+        let count = ((logits.len() as f32 * Self::SHARE) as usize).max(Self::LEAST);
+        let count = count.min(logits.len().saturating_sub(1));
+        let begin = logits.get(count).copied().unwrap_or(0.0);
+        let excess: f32 = logits[..count].iter().map(|logit| logit - begin).sum();
+        Self {
+            begin,
+            share: count as f32 / logits.len().max(1) as f32,
+            mean_excess: (excess / count.max(1) as f32).max(f32::MIN_POSITIVE),
+        }
+    }
+
+    /// How much of the set lies beyond a point.
+    fn beyond(&self, point: f32) -> f32 {
+        let excess = (point - self.begin).max(0.0);
+        self.share * (-excess / self.mean_excess).exp()
+    }
+}
