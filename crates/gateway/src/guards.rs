@@ -23,6 +23,7 @@ use seaworthy_guard_code::CodePolicy;
 
 mod arguments;
 mod build;
+mod called;
 mod failing;
 pub(crate) mod guarding;
 pub(crate) mod input;

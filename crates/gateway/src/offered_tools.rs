@@ -24,7 +24,8 @@ pub(crate) fn offered(dialect: Dialect, body: &Value) -> Vec<Option<&str>> {
 
 /// The names of the tools that a request of any dialect tells the model to call.
 pub(crate) fn chosen(body: &Value) -> Vec<&str> {
-    const CHOICES: [&str; 5] = [
+    const CHOICES: [&str; 6] = [
+        "/function_call/name",
         "/tool_choice/name",
         "/tool_choice/function/name",
         "/tool_choice/custom/name",

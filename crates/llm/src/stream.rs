@@ -5,10 +5,13 @@ use crate::{
     event::Event,
     fault::Fault,
     framing::{self, Framing},
-    loss::{Loss, Losses},
+    loss::{Feature, Loss, Losses},
     wire,
 };
-use seaworthy_core::{call::Delta, dialect::Dialect};
+use seaworthy_core::{
+    call::{BlockOpening, Delta},
+    dialect::Dialect,
+};
 
 /// Writes deltas as the events of one dialect.
 pub struct StreamEncoder {
@@ -18,6 +21,8 @@ pub struct StreamEncoder {
     /// Whether anything has been written.
     begun: bool,
     losses: Losses,
+    /// The open block is one that only another dialect knows.
+    leaves_out: bool,
     ended: Ended,
 }
 
@@ -67,6 +72,7 @@ impl StreamEncoder {
             framing,
             begun: false,
             losses: Losses::default(),
+            leaves_out: false,
             ended: Ended::No,
         }
     }
@@ -78,6 +84,12 @@ impl StreamEncoder {
         }
         let before = out.len();
         match delta {
+            Delta::Open(BlockOpening::Native(native)) if native.dialect != self.dialect => {
+                self.losses.add(Feature::NativeAnswer, &native.kind);
+                self.leaves_out = true;
+            }
+            Delta::Arguments(_) if self.leaves_out => {}
+            Delta::Close if self.leaves_out => self.leaves_out = false,
             // Anthropic begins every call with an empty piece. It says nothing, and must not be
             // taken for the arguments of a call that has none.
             Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text)

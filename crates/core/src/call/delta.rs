@@ -1,6 +1,6 @@
 //! What a model answers piece by piece.
 
-use super::{Sealed, StopReason};
+use super::{Native, Sealed, StopReason};
 use crate::usage::Usage;
 
 /// One step of a streamed answer.
@@ -21,7 +21,8 @@ pub enum Delta {
     Open(BlockOpening),
     /// A piece of the open text or refusal.
     Text(String),
-    /// A piece of the open tool call's arguments (JSON text, cut anywhere).
+    /// A piece of the open tool call's arguments (JSON text, cut anywhere), or of what an open block that
+    /// only its own dialect knows is given.
     Arguments(String),
     /// A piece of the open reasoning.
     Thinking(String),
@@ -71,4 +72,7 @@ pub enum BlockOpening {
     Thinking,
     /// Reasoning that only the provider can read; complete at once.
     EncryptedThinking(Sealed),
+    /// A block that only its own dialect knows, such as the call of a tool that the provider runs: its
+    /// `json` is all of it but for what the dialect tells in pieces, which come as `Arguments`.
+    Native(Native),
 }

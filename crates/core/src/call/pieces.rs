@@ -68,7 +68,7 @@ impl Reply {
         for piece in pieces {
             match (piece, reply.blocks.last_mut()) {
                 (Delta::Start { id, model }, _) => (reply.id, reply.model) = (id, model),
-                (Delta::Open(opening), _) => reply.blocks.push(begun(opening)),
+                (Delta::Open(opening), _) => reply.blocks.push(begun(opening)?),
                 (Delta::Text(piece), Some(Block::Text(text) | Block::Refusal(text)))
                 | (Delta::Thinking(piece), Some(Block::Thinking { text, .. })) => {
                     text.push_str(&piece);
@@ -98,8 +98,9 @@ impl Reply {
     }
 }
 
-fn begun(opening: BlockOpening) -> Block {
-    match opening {
+/// `None` for a block that is told in the pieces of its own dialect.
+fn begun(opening: BlockOpening) -> Option<Block> {
+    Some(match opening {
         BlockOpening::Text => Block::Text(String::new()),
         BlockOpening::Refusal => Block::Refusal(String::new()),
         BlockOpening::ToolUse { id, name } => Block::ToolUse {
@@ -112,7 +113,8 @@ fn begun(opening: BlockOpening) -> Block {
             signature: None,
         },
         BlockOpening::EncryptedThinking(sealed) => Block::EncryptedThinking(sealed),
-    }
+        BlockOpening::Native(_) => return None,
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use seaworthy_core::call::{Block, BlockOpening, Delta, MediaSource, Reply, StopR
 use seaworthy_guard::{Flow, Place};
 
 use super::arguments::Guarded;
+use super::called::Called;
 use super::guarding::Guarding;
 use super::pipe::TextPipe;
 use super::verdicts::Verdicts;
@@ -24,6 +25,8 @@ pub(crate) struct OutputGuard {
     guarding: Arc<Guarding>,
     open: Open,
     verdicts: Verdicts,
+    /// Whether the answer holds what a tool returned that its provider runs.
+    returned: bool,
     is_blocked: bool,
 }
 
@@ -35,8 +38,8 @@ enum Open {
     /// A block of text that ended in what may still become part of a match: the next block decides
     /// about it, if it is text too. Callers join such blocks.
     Ended(Box<TextPipe>),
-    /// A tool call whose arguments are not complete.
-    Tool {
+    /// A tool call whose arguments are not complete, or a block that only its own dialect knows.
+    Call {
         opening: BlockOpening,
         arguments: String,
     },
@@ -48,6 +51,7 @@ impl OutputGuard {
             guarding,
             open: Open::None,
             verdicts: Verdicts::default(),
+            returned: false,
             is_blocked: false,
         }
     }
@@ -91,7 +95,7 @@ impl OutputGuard {
                 let flow = pass(guard, &piece, Delta::Thinking, out);
                 self.go_on(flow, out);
             }
-            (Delta::Arguments(piece), Open::Tool { arguments, .. }) => {
+            (Delta::Arguments(piece), Open::Call { arguments, .. }) => {
                 arguments.push_str(&piece);
                 if arguments.len() > MAX_ARGUMENTS_BYTES {
                     self.verdicts.add("length", Place::ToolArguments, "block");
@@ -164,16 +168,15 @@ impl OutputGuard {
             BlockOpening::Text | BlockOpening::Refusal => Place::OutputText,
             BlockOpening::Thinking => Place::Reasoning,
             BlockOpening::ToolUse { name, .. } => {
-                if !self.guarding.admits_tool(name, &mut self.verdicts) {
+                let called = Called::function(name);
+                let verdicts = &mut self.verdicts;
+                if !self.guarding.admits(&called, self.returned, verdicts) {
                     self.open = Open::None;
                     return self.block(out);
                 }
-                self.open = Open::Tool {
-                    opening,
-                    arguments: String::new(),
-                };
-                return;
+                return self.hold(opening);
             }
+            BlockOpening::Native(_) => return self.hold(opening),
             BlockOpening::EncryptedThinking(_) => {
                 self.open = Open::None;
                 out.push(Delta::Open(opening));
@@ -182,6 +185,13 @@ impl OutputGuard {
         };
         self.open = Open::Text(Box::new(TextPipe::new(&self.guarding, place)));
         out.push(Delta::Open(opening));
+    }
+
+    fn hold(&mut self, opening: BlockOpening) {
+        self.open = Open::Call {
+            opening,
+            arguments: String::new(),
+        };
     }
 
     fn close(&mut self, out: &mut Vec<Delta>) {
@@ -193,7 +203,7 @@ impl OutputGuard {
                 }
             }
             Open::Text(_) => self.finish_text(out),
-            Open::Tool { .. } => self.close_tool(out),
+            Open::Call { .. } => self.close_call(out),
         }
     }
 
@@ -209,23 +219,28 @@ impl OutputGuard {
         }
     }
 
-    fn close_tool(&mut self, out: &mut Vec<Delta>) {
-        let Open::Tool { opening, arguments } = std::mem::replace(&mut self.open, Open::None)
+    fn close_call(&mut self, out: &mut Vec<Delta>) {
+        let Open::Call {
+            mut opening,
+            mut arguments,
+        } = std::mem::replace(&mut self.open, Open::None)
         else {
             return;
         };
-        let name = match &opening {
-            BlockOpening::ToolUse { name, .. } => name.as_str(),
-            _ => "",
+        let (guarding, verdicts) = (&self.guarding, &mut self.verdicts);
+        let passes = match &mut opening {
+            BlockOpening::Native(native) => {
+                guarding.guard_native(native, &mut arguments, &mut self.returned, verdicts)
+            }
+            BlockOpening::ToolUse { name, .. } => {
+                let guarded = guarding.guard_arguments(name, &arguments, verdicts);
+                take(guarded, &mut arguments) == Passed::Whole
+            }
+            _ => false,
         };
-        let guarded = self
-            .guarding
-            .guard_arguments(name, &arguments, &mut self.verdicts);
-        let arguments = match guarded {
-            Guarded::Same => arguments,
-            Guarded::Changed(new) => new,
-            Guarded::Blocked => return self.block(out),
-        };
+        if !passes {
+            return self.block(out);
+        }
         out.push(Delta::Open(opening));
         if !arguments.is_empty() {
             out.push(Delta::Arguments(arguments));
@@ -290,6 +305,7 @@ pub(crate) fn guard_reply(guarding: &Arc<Guarding>, reply: &mut Reply, verdicts:
     let mut blocks = std::mem::take(&mut reply.blocks).into_iter().peekable();
     // The text before, which ended in what may still become part of a match.
     let mut ended: Option<TextPipe> = None;
+    let mut returned = false;
     while let Some(mut block) = blocks.next() {
         let outcome = match &mut block {
             Block::Text(text) => {
@@ -301,7 +317,7 @@ pub(crate) fn guard_reply(guarding: &Arc<Guarding>, reply: &mut Reply, verdicts:
                 ended = rest;
                 passed
             }
-            other => guard_block(guarding, other, verdicts),
+            other => guard_block(guarding, other, &mut returned, verdicts),
         };
         match outcome {
             Passed::Whole | Passed::Beginning => kept.push(block),
@@ -325,7 +341,12 @@ enum Passed {
     Nothing,
 }
 
-fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdicts) -> Passed {
+fn guard_block(
+    guarding: &Arc<Guarding>,
+    block: &mut Block,
+    returned: &mut bool,
+    verdicts: &mut Verdicts,
+) -> Passed {
     match block {
         Block::Text(text) | Block::Refusal(text) => {
             guard_alone(guarding, Place::OutputText, text, verdicts)
@@ -334,12 +355,15 @@ fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdi
         Block::ToolUse {
             name, arguments, ..
         } => {
-            let guarded = guarding.guard_call(name, arguments, verdicts);
+            let guarded = guarding.guard_call(name, arguments, *returned, verdicts);
             take(guarded, arguments)
         }
         Block::Native(native) => {
-            let guarded = guarding.guard_native(&native.kind, &native.json, verdicts);
-            take(guarded, &mut native.json)
+            let given = &mut String::new();
+            match guarding.guard_native(native, given, returned, verdicts) {
+                true => Passed::Whole,
+                false => Passed::Nothing,
+            }
         }
         Block::Media(media) => match &mut media.source {
             MediaSource::Text(text) | MediaSource::Url(text) => {
@@ -350,7 +374,7 @@ fn guard_block(guarding: &Arc<Guarding>, block: &mut Block, verdicts: &mut Verdi
         Block::ToolResult { blocks, .. } => {
             let mut passed = blocks
                 .iter_mut()
-                .map(|block| guard_block(guarding, block, verdicts));
+                .map(|block| guard_block(guarding, block, returned, verdicts));
             match passed.all(|passed| passed == Passed::Whole) {
                 true => Passed::Whole,
                 false => Passed::Nothing,

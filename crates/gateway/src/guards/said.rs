@@ -227,7 +227,7 @@ fn is_reasoning(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
 
 /// Whether an object of this type is what a tool or a retrieval returned, or a call with what its tool
 /// returned.
-fn is_result(kind: &str) -> bool {
+pub(super) fn is_result(kind: &str) -> bool {
     kind.ends_with("tool_result")
         || kind.ends_with("_output")
         || matches!(

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use seaworthy_config::AfterUntrusted;
 use seaworthy_guard::input::reference::names_a_file;
 use seaworthy_guard::input::scope::{covers, is_named};
 use seaworthy_guard::input::shell::{self, Danger};
@@ -12,7 +11,8 @@ use seaworthy_guard::{Action, Category, Place, normalise};
 use seaworthy_guard_code::Language;
 use seaworthy_guard_code::fence::{self, Outcome};
 
-use super::arguments::{Guarded, guard_member, guard_text};
+use super::arguments::{Guarded, guard_member};
+use super::called::Called;
 use super::guarding::Guarding;
 use super::texts::{Kind, Outline, Text, replace, unescape};
 use super::verdicts::Verdicts;
@@ -58,7 +58,7 @@ const SHELL_TOOLS: [&str; 10] = [
 ];
 
 /// Tools that run code where the gateway does not see it.
-const RUNNERS: [&str; 16] = [
+pub(super) const RUNNERS: [&str; 16] = [
     "python*",
     "*run_code*",
     "*execute_code*",
@@ -86,97 +86,18 @@ pub(super) fn runs_at_provider(name: &str) -> bool {
 }
 
 impl Guarding {
-    /// Whether a tool of this name may be called; what is decided is counted.
-    pub(super) fn admits_tool(&self, name: &str, verdicts: &mut Verdicts) -> bool {
-        let rules = &self.rules;
-        // Some callers read letters of other widths, and those that nobody sees, as plain ones.
-        let plain = normalise::normalise(name);
-        let names = [name, plain.text.trim()];
-        if rules.scope.check_tool(&names).is_err() {
-            verdicts.judge(Category::Scope, PLACE, Action::Block);
-            return false;
-        }
-        let runs = rules.sandbox_only && names.iter().any(|name| is_named(&RUNNERS, name));
-        if runs && !rules.scope.names_allowed(&[name]) {
-            verdicts.judge(Category::Code, PLACE, Action::Block);
-            return false;
-        }
-        let has_effects = |name: &&str| is_named(&rules.side_effect_tools, name);
-        if self.holds_untrusted && names.iter().any(has_effects) {
-            let is_confirmed = self.confirmed.iter().any(|tool| tool == name);
-            let may = match rules.after_untrusted {
-                AfterUntrusted::Allow => true,
-                AfterUntrusted::Confirm => is_confirmed,
-                AfterUntrusted::Block => false,
-            };
-            if !may {
-                verdicts.add("provenance", PLACE, "block");
-                return false;
-            }
-        }
-        // A name carries nothing but a name.
-        match &self.outbound {
-            Some(engine) => match guard_text(engine, PLACE, name, verdicts) {
-                Guarded::Same => true,
-                Guarded::Changed(_) | Guarded::Blocked => false,
-            },
-            None => true,
-        }
-    }
-
-    /// Guards a whole call.
+    /// Guards the whole call of a function.
     pub(super) fn guard_call(
         &self,
         name: &str,
         arguments: &str,
+        returned: bool,
         verdicts: &mut Verdicts,
     ) -> Guarded {
-        match self.admits_tool(name, verdicts) {
+        match self.admits(&Called::function(name), returned, verdicts) {
             true => self.guard_arguments(name, arguments, verdicts),
             false => Guarded::Blocked,
         }
-    }
-
-    /// Guards an item that only its provider knows. It may be a call, and then it has the name of its tool and
-    /// perhaps arguments that are a text.
-    pub(super) fn guard_native(&self, kind: &str, json: &str, verdicts: &mut Verdicts) -> Guarded {
-        let outline = Outline::read_leniently(json);
-        let member = |key: &str| {
-            let mut texts = outline.texts.iter();
-            let is_own = |text: &&Text<'_>| text.object == Some(0) && text.key == key;
-            texts.find(|text| text.kind == Kind::String && is_own(text))
-        };
-        let name = member("name").map_or(kind, |text| &*text.value);
-        if !self.admits_tool(name, verdicts) || !self.admits_kind(kind, verdicts) {
-            return Guarded::Blocked;
-        }
-        let mut whole = Cow::Borrowed(json);
-        if let Some(text) = member("arguments").or_else(|| member("input")) {
-            match self.guard_arguments(name, &text.value, verdicts) {
-                Guarded::Same => {}
-                Guarded::Changed(new) => whole = replace(json, &[(text.at.clone(), new)]).into(),
-                Guarded::Blocked => return Guarded::Blocked,
-            }
-        }
-        match (self.guard_arguments(name, &whole, verdicts), whole) {
-            (Guarded::Same, Cow::Owned(new)) => Guarded::Changed(new),
-            (guarded, _) => guarded,
-        }
-    }
-
-    /// Whether items of this kind may pass, whatever their tools are called.
-    fn admits_kind(&self, kind: &str, verdicts: &mut Verdicts) -> bool {
-        let rules = &self.rules;
-        if is_named(&rules.scope.denied_tools, kind) {
-            verdicts.judge(Category::Scope, PLACE, Action::Block);
-            return false;
-        }
-        let runs = rules.sandbox_only && is_named(&RUNNERS, kind);
-        if runs && !rules.scope.names_allowed(&[kind]) {
-            verdicts.judge(Category::Code, PLACE, Action::Block);
-            return false;
-        }
-        true
     }
 
     /// Guards arguments as a model wrote them: mostly JSON, sometimes plain text.
@@ -219,51 +140,81 @@ impl Guarding {
         }
     }
 
-    fn guard_argument(&self, tool: &str, text: &Text<'_>, verdicts: &mut Verdicts) -> Guarded {
-        if text.kind != Kind::Key && !self.admits_argument(text, verdicts) {
+    /// Guards one text that a tool is given.
+    pub(super) fn guard_argument(
+        &self,
+        tool: &str,
+        text: &Text<'_>,
+        verdicts: &mut Verdicts,
+    ) -> Guarded {
+        let is_value = text.kind != Kind::Key;
+        let admits = |verdicts: &mut Verdicts| {
+            self.admits_argument(text, verdicts) && self.admits_unescaped(text, verdicts)
+        };
+        if is_value && !admits(verdicts) {
             return Guarded::Blocked;
         }
-        if text.kind != Kind::Key && !self.admits_unescaped(text, verdicts) {
-            return Guarded::Blocked;
+        let searched = self.search(text, verdicts);
+        let value = match &searched {
+            Guarded::Same => &*text.value,
+            Guarded::Changed(new) => new,
+            Guarded::Blocked => return Guarded::Blocked,
+        };
+        let commands = match text.kind {
+            Kind::String => self.guard_commands(tool, &text.key, value, verdicts),
+            Kind::Key | Kind::Number => Guarded::Same,
+        };
+        let guarded = match commands {
+            Guarded::Same => searched,
+            other => other,
+        };
+        self.put_back(&text.value, guarded)
+    }
+
+    /// Guards one text that a tool returned, which is given to nothing.
+    pub(super) fn guard_returned(&self, text: &Text<'_>, verdicts: &mut Verdicts) -> Guarded {
+        let searched = self.search(text, verdicts);
+        self.put_back(&text.value, searched)
+    }
+
+    /// What is found in a text, wherever it goes.
+    fn search(&self, text: &Text<'_>, verdicts: &mut Verdicts) -> Guarded {
+        let searched = match &self.outbound {
+            Some(engine) => guard_member(engine, PLACE, text, verdicts),
+            None => Guarded::Same,
+        };
+        let value = match &searched {
+            Guarded::Same => &*text.value,
+            Guarded::Changed(new) => new,
+            Guarded::Blocked => return Guarded::Blocked,
+        };
+        if text.kind != Kind::String || !self.moderates(PLACE) {
+            return searched;
         }
-        let mut value = Cow::Borrowed(&*text.value);
-        let mut is_changed = false;
-        if let Some(engine) = &self.outbound {
-            match guard_member(engine, PLACE, text, verdicts) {
-                Guarded::Same => {}
-                Guarded::Changed(new) => (value, is_changed) = (new.into(), true),
-                Guarded::Blocked => return Guarded::Blocked,
-            }
+        let found = self.moderate(PLACE, value);
+        for (_, action) in &found.all {
+            verdicts.judge(Category::Moderation, PLACE, *action);
         }
-        if text.kind == Kind::String && self.moderates(PLACE) {
-            let found = self.moderate(PLACE, &value);
-            for (_, action) in &found.all {
-                verdicts.judge(Category::Moderation, PLACE, *action);
+        match found.worst {
+            Some((Action::Block, _)) => Guarded::Blocked,
+            Some((Action::Redact | Action::Tokenize, category)) => {
+                Guarded::Changed(format!("[REDACTED:{category}]"))
             }
-            match found.worst {
-                Some((Action::Block, _)) => return Guarded::Blocked,
-                Some((Action::Redact | Action::Tokenize, category)) => {
-                    (value, is_changed) = (format!("[REDACTED:{category}]").into(), true);
-                }
-                _ => {}
-            }
+            _ => searched,
         }
-        if text.kind == Kind::String {
-            match self.guard_commands(tool, &text.key, &value, verdicts) {
-                Guarded::Same => {}
-                Guarded::Changed(new) => (value, is_changed) = (new.into(), true),
-                Guarded::Blocked => return Guarded::Blocked,
-            }
-        }
-        if let Some(vault) = self.vault.as_ref().filter(|_| value.contains('[')) {
-            let restored = vault.restore(&value);
-            if restored != *value {
-                (value, is_changed) = (restored.into(), true);
-            }
-        }
-        match is_changed {
-            true => Guarded::Changed(value.into_owned()),
-            false => Guarded::Same,
+    }
+
+    /// Puts what placeholders stand for in their place.
+    fn put_back(&self, value: &str, guarded: Guarded) -> Guarded {
+        let value = match &guarded {
+            Guarded::Same => value,
+            Guarded::Changed(new) => new,
+            Guarded::Blocked => return Guarded::Blocked,
+        };
+        let vault = self.vault.as_ref().filter(|_| value.contains('['));
+        match vault.map(|vault| vault.restore(value)) {
+            Some(restored) if restored != *value => Guarded::Changed(restored),
+            _ => guarded,
         }
     }
 
@@ -320,7 +271,11 @@ impl Guarding {
 
     /// Whether commands may be given to a tool that come word by word, as in `["rm", "-rf", "/"]`, or with
     /// their arguments beside them.
-    fn admits_split_commands(&self, outline: &Outline<'_>, verdicts: &mut Verdicts) -> bool {
+    pub(super) fn admits_split_commands(
+        &self,
+        outline: &Outline<'_>,
+        verdicts: &mut Verdicts,
+    ) -> bool {
         let action = self.action(PLACE, Category::Shell);
         if action == Action::Allow {
             return true;

@@ -27,6 +27,7 @@ mod guards_embeddings;
 mod guards_flood;
 mod guards_joints;
 mod guards_long;
+mod guards_native;
 mod guards_opinions;
 mod health;
 mod hedges;

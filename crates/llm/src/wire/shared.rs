@@ -6,7 +6,7 @@ use crate::{
     loss::{Feature, Losses},
 };
 use seaworthy_core::{
-    call::{Block, Call, Delta, Function, Role, Tool, ToolChoice},
+    call::{Block, BlockOpening, Call, Delta, Function, Native, Role, Tool, ToolChoice},
     dialect::Dialect,
 };
 use std::borrow::Cow;
@@ -44,6 +44,16 @@ impl BrokeOff {
                 .unwrap_or_else(|| format!("The provider broke its answer off: {}.", self.word)),
         }
     }
+}
+
+/// The beginning of a block that only its own dialect knows. Its JSON stands within events, which end at a
+/// line end.
+pub(super) fn native_opening(dialect: Dialect, kind: &str, json: &str) -> BlockOpening {
+    BlockOpening::Native(Native {
+        dialect,
+        kind: kind.to_owned(),
+        json: json.replace(['\n', '\r'], " "),
+    })
 }
 
 /// Blocks with the index they have on the wire, where a cache point is a mark of the block before.

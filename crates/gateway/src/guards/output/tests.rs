@@ -424,8 +424,9 @@ fn names_count_whatever_letters_they_are_written_in_and_whatever_server_they_are
     let mut config = Config::default();
     config.output_handling.sandbox_code_execution = true;
     let sandboxing = guarding(&config, "{}");
-    let admits =
-        |guarding: &Guarding, name: &str| guarding.admits_tool(name, &mut Verdicts::default());
+    let admits = |guarding: &Guarding, name: &str| {
+        guarding.admits(&Called::function(name), false, &mut Verdicts::default())
+    };
     for (guarding, name) in [
         (&denying, "delete_all"),
         (&untrusting, "send_mail"),

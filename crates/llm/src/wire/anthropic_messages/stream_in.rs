@@ -10,13 +10,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+mod native;
+
+use native::NativeBlock;
+
 #[derive(Default)]
 pub(super) struct Decoder {
     reported: Reported,
     /// The signature of the open block, as far as it has come.
     signature: String,
-    /// The open block has no canonical form; its pieces are left out until it closes.
-    skipping: bool,
+    /// The open block, if only this dialect knows it: it is told once it is complete.
+    native: Option<NativeBlock>,
     finished: bool,
 }
 
@@ -28,9 +32,9 @@ struct Frame<'a> {
     #[serde(borrow)]
     message: Option<Message<'a>>,
     #[serde(borrow)]
-    content_block: Option<OpeningBlock<'a>>,
+    content_block: Option<&'a RawValue>,
     #[serde(borrow)]
-    delta: Option<Piece<'a>>,
+    delta: Option<&'a RawValue>,
     usage: Option<UsageObject>,
     #[serde(borrow)]
     error: Option<ErrorObject<'a>>,
@@ -112,14 +116,20 @@ impl DecodeStream for Decoder {
                 let block = block.ok_or_else(|| lacks("content_block_start", "content_block"))?;
                 self.open(block, out)?;
             }
-            "content_block_delta" if self.skipping => {}
             "content_block_delta" => {
-                let piece = frame.delta;
-                let piece = piece.ok_or_else(|| lacks("content_block_delta", "delta"))?;
-                self.piece(piece, out);
+                let json = frame.delta;
+                let json = json.ok_or_else(|| lacks("content_block_delta", "delta"))?;
+                let piece: Piece<'_> = read(json, "delta")?;
+                match &mut self.native {
+                    Some(block) => block.push(&piece, json)?,
+                    None => self.piece(piece, out),
+                }
             }
-            "content_block_stop" if self.skipping => self.skipping = false,
             "content_block_stop" => {
+                if let Some(block) = self.native.take() {
+                    block.finish(out);
+                    return Ok(());
+                }
                 if !self.signature.is_empty() {
                     out.push(Delta::Signature(sealed(std::mem::take(
                         &mut self.signature,
@@ -130,6 +140,7 @@ impl DecodeStream for Decoder {
             "message_delta" => {
                 self.usage(frame.usage.as_ref(), out);
                 let stop = frame.delta.ok_or_else(|| lacks("message_delta", "delta"))?;
+                let stop: Piece<'_> = read(stop, "delta")?;
                 if let Some(word) = stop.stop_reason {
                     self.finished = true;
                     out.push(Delta::Finish {
@@ -181,7 +192,8 @@ impl Decoder {
         });
     }
 
-    fn open(&mut self, block: OpeningBlock<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+    fn open(&mut self, json: &RawValue, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let block: OpeningBlock<'_> = read(json, "content_block")?;
         let text = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
         match &*block.kind {
             "text" => {
@@ -214,10 +226,7 @@ impl Decoder {
                 let whole = whole.filter(|json| json.len() > "{ }".len());
                 out.extend(whole.map(|json| Delta::Arguments(json.to_owned())));
             }
-            other => {
-                self.skipping = true;
-                out.push(Delta::Dropped(other.to_owned()));
-            }
+            other => self.native = Some(NativeBlock::new(other, json)),
         }
         Ok(())
     }
@@ -225,6 +234,11 @@ impl Decoder {
 
 fn sealed(text: String) -> Sealed {
     seal::unwrap(Dialect::AnthropicMessages, text)
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a RawValue, field: &str) -> Result<T, Fault> {
+    serde_json::from_str(json.get())
+        .map_err(|error| Fault::at(field, format_args!("not as the API has it: {error}")))
 }
 
 fn lacks(event: &str, field: &str) -> Fault {

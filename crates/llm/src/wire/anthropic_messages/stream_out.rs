@@ -48,30 +48,35 @@ impl Encoder {
 
     fn open(&self, opening: &BlockOpening, out: &mut Vec<u8>) {
         event("content_block_start", out, |body| {
-            body.num("index", self.index)
-                .object("content_block", |block| match opening {
-                    BlockOpening::Text | BlockOpening::Refusal => {
-                        block.str("type", "text").str("text", "");
-                    }
-                    BlockOpening::ToolUse { id, name } => {
-                        block
-                            .str("type", "tool_use")
-                            .str("id", id)
-                            .str("name", name);
-                        block.object("input", |_| {});
-                    }
-                    BlockOpening::Thinking => {
-                        block
-                            .str("type", "thinking")
-                            .str("thinking", "")
-                            .str("signature", "");
-                    }
-                    BlockOpening::EncryptedThinking(data) => {
-                        block
-                            .str("type", "redacted_thinking")
-                            .str("data", &reply::wrap_reasoning(data));
-                    }
-                });
+            body.num("index", self.index);
+            if let BlockOpening::Native(native) = opening {
+                body.raw("content_block", &native.json);
+                return;
+            }
+            body.object("content_block", |block| match opening {
+                BlockOpening::Text | BlockOpening::Refusal => {
+                    block.str("type", "text").str("text", "");
+                }
+                BlockOpening::ToolUse { id, name } => {
+                    block
+                        .str("type", "tool_use")
+                        .str("id", id)
+                        .str("name", name);
+                    block.object("input", |_| {});
+                }
+                BlockOpening::Thinking => {
+                    block
+                        .str("type", "thinking")
+                        .str("thinking", "")
+                        .str("signature", "");
+                }
+                BlockOpening::EncryptedThinking(data) => {
+                    block
+                        .str("type", "redacted_thinking")
+                        .str("data", &reply::wrap_reasoning(data));
+                }
+                BlockOpening::Native(_) => {}
+            });
         });
     }
 

@@ -3,7 +3,7 @@
 use super::formats;
 use crate::{
     fault::Fault,
-    json::{Node, Object},
+    json::{Node, Object, Scan},
     seal,
 };
 use seaworthy_core::{
@@ -14,6 +14,17 @@ use seaworthy_core::{
 /// An array of blocks.
 pub(super) fn blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
     node.each(block)
+}
+
+/// The same of an answer: a result in it is one of a tool that the provider runs.
+pub(super) fn answered_blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
+    const RESULT: &str = "toolResult";
+    node.each(
+        |node| match Scan::new(node.json().as_bytes()).member(RESULT) {
+            Some(_) => Ok(Block::Native(native(RESULT, node))),
+            None => block(node),
+        },
+    )
 }
 
 /// Something that only this dialect has.
@@ -34,7 +45,11 @@ fn block(node: Node<'_>) -> Result<Block, Fault> {
     let mut fields = node.object()?;
     let block = match known_block(&mut fields)? {
         Some(block) => block,
-        None => return Ok(Block::Native(native("block", node))),
+        None => {
+            let kind = Scan::new(node.json().as_bytes()).next().map(|(key, _)| key);
+            let kind = String::from_utf8_lossy(kind.unwrap_or(b"block"));
+            return Ok(Block::Native(native(&kind, node)));
+        }
     };
     fields.finish();
     Ok(block)

@@ -39,8 +39,11 @@ fn read(fields: &mut Object<'_>) -> Result<Reply, Fault> {
         fields.required("message", "an object", |node| {
             let mut fields = node.object()?;
             fields.skip(&["role"]);
-            let blocks =
-                fields.required("content", "an array of blocks", decode_content::blocks)?;
+            let blocks = fields.required(
+                "content",
+                "an array of blocks",
+                decode_content::answered_blocks,
+            )?;
             fields.finish();
             Ok(blocks)
         })

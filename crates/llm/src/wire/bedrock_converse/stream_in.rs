@@ -1,9 +1,18 @@
 //! Frames of Bedrock as canonical deltas.
 
 use super::{decode_content::sealed, reply, usage::TokenUsage};
-use crate::{fault::Fault, stream::DecodeStream};
-use seaworthy_core::call::{BlockOpening, Delta};
+use crate::{
+    fault::Fault,
+    json::{self, Scan},
+    stream::DecodeStream,
+    wire::shared::native_opening,
+};
+use seaworthy_core::{
+    call::{BlockOpening, Delta},
+    dialect::Dialect,
+};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Default)]
@@ -11,14 +20,30 @@ pub(super) struct Decoder {
     open: Option<Open>,
     /// The signature of the open block, as far as it has come.
     signature: String,
+    /// What the tool whose result is open returned, as far as it has come.
+    result: Option<ToolResult>,
 }
+
+/// What a tool returned that the provider runs.
+struct ToolResult {
+    /// Its members but the content, as JSON.
+    start: String,
+    /// The content, as JSON.
+    content: Vec<String>,
+    bytes: usize,
+}
+
+/// How much of such a result is kept until it is complete.
+const MOST_BYTES: usize = 4 << 20;
 
 /// The block that is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
     Text,
     Thinking,
+    /// A call, also one of a tool that the provider runs.
     Tool,
+    Result,
     /// It has no canonical form; its pieces are left out until it closes.
     Unknown,
 }
@@ -28,7 +53,7 @@ enum Open {
 #[serde(default, rename_all = "camelCase")]
 struct Payload<'a> {
     #[serde(borrow)]
-    start: Option<BlockStart<'a>>,
+    start: Option<&'a RawValue>,
     #[serde(borrow)]
     delta: Option<Piece<'a>>,
     #[serde(borrow)]
@@ -44,6 +69,8 @@ struct Payload<'a> {
 struct BlockStart<'a> {
     #[serde(borrow)]
     tool_use: Option<ToolUseStart<'a>>,
+    #[serde(borrow)]
+    tool_result: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +91,8 @@ struct Piece<'a> {
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
     tool_use: Option<ToolUsePiece<'a>>,
+    #[serde(borrow)]
+    tool_result: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     reasoning_content: Option<ReasoningPiece<'a>>,
     citation: Option<IgnoredAny>,
@@ -116,10 +145,10 @@ impl DecodeStream for Decoder {
                 id: String::new(),
                 model: String::new(),
             }),
-            b"contentBlockStart" => self.start(payload.start, out),
+            b"contentBlockStart" => self.start(payload.start, out)?,
             b"contentBlockDelta" => {
                 let piece = payload.delta;
-                self.piece(piece.ok_or_else(|| Fault::at("delta", "missing"))?, out);
+                self.piece(piece.ok_or_else(|| Fault::at("delta", "missing"))?, out)?;
             }
             b"contentBlockStop" => self.close(out),
             b"messageStop" => {
@@ -148,27 +177,56 @@ impl DecodeStream for Decoder {
 
 impl Decoder {
     /// Only calls have to begin; everything else begins with its first piece.
-    fn start(&mut self, start: Option<BlockStart<'_>>, out: &mut Vec<Delta>) {
+    fn start(&mut self, json: Option<&RawValue>, out: &mut Vec<Delta>) -> Result<(), Fault> {
         self.close(out);
-        let Some(start) = start else { return };
-        match start.tool_use {
-            Some(call) if call.kind.is_none() => {
-                self.open = Some(Open::Tool);
+        let Some(json) = json.map(RawValue::get) else {
+            return Ok(());
+        };
+        let start: BlockStart<'_> = serde_json::from_str(json).map_err(|error| {
+            Fault::at(
+                "start",
+                format_args!("expected how a block begins: {error}"),
+            )
+        })?;
+        let native = |json| native_opening(Dialect::BedrockConverse, "toolUse", json);
+        self.open = Some(Open::Tool);
+        match (start.tool_use, start.tool_result) {
+            (Some(call), _) if call.kind.is_none() => {
                 out.push(Delta::Open(BlockOpening::ToolUse {
                     id: call.tool_use_id.into_owned(),
                     name: call.name.into_owned(),
                 }));
             }
-            _ => {
+            (Some(_), _) => out.push(Delta::Open(native(json))),
+            (None, Some(result)) => {
+                self.open = Some(Open::Result);
+                self.result = Some(ToolResult {
+                    start: result.get().to_owned(),
+                    content: Vec::new(),
+                    bytes: 0,
+                });
+            }
+            (None, None) => {
                 self.open = Some(Open::Unknown);
                 out.push(Delta::Dropped("content".to_owned()));
             }
         }
+        Ok(())
     }
 
-    fn piece(&mut self, piece: Piece<'_>, out: &mut Vec<Delta>) {
+    fn piece(&mut self, piece: Piece<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
         if self.open == Some(Open::Unknown) {
-            return;
+            return Ok(());
+        }
+        if let Some(result) = &mut self.result {
+            for item in piece.tool_result.unwrap_or_default() {
+                result.bytes += item.get().len();
+                result.content.push(item.get().to_owned());
+            }
+            return match result.bytes <= MOST_BYTES {
+                true => Ok(()),
+                false => Err(Fault::whole("expected less of what one tool returned")),
+            };
         }
         if piece.citation.is_some() {
             out.push(Delta::Dropped("citation".to_owned()));
@@ -184,7 +242,7 @@ impl Decoder {
             out.push(Delta::Arguments(call.input.into_owned()));
         }
         let Some(reasoning) = piece.reasoning_content else {
-            return;
+            return Ok(());
         };
         if let Some(data) = reasoning.redacted_content {
             self.close(out);
@@ -200,6 +258,7 @@ impl Decoder {
             self.open(Open::Thinking, out);
             self.signature += &signature;
         }
+        Ok(())
     }
 
     fn open(&mut self, kind: Open, out: &mut Vec<Delta>) {
@@ -210,7 +269,7 @@ impl Decoder {
         self.open = Some(kind);
         out.push(Delta::Open(match kind {
             Open::Thinking => BlockOpening::Thinking,
-            Open::Text | Open::Tool | Open::Unknown => BlockOpening::Text,
+            Open::Text | Open::Tool | Open::Result | Open::Unknown => BlockOpening::Text,
         }));
     }
 
@@ -221,8 +280,34 @@ impl Decoder {
         }
         match self.open.take() {
             None | Some(Open::Unknown) => {}
+            Some(Open::Result) => {
+                let opening = self.result.take().map(ToolResult::opening);
+                out.extend(opening.map(Delta::Open));
+                out.push(Delta::Close);
+            }
             Some(Open::Text | Open::Thinking | Open::Tool) => out.push(Delta::Close),
         }
+    }
+}
+
+impl ToolResult {
+    /// The whole of it, as an answer that is no stream has it.
+    fn opening(self) -> BlockOpening {
+        let mut written = Vec::new();
+        json::object(&mut written, |block| {
+            block.object("toolResult", |result| {
+                for (key, value) in Scan::new(self.start.as_bytes()) {
+                    result.raw(&String::from_utf8_lossy(key), value);
+                }
+                result.array("content", |items| {
+                    for item in &self.content {
+                        items.raw(item);
+                    }
+                });
+            });
+        });
+        let written = String::from_utf8_lossy(&written);
+        native_opening(Dialect::BedrockConverse, "toolResult", &written)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{reply, usage};
 use crate::{
     event_stream::{self, Kind},
-    json::{self, Members},
+    json::{self, Members, Scan},
     loss::{Feature, Losses},
     stream::EncodeStream,
 };
@@ -41,6 +41,30 @@ impl Encoder {
                 let data = reply::wrap_reasoning(sealed);
                 self.reasoning("redactedContent", &data, out);
             }
+            BlockOpening::Native(native) => self.native(&native.json, out),
+        }
+    }
+
+    /// A call of a tool that the provider runs, whose arguments follow, or what such a tool returned.
+    fn native(&self, json: &str, out: &mut Vec<u8>) {
+        let result = Scan::new(json.as_bytes()).member("toolResult");
+        event("contentBlockStart", out, |body| {
+            match result {
+                None => body.raw("start", json),
+                Some(result) => body.object("start", |start| {
+                    start.object("toolResult", |start| {
+                        for (key, value) in Scan::new(result).filter(|(key, _)| key != b"content") {
+                            start.raw(&String::from_utf8_lossy(key), value);
+                        }
+                    });
+                }),
+            }
+            .num("contentBlockIndex", self.index);
+        });
+        if let Some(content) = result.and_then(|result| Scan::new(result).member("content")) {
+            self.piece(out, |delta| {
+                delta.raw("toolResult", content);
+            });
         }
     }
 

@@ -70,7 +70,7 @@ impl Encoder {
                 });
                 return;
             }
-            BlockOpening::EncryptedThinking(_) => {
+            BlockOpening::EncryptedThinking(_) | BlockOpening::Native(_) => {
                 return losses.add(Feature::NativeAnswer, "content");
             }
         };

@@ -3,7 +3,7 @@
 use super::encode_part::NO_SIGNATURE;
 use crate::{
     fault::Fault,
-    json::{Node, Object},
+    json::{Node, Object, Scan},
     seal::{self, Kind},
 };
 use seaworthy_core::{
@@ -87,7 +87,9 @@ fn part(node: Node<'_>, calls: &mut Calls, blocks: &mut Vec<Block>) -> Result<()
     };
     match block {
         None => {
-            blocks.push(Block::Native(native("part", node)));
+            let kind = native_kind(node.json());
+            let kind = kind.as_deref().unwrap_or("part");
+            blocks.push(Block::Native(native(kind, node)));
             return Ok(());
         }
         Some(Block::Text(text)) if text.is_empty() => {}
@@ -123,6 +125,20 @@ fn other_part(fields: &mut Object<'_>, calls: &mut Calls) -> Result<Option<Block
         return Ok(Some(call));
     }
     fields.optional("functionResponse", |node| function_response(node, calls))
+}
+
+/// What kind of part it is: the name of its first member that tells.
+pub(super) fn native_kind(json: &str) -> Option<String> {
+    const TELL_NOTHING: [&[u8]; 5] = [
+        b"thought",
+        b"thoughtSignature",
+        b"thought_signature",
+        b"partMetadata",
+        b"part_metadata",
+    ];
+    let mut members = Scan::new(json.as_bytes()).map(|(key, _)| key);
+    let kind = members.find(|key| !TELL_NOTHING.contains(key))?;
+    Some(String::from_utf8_lossy(kind).into_owned())
 }
 
 /// Something that only this dialect has.

@@ -1,10 +1,15 @@
 //! Chunks of Gemini as canonical deltas.
 
-use super::{decode_part::Calls, reply, usage::UsageMetadata};
+use super::{
+    decode_part::{Calls, native_kind},
+    reply,
+    usage::UsageMetadata,
+};
 use crate::{
     fault::Fault,
     seal::{self, Kind},
     stream::DecodeStream,
+    wire::shared::native_opening,
 };
 use seaworthy_core::{
     call::{BlockOpening, Delta, StopReason},
@@ -65,7 +70,7 @@ struct Candidate<'a> {
 #[derive(Deserialize)]
 struct Content<'a> {
     #[serde(borrow, default)]
-    parts: Vec<Part<'a>>,
+    parts: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +84,8 @@ struct Part<'a> {
     thought_signature: Option<Cow<'a, str>>,
     #[serde(borrow)]
     function_call: Option<FunctionCall<'a>>,
+    inline_data: Option<IgnoredAny>,
+    file_data: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +147,7 @@ impl DecodeStream for Decoder {
         }
         for candidate in chunk.candidates {
             if candidate.index == 0 {
-                self.candidate(candidate, out);
+                self.candidate(candidate, out)?;
             } else {
                 out.push(Delta::Dropped(format!("candidates[{}]", candidate.index)));
             }
@@ -150,7 +157,7 @@ impl DecodeStream for Decoder {
 }
 
 impl Decoder {
-    fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Vec<Delta>) {
+    fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
         for (name, is_there) in [
             ("groundingMetadata", candidate.grounding_metadata.is_some()),
             ("citationMetadata", candidate.citation_metadata.is_some()),
@@ -168,7 +175,7 @@ impl Decoder {
             .content
             .map_or_else(Vec::new, |content| content.parts)
         {
-            self.part(part, out);
+            self.part(part, out)?;
         }
         if let Some(word) = candidate.finish_reason {
             match reply::stop_reason(&word, self.called_tool) {
@@ -178,9 +185,24 @@ impl Decoder {
                 }
             }
         }
+        Ok(())
     }
 
-    fn part(&mut self, part: Part<'_>, out: &mut Vec<Delta>) {
+    fn part(&mut self, json: &RawValue, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let part: Part<'_> = serde_json::from_str(json.get())
+            .map_err(|error| Fault::at("parts", format_args!("expected a part: {error}")))?;
+        let is_known = part.thought
+            || part.text.is_some()
+            || part.function_call.is_some()
+            || part.inline_data.is_some()
+            || part.file_data.is_some();
+        if let Some(kind) = native_kind(json.get()).filter(|_| !is_known) {
+            // With its own signature, if it has one.
+            self.close(out);
+            let opening = native_opening(Dialect::Gemini, &kind, json.get());
+            out.extend([Delta::Open(opening), Delta::Close]);
+            return Ok(());
+        }
         let signature = part.thought_signature.filter(|text| !text.is_empty());
         let signature = signature.map(|text| seal::unwrap_kind(Dialect::Gemini, text.into_owned()));
         if part.thought {
@@ -189,7 +211,7 @@ impl Decoder {
                 out.push(Delta::Signature(sealed));
                 self.close(out);
             }
-            return;
+            return Ok(());
         }
         if let Some((sealed, kind)) = signature {
             if kind == Some(Kind::Reasoning) {
@@ -208,6 +230,7 @@ impl Decoder {
             (None, Some(call)) => self.call(call, out),
             (None, None) => out.push(Delta::Dropped("part".to_owned())),
         }
+        Ok(())
     }
 
     fn piece(&mut self, kind: Open, text: Option<Cow<'_, str>>, out: &mut Vec<Delta>) {

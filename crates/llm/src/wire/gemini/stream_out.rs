@@ -108,6 +108,10 @@ impl Encoder {
                 self.flush_signature(out);
                 self.signature = Signature(Some(reply::wrap(Kind::Reasoning, sealed)));
             }
+            BlockOpening::Native(native) => {
+                self.flush_signature(out);
+                self.parts(out, |_, parts| parts.raw(&native.json));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The content of chat completions messages as canonical blocks.
 
+use super::stream_tools::LEGACY;
 use crate::{
     fault::Fault,
     json::{self, Node, Object},
@@ -22,6 +23,9 @@ pub(super) fn user_blocks(node: Node<'_>) -> Result<Vec<Block>, Fault> {
 /// What an assistant message holds: reasoning, text, refusal, tool calls, in this order. Replies
 /// have the same fields.
 pub(super) fn assistant_blocks(fields: &mut Object<'_>) -> Result<Vec<Block>, Fault> {
+    fields.optional(LEGACY, |node| -> Result<(), Fault> {
+        Err(node.fault("retired by OpenAI; use `tool_calls` instead"))
+    })?;
     said_blocks(fields, &["text", "refusal"], tool_call)
 }
 
@@ -49,9 +53,8 @@ fn said_blocks(
     blocks.append(&mut content.unwrap_or_default());
     let refusal = fields.optional("refusal", |node| node.string())?;
     blocks.extend(refusal.map(Block::Refusal));
-    fields.optional("function_call", |node| -> Result<(), Fault> {
-        Err(node.fault("retired by OpenAI; use `tool_calls` instead"))
-    })?;
+    let legacy = fields.optional(LEGACY, |node| Ok(native(LEGACY.to_owned(), node)))?;
+    blocks.extend(legacy.map(Block::Native));
     let calls = fields.optional("tool_calls", |node| node.each(call))?;
     blocks.append(&mut calls.unwrap_or_default());
     Ok(blocks)

@@ -130,25 +130,31 @@ fn assistant(message: &Message, path: &str, out: &mut Items<'_>, losses: &mut Lo
         if !refusals.is_empty() {
             out.str("refusal", &refusals.concat());
         }
-        if !calls.is_empty() {
-            out.array("tool_calls", |items| {
-                for call in calls {
-                    match call {
-                        Call::Function(id, name, arguments) => {
-                            items.object(|call| function_call(id, name, arguments, call));
-                        }
-                        Call::Native(json) => items.raw(json),
-                    }
-                }
-            });
-        }
+        write_calls(&calls, out);
     });
 }
 
 /// A tool call of the model.
-enum Call<'m> {
+pub(super) enum Call<'m> {
     Function(&'m str, &'m str, &'m str),
     Native(&'m str),
+}
+
+/// The calls of a message, if it has any.
+pub(super) fn write_calls(calls: &[Call<'_>], message: &mut Members<'_>) {
+    if calls.is_empty() {
+        return;
+    }
+    message.array("tool_calls", |items| {
+        for call in calls {
+            match call {
+                Call::Function(id, name, arguments) => {
+                    items.object(|call| function_call(id, name, arguments, call));
+                }
+                Call::Native(json) => items.raw(json),
+            }
+        }
+    });
 }
 
 /// The members of a call of a function.

@@ -1,13 +1,21 @@
 //! A complete chat completion, from and to the canonical reply.
 
-use super::{decode_content, encode_content::function_call, stream_tools::made_up_id, usage};
+use super::{
+    decode_content,
+    encode_content::{Call, write_calls},
+    stream_tools::{LEGACY, made_up_id},
+    usage,
+};
 use crate::{
     fault::Fault,
     json::{self, Members, Node, Object, Trail},
     loss::{Feature, Losses},
     wire::shared::BrokeOff,
 };
-use seaworthy_core::call::{Block, Reply, StopReason};
+use seaworthy_core::{
+    call::{Block, Reply, StopReason},
+    dialect::Dialect,
+};
 
 pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
     let trail = Trail::default();
@@ -72,7 +80,7 @@ fn choice(node: Node<'_>) -> Result<(Vec<Block>, StopReason), Fault> {
     })?;
     let calls_tool = blocks
         .iter()
-        .any(|block| matches!(block, Block::ToolUse { .. }));
+        .any(|block| matches!(block, Block::ToolUse { .. } | Block::Native(_)));
     let declines = blocks
         .iter()
         .any(|block| matches!(block, Block::Refusal(_)));
@@ -112,9 +120,15 @@ pub(super) fn stop_reason(
     })
 }
 
-/// The dialect's word; `declined` tells that the refusal itself is part of the answer.
-pub(super) fn finish_reason(stop_reason: StopReason, declined: bool) -> &'static str {
+/// The dialect's word; `declined` tells that the refusal itself is part of the answer, `is_legacy` that the
+/// call is one of the time before tools.
+pub(super) fn finish_reason(
+    stop_reason: StopReason,
+    declined: bool,
+    is_legacy: bool,
+) -> &'static str {
     match stop_reason {
+        StopReason::ToolUse if is_legacy => LEGACY,
         StopReason::EndTurn | StopReason::StopSequence | StopReason::Paused => "stop",
         StopReason::MaxTokens | StopReason::ContextWindowExceeded => "length",
         StopReason::ToolUse => "tool_calls",
@@ -153,17 +167,15 @@ fn encode_choice(reply: &Reply, choice: &mut Members<'_>, losses: &mut Losses) {
         if let Some(reasoning) = &said.reasoning {
             message.str("reasoning_content", reasoning);
         }
-        if !said.calls.is_empty() {
-            message.array("tool_calls", |calls| {
-                for (id, name, arguments) in &said.calls {
-                    calls.object(|call| function_call(id, name, arguments, call));
-                }
-            });
+        if let Some(legacy) = said.legacy {
+            message.raw(LEGACY, legacy);
         }
+        write_calls(&said.calls, message);
     });
     choice.null("logprobs");
-    let declined = said.refusal.is_some();
-    choice.str("finish_reason", finish_reason(reply.stop_reason, declined));
+    let (declined, is_legacy) = (said.refusal.is_some(), said.legacy.is_some());
+    let reason = finish_reason(reply.stop_reason, declined, is_legacy);
+    choice.str("finish_reason", reason);
 }
 
 /// The blocks of a reply sorted into the fields of a message.
@@ -172,7 +184,9 @@ struct Said<'r> {
     content: Option<String>,
     refusal: Option<String>,
     reasoning: Option<String>,
-    calls: Vec<(&'r str, &'r str, &'r str)>,
+    calls: Vec<Call<'r>>,
+    /// The one call of a function of the time before tools.
+    legacy: Option<&'r str>,
 }
 
 impl<'r> Said<'r> {
@@ -195,7 +209,13 @@ impl<'r> Said<'r> {
                     id,
                     name,
                     arguments,
-                } => said.calls.push((id, name, arguments)),
+                } => said.calls.push(Call::Function(id, name, arguments)),
+                Block::Native(native) if native.dialect == Dialect::OpenAiChat => {
+                    match &*native.kind {
+                        LEGACY => said.legacy = Some(&native.json),
+                        _ => said.calls.push(Call::Native(&native.json)),
+                    }
+                }
                 Block::CachePoint(_) => {}
                 Block::EncryptedThinking(_)
                 | Block::Media(_)

@@ -2,7 +2,7 @@
 
 use super::{
     reply,
-    stream_tools::{ToolPiece, Tools},
+    stream_tools::{Form, ToolPiece, Tools},
     usage::UsageObject,
 };
 use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream};
@@ -70,7 +70,8 @@ struct Piece<'a> {
     reasoning: Option<Cow<'a, str>>,
     #[serde(borrow)]
     tool_calls: Option<Vec<CallPiece<'a>>>,
-    function_call: Option<IgnoredAny>,
+    #[serde(borrow)]
+    function_call: Option<FunctionPiece<'a>>,
     audio: Option<IgnoredAny>,
     annotations: Option<IgnoredAny>,
 }
@@ -83,6 +84,16 @@ struct CallPiece<'a> {
     id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     function: Option<FunctionPiece<'a>>,
+    #[serde(borrow)]
+    custom: Option<CustomPiece<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CustomPiece<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -151,7 +162,6 @@ impl Decoder {
         let piece = choice.delta.unwrap_or_default();
         let strange = [
             ("logprobs", choice.logprobs.is_some()),
-            ("function_call", piece.function_call.is_some()),
             ("audio", piece.audio.is_some()),
             ("annotations", piece.annotations.is_some()),
         ];
@@ -172,8 +182,12 @@ impl Decoder {
             self.open(Open::Refusal, BlockOpening::Refusal, out)?;
             out.push(Delta::Text(text));
         }
+        let says = |call: &FunctionPiece<'_>| call.name.is_some() || call.arguments.is_some();
+        if let Some(call) = piece.function_call.filter(says) {
+            self.tool(call.told(Form::Legacy), out)?;
+        }
         for piece in piece.tool_calls.unwrap_or_default() {
-            self.tool(piece, out)?;
+            self.tool(piece.told(), out)?;
         }
         if let Some(reason) = choice.finish_reason {
             self.finish(Some(&reason), out);
@@ -196,20 +210,11 @@ impl Decoder {
         });
     }
 
-    fn tool(&mut self, piece: CallPiece<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+    fn tool(&mut self, piece: ToolPiece, out: &mut Vec<Delta>) -> Result<(), Fault> {
         self.still_open()?;
         if !self.tools.is_open() {
             self.close(out);
         }
-        let (name, arguments) = piece
-            .function
-            .map_or((None, None), |f| (f.name, f.arguments));
-        let piece = ToolPiece {
-            index: piece.index,
-            id: non_empty(piece.id),
-            name: non_empty(name),
-            arguments: arguments.and_then(arguments_text),
-        };
         self.tools.push(piece, &self.id, out)
     }
 
@@ -241,6 +246,37 @@ impl Decoder {
         self.tools.finish(out);
         if self.open.take().is_some() {
             out.push(Delta::Close);
+        }
+    }
+}
+
+impl CallPiece<'_> {
+    fn told(self) -> ToolPiece {
+        let told = match (self.function, self.custom) {
+            (None, Some(custom)) => ToolPiece {
+                form: Form::Custom,
+                name: non_empty(custom.name),
+                arguments: non_empty(custom.input),
+                ..ToolPiece::default()
+            },
+            (Some(function), _) => function.told(Form::Function),
+            (None, None) => ToolPiece::default(),
+        };
+        ToolPiece {
+            index: self.index,
+            id: non_empty(self.id),
+            ..told
+        }
+    }
+}
+
+impl FunctionPiece<'_> {
+    fn told(self, form: Form) -> ToolPiece {
+        ToolPiece {
+            form,
+            name: non_empty(self.name),
+            arguments: self.arguments.and_then(arguments_text),
+            ..ToolPiece::default()
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Canonical deltas as chat completion chunks.
 
-use super::{reply, usage};
+use super::{
+    reply,
+    stream_tools::{CUSTOM, LEGACY},
+    usage,
+};
 use crate::{
-    json::{self, Members},
+    json::{self, Members, Scan},
     loss::{Feature, Losses},
     stream::{EncodeStream, StreamSettings},
 };
 use seaworthy_core::{
-    call::{BlockOpening, Delta},
+    call::{BlockOpening, Delta, Native},
     usage::Usage,
 };
 
@@ -19,6 +23,8 @@ pub(super) struct Encoder {
     open: Open,
     tool_calls: u64,
     declined: bool,
+    /// Whether there was a call of the time before tools.
+    is_legacy: bool,
 }
 
 /// The block that is open.
@@ -30,6 +36,10 @@ enum Open {
     Tool {
         has_arguments: bool,
     },
+    /// The call of a custom tool.
+    Custom,
+    /// A call of the time before tools.
+    Legacy,
 }
 
 impl Encoder {
@@ -42,6 +52,7 @@ impl Encoder {
             open: Open::Plain,
             tool_calls: 0,
             declined: false,
+            is_legacy: false,
         }
     }
 
@@ -91,10 +102,39 @@ impl Encoder {
     }
 
     fn arguments(&self, text: &str, out: &mut Vec<u8>) {
-        self.tool_call(out, |call| {
-            call.object("function", |function| {
-                function.str("arguments", text);
+        match self.open {
+            Open::Custom => self.tool_call(out, |call| {
+                call.object(CUSTOM, |custom| {
+                    custom.str("input", text);
+                });
+            }),
+            Open::Legacy => self.choice(out, None, |delta| {
+                delta.object(LEGACY, |call| {
+                    call.str("arguments", text);
+                });
+            }),
+            Open::Plain | Open::Refusal | Open::Tool { .. } => self.tool_call(out, |call| {
+                call.object("function", |function| {
+                    function.str("arguments", text);
+                });
+            }),
+        }
+    }
+
+    /// A call as this dialect alone has it.
+    fn native(&mut self, native: &Native, out: &mut Vec<u8>) {
+        if native.kind == LEGACY {
+            (self.open, self.is_legacy) = (Open::Legacy, true);
+            return self.choice(out, None, |delta| {
+                delta.raw(LEGACY, &native.json);
             });
+        }
+        self.open = Open::Custom;
+        self.tool_calls += 1;
+        self.tool_call(out, |call| {
+            for (key, value) in Scan::new(native.json.as_bytes()) {
+                call.raw(&String::from_utf8_lossy(key), value);
+            }
         });
     }
 
@@ -120,6 +160,7 @@ impl Encoder {
                 });
             }
             BlockOpening::EncryptedThinking(_) => losses.add(Feature::NativeAnswer, "content"),
+            BlockOpening::Native(native) => self.native(native, out),
         }
     }
 }
@@ -152,19 +193,20 @@ impl EncodeStream for Encoder {
                 delta.str("reasoning_content", text);
             }),
             Delta::Arguments(text) => {
-                self.open = Open::Tool {
-                    has_arguments: true,
-                };
+                if let Open::Tool { has_arguments } = &mut self.open {
+                    *has_arguments = true;
+                }
                 self.arguments(text, out);
             }
             Delta::Close => {
                 let empty = Open::Tool {
                     has_arguments: false,
                 };
-                if std::mem::replace(&mut self.open, Open::Plain) == empty {
+                if self.open == empty {
                     // Callers parse the joined arguments, and nothing is not JSON.
                     self.arguments("{}", out);
                 }
+                self.open = Open::Plain;
             }
             Delta::Finish {
                 stop_reason,
@@ -173,7 +215,7 @@ impl EncodeStream for Encoder {
                 if stop_sequence.is_some() {
                     losses.add(Feature::StopSequence, "stop_sequence");
                 }
-                let reason = reply::finish_reason(*stop_reason, self.declined);
+                let reason = reply::finish_reason(*stop_reason, self.declined, self.is_legacy);
                 self.choice(out, Some(reason), |_| {});
             }
             Delta::Usage(usage) => self.usage = Some(*usage),

@@ -1,14 +1,30 @@
 //! The tool calls of a streamed chat completion, one after another, however a server mixes their
 //! pieces: some write several at a time, leave out IDs, or give every call the same index.
 
-use crate::fault::Fault;
-use seaworthy_core::call::{BlockOpening, Delta};
+use crate::{fault::Fault, json, wire::shared::native_opening};
+use seaworthy_core::{
+    call::{BlockOpening, Delta},
+    dialect::Dialect,
+};
 
 /// How much of calls is held back while another one is open.
 const MOST_HELD_BYTES: usize = 4 << 20;
 
+/// How a call is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    #[default]
+    Function,
+    /// The call of a tool that takes any text.
+    Custom,
+    /// The one call of a function of the time before tools.
+    Legacy,
+}
+
 /// What a chunk says of a call.
+#[derive(Default)]
 pub(super) struct ToolPiece {
+    pub(super) form: Form,
     pub(super) index: u64,
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
@@ -26,6 +42,7 @@ pub(super) struct Tools {
 
 /// A call that has begun.
 struct Call {
+    form: Form,
     index: u64,
     id: String,
     arguments: Progress,
@@ -43,7 +60,7 @@ impl Call {
     /// arguments behind those that are complete.
     fn goes_on_with(&self, piece: &ToolPiece) -> bool {
         let begins = piece.name.is_some() && piece.arguments.is_some();
-        self.index == piece.index
+        (self.form, self.index) == (piece.form, piece.index)
             && match &piece.id {
                 Some(id) => *id == self.id,
                 None => !(begins && self.arguments.is_complete()),
@@ -96,9 +113,10 @@ impl Tools {
         self.made += 1;
         let arguments = piece.arguments.unwrap_or_default();
         let mut call = Call {
+            form: piece.form,
             index: piece.index,
             id: piece.id.unwrap_or_else(|| made_up_id(answer, made)),
-            arguments: Progress::default(),
+            arguments: Progress::of(piece.form),
         };
         call.arguments.feed(&arguments);
         let length = arguments.len();
@@ -135,10 +153,7 @@ impl Tools {
     fn begin(&mut self, held: Held, out: &mut Vec<Delta>) {
         self.close(out);
         self.held_bytes = self.held_bytes.saturating_sub(held.arguments.len());
-        out.push(Delta::Open(BlockOpening::ToolUse {
-            id: held.call.id.clone(),
-            name: held.name,
-        }));
+        out.push(Delta::Open(opening(&held.call, held.name)));
         if !held.arguments.is_empty() {
             out.push(Delta::Arguments(held.arguments));
         }
@@ -162,6 +177,39 @@ impl Tools {
     }
 }
 
+/// The beginning of a call, whose arguments follow.
+fn opening(call: &Call, name: String) -> BlockOpening {
+    let mut written = Vec::new();
+    let kind = match call.form {
+        Form::Function => {
+            let id = call.id.clone();
+            return BlockOpening::ToolUse { id, name };
+        }
+        Form::Custom => {
+            json::object(&mut written, |item| {
+                item.str("id", &call.id).str("type", CUSTOM);
+                item.object(CUSTOM, |custom| {
+                    custom.str("name", &name).str("input", "");
+                });
+            });
+            CUSTOM
+        }
+        Form::Legacy => {
+            json::object(&mut written, |item| {
+                item.str("name", &name).str("arguments", "");
+            });
+            LEGACY
+        }
+    };
+    let written = String::from_utf8_lossy(&written);
+    native_opening(Dialect::OpenAiChat, kind, &written)
+}
+
+/// The kind of a call of a custom tool.
+pub(super) const CUSTOM: &str = "custom";
+/// The kind of a call of the time before tools, by the member that holds it.
+pub(super) const LEGACY: &str = "function_call";
+
 /// The ID of a call that has none: different from those of other answers, by the end of their ID, and
 /// no longer than every API takes.
 pub(super) fn made_up_id(answer: &str, number: usize) -> String {
@@ -180,9 +228,18 @@ struct Progress {
     depth: usize,
     in_string: bool,
     is_escaped: bool,
+    /// It is no JSON, and does not tell its end.
+    is_text: bool,
 }
 
 impl Progress {
+    fn of(form: Form) -> Self {
+        Self {
+            is_text: form == Form::Custom,
+            ..Self::default()
+        }
+    }
+
     fn feed(&mut self, text: &str) {
         for byte in text.bytes() {
             if self.in_string {
@@ -207,7 +264,7 @@ impl Progress {
     }
 
     fn is_complete(&self) -> bool {
-        self.has_begun && self.depth == 0
+        self.has_begun && self.depth == 0 && !self.is_text
     }
 }
 
@@ -234,6 +291,7 @@ mod tests {
                 arguments: Some(*arguments)
                     .filter(|text| !text.is_empty())
                     .map(str::to_owned),
+                ..ToolPiece::default()
             };
             tools.push(piece, "c", &mut out).unwrap();
         }
@@ -305,6 +363,7 @@ mod tests {
             id: None,
             name: None,
             arguments: Some("{}".to_owned()),
+            ..ToolPiece::default()
         };
         let pushed = Tools::default().push(piece, "c", &mut Vec::new());
         assert!(pushed.is_err());

@@ -159,7 +159,7 @@ struct Probes {
     usage: Finder<'static>,
     error: Finder<'static>,
     finish: Finder<'static>,
-    content: [Finder<'static>; 6],
+    content: [Finder<'static>; 7],
 }
 
 static PROBES: LazyLock<Probes> = LazyLock::new(|| Probes {
@@ -173,6 +173,7 @@ static PROBES: LazyLock<Probes> = LazyLock::new(|| Probes {
         "\"reasoning\"",
         "\"refusal\"",
         "\"data\"",
+        "\"input\"",
     ]
     .map(Finder::new),
 });

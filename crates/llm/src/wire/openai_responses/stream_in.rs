@@ -5,9 +5,15 @@ use super::{
     reply::{self, Said},
     usage::UsageObject,
 };
-use crate::{error::status_of_kind, fault::Fault, stream::DecodeStream};
-use seaworthy_core::call::{BlockOpening, Delta};
+use crate::{
+    error::status_of_kind, fault::Fault, stream::DecodeStream, wire::shared::native_opening,
+};
+use seaworthy_core::{
+    call::{BlockOpening, Delta},
+    dialect::Dialect,
+};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Default)]
@@ -51,7 +57,7 @@ struct Frame<'a> {
     #[serde(borrow)]
     arguments: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    item: Option<Item<'a>>,
+    item: Option<&'a RawValue>,
     #[serde(borrow)]
     response: Option<Response<'a>>,
     #[serde(borrow)]
@@ -100,6 +106,13 @@ struct IncompleteDetails<'a> {
     reason: Option<Cow<'a, str>>,
 }
 
+impl<'a> Item<'a> {
+    fn read(json: &'a RawValue) -> Result<Self, Fault> {
+        serde_json::from_str(json.get())
+            .map_err(|error| Fault::at("item", format_args!("expected an item: {error}")))
+    }
+}
+
 impl DecodeStream for Decoder {
     fn event(&mut self, _name: &[u8], data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
         if data.trim_ascii() == b"[DONE]" {
@@ -120,7 +133,7 @@ impl DecodeStream for Decoder {
             }
             "response.output_item.added" => {
                 let added = frame.item.ok_or_else(|| lacks(&frame.kind, "item"))?;
-                self.begin(item, added, out)?;
+                self.begin(item, Item::read(added)?, out)?;
             }
             "response.output_text.delta" => {
                 if frame.logprobs.is_some_and(|logprobs| !logprobs.is_empty()) {
@@ -159,7 +172,7 @@ impl DecodeStream for Decoder {
                     self.close(out);
                 }
             }
-            "response.output_item.done" => self.complete(frame.item, out),
+            "response.output_item.done" => self.complete(frame.item, out)?,
             "response.completed" | "response.incomplete" => {
                 let response = frame
                     .response
@@ -195,7 +208,8 @@ impl Decoder {
                 };
                 self.open(item, 0, Kind::Tool, opening, out);
             }
-            other => out.push(Delta::Dropped(other.to_owned())),
+            // What only this dialect knows is told whole, once it is complete.
+            _ => {}
         }
         Ok(())
     }
@@ -259,7 +273,16 @@ impl Decoder {
         self.piece(item, part, Kind::Thinking, text, out)
     }
 
-    fn complete(&mut self, item: Option<Item<'_>>, out: &mut Vec<Delta>) {
+    fn complete(&mut self, json: Option<&RawValue>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let item = json.map(Item::read).transpose()?;
+        if let (Some(json), Some(item)) = (json, &item)
+            && !matches!(&*item.kind, "message" | "reasoning" | "function_call")
+        {
+            self.close(out);
+            let opening = native_opening(Dialect::OpenAiResponses, &item.kind, json.get());
+            out.extend([Delta::Open(opening), Delta::Close]);
+            return Ok(());
+        }
         let reasoning = item.filter(|item| item.kind == "reasoning");
         let encrypted = reasoning.and_then(|item| item.encrypted_content);
         if let Some(text) = encrypted.filter(|text| !text.is_empty()) {
@@ -284,6 +307,7 @@ impl Decoder {
             }
         }
         self.close(out);
+        Ok(())
     }
 
     fn finish(&mut self, response: Response<'_>, is_complete: bool, out: &mut Vec<Delta>) {

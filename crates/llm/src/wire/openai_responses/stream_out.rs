@@ -1,5 +1,7 @@
 //! Canonical deltas as events of a response, in the order that clients rely on.
 
+mod native;
+
 use super::reply::{self, COMPLETED, Frame, Part};
 use crate::{
     error,
@@ -221,6 +223,10 @@ impl Encoder {
                     encrypted: Some(reply::wrap_reasoning(sealed).into_owned()),
                 };
                 self.begin(item, out);
+            }
+            BlockOpening::Native(native) => {
+                self.complete_item(COMPLETED, out);
+                self.native(native, out);
             }
         }
     }

@@ -208,9 +208,10 @@ fn files_that_a_request_named_count_for_its_answer() {
             .unwrap();
         let mut verdicts = Verdicts::default();
         let arguments = json!({"path": "no-such/other.md", "paths": ["no-such/more.md"]});
-        let guarded = passed
-            .guarding
-            .guard_call("read", &arguments.to_string(), &mut verdicts);
+        let guarded =
+            passed
+                .guarding
+                .guard_call("read", &arguments.to_string(), false, &mut verdicts);
         assert_eq!(guarded == Guarded::Same, may, "{count}");
     }
 }
