@@ -6,6 +6,7 @@ mod lengths;
 mod marks;
 mod parts;
 mod scope;
+mod unseen;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -104,6 +105,8 @@ pub(crate) enum Refused {
     Scope(OutOfScope),
     /// A text cannot be read, so that it cannot be judged.
     Unreadable,
+    /// This member names a part of the conversation that only its provider sees.
+    Unseen(&'static str),
     /// The guards of this request could not be put together.
     Broken(EngineError),
 }
@@ -154,6 +157,7 @@ impl Rules {
         };
         outline.unpack_files();
         let outline = outline;
+        self.check_unseen(&asked, &outline, verdicts)?;
         let said: Vec<Said<'_, '_>> = outline
             .texts
             .iter()

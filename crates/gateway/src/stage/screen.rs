@@ -191,6 +191,14 @@ fn refusal(refused: Refused) -> Refusal {
         }
         Refused::Scope(error) => Refusal::new(Code::OutOfScope, format!("Out of scope: {error}.")),
         Refused::Unreadable => unreadable(),
+        Refused::Unseen(member) => {
+            let sentence = format!(
+                "`{member}` names a part of the conversation that only the provider has, so that it \
+                 cannot be checked here. Send its words themselves, with the calls of tools and their \
+                 results."
+            );
+            Refusal::new(Code::InvalidRequest, sentence).at(member.to_owned())
+        }
         Refused::Broken(error) => {
             let sentence = "The guards of this request could not be put together.";
             Refusal::new(Code::Internal, sentence).because(&error)

@@ -20,6 +20,7 @@ use crate::support::upstream::Step;
 use crate::support::wire::{json_response, ok};
 
 mod files;
+mod guarded;
 
 const CHAT: &str = "/v1/chat/completions";
 
