@@ -32,9 +32,9 @@ struct Frame<'a> {
     #[serde(borrow)]
     message: Option<Message<'a>>,
     #[serde(borrow)]
-    content_block: Option<&'a RawValue>,
+    content_block: Option<OpeningBlock<'a>>,
     #[serde(borrow)]
-    delta: Option<&'a RawValue>,
+    delta: Option<Piece<'a>>,
     usage: Option<UsageObject>,
     #[serde(borrow)]
     error: Option<ErrorObject<'a>>,
@@ -114,14 +114,13 @@ impl DecodeStream for Decoder {
             "content_block_start" => {
                 let block = frame.content_block;
                 let block = block.ok_or_else(|| lacks("content_block_start", "content_block"))?;
-                self.open(block, out)?;
+                self.open(block, data, out)?;
             }
             "content_block_delta" => {
-                let json = frame.delta;
-                let json = json.ok_or_else(|| lacks("content_block_delta", "delta"))?;
-                let piece: Piece<'_> = read(json, "delta")?;
+                let piece = frame.delta;
+                let piece = piece.ok_or_else(|| lacks("content_block_delta", "delta"))?;
                 match &mut self.native {
-                    Some(block) => block.push(&piece, json)?,
+                    Some(block) => block.push(&piece, data)?,
                     None => self.piece(piece, out),
                 }
             }
@@ -140,7 +139,6 @@ impl DecodeStream for Decoder {
             "message_delta" => {
                 self.usage(frame.usage.as_ref(), out);
                 let stop = frame.delta.ok_or_else(|| lacks("message_delta", "delta"))?;
-                let stop: Piece<'_> = read(stop, "delta")?;
                 if let Some(word) = stop.stop_reason {
                     self.finished = true;
                     out.push(Delta::Finish {
@@ -192,8 +190,12 @@ impl Decoder {
         });
     }
 
-    fn open(&mut self, json: &RawValue, out: &mut Vec<Delta>) -> Result<(), Fault> {
-        let block: OpeningBlock<'_> = read(json, "content_block")?;
+    fn open(
+        &mut self,
+        block: OpeningBlock<'_>,
+        data: &[u8],
+        out: &mut Vec<Delta>,
+    ) -> Result<(), Fault> {
         let text = |field: Option<Cow<'_, str>>| field.unwrap_or_default().into_owned();
         match &*block.kind {
             "text" => {
@@ -226,7 +228,7 @@ impl Decoder {
                 let whole = whole.filter(|json| json.len() > "{ }".len());
                 out.extend(whole.map(|json| Delta::Arguments(json.to_owned())));
             }
-            other => self.native = Some(NativeBlock::new(other, json)),
+            other => self.native = Some(NativeBlock::new(other, data)?),
         }
         Ok(())
     }
@@ -234,11 +236,6 @@ impl Decoder {
 
 fn sealed(text: String) -> Sealed {
     seal::unwrap(Dialect::AnthropicMessages, text)
-}
-
-fn read<'a, T: Deserialize<'a>>(json: &'a RawValue, field: &str) -> Result<T, Fault> {
-    serde_json::from_str(json.get())
-        .map_err(|error| Fault::at(field, format_args!("not as the API has it: {error}")))
 }
 
 fn lacks(event: &str, field: &str) -> Fault {

@@ -70,7 +70,7 @@ struct Candidate<'a> {
 #[derive(Deserialize)]
 struct Content<'a> {
     #[serde(borrow, default)]
-    parts: Vec<&'a RawValue>,
+    parts: Vec<Part<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +86,50 @@ struct Part<'a> {
     function_call: Option<FunctionCall<'a>>,
     inline_data: Option<IgnoredAny>,
     file_data: Option<IgnoredAny>,
+}
+
+impl Part<'_> {
+    fn is_known(&self) -> bool {
+        self.thought
+            || self.text.is_some()
+            || self.function_call.is_some()
+            || self.inline_data.is_some()
+            || self.file_data.is_some()
+    }
+}
+
+/// A chunk whose parts are taken as they are written.
+#[derive(Deserialize)]
+struct Written {
+    candidates: Vec<WrittenCandidate>,
+}
+
+#[derive(Deserialize)]
+struct WrittenCandidate {
+    #[serde(default)]
+    index: u64,
+    content: Option<WrittenContent>,
+}
+
+#[derive(Deserialize)]
+struct WrittenContent {
+    #[serde(default)]
+    parts: Vec<Box<RawValue>>,
+}
+
+impl Written {
+    /// A part of the first candidate by its number.
+    fn part(chunk: &[u8], number: usize) -> Result<String, Fault> {
+        let lost = |error: &dyn std::fmt::Display| {
+            Fault::at("parts", format_args!("expected a part: {error}"))
+        };
+        let chunk: Self = serde_json::from_slice(chunk).map_err(|error| lost(&error))?;
+        let mut first = chunk.candidates.into_iter().filter(|one| one.index == 0);
+        let content = first.find_map(|candidate| candidate.content);
+        let part = content.and_then(|content| content.parts.into_iter().nth(number));
+        part.map(|part| part.get().to_owned())
+            .ok_or_else(|| lost(&"none"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -147,7 +191,7 @@ impl DecodeStream for Decoder {
         }
         for candidate in chunk.candidates {
             if candidate.index == 0 {
-                self.candidate(candidate, out)?;
+                self.candidate(candidate, data, out)?;
             } else {
                 out.push(Delta::Dropped(format!("candidates[{}]", candidate.index)));
             }
@@ -157,7 +201,12 @@ impl DecodeStream for Decoder {
 }
 
 impl Decoder {
-    fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+    fn candidate(
+        &mut self,
+        candidate: Candidate<'_>,
+        data: &[u8],
+        out: &mut Vec<Delta>,
+    ) -> Result<(), Fault> {
         for (name, is_there) in [
             ("groundingMetadata", candidate.grounding_metadata.is_some()),
             ("citationMetadata", candidate.citation_metadata.is_some()),
@@ -171,11 +220,14 @@ impl Decoder {
                 out.push(Delta::Dropped(name.to_owned()));
             }
         }
-        for part in candidate
+        let parts = candidate
             .content
-            .map_or_else(Vec::new, |content| content.parts)
-        {
-            self.part(part, out)?;
+            .map_or_else(Vec::new, |content| content.parts);
+        for (number, part) in parts.into_iter().enumerate() {
+            match part.is_known() {
+                true => self.part(part, out),
+                false => self.native(&Written::part(data, number)?, part, out),
+            }
         }
         if let Some(word) = candidate.finish_reason {
             match reply::stop_reason(&word, self.called_tool) {
@@ -188,21 +240,17 @@ impl Decoder {
         Ok(())
     }
 
-    fn part(&mut self, json: &RawValue, out: &mut Vec<Delta>) -> Result<(), Fault> {
-        let part: Part<'_> = serde_json::from_str(json.get())
-            .map_err(|error| Fault::at("parts", format_args!("expected a part: {error}")))?;
-        let is_known = part.thought
-            || part.text.is_some()
-            || part.function_call.is_some()
-            || part.inline_data.is_some()
-            || part.file_data.is_some();
-        if let Some(kind) = native_kind(json.get()).filter(|_| !is_known) {
-            // With its own signature, if it has one.
-            self.close(out);
-            let opening = native_opening(Dialect::Gemini, &kind, json.get());
-            out.extend([Delta::Open(opening), Delta::Close]);
-            return Ok(());
-        }
+    /// A part that only this dialect knows, with its own signature, if it has one.
+    fn native(&mut self, json: &str, part: Part<'_>, out: &mut Vec<Delta>) {
+        let Some(kind) = native_kind(json) else {
+            return self.part(part, out);
+        };
+        self.close(out);
+        let opening = native_opening(Dialect::Gemini, &kind, json);
+        out.extend([Delta::Open(opening), Delta::Close]);
+    }
+
+    fn part(&mut self, part: Part<'_>, out: &mut Vec<Delta>) {
         let signature = part.thought_signature.filter(|text| !text.is_empty());
         let signature = signature.map(|text| seal::unwrap_kind(Dialect::Gemini, text.into_owned()));
         if part.thought {
@@ -211,7 +259,7 @@ impl Decoder {
                 out.push(Delta::Signature(sealed));
                 self.close(out);
             }
-            return Ok(());
+            return;
         }
         if let Some((sealed, kind)) = signature {
             if kind == Some(Kind::Reasoning) {
@@ -230,7 +278,6 @@ impl Decoder {
             (None, Some(call)) => self.call(call, out),
             (None, None) => out.push(Delta::Dropped("part".to_owned())),
         }
-        Ok(())
     }
 
     fn piece(&mut self, kind: Open, text: Option<Cow<'_, str>>, out: &mut Vec<Delta>) {

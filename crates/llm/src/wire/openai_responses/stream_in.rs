@@ -57,7 +57,7 @@ struct Frame<'a> {
     #[serde(borrow)]
     arguments: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    item: Option<&'a RawValue>,
+    item: Option<Item<'a>>,
     #[serde(borrow)]
     response: Option<Response<'a>>,
     #[serde(borrow)]
@@ -77,6 +77,13 @@ struct Item<'a> {
     name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     encrypted_content: Option<Cow<'a, str>>,
+}
+
+/// An event with an item as it is written.
+#[derive(Deserialize)]
+struct Written<'a> {
+    #[serde(borrow)]
+    item: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -106,13 +113,6 @@ struct IncompleteDetails<'a> {
     reason: Option<Cow<'a, str>>,
 }
 
-impl<'a> Item<'a> {
-    fn read(json: &'a RawValue) -> Result<Self, Fault> {
-        serde_json::from_str(json.get())
-            .map_err(|error| Fault::at("item", format_args!("expected an item: {error}")))
-    }
-}
-
 impl DecodeStream for Decoder {
     fn event(&mut self, _name: &[u8], data: &[u8], out: &mut Vec<Delta>) -> Result<(), Fault> {
         if data.trim_ascii() == b"[DONE]" {
@@ -133,7 +133,7 @@ impl DecodeStream for Decoder {
             }
             "response.output_item.added" => {
                 let added = frame.item.ok_or_else(|| lacks(&frame.kind, "item"))?;
-                self.begin(item, Item::read(added)?, out)?;
+                self.begin(item, added, out)?;
             }
             "response.output_text.delta" => {
                 if frame.logprobs.is_some_and(|logprobs| !logprobs.is_empty()) {
@@ -172,7 +172,7 @@ impl DecodeStream for Decoder {
                     self.close(out);
                 }
             }
-            "response.output_item.done" => self.complete(frame.item, out)?,
+            "response.output_item.done" => self.complete(frame.item, data, out)?,
             "response.completed" | "response.incomplete" => {
                 let response = frame
                     .response
@@ -273,13 +273,19 @@ impl Decoder {
         self.piece(item, part, Kind::Thinking, text, out)
     }
 
-    fn complete(&mut self, json: Option<&RawValue>, out: &mut Vec<Delta>) -> Result<(), Fault> {
-        let item = json.map(Item::read).transpose()?;
-        if let (Some(json), Some(item)) = (json, &item)
-            && !matches!(&*item.kind, "message" | "reasoning" | "function_call")
-        {
+    fn complete(
+        &mut self,
+        item: Option<Item<'_>>,
+        data: &[u8],
+        out: &mut Vec<Delta>,
+    ) -> Result<(), Fault> {
+        let is_known = |kind: &str| matches!(kind, "message" | "reasoning" | "function_call");
+        if let Some(item) = item.as_ref().filter(|item| !is_known(&item.kind)) {
             self.close(out);
-            let opening = native_opening(Dialect::OpenAiResponses, &item.kind, json.get());
+            let written: Written<'_> = serde_json::from_slice(data)
+                .map_err(|error| Fault::at("item", format_args!("expected an item: {error}")))?;
+            let json = written.item.get();
+            let opening = native_opening(Dialect::OpenAiResponses, &item.kind, json);
             out.extend([Delta::Open(opening), Delta::Close]);
             return Ok(());
         }

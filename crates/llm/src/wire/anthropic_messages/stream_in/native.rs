@@ -3,6 +3,7 @@
 use super::Piece;
 use crate::{fault::Fault, wire::shared::native_opening};
 use seaworthy_core::{call::Delta, dialect::Dialect};
+use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 /// How much of a block is kept until it is complete.
@@ -20,19 +21,37 @@ pub(super) struct NativeBlock {
     bytes: usize,
 }
 
+/// The events of such a block, whose beginning and pieces are taken as they are written.
+#[derive(Deserialize)]
+struct Written<'a> {
+    #[serde(borrow, alias = "content_block")]
+    delta: &'a RawValue,
+}
+
+impl<'a> Written<'a> {
+    fn read(event: &'a [u8]) -> Result<&'a RawValue, Fault> {
+        let written: Self = serde_json::from_slice(event)
+            .map_err(|error| Fault::whole(format!("expected an event of a block: {error}")))?;
+        Ok(written.delta)
+    }
+}
+
 impl NativeBlock {
-    pub(super) fn new(kind: &str, json: &RawValue) -> Self {
-        Self {
+    /// A block that begins with this event.
+    pub(super) fn new(kind: &str, event: &[u8]) -> Result<Self, Fault> {
+        let json = Written::read(event)?.get();
+        Ok(Self {
             kind: kind.to_owned(),
-            json: json.get().to_owned(),
+            json: json.to_owned(),
             input: String::new(),
             others: Vec::new(),
-            bytes: json.get().len(),
-        }
+            bytes: json.len(),
+        })
     }
 
-    pub(super) fn push(&mut self, piece: &Piece<'_>, json: &RawValue) -> Result<(), Fault> {
-        self.bytes += json.get().len();
+    /// Takes the piece of this event.
+    pub(super) fn push(&mut self, piece: &Piece<'_>, event: &[u8]) -> Result<(), Fault> {
+        self.bytes += event.len();
         if self.bytes > MOST_BYTES {
             return Err(Fault::whole(format!(
                 "expected a block of type `{}` of at most {MOST_BYTES} bytes, found more",
@@ -41,7 +60,7 @@ impl NativeBlock {
         }
         match (&piece.kind, &piece.partial_json) {
             (Some(kind), Some(input)) if kind == "input_json_delta" => self.input += input,
-            _ => self.others.push(json.to_owned()),
+            _ => self.others.push(Written::read(event)?.to_owned()),
         }
         Ok(())
     }
