@@ -386,23 +386,21 @@ impl InjectionJudge {
         let seen = self.featuriser.read(wording, &mut scorers);
         let Scorers(prompts, documents) = scorers;
         let score = prompts.score();
-        let block = match has_lines {
-            true => self.manifest.documents.as_prompt_logit,
-            false => self.manifest.block_logit,
+        let as_prompt = self.logit_of_prompt(wording, score);
+        // The networks have read no documents: of lines the linear model alone is sure enough to block.
+        let is_sure = match has_lines {
+            true => score.logit >= self.manifest.documents.as_prompt_logit,
+            false => as_prompt >= self.manifest.block_logit,
         };
-        let (level, logit) = if score.logit >= block {
-            (Level::Block, score.logit)
-        } else {
-            let as_prompt = self.logit_of_prompt(wording, score);
-            match documents {
-                Some(documents) => {
-                    let may_be_prompt = place == Place::Input || !has_lines;
-                    self.level_of_document(as_prompt, documents.score().logit, may_be_prompt)
-                }
-                None => {
-                    let flag = self.manifest.flag_logit;
-                    (level(as_prompt, flag, f32::INFINITY), as_prompt)
-                }
+        let (level, logit) = match documents {
+            _ if is_sure => (Level::Block, as_prompt),
+            Some(documents) => {
+                let may_be_prompt = place == Place::Input || !has_lines;
+                self.level_of_document(as_prompt, documents.score().logit, may_be_prompt)
+            }
+            None => {
+                let flag = self.manifest.flag_logit;
+                (level(as_prompt, flag, f32::INFINITY), as_prompt)
             }
         };
         let assessment = Assessment {
@@ -414,10 +412,12 @@ impl InjectionJudge {
         (assessment, seen)
     }
 
-    /// The log-odds of a prompt that is not blocked: what the linear model says and, where that may be flagged, what the
-    /// networks add to it.
+    /// The log-odds of a prompt: what the linear model says and, where the networks could change what follows, what they
+    /// add to it.
     fn logit_of_prompt(&self, wording: &Wording<'_>, score: Score) -> f32 {
-        if score.logit < self.manifest.flag_logit - sequence::LARGEST_CHANGE {
+        let least = self.manifest.flag_logit - sequence::LARGEST_CHANGE;
+        let most = self.manifest.block_logit + sequence::LARGEST_CHANGE;
+        if score.logit < least || score.logit >= most {
             return score.logit;
         }
         let passage = self.featuriser.passage(wording, score);

@@ -21,7 +21,7 @@ use seaworthy_guard::linear::{Features, LinearModel, Windows};
 use seaworthy_guard::normalise::normalise;
 
 use corpus::{FOLDS, Origin, TestTexts, Text};
-use prompts::{HeldOut, Prompts, flag_point};
+use prompts::{Prompts, flag_point};
 
 const SEED: u64 = 20_260_701;
 
@@ -106,16 +106,12 @@ fn main() -> Result<()> {
         featuriser: &featuriser,
     };
     let logits = prompts.cross_validate()?;
-    let flag_logit = rounded(flag_point(&texts, &logits.all, FLAG_FALSE_ALARMS));
-    let block_logit = threshold(&texts, &logits.linear, |_| true, BLOCK_FALSE_ALARMS);
+    let flag_logit = rounded(flag_point(&texts, &logits, FLAG_FALSE_ALARMS));
+    let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS);
     let block_logit = rounded(block_logit).max(flag_logit);
-    report(
-        &texts,
-        (&logits.all, flag_logit),
-        (&logits.linear, block_logit),
-    );
+    report(&texts, &logits, flag_logit, block_logit);
     let is_ours = |text: &Text| text.origin == Origin::Document && is_document(&text.text);
-    let lines_logit = threshold(&texts, &logits.all, is_ours, FLAGGED_LINES);
+    let lines_logit = threshold(&texts, &logits, is_ours, FLAGGED_LINES);
     let lines_logit = rounded(lines_logit).max(flag_logit);
     println!("lines of users, flag from {lines_logit:.3}");
     if arguments.leave_one_out {
@@ -203,11 +199,10 @@ fn judge_documents(
     let is_ours = |text: &Text| text.group == "own_papers";
     let flag_logit = threshold(texts, &logits, is_ours, FLAGGED_DOCUMENTS);
     let block_logit = threshold(texts, &logits, |_| true, BLOCKED_DOCUMENTS).max(flag_logit);
-    report(texts, (&logits, flag_logit), (&logits, block_logit));
+    report(texts, &logits, flag_logit, block_logit);
     let as_prompt_logit = rounded(threshold(texts, as_prompts, is_ours, BLOCKED_DOCUMENTS));
     println!("as prompts, block from {as_prompt_logit:.3}");
-    let sure = (as_prompts, as_prompt_logit);
-    report(texts, sure, sure);
+    report(texts, as_prompts, as_prompt_logit, as_prompt_logit);
     Ok(Documents {
         scale: second.scale,
         bias: second.bias,
@@ -261,16 +256,15 @@ fn rounded(point: f32) -> f32 {
     (point * 100.0).ceil() / 100.0
 }
 
-/// Says how many texts of each group are flagged and blocked: by which log-odds, and from where.
-fn report(texts: &[Text], (flags, flag): (&[f32], f32), (blocks, block): (&[f32], f32)) {
+fn report(texts: &[Text], logits: &[f32], flag: f32, block: f32) {
     println!("cross-validated; flag from {flag:.3}, block from {block:.3}");
     println!("| group | attack | texts | flagged | blocked |\n|---|---|---|---|---|");
     let mut groups: BTreeMap<(&str, bool), [usize; 3]> = BTreeMap::new();
-    for (index, text) in texts.iter().enumerate() {
+    for (text, logit) in texts.iter().zip(logits) {
         let counts = groups.entry((&text.group, text.attack)).or_default();
         counts[0] += 1;
-        counts[1] += usize::from(flags[index] >= flag);
-        counts[2] += usize::from(blocks[index] >= block);
+        counts[1] += usize::from(*logit >= flag);
+        counts[2] += usize::from(*logit >= block);
     }
     for ((group, attack), [count, flagged, blocked]) in groups {
         println!("| {group} | {attack} | {count} | {flagged} | {blocked} |");
@@ -283,11 +277,11 @@ fn leave_one_out(prompts: &Prompts<'_>, flag: f32) -> Result<()> {
     let texts = prompts.texts;
     let mut groups: Vec<&str> = texts.iter().map(|text| text.group.as_str()).collect();
     groups.dedup();
-    let mut logits = HeldOut::default();
+    let mut logits = vec![0.0; texts.len()];
     for group in groups {
         prompts.leave_out(|text| text.group == group, &mut logits)?;
         let mut counts = [[0_usize; 2]; 2];
-        let judged = texts.iter().zip(&logits.all);
+        let judged = texts.iter().zip(&logits);
         for (text, logit) in judged.filter(|(text, _)| text.group == group) {
             counts[usize::from(text.attack)][0] += 1;
             counts[usize::from(text.attack)][1] += usize::from(*logit >= flag);

@@ -41,23 +41,12 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// What the linear model alone and what all say of a text that has been normalised.
-    fn logits(&self, featuriser: &Featuriser, text: &str) -> (f32, f32) {
+    /// The log-odds of a text that has been normalised.
+    fn logit(&self, featuriser: &Featuriser, text: &str) -> f32 {
         let score = self.linear.score(&featuriser.features(text));
-        let all = self
-            .sequence
-            .logit(score, &passage(featuriser, text, score));
-        (score.logit, all)
+        self.sequence
+            .logit(score, &passage(featuriser, text, score))
     }
-}
-
-/// The log-odds of each text under a judge that has not seen it.
-#[derive(Default)]
-pub(crate) struct HeldOut {
-    /// What the linear model says alone, which decides what is blocked.
-    pub(crate) linear: Vec<f32>,
-    /// What all say, which decides what is flagged.
-    pub(crate) all: Vec<f32>,
 }
 
 fn passage(featuriser: &Featuriser, text: &str, score: Score) -> Passage {
@@ -93,8 +82,8 @@ impl Prompts<'_> {
 
     /// Judges each text by a judge that has not seen it; by one that has seen nothing of its data set where that is
     /// one of chats.
-    pub(crate) fn cross_validate(&self) -> Result<HeldOut> {
-        let mut logits = HeldOut::default();
+    pub(crate) fn cross_validate(&self) -> Result<Vec<f32>> {
+        let mut logits = vec![0.0; self.texts.len()];
         for fold in 0..FOLDS {
             self.leave_out(|text| text.fold == fold, &mut logits)?;
         }
@@ -108,15 +97,13 @@ impl Prompts<'_> {
     pub(crate) fn leave_out(
         &self,
         is_left_out: impl Fn(&Text) -> bool,
-        logits: &mut HeldOut,
+        logits: &mut [f32],
     ) -> Result<()> {
         let judge = self.train(|text| !is_left_out(text))?;
-        logits.linear.resize(self.texts.len(), 0.0);
-        logits.all.resize(self.texts.len(), 0.0);
         for (index, text) in self.texts.iter().enumerate() {
             if is_left_out(text) {
                 let normal = normalise(&text.text).text;
-                (logits.linear[index], logits.all[index]) = judge.logits(self.featuriser, &normal);
+                logits[index] = judge.logit(self.featuriser, &normal);
             }
         }
         Ok(())
