@@ -113,24 +113,27 @@ async fn a_waived_fault_is_a_suppression_and_satisfies_the_gate() {
     assert_eq!(one["suppressions"][0]["justification"], why);
     let accepted = json::render(&report);
     let json: Value = serde_json::from_str(&accepted).expect("JSON");
-    let waived = json["results"].as_array().expect("results").iter();
-    let waived: Vec<&Value> = waived.filter(|r| !r["waived"].is_null()).collect();
+    let all = json["results"].as_array().expect("results").iter();
+    let waived: Vec<&Value> = all.filter(|r| !r["waived"].is_null()).collect();
     assert_eq!(waived.len(), 1, "what holds needs no waiver: {waived:?}");
     assert_eq!(waived[0]["status"], "fail", "it still does not hold");
     assert_eq!(waived[0]["waived"], why);
     assert_eq!(worse(&report, &accepted), NOTHING);
     // A waiver that ends is a change for the worse, and so is one that becomes needed.
-    let mut open = run(Some("errors.no-version-banner"))
-        .await
-        .expect("a report");
-    let ended = "errors.no-version-banner: waived to fail";
-    assert_eq!(worse(&open, &accepted), [ended]);
-    let good = run(None).await.expect("a report");
-    let good = json::render(&good);
-    std::mem::swap(&mut open.waived, &mut report.waived);
+    let mut good = json;
+    for result in good["results"].as_array_mut().expect("results") {
+        if result["id"] == "errors.no-version-banner" {
+            result["status"] = "pass".into();
+            result["waived"] = Value::Null;
+        }
+    }
     let begun = "errors.no-version-banner: pass to waived";
-    assert_eq!(worse(&open, &good), [begun]);
-    assert_eq!(exit_code(&Ok(open), FailOn::Any), 0);
+    assert_eq!(worse(&report, &good.to_string()), [begun]);
+    let waived = std::mem::take(&mut report.waived);
+    let ended = "errors.no-version-banner: waived to fail";
+    assert_eq!(worse(&report, &accepted), [ended]);
+    report.waived = waived;
+    assert_eq!(exit_code(&Ok(report), FailOn::Any), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
