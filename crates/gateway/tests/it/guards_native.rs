@@ -8,33 +8,17 @@ use seaworthy_core::dialect::Dialect;
 use serde_json::{Value, json};
 
 use self::items::{FORMS, Form, Told};
-use crate::support::app::TestApp;
+use crate::support::app::{RESPONSES_AND_GEMINI, TestApp};
 use crate::support::client::Answer;
 use crate::support::plants::secret;
 use crate::support::wire::{chunk, json_response, last_chunk, stream, stream_head};
-
-const PROVIDERS: &str = r#"
-[providers.responses]
-kind = "openai"
-api = "responses"
-base_url = "http://responses.test/v1"
-api_key = "k"
-[models.responses]
-targets = ["responses/real"]
-[providers.google]
-kind = "gemini"
-base_url = "http://google.test"
-api_key = "k"
-[models.gemini]
-targets = ["google/real"]
-"#;
 
 /// Guards of everything that an answer may hold.
 const GUARDS: &str = "[output_handling]\nfilter_secrets = true\nredact_pii = true\n\
                       escape_shell_commands = true\nvalidate_generated_code = true\n";
 
 async fn guarded_by(guards: &str) -> TestApp {
-    TestApp::with(&format!("{PROVIDERS}{guards}")).await
+    TestApp::with(&format!("{RESPONSES_AND_GEMINI}{guards}")).await
 }
 
 async fn ask(app: &TestApp, form: &Form, is_stream: bool) -> Answer {
@@ -177,6 +161,14 @@ async fn tools_without_names_count_by_what_they_are_offered_as() {
     }
 }
 
+/// Whether the item passes, whole and streamed in pieces of so many bytes.
+async fn expect_passes(app: &TestApp, form: &Form, item: &Value, size: usize, passes: bool) {
+    for (answer, told) in both(app, form, item, size).await {
+        let text = answer.text();
+        assert_eq!(!told.items.is_empty(), passes, "{form:?}: {text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn commands_are_judged_in_every_form_of_call_and_not_in_results() {
     let app = guarded_by("[output_handling]\nescape_shell_commands = true\n").await;
@@ -184,15 +176,7 @@ async fn commands_are_judged_in_every_form_of_call_and_not_in_results() {
         let tool = if form.names_its_tool() { "bash" } else { "" };
         let is_command = form.names_its_tool() || form.offered_as().contains("shell");
         let item = form.item(tool, "rm -rf /");
-        for (answer, told) in both(&app, form, &item, 2).await {
-            let passes = form.is_result() || !is_command;
-            assert_eq!(
-                !told.items.is_empty(),
-                passes,
-                "{form:?}: {}",
-                answer.text()
-            );
-        }
+        expect_passes(&app, form, &item, 2, form.is_result() || !is_command).await;
     }
     app.finish().await;
 }
@@ -202,15 +186,7 @@ async fn lengths_hold_for_what_tools_are_given_and_not_for_what_they_return() {
     let app = guarded_by("[input_validation]\nmax_tool_param_length = 100\n").await;
     for form in &FORMS {
         let item = form.item("look", &"tide ".repeat(30));
-        for (answer, told) in both(&app, form, &item, 50).await {
-            let passes = form.is_result();
-            assert_eq!(
-                !told.items.is_empty(),
-                passes,
-                "{form:?}: {}",
-                answer.text()
-            );
-        }
+        expect_passes(&app, form, &item, 50, form.is_result()).await;
     }
     app.finish().await;
 }

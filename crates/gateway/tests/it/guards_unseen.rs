@@ -4,24 +4,8 @@
 use seaworthy_core::dialect::Family;
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
+use crate::support::app::{RESPONSES_AND_GEMINI, TestApp};
 use crate::support::wire::json_response;
-
-const PROVIDERS: &str = r#"
-[providers.responses]
-kind = "openai"
-api = "responses"
-base_url = "http://responses.test/v1"
-api_key = "k"
-[models.responses]
-targets = ["responses/real"]
-[providers.google]
-kind = "gemini"
-base_url = "http://google.test"
-api_key = "k"
-[models.gemini]
-targets = ["google/real"]
-"#;
 
 const GEMINI: &str = "/v1beta/models/gemini:generateContent";
 
@@ -87,7 +71,7 @@ async fn what_is_only_named_is_refused_while_conversations_are_judged() {
         "[guards.scope]\nside_effect_tools = [\"send_*\"]\n",
         "[guards.moderation]\ninput = \"block\"\n",
     ] {
-        let app = TestApp::with(&format!("{PROVIDERS}{guards}")).await;
+        let app = TestApp::with(&format!("{RESPONSES_AND_GEMINI}{guards}")).await;
         for (path, body, member) in named() {
             let answer = app.post(path, body.to_string()).send().await;
             let family = match path {
@@ -121,7 +105,7 @@ async fn what_is_only_named_passes_where_that_is_allowed_or_nothing_depends_on_i
         ),
         ("[output_handling]\nfilter_secrets = true\n", 0),
     ] {
-        let app = TestApp::with(&format!("{PROVIDERS}{guards}")).await;
+        let app = TestApp::with(&format!("{RESPONSES_AND_GEMINI}{guards}")).await;
         for (path, body, _) in named() {
             app.upstream.will_send(json_response(200, &answer(path)));
             let answer = app.post(path, body.to_string()).send().await;
@@ -137,7 +121,7 @@ async fn what_is_only_named_passes_where_that_is_allowed_or_nothing_depends_on_i
 #[tokio::test(start_paused = true)]
 async fn members_of_these_names_elsewhere_and_items_with_words_name_nothing() {
     let guards = "[input_validation]\nfilter_secrets = true\n";
-    let app = TestApp::with(&format!("{PROVIDERS}{guards}")).await;
+    let app = TestApp::with(&format!("{RESPONSES_AND_GEMINI}{guards}")).await;
     let said = json!([{"id": "msg_1", "role": "assistant", "content": "The conversation of 1977."},
         {"id": "fc_1", "type": "function_call", "call_id": "c", "name": "look",
             "arguments": "{\"conversation\":\"conv_1\"}"},

@@ -33,6 +33,23 @@ use super::client::Call;
 use super::stores::{Keys, Logbook, Outage, Recorder};
 use super::upstream::Upstream;
 
+/// A provider of the Responses API behind the model `responses`, and one of Gemini's behind `gemini`.
+pub(crate) const RESPONSES_AND_GEMINI: &str = r#"
+[providers.responses]
+kind = "openai"
+api = "responses"
+base_url = "http://responses.test/v1"
+api_key = "k"
+[models.responses]
+targets = ["responses/real"]
+[providers.google]
+kind = "gemini"
+base_url = "http://google.test"
+api_key = "k"
+[models.gemini]
+targets = ["google/real"]
+"#;
+
 /// The gateway's own credentials at the providers.
 pub(crate) const OPENAI_SECRET: &str = "sk-openai-5ecret-of-the-gateway";
 pub(crate) const ANTHROPIC_SECRET: &str = "sk-ant-5ecret-of-the-gateway";
