@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use proptest::prelude::*;
-use seaworthy_config::{Format, Overrides, SecretRef, Severity, diff, load_str, show};
+use seaworthy_config::{Change, Format, Overrides, SecretRef, Severity, diff, load_str, show};
 
 use crate::support::{problems, toml};
 
@@ -57,6 +57,20 @@ fn a_literal_secret_is_warned_about_and_hidden_in_every_view() {
     assert_eq!(secret.expose(), CANARY);
 }
 
+/// The one change, of this key, where the secret in a text is another one: neither of both is shown.
+fn changed_secret(text: &str, key: &str) -> Vec<Change> {
+    let (old, new) = (
+        toml(text),
+        toml(&text.replace("correct-horse", "battery-staple")),
+    );
+    let changes = diff(&old.config, &new.config);
+    let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
+    assert_eq!(keys, [key]);
+    assert_hidden("diff", &debug(&changes));
+    assert!(!debug(&changes).contains("battery-staple"));
+    changes
+}
+
 #[test]
 fn a_changed_literal_is_a_difference_without_its_value_and_does_not_change_the_hash() {
     let (old, new) = (
@@ -87,15 +101,8 @@ fn a_changed_password_in_a_url_is_a_difference_that_shows_neither() {
             "[shared_state]\nurl = 'redis://host/1'\npassword = 'correct-horse'\n",
         ),
     ] {
-        let (old, new) = (
-            toml(text),
-            toml(&text.replace("correct-horse", "battery-staple")),
-        );
-        let changes = diff(&old.config, &new.config);
-        let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
-        assert_eq!(keys, [key]);
-        assert_hidden("diff", &debug(&changes));
-        assert!(!debug(&changes).contains("battery-staple"));
+        let old = toml(text);
+        changed_secret(text, key);
         assert_eq!(diff(&old.config, &old.config), []);
         // A change that shows is told once.
         let moved = toml(
@@ -129,15 +136,7 @@ fn a_changed_literal_is_a_difference_wherever_it_stands() {
             "[guards.opinions.judge]\nurl = 'https://judge.example'\nauthorization = 'correct-horse'\n",
         ),
     ] {
-        let (old, new) = (
-            toml(text),
-            toml(&text.replace("correct-horse", "battery-staple")),
-        );
-        let changes = diff(&old.config, &new.config);
-        let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
-        assert_eq!(keys, [key]);
-        assert_hidden("diff", &debug(&changes));
-        assert!(!debug(&changes).contains("battery-staple"));
+        let changes = changed_secret(text, key);
         let told = changes[0].old.as_deref().unwrap();
         assert!(
             told.contains("[redacted]\""),
