@@ -35,7 +35,7 @@ pub use self::costs::{
 pub use self::degradation::{AllFeatures, DegradationTiers, Feature, Tier};
 pub use self::guard_rules::{
     AfterUntrusted, Ask, CodeRules, GuardAction, GuardPlace, GuardPolicy, GuardScope, Guards,
-    Moderation, OnFailure, Opinion, PromptLeaks, Severity,
+    Moderation, OnFailure, Opinion, PromptLeaks, Severity, UnreadParts,
 };
 pub use self::guards::{AgentValidation, CodeFilter, Filter, InputValidation, OutputHandling};
 pub use self::health::{

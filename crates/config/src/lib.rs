@@ -37,7 +37,7 @@ pub use config::{
 pub use config::{
     AfterUntrusted, AgentValidation, Ask, CodeFilter, CodeRules, Filter, GuardAction, GuardPlace,
     GuardPolicy, GuardScope, Guards, InputValidation, Moderation, OnFailure, Opinion,
-    OutputHandling, PromptLeaks, Severity as GuardSeverity,
+    OutputHandling, PromptLeaks, Severity as GuardSeverity, UnreadParts,
 };
 pub use config::{AgentLogLevel, AgentObservability, MetricsExporter};
 pub use config::{

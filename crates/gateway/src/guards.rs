@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use regex::RegexSet;
-use seaworthy_config::{AfterUntrusted, Config, OnFailure};
+use seaworthy_config::{AfterUntrusted, Config, OnFailure, UnreadParts};
 use seaworthy_guard::injection::{InjectionError, InjectionJudge};
 use seaworthy_guard::input::Lengths;
 use seaworthy_guard::input::reference::FileRules;
@@ -149,6 +149,7 @@ pub(crate) struct Rules {
     asks_others: bool,
     mark_untrusted: bool,
     on_failure: OnFailure,
+    unread_parts: UnreadParts,
     vault_key: VaultKey,
 }
 

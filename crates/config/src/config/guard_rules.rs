@@ -17,6 +17,11 @@ pub struct Guards {
     /// What happens to what a guard could not judge: `block` stops it, `allow` lets it pass and
     /// reports it.
     pub on_failure: OnFailure,
+    /// What happens to parts of a request that guards cannot read: files that it only names by an ID
+    /// or an address, documents that are no text, such as PDF, and the words of a stored prompt.
+    /// `flag` lets them pass and reports them, `block` refuses the request, `allow` lets them pass
+    /// without a word.
+    pub unread_parts: UnreadParts,
     /// The folder that references to files must stay in, with `require_within_project`.
     pub project_root: String,
     /// Files with rules of your own, relative to the working directory; read anew with each reload.
@@ -42,6 +47,7 @@ impl Default for Guards {
     fn default() -> Self {
         Self {
             on_failure: OnFailure::Block,
+            unread_parts: UnreadParts::Flag,
             project_root: ".".to_owned(),
             rule_files: Vec::new(),
             mark_untrusted: false,
@@ -64,6 +70,19 @@ pub enum OnFailure {
     Block,
     /// It passes, and that is reported.
     Allow,
+}
+
+/// What happens to parts of a request that guards cannot read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreadParts {
+    /// They pass without a word.
+    Allow,
+    /// They pass, and that is reported.
+    #[default]
+    Flag,
+    /// The request is refused.
+    Block,
 }
 
 /// What follows a match.

@@ -107,6 +107,7 @@ pub(super) fn rules(source: &Source, vault_key: VaultKey) -> Result<Option<Rules
         asks_others: !guards.opinions.is_empty(),
         mark_untrusted: guards.mark_untrusted,
         on_failure: guards.on_failure,
+        unread_parts: guards.unread_parts,
         vault_key,
         lines,
     }))

@@ -6,6 +6,7 @@ mod lengths;
 mod marks;
 mod parts;
 mod scope;
+mod unread;
 mod unseen;
 
 use std::ops::Range;
@@ -23,6 +24,7 @@ use seaworthy_guard::{
 };
 
 use self::heard::Told;
+pub(crate) use self::unread::{UnreadPart, Unreadable};
 use super::arguments::{self, Guarded, escaped};
 use super::guarding::Guarding;
 use super::links::RealLinks;
@@ -107,6 +109,8 @@ pub(crate) enum Refused {
     Unreadable,
     /// This member names a part of the conversation that only its provider sees.
     Unseen(&'static str),
+    /// This part of the request can be read by its provider only.
+    Unread(UnreadPart),
     /// The guards of this request could not be put together.
     Broken(EngineError),
 }
@@ -157,7 +161,7 @@ impl Rules {
         };
         outline.unpack_files();
         let outline = outline;
-        self.check_unseen(&asked, &outline, verdicts)?;
+        self.check_readable(&asked, &outline, verdicts)?;
         let said: Vec<Said<'_, '_>> = outline
             .texts
             .iter()

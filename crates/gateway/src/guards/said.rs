@@ -183,6 +183,26 @@ fn defines(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
     told.is_some_and(|name| DEFINITIONS.contains(&name))
 }
 
+/// Where a part of the request that holds no words stands; `None` where nobody says it.
+pub(super) fn place_of(outline: &Outline<'_>, text: &Text<'_>) -> Option<Place> {
+    let around: Vec<(usize, &Object<'_>)> = outline
+        .indices(text.object)
+        .filter_map(|index| Some((index, outline.objects.get(index)?)))
+        .collect();
+    let key = |at: usize| around.get(at).map_or("", |(_, object)| &*object.key);
+    let is_variable = around.len() == 4 && (key(1), key(2)) == ("variables", "prompt");
+    let is_own = is_in_arguments(&around) || (is_in_free(text, &around) && !is_variable);
+    if is_own || defines(text, &around) {
+        return None;
+    }
+    Some(
+        match around.iter().any(|(_, object)| holds_result(object)) {
+            true => Place::ToolResult,
+            false => Place::Input,
+        },
+    )
+}
+
 /// Whether a conversation holds what a tool or a retrieval returned, be it something that cannot be read.
 pub(super) fn holds_returned(outline: &Outline<'_>) -> bool {
     let is_returned = |index: usize, object: &Object<'_>| {

@@ -234,7 +234,7 @@ impl<'a> Outline<'a> {
 }
 
 /// Whether a text is a file, by the names of its member and of the object around it.
-fn holds_file(text: &Text<'_>, object: Option<&Object<'_>>) -> bool {
+pub(super) fn holds_file(text: &Text<'_>, object: Option<&Object<'_>>) -> bool {
     let around = object.map_or("", |object| &*object.key);
     let kind = object.and_then(|object| object.kind.as_deref());
     text.kind == Kind::String
@@ -261,7 +261,7 @@ pub(crate) fn replace(json: &str, edits: &[(Range<usize>, String)]) -> String {
 }
 
 /// Where the string that begins at `at` ends, behind its last quote.
-fn string_end(bytes: &[u8], at: usize) -> usize {
+pub(super) fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut from = at + 1;
     loop {
         let rest = bytes.get(from..).unwrap_or_default();

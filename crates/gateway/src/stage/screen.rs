@@ -12,7 +12,7 @@ use seaworthy_guard::input::path::PathError;
 
 use self::long::Long;
 use crate::exchange::Exchange;
-use crate::guards::input::{Asked, Purpose, Refused};
+use crate::guards::input::{Asked, Purpose, Refused, UnreadPart, Unreadable};
 use crate::guards::{MOST_FILES, Who};
 use crate::refusal::Refusal;
 use crate::routes::Operation;
@@ -199,11 +199,36 @@ fn refusal(refused: Refused) -> Refusal {
             );
             Refusal::new(Code::InvalidRequest, sentence).at(member.to_owned())
         }
+        Refused::Unread(part) => unread(part),
         Refused::Broken(error) => {
             let sentence = "The guards of this request could not be put together.";
             Refusal::new(Code::Internal, sentence).because(&error)
         }
     }
+}
+
+fn unread(part: UnreadPart) -> Refusal {
+    let UnreadPart { why, path } = part;
+    let (what, remedy) = match why {
+        Unreadable::NamedFile => (
+            "names a file that only the provider can read",
+            "Send its text itself.",
+        ),
+        Unreadable::PackedFile => (
+            "is a document that is no text in UTF-8",
+            "Send its text itself.",
+        ),
+        Unreadable::StoredPrompt => (
+            "names a prompt whose words only the provider has",
+            "Send them as `instructions` and `input`.",
+        ),
+        Unreadable::Encrypted => (
+            "is a part of the conversation that only the provider can read",
+            "Send its words themselves.",
+        ),
+    };
+    let sentence = format!("`{path}` {what}, so that it cannot be checked here. {remedy}");
+    Refusal::new(Code::ContentFilter, sentence).at(path)
 }
 
 fn unreadable() -> Refusal {

@@ -18,12 +18,13 @@ async fn guarded(rules: &str) -> (Running, TestApp) {
 }
 
 /// The stable code of a refusal, in the words of any family.
-fn code(answer: &Answer) -> Value {
+pub(crate) fn code(answer: &Answer) -> Value {
     let body = answer.json();
     let places = [
         &body["error"]["code"],
         &body["code"],
         &body["error"]["details"][0]["reason"],
+        &body["error"]["details"]["error_code"],
     ];
     let text = places.into_iter().find(|place| place.is_string());
     text.cloned().unwrap_or(body)

@@ -29,6 +29,7 @@ mod guards_joints;
 mod guards_long;
 mod guards_native;
 mod guards_opinions;
+mod guards_unread;
 mod guards_unseen;
 mod health;
 mod hedges;

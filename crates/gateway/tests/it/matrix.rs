@@ -52,7 +52,8 @@ const KINDS: [Kind; 10] = [
 const TEXT: &str = "the ship holds her course";
 const DIRECTIVES: &str = "cached_tokens=11,reasoning_tokens=3";
 
-fn config(fake: &str) -> String {
+/// A provider and a model of each kind, at this address.
+pub(crate) fn config(fake: &str) -> String {
     let section = |(name, options, _): &Kind| {
         let options = options.replace("{fake}", fake);
         format!(

@@ -1,16 +1,17 @@
 //! Parts of the conversation that a request only names, because its provider keeps them: nobody here sees
 //! what they say.
 
+use std::collections::HashSet;
+
 use seaworthy_config::OnFailure;
 use seaworthy_core::dialect::Dialect;
-use seaworthy_guard::input::Lengths;
 use seaworthy_guard::{Category, Place};
 
 use super::{Asked, Purpose, Refused};
 use crate::guards::Rules;
 use crate::guards::build::MODERATION_CATEGORIES;
 use crate::guards::policy::INBOUND;
-use crate::guards::texts::{Kind, Outline};
+use crate::guards::texts::{Kind, Object, Outline, Text};
 use crate::guards::verdicts::Verdicts;
 
 /// The first member of a request that names such a part.
@@ -35,22 +36,28 @@ fn unseen(dialect: Dialect, outline: &Outline<'_>) -> Option<&'static str> {
 
 /// Whether an item of the conversation is the ID of another one and nothing else.
 fn has_reference(outline: &Outline<'_>) -> bool {
-    let mut items = outline.objects.iter().enumerate();
-    items.any(|(index, item)| {
-        let is_item = item.parent == Some(0) && item.key == "input" && item.role.is_none();
-        let names_nothing_else = || {
-            let mut keys = outline.texts.iter();
-            !keys.any(|text| {
-                let is_own = text.kind == Kind::Key && text.object == Some(index);
-                is_own && !matches!(&*text.value, "id" | "type")
-            })
+    let items = || {
+        let is_item = |(_, item): &(usize, &Object<'_>)| {
+            item.parent == Some(0) && item.key == "input" && item.role.is_none()
         };
-        is_item
-            && match item.kind.as_deref() {
-                Some(kind) => kind == "item_reference",
-                None => names_nothing_else(),
-            }
-    })
+        outline.objects.iter().enumerate().filter(is_item)
+    };
+    if items().any(|(_, item)| item.kind.as_deref() == Some("item_reference")) {
+        return true;
+    }
+    let mut untold = items()
+        .filter(|(_, item)| item.kind.is_none())
+        .map(|(index, _)| index)
+        .peekable();
+    if untold.peek().is_none() {
+        return false;
+    }
+    // One pass over the names of all members, however many items there are.
+    let is_told =
+        |text: &&Text<'_>| text.kind == Kind::Key && !matches!(&*text.value, "id" | "type");
+    let telling = outline.texts.iter().filter(is_told);
+    let telling: HashSet<usize> = telling.filter_map(|text| text.object).collect();
+    untold.any(|index| !telling.contains(&index))
 }
 
 impl Rules {
@@ -65,7 +72,7 @@ impl Rules {
             Purpose::Conversation => unseen(asked.dialect, outline),
             Purpose::Embeddings | Purpose::Moderations => None,
         };
-        let named = named.filter(|_| self.judges_conversations());
+        let named = named.filter(|_| self.judges(asked.purpose));
         match (named, self.on_failure) {
             (None, _) => Ok(()),
             (Some(_), OnFailure::Allow) => {
@@ -79,26 +86,34 @@ impl Rules {
         }
     }
 
-    /// Whether anything depends on what all of a conversation says.
-    fn judges_conversations(&self) -> bool {
+    /// Whether anything depends on what all texts of a request for this say.
+    pub(super) fn judges(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Conversation => self.judges_texts() || self.judges_conversations(),
+            Purpose::Embeddings => self.judges_texts(),
+            Purpose::Moderations => false,
+        }
+    }
+
+    fn judges_texts(&self) -> bool {
         let categories = MODERATION_CATEGORIES.map(str::to_owned).into();
         let moderates = self.lines.want(Category::Moderation, &categories, &INBOUND);
-        let lengths = Lengths {
-            max_tool_param_length: None,
-            ..self.lengths
-        };
         self.inbound.is_some()
-            || lengths != Lengths::default()
+            || self.lengths.max_input_length.is_some()
             || self.strip_html_tags
             || self.injection.is_some()
             || self.blocked_patterns.is_some()
             || self.files.is_some()
+            || self.asks_others
+            || moderates
+    }
+
+    fn judges_conversations(&self) -> bool {
+        self.lengths.max_question_length.is_some()
             || !self.scope.allowed_topics.is_empty()
             || !self.scope.denied_topics.is_empty()
             || !self.side_effect_tools.is_empty()
             || self.overlap_words.is_some()
-            || self.asks_others
             || self.mark_untrusted
-            || moderates
     }
 }

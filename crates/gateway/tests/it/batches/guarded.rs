@@ -54,3 +54,36 @@ async fn requests_of_a_batch_are_screened_and_their_answers_guarded() {
     assert_eq!(told.matches("[REDACTED:").count(), 2, "{told}");
     app.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_a_batch_with_what_cannot_be_read_are_told_or_refused() {
+    let file = json!({"type": "file", "file": {"file_id": "file-1"}});
+    let says = json!({"messages": [{"role": "user", "content": [file]}]});
+    for (action, key) in [("flag", "output_file_id"), ("block", "error_file_id")] {
+        let guards = format!(
+            "[input_validation]\nfilter_secrets = true\n[guards]\nunread_parts = \"{action}\"\n"
+        );
+        let app = TestApp::with(&guards).await;
+        let dialect = Dialect::OpenAiChat;
+        let answer = reply(dialect, false, &usage_object(dialect));
+        if action == "flag" {
+            app.upstream.will_send(json_response(200, &answer));
+        }
+        let content = line("file", "gpt", &says);
+        let batch = ended(&app, &create(&app, &content, "1h").await).await;
+        let told = lines(&app, &batch[key]).await;
+        assert_eq!(ids(&told), ["file"]);
+        if action == "block" {
+            let error = &told[0]["response"]["body"]["error"];
+            assert_eq!(error["code"], "content_filter", "{error}");
+            assert_eq!(
+                error["param"], "messages[0].content[0].file.file_id",
+                "{error}"
+            );
+        }
+        let metrics = app.metrics().await;
+        let line = format!("guard=\"unreadable\",place=\"input\",action=\"{action}\"}} 1");
+        assert!(metrics.contains(&line), "{metrics}");
+        app.finish().await;
+    }
+}

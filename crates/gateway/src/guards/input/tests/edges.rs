@@ -174,6 +174,20 @@ fn arguments_and_settings_are_no_part_of_what_is_said() {
 }
 
 #[test]
+fn one_name_among_very_many_items_is_found() {
+    let item = json!({"id": "a", "x": 1});
+    let mut items = vec![item; 60_000];
+    items.push(json!({"id": "msg_1"}));
+    let body = json!({"input": items});
+    let refused = passed(&refusing(), Dialect::OpenAiResponses, &body);
+    assert!(
+        matches!(refused, Err(Refused::Unseen("input"))),
+        "{:?}",
+        refused.map(drop)
+    );
+}
+
+#[test]
 fn marks_are_words_that_nobody_else_can_write() {
     let mut config = Config::default();
     config.guards.mark_untrusted = true;
