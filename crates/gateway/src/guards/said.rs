@@ -31,17 +31,21 @@ const NOT_WORDS: [&str; 21] = [
 ];
 
 /// Members that hold a conversation.
-const CONVERSATION: [&str; 9] = [
+const CONVERSATION: [&str; 10] = [
     "messages",
     "contents",
     "input",
     "prompt",
     "promptVariables",
+    "prediction",
     "documents",
     "message",
     "chat_history",
     "tool_results",
 ];
+
+/// Those of them that go with a conversation: no question stands there, unless nothing else is said.
+const BESIDE: [&str; 3] = ["prompt", "promptVariables", "prediction"];
 
 /// Members that hold texts to become vectors.
 const EMBEDDED: [&str; 6] = ["input", "texts", "inputs", "title", "content", "requests"];
@@ -89,6 +93,8 @@ pub(super) struct Said<'t, 'a> {
     pub(super) place: Place,
     /// The number of the object that is the message.
     pub(super) message: Option<usize>,
+    /// It goes with the conversation, whose last message is the question.
+    pub(super) is_beside: bool,
     pub(super) speaker: Speaker,
     /// It is inside the arguments of a tool call.
     pub(super) is_argument: bool,
@@ -160,6 +166,7 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
         None => Speaker::Setting,
     };
     let in_list = |(_, object): &&(usize, &Object<'a>)| CONVERSATION.contains(&&*object.key);
+    let outermost = around.iter().rfind(in_list);
     Some(Said {
         text,
         place: match returned {
@@ -167,7 +174,8 @@ pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Opt
             false => Place::Input,
         },
         // The outermost object below the conversation.
-        message: around.iter().rfind(in_list).map(|(index, _)| *index),
+        message: outermost.map(|(index, _)| *index),
+        is_beside: outermost.is_some_and(|(_, object)| BESIDE.contains(&&*object.key)),
         speaker,
         is_argument,
         is_free,

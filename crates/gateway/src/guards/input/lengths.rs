@@ -13,7 +13,7 @@ pub(super) fn measure(
     said: &[Said<'_, '_>],
     has_question: bool,
 ) -> Result<(), (Place, TooLong)> {
-    let (mut input, mut question) = (0, 0);
+    let (mut input, mut question, mut beside) = (0, 0, 0);
     let mut message = None;
     for said in said {
         if said.is_argument {
@@ -35,12 +35,20 @@ pub(super) fn measure(
         // A file that goes with a question is none.
         let is_question = said.place == Place::Input && said.text.packing.is_none();
         if has_question && said.is_untrusted() && is_question {
+            if said.is_beside {
+                beside += length;
+                continue;
+            }
             if message != Some(said.message) {
                 (message, question) = (Some(said.message), 0);
             }
             question += length;
         }
     }
+    let question = match message {
+        Some(_) => question,
+        None => beside,
+    };
     let checked = lengths.check_request(input, question);
     checked.map_err(|error| (Place::Input, error))
 }

@@ -62,7 +62,9 @@ impl Screening<'_> {
             let said = said.iter();
             said.filter(|said| said.is_untrusted() && said.place == Place::Input)
         };
-        let last = by_user().next_back().map(|said| said.message);
+        let asks = |said: &&Said<'_, '_>| !said.is_beside;
+        let last = by_user().rfind(asks).or_else(|| by_user().next_back());
+        let last = last.map(|said| said.message);
         let mut question = String::new();
         for said in by_user() {
             if Some(said.message) == last {

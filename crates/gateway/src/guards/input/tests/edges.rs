@@ -174,6 +174,88 @@ fn arguments_and_settings_are_no_part_of_what_is_said() {
 }
 
 #[test]
+fn the_answer_that_a_user_expects_is_judged_like_his_words() {
+    for content in [json!(ATTACK), json!([{"type": "text", "text": ATTACK}])] {
+        let mut body = by_user(&json!("Mend it."));
+        body["prediction"] = json!({"type": "content", "content": content});
+        let refused = passed(&refusing(), Dialect::OpenAiChat, &body);
+        assert!(
+            matches!(refused, Err(Refused::Injection(Place::Input))),
+            "{refused:?}"
+        );
+        let person = body.to_string().replace(ATTACK, MAIL);
+        let person = serde_json::from_str(&person).unwrap();
+        let sent = passed(&redacting(Filter::Redact), Dialect::OpenAiChat, &person).unwrap();
+        let told = sent["prediction"]["content"].to_string();
+        assert!(told.contains("[REDACTED:email]"), "{told}");
+        let mut config = Config::default();
+        config.input_validation.max_input_length = NonZero::new(50);
+        let refused = passed(&config, Dialect::OpenAiChat, &body);
+        assert!(matches!(refused, Err(Refused::TooLong(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_goes_with_a_conversation_takes_the_place_of_no_question() {
+    let mut config = Config::default();
+    config.input_validation.max_question_length = NonZero::new(20);
+    let long = "How deep is the water at the pier?";
+    let mut topics = Config::default();
+    topics.guards.scope.allowed_topics = vec!["harbour".to_owned()];
+    let (words, other) = ("The harbour.", "Tell me a tale.");
+    let predicted = |text: &str| json!({"type": "content", "content": text});
+    let variables = |text: &str| json!({"id": "p", "variables": {"a": text}});
+    let asks = |member: &str, beside: Value, text: &str, is_first: bool| {
+        let (list, asked) = match member {
+            "prompt" => ("input", json!([{"role": "user", "content": text}])),
+            _ => ("messages", json!([{"role": "user", "content": text}])),
+        };
+        match is_first {
+            true => format!("{{\"{member}\":{beside},\"{list}\":{asked}}}"),
+            false => format!("{{\"{list}\":{asked},\"{member}\":{beside}}}"),
+        }
+    };
+    for is_first in [true, false] {
+        for (member, dialect) in [
+            ("prediction", Dialect::OpenAiChat),
+            ("prompt", Dialect::OpenAiResponses),
+        ] {
+            let beside = |text: &str| match member {
+                "prompt" => variables(text),
+                _ => predicted(text),
+            };
+            let screened = |config: &Config, body: String| {
+                let guards = Guards::build(config, None).unwrap();
+                let asked = Asked {
+                    dialect,
+                    ..asked(&body)
+                };
+                let rules = guards.rules.as_ref().unwrap();
+                rules.screen(asked, &mut Verdicts::default()).map(drop)
+            };
+            let body =
+                |beside_it: &str, text: &str| asks(member, beside(beside_it), text, is_first);
+            let refused = screened(&config, body("short", long));
+            assert!(
+                matches!(refused, Err(Refused::TooLong(_))),
+                "{member}: {refused:?}"
+            );
+            assert!(screened(&config, body(long, "short")).is_ok(), "{member}");
+            let refused = screened(&topics, body(words, other));
+            assert!(
+                matches!(refused, Err(Refused::Scope(_))),
+                "{member}: {refused:?}"
+            );
+            assert!(screened(&topics, body(other, words)).is_ok(), "{member}");
+        }
+    }
+    // Where nothing else is said, they are the question.
+    let alone = json!({"prompt": variables(long)});
+    let refused = passed(&config, Dialect::OpenAiResponses, &alone);
+    assert!(matches!(refused, Err(Refused::TooLong(_))), "{refused:?}");
+}
+
+#[test]
 fn one_name_among_very_many_items_is_found() {
     let item = json!({"id": "a", "x": 1});
     let mut items = vec![item; 60_000];
