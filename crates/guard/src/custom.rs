@@ -57,6 +57,12 @@ pub enum RuleError {
         "rule {0} has neither `phrases` nor `patterns`, or an empty one; give it words to look for"
     )]
     Empty(String),
+    /// The name of a rule is none.
+    #[error(
+        "a rule is named `{}`; give it a name of 1 to {MAX_NAME_BYTES} letters, digits, `-`, `_` and `.`",
+        .0.escape_debug()
+    )]
+    Name(String),
     /// Two rules have one name.
     #[error("two rules are named {0}; rename one")]
     Twice(String),
@@ -87,6 +93,9 @@ struct RawRule {
 fn medium() -> Severity {
     Severity::Medium
 }
+
+/// The longest name of a rule: it stands in labels, policies and lists of rules.
+const MAX_NAME_BYTES: usize = 128;
 
 /// The most that stands between two words of a phrase, in bytes.
 const MAX_GAP_BYTES: usize = 16;
@@ -169,6 +178,10 @@ struct Building {
 impl Building {
     fn add(&mut self, raw: &RawRule) -> Result<(), RuleError> {
         let id = raw.id.as_ref();
+        let may_stand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if id.is_empty() || id.len() > MAX_NAME_BYTES || !id.chars().all(may_stand) {
+            return Err(RuleError::Name(id.clone()));
+        }
         let is_empty = |phrase: &String| phrase.trim().is_empty();
         if raw.phrases.iter().any(is_empty) || (raw.phrases.is_empty() && raw.patterns.is_empty()) {
             return Err(RuleError::Empty(id.clone()));
@@ -348,6 +361,25 @@ mod tests {
         assert!(refused(&twice).contains("two rules"));
         assert!(refused(&twice).starts_with("`rules.toml`, line 5, column 6: "));
         assert!(refused("[[rule]]\nid = \"a\"\nphrases = [\" \"]\n").contains("line 2, column 6"));
+        for name in [
+            "",
+            " ",
+            "two words",
+            "münze",
+            "a]b",
+            "a\\nb",
+            &"a".repeat(129),
+        ] {
+            let told = refused(&format!("[[rule]]\nid = \"{name}\"\nphrases = [\"xx\"]\n"));
+            let expected =
+                format!("`rules.toml`, line 2, column 6: a rule is named `{name}`; give");
+            assert!(told.starts_with(&expected), "{told}");
+        }
+        let good = format!(
+            "[[rule]]\nid = \"Case-1.{}\"\nphrases = [\"xx\"]\n",
+            "a".repeat(121)
+        );
+        assert!(Custom::from_toml([("a.toml", &*good)]).unwrap().is_some());
         let broken = refused("[[rule]]\nid = \"a\"\nphrases = 7\n");
         let is_told = broken.contains("`rules.toml`") && broken.contains("line 3, column 11");
         assert!(is_told, "{broken}");

@@ -89,6 +89,10 @@ fn a_mistake_in_the_guards_shows_before_the_start() {
         "rules.toml",
         "[[rule]]\nid = \"mine\"\nseverity = \"high\"\npatterns = [\"TICK-<nope 4>\"]\n",
     );
+    ship.write(
+        "nameless.toml",
+        "[[rule]]\nid = \"\"\nphrases = [\"Project Falcon\"]\n",
+    );
     for (guards, told) in [
         ("[guards]\nrule_files = [\"rules.toml\"]\n", "nope"),
         (
@@ -102,6 +106,10 @@ fn a_mistake_in_the_guards_shows_before_the_start() {
         (
             "[guards.policies.a]\ndetector = \"no_such_rule\"\nplaces = [\"input\"]\naction = \"block\"\n",
             "no_such_rule",
+        ),
+        (
+            "[guards]\nrule_files = [\"nameless.toml\"]\n",
+            "a rule is named ``; give it a name",
         ),
     ] {
         ship.configure(None, guards);
