@@ -1,9 +1,13 @@
 //! Reversible placeholders: personal data is replaced on its way to a provider and put back in the
 //! answer, also when a placeholder arrives in pieces.
 
+mod restorer;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+
+pub use self::restorer::Restorer;
 
 /// The longest placeholder that is recognised, in bytes.
 pub const MAX_PLACEHOLDER_BYTES: usize = 96;
@@ -87,11 +91,15 @@ impl Vault {
             return None;
         }
         let tag = self.key.tag(&self.owner, rule, value);
+        // Nothing else is read of a placeholder.
         let name: String = rule
             .chars()
             .take(48)
-            .collect::<String>()
-            .to_ascii_uppercase();
+            .map(|c| match c.is_ascii_alphanumeric() {
+                true => c.to_ascii_uppercase(),
+                false => '_',
+            })
+            .collect();
         let placeholder = format!("[{name}_{tag}]");
         self.by_value.insert(value.to_owned(), placeholder.clone());
         self.by_placeholder
@@ -124,72 +132,6 @@ impl Vault {
         restorer.finish(&mut out);
         out
     }
-}
-
-/// Puts values back into a text that arrives in pieces; holds back at most one placeholder's length.
-#[derive(Debug)]
-pub struct Restorer {
-    vault: Arc<Vault>,
-    held: String,
-}
-
-impl Restorer {
-    /// A restorer for one text.
-    pub fn new(vault: Arc<Vault>) -> Self {
-        Self {
-            vault,
-            held: String::new(),
-        }
-    }
-
-    /// Takes the next piece and appends what is certain to `out`.
-    pub fn push(&mut self, piece: &str, out: &mut String) {
-        if self.vault.is_empty() {
-            out.push_str(piece);
-            return;
-        }
-        let mut rest = piece;
-        while !rest.is_empty() {
-            if self.held.is_empty() {
-                let open = memchr::memchr(b'[', rest.as_bytes()).unwrap_or(rest.len());
-                out.push_str(&rest[..open]);
-                rest = &rest[open..];
-                if !rest.is_empty() {
-                    self.held.push('[');
-                    rest = &rest[1..];
-                }
-                continue;
-            }
-            let taken = rest.bytes().take_while(|&byte| is_inner(byte)).count();
-            self.held.push_str(&rest[..taken]);
-            rest = &rest[taken..];
-            if rest.starts_with(']') {
-                self.held.push(']');
-                rest = &rest[1..];
-                let value = self.vault.by_placeholder.get(&self.held);
-                out.push_str(value.unwrap_or(&self.held));
-                self.held.clear();
-            } else if !rest.is_empty() || self.held.len() > MAX_PLACEHOLDER_BYTES {
-                out.push_str(&self.held);
-                self.held.clear();
-            }
-        }
-    }
-
-    /// Whether nothing is held back.
-    pub fn is_idle(&self) -> bool {
-        self.held.is_empty()
-    }
-
-    /// Appends what was held back when nothing follows.
-    pub fn finish(&mut self, out: &mut String) {
-        out.push_str(&self.held);
-        self.held.clear();
-    }
-}
-
-fn is_inner(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 #[cfg(test)]

@@ -30,10 +30,11 @@ impl TextPipe {
             segments: Segments::of(guarding, place),
             guard: engine.map(|engine| Box::new(engine.stream(place))),
             fences: fences.map(|rules| FenceGuard::new(rules.clone())),
-            restorer: guarding
-                .vault
-                .as_ref()
-                .map(|vault| Restorer::new(Arc::clone(vault))),
+            restorer: guarding.vault.as_ref().map(|vault| match place {
+                // It may be signed, and then goes back as it came.
+                Place::Reasoning => Restorer::exact(Arc::clone(vault)),
+                _ => Restorer::new(Arc::clone(vault)),
+            }),
         }
     }
 

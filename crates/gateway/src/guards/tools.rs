@@ -211,8 +211,7 @@ impl Guarding {
             Guarded::Changed(new) => new,
             Guarded::Blocked => return Guarded::Blocked,
         };
-        let vault = self.vault.as_ref().filter(|_| value.contains('['));
-        match vault.map(|vault| vault.restore(value)) {
+        match self.vault.as_ref().map(|vault| vault.restore(value)) {
             Some(restored) if restored != *value => Guarded::Changed(restored),
             _ => guarded,
         }

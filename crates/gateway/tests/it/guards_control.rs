@@ -94,8 +94,15 @@ async fn placeholders_leave_and_values_come_back_however_the_answer_is_cut() {
         assert!(!seen.contains("jo.hull"), "{seen}");
         let start = seen.find("[EMAIL_").unwrap();
         let placeholder = &seen[start..=start + seen[start..].find(']').unwrap()];
-        let text = format!("To {placeholder}: hello; not to al.ice@harbour.example.");
-        let expected = "To jo.hull@harbour.example: hello; not to [REDACTED:email].";
+        // As a model may write it: for Markdown, and in an address.
+        let (escaped, lower) = (placeholder.replace('_', "\\_"), placeholder.to_lowercase());
+        let address = lower.replace('[', "%5B").replace(']', "%5D");
+        let text = format!(
+            "To {placeholder}: hello, {escaped}, https://a.example/?to={address}; \
+             not to al.ice@harbour.example."
+        );
+        let expected = "To jo.hull@harbour.example: hello, jo.hull@harbour.example, \
+                        https://a.example/?to=jo.hull%40harbour.example; not to [REDACTED:email].";
         app.upstream
             .will_send(json_response(200, &whole(dialect, &text)));
         let answer = app
