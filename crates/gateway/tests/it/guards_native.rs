@@ -1,6 +1,7 @@
 //! Calls that only the provider's own API knows, and what their tools returned, while answers are guarded:
 //! they arrive as they were, or not at all, whole and streamed, however the stream is cut.
 
+mod bedrock;
 mod items;
 mod read;
 
@@ -11,14 +12,30 @@ use self::items::{FORMS, Form, Told};
 use crate::support::app::{RESPONSES_AND_GEMINI, TestApp};
 use crate::support::client::Answer;
 use crate::support::plants::secret;
-use crate::support::wire::{chunk, json_response, last_chunk, stream, stream_head};
+use crate::support::upstream::Step;
+use crate::support::wire::{chunk, json_response, last_chunk, stream, stream_head_of};
 
 /// Guards of everything that an answer may hold.
 const GUARDS: &str = "[output_handling]\nfilter_secrets = true\nredact_pii = true\n\
                       escape_shell_commands = true\nvalidate_generated_code = true\n";
 
 async fn guarded_by(guards: &str) -> TestApp {
-    TestApp::with(&format!("{RESPONSES_AND_GEMINI}{guards}")).await
+    TestApp::with(&format!(
+        "{RESPONSES_AND_GEMINI}{}{guards}",
+        bedrock::SECTIONS
+    ))
+    .await
+}
+
+/// A stream with this item, its text in pieces of so many characters.
+fn script(form: &Form, item: &Value, size: usize) -> Vec<Step> {
+    let head = stream_head_of(form.stream_type());
+    vec![head, chunk(form.streamed(item, size)), last_chunk()]
+}
+
+/// The bytes of an answer, for people; frames are not all text.
+fn shown(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
 }
 
 async fn ask(app: &TestApp, form: &Form, is_stream: bool) -> Answer {
@@ -30,8 +47,8 @@ async fn asked(app: &TestApp, form: &Form, is_stream: bool, more: &Value) -> Ans
     let fields = body.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
     let answer = app.post(path, body.to_string()).send().await;
-    assert_eq!(answer.status, 200, "{form:?}: {}", answer.text());
-    assert!(answer.whole, "{form:?}: {}", answer.text());
+    assert_eq!(answer.status, 200, "{form:?}: {}", shown(&answer));
+    assert!(answer.whole, "{form:?}: {}", shown(&answer));
     answer
 }
 
@@ -40,7 +57,7 @@ async fn both(app: &TestApp, form: &Form, item: &Value, size: usize) -> [(Answer
     app.upstream
         .will_send(json_response(200, &form.whole(item)));
     let whole = ask(app, form, false).await;
-    app.upstream.will(stream(form.streamed(item, size)));
+    app.upstream.will(script(form, item, size));
     let streamed = ask(app, form, true).await;
     let told = (form.read_whole(&whole), form.read_stream(&streamed));
     [(whole, told.0), (streamed, told.1)]
@@ -53,8 +70,8 @@ async fn calls_of_every_form_arrive_as_they_were() {
         let item = form.item("look", "note the tide of 1977");
         for (answer, told) in both(&app, form, &item, 5).await {
             let Told { items, stop } = told;
-            assert_eq!(items, [item.to_string()], "{form:?}: {}", answer.text());
-            assert_eq!(stop, form.stop(), "{form:?}: {}", answer.text());
+            assert_eq!(items, [item.to_string()], "{form:?}: {}", shown(&answer));
+            assert_eq!(stop, form.stop(), "{form:?}: {}", shown(&answer));
         }
     }
     app.finish().await;
@@ -69,20 +86,22 @@ async fn a_stream_with_calls_is_the_same_however_it_is_cut() {
             secret()
         );
         let item = form.item("look", &text);
-        app.upstream.will(stream(form.streamed(&item, 1_000)));
-        let expected = ask(&app, form, true).await.text();
+        app.upstream.will(script(form, &item, 1_000));
+        let expected = ask(&app, form, true).await.body;
         for size in [1, 2, 7] {
-            app.upstream.will(stream(form.streamed(&item, size)));
+            app.upstream.will(script(form, &item, size));
             let answer = ask(&app, form, true).await;
-            assert_eq!(answer.text(), expected, "{form:?} in pieces of {size}");
+            assert_eq!(answer.body, expected, "{form:?} in pieces of {size}");
         }
         for size in [1, 3, 64] {
             let whole = form.streamed(&item, 7);
-            let chunks = whole.as_bytes().chunks(size).map(chunk);
-            let script = [stream_head()].into_iter().chain(chunks);
+            let chunks = whole.chunks(size).map(chunk);
+            let script = [stream_head_of(form.stream_type())]
+                .into_iter()
+                .chain(chunks);
             app.upstream.will(script.chain([last_chunk()]));
             let answer = ask(&app, form, true).await;
-            assert_eq!(answer.text(), expected, "{form:?} in chunks of {size}");
+            assert_eq!(answer.body, expected, "{form:?} in chunks of {size}");
         }
     }
     app.finish().await;
@@ -108,7 +127,7 @@ async fn a_secret_in_a_call_or_its_result_leaks_no_byte() {
         for form in &FORMS {
             let item = form.item("look", &format!("take {secret} along"));
             for (answer, told) in both(&app, form, &item, 4).await {
-                let text = answer.text();
+                let text = shown(&answer);
                 assert_eq!(leaked(&text, &secret), 0, "{form:?}: {text}");
                 assert_eq!(told.items.len(), usize::from(passes), "{form:?}: {text}");
                 assert_eq!(text.contains("[REDACTED:"), passes, "{form:?}: {text}");
@@ -128,9 +147,9 @@ async fn tools_that_are_denied_are_not_called_in_any_form() {
     for form in FORMS.iter().filter(|form| form.names_its_tool()) {
         let item = form.item("delete_all", "everything");
         for (answer, told) in both(&app, form, &item, 3).await {
-            assert!(!answer.text().contains("delete_all"), "{}", answer.text());
-            assert!(!answer.text().contains("everything"), "{}", answer.text());
-            assert_eq!(told.stop, form.refusal(), "{form:?}: {}", answer.text());
+            assert!(!shown(&answer).contains("delete_all"), "{}", shown(&answer));
+            assert!(!shown(&answer).contains("everything"), "{}", shown(&answer));
+            assert_eq!(told.stop, form.refusal(), "{form:?}: {}", shown(&answer));
             count += 1;
         }
     }
@@ -152,7 +171,7 @@ async fn tools_without_names_count_by_what_they_are_offered_as() {
         ] {
             let app = guarded_by(&format!("[guards.scope]\n{rule}\n")).await;
             for (answer, told) in both(&app, form, &item, 3).await {
-                let text = answer.text();
+                let text = shown(&answer);
                 assert_eq!(told.items.len(), usize::from(passes), "{rule}: {text}");
                 assert_eq!(text.contains("the tide"), passes, "{rule}: {text}");
             }
@@ -164,7 +183,7 @@ async fn tools_without_names_count_by_what_they_are_offered_as() {
 /// Whether the item passes, whole and streamed in pieces of so many bytes.
 async fn expect_passes(app: &TestApp, form: &Form, item: &Value, size: usize, passes: bool) {
     for (answer, told) in both(app, form, item, size).await {
-        let text = answer.text();
+        let text = shown(&answer);
         assert_eq!(!told.items.is_empty(), passes, "{form:?}: {text}");
     }
 }
@@ -206,10 +225,10 @@ async fn what_stood_for_a_person_is_put_back_into_calls_of_every_form() {
         let placeholder = &seen[start..=start + seen[start..].find(']').unwrap()];
         let item = form.item("look", &format!("to {placeholder} now"));
         let expected = form.item("look", &format!("to {MAIL} now")).to_string();
-        app.upstream.will(stream(form.streamed(&item, 3)));
+        app.upstream.will(script(form, &item, 3));
         let answer = asked(&app, form, true, &asking).await;
         let told = form.read_stream(&answer);
-        assert_eq!(told.items, [expected], "{form:?}: {}", answer.text());
+        assert_eq!(told.items, [expected], "{form:?}: {}", shown(&answer));
     }
     app.finish().await;
 }
@@ -229,7 +248,7 @@ async fn a_tool_with_effects_is_not_called_behind_what_the_answer_itself_returne
         app.upstream.will(stream(form.stream_of(&items, 4)));
         let streamed = ask(&app, form, true).await;
         for answer in [whole, streamed] {
-            let text = answer.text();
+            let text = shown(&answer);
             assert_eq!(text.contains("send_mail"), passes, "{text}");
         }
     }

@@ -3,6 +3,7 @@
 use seaworthy_core::dialect::Dialect;
 use serde_json::{Value, json};
 
+use super::bedrock;
 use super::read::{last, read_chunks, read_message, read_response, written};
 use crate::support::client::Answer;
 
@@ -16,7 +17,7 @@ pub(super) struct Form {
     is_result: bool,
 }
 
-use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
+use Dialect::{AnthropicMessages, BedrockConverse, Gemini, OpenAiChat, OpenAiResponses};
 
 const fn call(dialect: Dialect, kind: &'static str) -> Form {
     run(dialect, kind, "")
@@ -40,7 +41,7 @@ const fn result(dialect: Dialect, kind: &'static str, offered_as: &'static str) 
     }
 }
 
-pub(super) const FORMS: [Form; 18] = [
+pub(super) const FORMS: [Form; 20] = [
     call(OpenAiChat, "custom"),
     call(OpenAiChat, "function_call"),
     call(OpenAiResponses, "custom_tool_call"),
@@ -63,6 +64,8 @@ pub(super) const FORMS: [Form; 18] = [
     result(AnthropicMessages, "mcp_tool_result", "mcp"),
     run(Gemini, "executableCode", "code_execution"),
     result(Gemini, "codeExecutionResult", "codeExecution"),
+    call(BedrockConverse, "toolUse"),
+    result(BedrockConverse, "toolResult", "toolResult"),
 ];
 
 /// What a caller reads: the items as they are written, and why the answer stopped.
@@ -126,6 +129,7 @@ impl Form {
             "mcp_tool_result" => json!({"type": self.kind, "tool_use_id": "mcptoolu_1",
                 "is_error": false, "content": [{"type": "text", "text": text}]}),
             "executableCode" => json!({"executableCode": {"language": "PYTHON", "code": text}}),
+            "toolUse" | "toolResult" => bedrock::item(self.kind, tool, text),
             "codeExecutionResult" => {
                 json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": text}})
             }
@@ -139,7 +143,7 @@ impl Form {
             (_, "function_call") => "function_call",
             (OpenAiChat, _) => "tool_calls",
             (OpenAiResponses, _) => "completed",
-            (AnthropicMessages, _) => "end_turn",
+            (AnthropicMessages | BedrockConverse, _) => "end_turn",
             _ => "STOP",
         }
     }
@@ -150,6 +154,7 @@ impl Form {
             OpenAiChat => "content_filter",
             OpenAiResponses => "incomplete",
             AnthropicMessages => "refusal",
+            BedrockConverse => "content_filtered",
             _ => "SAFETY",
         }
     }
@@ -160,6 +165,9 @@ impl Form {
         match self.dialect {
             OpenAiResponses => json!({"input": words}),
             Gemini => json!({"contents": [{"role": "user", "parts": [{"text": words}]}]}),
+            BedrockConverse => {
+                json!({"messages": [{"role": "user", "content": [{"text": words}]}]})
+            }
             _ => json!({"messages": messages}),
         }
     }
@@ -170,12 +178,14 @@ impl Form {
             (OpenAiChat, _) => ("/v1/chat/completions", "gpt"),
             (OpenAiResponses, _) => ("/v1/responses", "responses"),
             (AnthropicMessages, _) => ("/v1/messages", "claude"),
+            (BedrockConverse, false) => ("/model/bedrock/converse", ""),
+            (BedrockConverse, true) => ("/model/bedrock/converse-stream", ""),
             (_, false) => ("/v1beta/models/gemini:generateContent", ""),
             _ => ("/v1beta/models/gemini:streamGenerateContent?alt=sse", ""),
         };
         let mut body = self.asking("Is the hull tight?");
         let fields = body.as_object_mut().unwrap();
-        if self.dialect != Gemini {
+        if !model.is_empty() {
             fields.insert("model".to_owned(), json!(model));
             fields.insert("stream".to_owned(), json!(is_stream));
         }
@@ -205,13 +215,25 @@ impl Form {
             AnthropicMessages => json!({"id": "msg_1", "type": "message", "role": "assistant",
                 "model": "real", "content": [item], "stop_reason": "end_turn",
                 "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 2}}),
+            BedrockConverse => bedrock::whole(item),
             _ => candidate(item, true),
         }
     }
 
+    /// The type of its streams.
+    pub(super) fn stream_type(&self) -> &'static str {
+        match self.dialect {
+            BedrockConverse => "application/vnd.amazon.eventstream",
+            _ => "text/event-stream",
+        }
+    }
+
     /// The same as a stream, its text in pieces of so many characters.
-    pub(super) fn streamed(&self, item: &Value, size: usize) -> String {
-        self.stream_of(&[item], size)
+    pub(super) fn streamed(&self, item: &Value, size: usize) -> Vec<u8> {
+        match self.dialect {
+            BedrockConverse => bedrock::frames(item, size),
+            _ => self.stream_of(&[item], size).into_bytes(),
+        }
     }
 
     pub(super) fn stream_of(&self, items: &[&Value], size: usize) -> String {
@@ -255,6 +277,9 @@ impl Form {
     }
 
     pub(super) fn read_whole(&self, answer: &Answer) -> Told {
+        if self.dialect == BedrockConverse {
+            return bedrock::read_whole(answer);
+        }
         let value = answer.json();
         let told = |items: &Value, stop: &Value| Told {
             items: written(items),
@@ -279,6 +304,9 @@ impl Form {
     }
 
     pub(super) fn read_stream(&self, answer: &Answer) -> Told {
+        if self.dialect == BedrockConverse {
+            return bedrock::read_frames(answer);
+        }
         let text = answer.text();
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
         let data = data.filter(|data| *data != "[DONE]");
@@ -302,7 +330,7 @@ impl Form {
     }
 }
 
-fn pieces(text: &str, size: usize) -> Vec<String> {
+pub(super) fn pieces(text: &str, size: usize) -> Vec<String> {
     let letters: Vec<char> = text.chars().collect();
     letters
         .chunks(size)

@@ -73,8 +73,13 @@ fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
 
 /// The head of a chunked event stream.
 pub(crate) fn stream_head() -> Step {
+    stream_head_of("text/event-stream")
+}
+
+/// The head of a chunked body of this type.
+pub(crate) fn stream_head_of(content_type: &str) -> Step {
     let headers = [
-        ("content-type", "text/event-stream"),
+        ("content-type", content_type),
         ("transfer-encoding", "chunked"),
     ];
     let mut out = head(200, &headers);
