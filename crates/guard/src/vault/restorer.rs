@@ -8,13 +8,13 @@ use super::{MAX_PLACEHOLDER_BYTES, Vault};
 /// How a bracket may be written. No form is the beginning of another one.
 const OPENINGS: [(&str, Form); 4] = [
     ("[", Form::Plain),
-    ("\\[", Form::Plain),
+    ("\\[", Form::Escaped),
     ("\u{ff3b}", Form::Plain),
     ("%5B", Form::Percent),
 ];
 const CLOSINGS: [(&str, Form); 4] = [
     ("]", Form::Plain),
-    ("\\]", Form::Plain),
+    ("\\]", Form::Escaped),
     ("\u{ff3d}", Form::Plain),
     ("%5D", Form::Percent),
 ];
@@ -22,7 +22,7 @@ const CLOSINGS: [(&str, Form); 4] = [
 /// How an underscore may be written.
 const UNDERSCORES: [(&str, Form); 3] = [
     ("_", Form::Plain),
-    ("\\_", Form::Plain),
+    ("\\_", Form::Escaped),
     ("%5F", Form::Percent),
 ];
 
@@ -33,6 +33,8 @@ const MAX_SPACES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Plain,
+    /// As in Markdown.
+    Escaped,
     /// As in an address.
     Percent,
 }
@@ -164,7 +166,11 @@ impl Restorer {
             return Err(No::Never);
         }
         at += self.spaces(&text[at..]);
-        let (length, _) = self.one_of(&text[at..], &CLOSINGS)?;
+        let (length, end) = self.one_of(&text[at..], &CLOSINGS)?;
+        // It is a backslash of its own, of the path of a file for example.
+        if form == Form::Escaped && end != Form::Escaped {
+            return Err(No::Never);
+        }
         placeholder.push(']');
         let value = self
             .vault
@@ -172,7 +178,7 @@ impl Restorer {
             .get(&placeholder)
             .ok_or(No::Never)?;
         let value = match form {
-            Form::Plain => value.clone(),
+            Form::Plain | Form::Escaped => value.clone(),
             // The rest of an address stays one.
             Form::Percent => in_address(value),
         };
@@ -278,6 +284,14 @@ mod tests {
             let wanted = format!("To {value}, see [{value}](x) \\ 5% ［");
             assert_eq!(vault.restore(&text), wanted, "{written}");
         }
+    }
+
+    #[test]
+    fn a_backslash_before_a_placeholder_stays() {
+        let (vault, placeholder) = vault();
+        let text = format!("C:\\{placeholder}\\x, \\\\{placeholder}");
+        let wanted = format!("C:\\{MAIL}\\x, \\\\{MAIL}");
+        assert_eq!(vault.restore(&text), wanted);
     }
 
     #[test]
