@@ -101,7 +101,12 @@ impl<'a> Cursor<'a> {
 
     /// The next bytes, if so many have arrived.
     pub fn ahead<const COUNT: usize>(&self) -> Option<&'a [u8; COUNT]> {
-        self.text.get(self.position..)?.first_chunk()
+        self.rest().first_chunk()
+    }
+
+    /// What has arrived from here on; who reads to its end must ask for what follows.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.position..).unwrap_or_default()
     }
 
     /// The bytes from `begin` to here.

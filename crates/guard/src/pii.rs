@@ -210,7 +210,9 @@ impl Pii {
             && text
                 .get(end + 1)
                 .map_or(!window.complete, u8::is_ascii_digit);
-        let is_candidate = unfinished || has_digit || may_be_address || may_be_insurance;
+        let may_be_identifier =
+            has_digit && token::may_begin_with_letter(&text[at..end], text.get(end).copied());
+        let is_candidate = unfinished || may_be_identifier || may_be_address || may_be_insurance;
         if is_candidate && length <= token::MAX_LEN && !window.cursor(at).after_word(at) {
             let after = self.try_at(window, at, scan, token::read);
             return after.unwrap_or(end).max(end);
@@ -220,23 +222,28 @@ impl Pii {
 
     fn scan_number(&self, window: &Window<'_>, at: usize, scan: &mut Scan) -> usize {
         let text = window.text;
-        let digits = text[at + 1..]
+        let is_digit = |byte: &&u8| byte.is_ascii_digit();
+        let digits = text[at..].iter().take_while(is_digit).count();
+        let more = text[at + digits..]
             .iter()
-            .take_while(|&&byte| is_word(byte))
-            .count();
-        let end = at + 1 + if text[at].is_ascii_digit() { digits } else { 0 };
+            .take_while(|byte| is_word(**byte));
+        let is_opener = digits == 0;
+        let word = if is_opener { 1 } else { digits + more.count() };
+        let end = at + word;
         if window.cursor(at).after_word(at) {
             return end;
         }
-        let word = end - at;
         let next = text.get(end).copied();
         let identifier = match token::may_begin_with_digits(word, next) {
             true => self.try_at(window, at, scan, token::read),
             false => None,
         };
-        let after = identifier
-            .or_else(|| self.try_at(window, at, scan, number::read))
-            .or_else(|| self.try_at(window, at, scan, address::read));
+        let may_be_number = is_opener || (digits == word && number::may_begin(digits, next));
+        let may_be_address = !is_opener && next.is_none_or(|byte| byte == b' ');
+        let number = || self.try_at(window, at, scan, number::read);
+        let number = identifier.or_else(|| may_be_number.then(number).flatten());
+        let address = || self.try_at(window, at, scan, address::read);
+        let after = number.or_else(|| may_be_address.then(address).flatten());
         after.unwrap_or(end).max(end)
     }
 }

@@ -70,11 +70,10 @@ fn verhoeff(digits: &[u8]) -> bool {
     check == 0
 }
 
-/// The remainder of a decimal number.
-fn remainder(digits: &[u8], by: u64) -> u64 {
-    digits
-        .iter()
-        .fold(0, |rest, &digit| (rest * 10 + u64::from(digit)) % by)
+/// The value of at most nineteen digits.
+fn value(digits: &[u8]) -> u64 {
+    let add = |value, digit: &u8| value * 10 + u64::from(*digit);
+    digits.iter().fold(0, add)
 }
 
 fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
@@ -128,7 +127,7 @@ pub(super) fn is_national_number(run: &Run<'_>, around: &Around<'_>) -> bool {
             let swiss = run.is_grouped(&[3, 4, 4, 2], b".") && is_swiss(d);
             korean || african || swiss
         }
-        15 => is_french(d),
+        FRENCH_DIGITS => is_french(d),
         18 => run.is_plain() && is_chinese(d, None),
         _ => false,
     }
@@ -197,11 +196,14 @@ fn is_polish(d: &[u8]) -> bool {
     (10 - sum % 10) % 10 == u32::from(d[10])
 }
 
+/// How many digits a number of France has.
+pub(super) const FRENCH_DIGITS: usize = 15;
+
 /// Sex, year, month, place, order, and the key modulo 97.
-fn is_french(d: &[u8]) -> bool {
+pub(super) fn is_french(d: &[u8]) -> bool {
     let month = d[3] * 10 + d[4];
     let month_fits = matches!(month, 1..=12 | 20..=42 | 50..=99);
-    matches!(d[0], 1 | 2) && month_fits && 97 - remainder(&d[..13], 97) == remainder(&d[13..], 100)
+    matches!(d[0], 1 | 2) && month_fits && 97 - value(&d[..13]) % 97 == value(&d[13..])
 }
 
 /// A Chinese resident number; `last` is its last character when that is `X`.

@@ -1,5 +1,7 @@
 //! Numbers of people: reads a run of digit groups and asks each kind whether it is one of its own.
 
+mod glance;
+
 use std::cell::OnceCell;
 
 use super::ip::{self, Next};
@@ -10,6 +12,8 @@ const MAX_RUN: usize = 44;
 const MAX_GROUPS: usize = 10;
 /// No number of people has fewer digits, or more.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=19;
+/// Cards have so many digits, where no word names them.
+const LEAST_OF_PLAIN: usize = 14;
 
 /// What stands around a number.
 pub(super) struct Around<'a> {
@@ -32,6 +36,8 @@ impl Around<'_> {
 const MAX_DIGITS: usize = MAX_RUN + MAX_GROUP;
 /// The most digits of a group.
 const MAX_GROUP: usize = 20;
+/// The most bytes between two groups.
+const MAX_GAP: usize = 3;
 
 /// Groups of digits with what stands between them.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +115,11 @@ impl Run<'_> {
     }
 }
 
+/// Whether a number may begin with a word of so many digits, by what follows it.
+pub(super) fn may_begin(digits: usize, next: Option<u8>) -> bool {
+    digits >= *DIGITS.start() || next.is_none_or(is_separator)
+}
+
 /// Reads a number at the cursor and leaves the cursor at its end.
 pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     let start = cursor.position();
@@ -116,7 +127,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Kind> {
     if let [.., b'0'..=b'9', b'.' | b'-' | b'/' | b':'] = before {
         return None;
     }
-    if is_nobodys(cursor, before) || is_short(cursor) {
+    if glance::is_nobodys(cursor, before) || glance::is_short(cursor) {
         return None;
     }
     let mut ahead = cursor.clone();
@@ -174,59 +185,6 @@ const LEAST_OF_LONE: usize = 11;
 /// Whether the first group is one digit, and no sign of a telephone number stands before it.
 fn is_lone(run: &Groups) -> bool {
     run.lengths[0] == 1 && !run.international && !run.bracketed
-}
-
-/// Whether what begins here is no number of people, because no letter is near that could name it, and none begins
-/// like this: tables have a number at every other byte, and are told by the first of its groups.
-fn is_nobodys(cursor: &Cursor<'_>, before: &[u8]) -> bool {
-    let Some(text) = cursor.ahead::<MAX_READ>() else {
-        return false;
-    };
-    let digits = |from: usize| {
-        let rest = text[from..].iter().take(MAX_GROUP);
-        rest.take_while(|b| b.is_ascii_digit()).count()
-    };
-    let group = digits(0);
-    let may_be = match (text[0], group) {
-        (_, 0) => return false,
-        // A number of France is grouped anyhow.
-        (b'1' | b'2', 1) => text[1] == b'.' || !is_digit_by_digit(text),
-        (b'1' | b'2', _) => true,
-        // A trunk prefix.
-        (b'0', 2..) => true,
-        // Cards, and the numbers that their shape tells, begin with groups of these lengths.
-        (_, 3 | 4 | 6 | 14..) => true,
-        // An address of a machine.
-        _ if text[group] == b'.' => {
-            let second = digits(group + 1);
-            second == 0 || (second <= 3 && text[group + 1 + second] == b'.')
-        }
-        _ => false,
-    };
-    !may_be && !has_letter(text) && !has_letter(before)
-}
-
-/// Whether as many groups as a run may have are one digit each: too few for any number.
-fn is_digit_by_digit(text: &[u8; MAX_READ]) -> bool {
-    let (pairs, _) = text[..2 * MAX_GROUPS].as_chunks::<2>();
-    pairs
-        .iter()
-        .all(|[digit, next]| digit.is_ascii_digit() && !next.is_ascii_digit())
-}
-
-/// Whether what begins here is an ordinary small number or a bracket: nothing to look at closely.
-fn is_short(cursor: &mut Cursor<'_>) -> bool {
-    let mut ahead = cursor.clone();
-    ahead.eat(b'+');
-    ahead.eat(b'(');
-    let digits = ahead.eat_while(8, |b| b.is_ascii_digit());
-    let more = ahead.peek().is_some_and(is_separator)
-        && (1..=3).any(|n| ahead.peek_at(n).is_some_and(|b| b.is_ascii_digit()));
-    if ahead.starved() {
-        cursor.peek_at(usize::MAX / 2);
-        return true;
-    }
-    digits == 0 || (digits < 7 && !more)
 }
 
 /// No run looks at more bytes: a group and its extension may begin at the end of the longest.
@@ -326,12 +284,12 @@ fn read_run(cursor: &mut impl Reading) -> Groups {
             break;
         }
         run.add(&cursor.since(group)[..length], cursor.position() - begin);
-        let gap = (0..4)
+        let gap = (0..=MAX_GAP)
             .take_while(|&n| cursor.peek_at(n).is_some_and(is_separator))
             .count();
         if extended
             || gap == 0
-            || gap > 3
+            || gap > MAX_GAP
             || !cursor.peek_at(gap).is_some_and(|b| b.is_ascii_digit())
         {
             break;
@@ -429,7 +387,7 @@ fn is_card(run: &Run<'_>, before: &[u8]) -> bool {
         ];
         contains_word(before, &words)
     };
-    checksums::has_card_issuer(digits) && (digits.len() >= 14 || near())
+    checksums::has_card_issuer(digits) && (digits.len() >= LEAST_OF_PLAIN || near())
 }
 
 fn is_ssn(run: &Run<'_>, before: &[u8]) -> bool {

@@ -41,7 +41,8 @@ pub(super) fn is_announced(before: &[u8], after: &[u8]) -> bool {
 /// Whether the digits, as grouped, are a telephone number.
 pub(super) fn is_phone(run: &Run<'_>, around: &Around<'_>) -> bool {
     let count = run.digits.len();
-    (7..=15).contains(&count) && is_shaped(run, around) && !is_something_else(run, around)
+    // Words are looked for last.
+    (7..=15).contains(&count) && !is_something_else(run, around) && is_shaped(run, around)
 }
 
 fn is_shaped(run: &Run<'_>, around: &Around<'_>) -> bool {

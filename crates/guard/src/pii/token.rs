@@ -22,6 +22,13 @@ pub(super) fn may_begin_with_digits(length: usize, next: Option<u8>) -> bool {
     }
 }
 
+/// Whether an identifier may begin with a word that has a letter in front and a digit behind it.
+pub(super) fn may_begin_with_letter(word: &[u8], next: Option<u8>) -> bool {
+    // The country of an account, or the letters of an insurance.
+    let has_letters = matches!(word, [_, second, digit, ..] if second.is_ascii_alphabetic() && digit.is_ascii_digit());
+    has_letters || may_begin_with_digits(word.len(), next)
+}
+
 type Reader = fn(&mut Cursor<'_>) -> Option<Kind>;
 
 const READERS: [Reader; 4] = [read_hex_address, read_iban, read_national, read_insurance];
@@ -69,7 +76,7 @@ fn read_hex_address(cursor: &mut Cursor<'_>) -> Option<Kind> {
     if trimmed == 0 && cursor.peek().is_some_and(is_word) {
         return None;
     }
-    let colons = text.matches(':').count();
+    let colons = text.bytes().filter(|b| *b == b':').count();
     let is_mac = |by: char| {
         text.len() == 17
             && text.split(by).count() == 6
