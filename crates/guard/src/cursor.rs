@@ -182,8 +182,13 @@ pub fn contains_word(text: &[u8], words: &[&str]) -> bool {
     if !has_letter(text) {
         return false;
     }
+    // In any case, the last five bits of a letter are its place in the alphabet.
+    let initial = |byte: u8| 1_u32 << (byte & 31);
+    let initials = words.iter().filter_map(|word| word.bytes().next());
+    let initials = initials.fold(0, |all, byte| all | initial(byte));
     let is_inner = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
-    let may_begin = |at: &usize| text[*at].is_ascii_alphabetic();
+    let may_begin =
+        |at: &usize| text[*at].is_ascii_alphabetic() && initials & initial(text[*at]) != 0;
     let begins = (0..text.len()).filter(may_begin);
     let begins = begins.filter(|at| !at.checked_sub(1).is_some_and(is_inner));
     let mut rests = begins.map(|at| (at, &text[at..]));

@@ -80,17 +80,19 @@ pub(super) fn is_address(run: &Run<'_>, before: &[u8], next: Next) -> bool {
 
 fn is_version(before: &[u8], next: Next) -> bool {
     let line = before.rsplit(|&b| b == b'\n').next().unwrap_or_default();
-    is_named(line)
-        || is_required(line)
-        || is_product(line)
-        || is_coordinate(line)
-        || (next == Next::File
-            && matches!(
-                line,
-                [.., b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', b'-' | b'.']
-            ))
-        || (next == Next::Bracket && line.len() < before.len() && is_locked(line))
-        || contains_word(line, &["bump", "bumps", "bumped"])
+    // Lists have nothing before it.
+    !line.is_empty()
+        && (is_named(line)
+            || is_required(line)
+            || is_product(line)
+            || is_coordinate(line)
+            || (next == Next::File
+                && matches!(
+                    line,
+                    [.., b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', b'-' | b'.']
+                ))
+            || (next == Next::Bracket && line.len() < before.len() && is_locked(line))
+            || contains_word(line, &["bump", "bumps", "bumped"]))
 }
 
 /// `version = "…"`, `AssemblyVersion("…`, `release number is …`, `version 1.2.3.4 to …`.
