@@ -29,4 +29,4 @@ pub use finding::{Category, Finding, Severity};
 pub use policy::{Action, Place, Policy, Verdict};
 pub use shown::Shown;
 pub use stream::{Flow, StreamGuard};
-pub use vault::{Restorer, Vault, VaultKey};
+pub use vault::{Hider, Restorer, Vault, VaultKey};

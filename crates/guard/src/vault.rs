@@ -107,21 +107,23 @@ impl Vault {
         Some(placeholder)
     }
 
-    /// Puts the placeholders of all known values back into a text that they were taken out of, longer
-    /// values before those that are part of them.
-    pub fn hide(&self, text: &str) -> String {
+    /// What puts the placeholders of all known values back into texts that they were taken out of, longer
+    /// values before those that are part of them; `None` where that cannot be looked for. To build it costs
+    /// more than to ask it.
+    pub fn hider(&self) -> Option<Hider<'_>> {
         let mut known: Vec<(&String, &String)> = self.by_value.iter().collect();
         known.sort_by_key(|(value, _)| (std::cmp::Reverse(value.len()), *value));
         let values = known.iter().map(|(value, _)| value.as_str());
         let found = aho_corasick::AhoCorasick::builder()
             .match_kind(aho_corasick::MatchKind::LeftmostFirst)
             .build(values);
-        let Ok(found) = found else {
-            return text.to_owned();
-        };
-        let placeholders: Vec<&String> =
-            known.iter().map(|(_, placeholder)| *placeholder).collect();
-        found.replace_all(text, &placeholders)
+        Some(Hider {
+            found: found.ok()?,
+            placeholders: known
+                .into_iter()
+                .map(|(_, placeholder)| placeholder)
+                .collect(),
+        })
     }
 
     /// Puts every value of a whole text back.
@@ -131,6 +133,27 @@ impl Vault {
         restorer.push(text, &mut out);
         restorer.finish(&mut out);
         out
+    }
+}
+
+/// Puts placeholders in the place of the values of one request.
+pub struct Hider<'v> {
+    found: aho_corasick::AhoCorasick,
+    placeholders: Vec<&'v String>,
+}
+
+impl std::fmt::Debug for Hider<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hider")
+            .field("values", &self.placeholders.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hider<'_> {
+    /// The text with placeholders.
+    pub fn hide(&self, text: &str) -> String {
+        self.found.replace_all(text, &self.placeholders)
     }
 }
 
@@ -174,7 +197,7 @@ mod tests {
             told.contains("ann@example.org, joann@example.org;"),
             "{told}"
         );
-        assert_eq!(vault.hide(&told), written);
+        assert_eq!(vault.hider().unwrap().hide(&told), written);
     }
 
     #[test]
@@ -202,7 +225,7 @@ mod tests {
     fn no_value_is_in_what_debugging_prints() {
         let mut vault = vault("a");
         vault.placeholder("email", "ann@example.org").unwrap();
-        assert!(!format!("{vault:?}").contains("ann@"));
+        assert!(!format!("{vault:?} {:?}", vault.hider()).contains("ann@"));
     }
 
     #[test]

@@ -313,9 +313,13 @@ impl Screening<'_> {
         let Some(vault) = self.vault.as_ref().filter(|vault| !vault.is_empty()) else {
             return;
         };
-        let sealed = said.iter().filter(|said| said.is_sealed);
+        let mut sealed = said.iter().filter(|said| said.is_sealed).peekable();
+        // Once for all of them: there may be thousands of values and of thoughts.
+        let Some(hider) = sealed.peek().and_then(|_| vault.hider()) else {
+            return;
+        };
         let hidden = sealed.filter_map(|said| {
-            let new = vault.hide(&said.text.value);
+            let new = hider.hide(&said.text.value);
             (new != said.text.value).then(|| (said.text.at.clone(), new))
         });
         let known = edits.len();

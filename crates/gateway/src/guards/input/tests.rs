@@ -235,6 +235,31 @@ fn signed_reasoning_gets_back_what_was_put_into_it_and_nothing_else() {
 }
 
 #[test]
+fn many_thoughts_get_back_many_values() {
+    let mails: Vec<String> = (0..2000)
+        .map(|n| format!("jo{n}.hull@harbour.example"))
+        .collect();
+    let thought = |mail: &String| json!({"type": "thinking", "thinking": mail, "signature": "s"});
+    let thoughts: Vec<Value> = mails.iter().take(1000).map(thought).collect();
+    let body = json!({"messages": [
+        {"role": "user", "content": mails.join(" ")},
+        {"role": "assistant", "content": thoughts},
+    ]});
+    let sent = passed(
+        &redacting(Filter::Tokenize),
+        Dialect::AnthropicMessages,
+        &body,
+    )
+    .unwrap();
+    let said = sent["messages"][0]["content"].as_str().unwrap();
+    let thoughts = sent["messages"][1]["content"].as_array().unwrap();
+    for (placeholder, thought) in said.split(' ').zip(thoughts) {
+        assert!(placeholder.starts_with("[EMAIL_"), "{placeholder}");
+        assert_eq!(thought["thinking"], placeholder);
+    }
+}
+
+#[test]
 fn tools_that_a_provider_runs_are_in_scope_or_refused() {
     let mut denying = Config::default();
     denying.guards.scope.denied_tools = ["web_search", "google_search", "url_context", "evil"]

@@ -361,7 +361,7 @@ fn a_placeholder_that_is_cut_into_blocks_is_put_back() {
     config.input_validation.redact_pii = Filter::Tokenize;
     let body = json!({"messages": [{"role": "user", "content": format!("Write to {MAIL}.")}]});
     let guarding = guarding(&config, &body.to_string());
-    let placeholder = guarding.vault.as_ref().unwrap().hide(MAIL);
+    let placeholder = guarding.vault.as_ref().unwrap().hider().unwrap().hide(MAIL);
     assert_ne!(placeholder, MAIL);
     let (begin, end) = placeholder.split_at(placeholder.len() / 2);
     let mut reply = Reply {
@@ -409,6 +409,23 @@ fn a_placeholder_that_is_cut_into_blocks_is_put_back() {
     for told in [whole, streamed] {
         assert_eq!(told, format!("To {MAIL} now"));
     }
+    // Reasoning may be signed: only what can be undone is put back into it.
+    let mut thought = |text: &str| {
+        reply.blocks = vec![Block::Thinking {
+            text: text.to_owned(),
+            signature: None,
+        }];
+        guard_reply(&guarding, &mut reply, &mut Verdicts::default());
+        match &reply.blocks[..] {
+            [Block::Thinking { text, .. }] => text.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let lower = placeholder.to_lowercase();
+    assert_eq!(
+        thought(&format!("{placeholder} {lower}")),
+        format!("{MAIL} {lower}")
+    );
 }
 
 #[test]
