@@ -1,9 +1,10 @@
-//! Judges whether a text tries to take control of a model: rules for what is certain, a small linear
-//! model for what is likely, and small networks for what that one is not sure of.
+//! Judges whether a text tries to take control of a model: rules for what is certain, small linear
+//! models for what is likely, and small networks for what those are not sure of.
 
 mod concepts;
 mod document;
-mod manifest;
+pub mod ensemble;
+pub mod manifest;
 pub mod sequence;
 mod structure;
 mod words;
@@ -18,8 +19,9 @@ use crate::normalise::{self, decode};
 use crate::policy::Place;
 use crate::shown::Shown;
 pub use document::is_document;
+use ensemble::{Ensemble, EnsembleError, MEMBERS};
 pub use manifest::{Documents, Manifest, Source};
-use sequence::{Passage, Sequence};
+use sequence::Passage;
 use structure::{Mark, Structure};
 use words::{Phrase, Words};
 
@@ -100,12 +102,12 @@ pub enum InjectionError {
     /// The word file is not what the format asks for.
     #[error("the word file of the injection rules cannot be read: {0}")]
     Words(#[from] Box<toml::de::Error>),
-    /// The weights do not fit.
+    /// The weights for documents do not fit.
     #[error(transparent)]
-    Model(#[from] linear::ModelError),
-    /// The networks do not fit.
+    Documents(#[from] linear::ModelError),
+    /// The weights for prompts do not fit.
     #[error(transparent)]
-    Sequence(#[from] sequence::SequenceError),
+    Prompts(#[from] EnsembleError),
     /// The marks do not fit.
     #[error(transparent)]
     Trigger(#[from] crate::trigger::TriggerError),
@@ -244,33 +246,38 @@ impl Featuriser {
 #[derive(Debug)]
 pub struct InjectionJudge {
     featuriser: Featuriser,
-    model: LinearModel,
-    sequence: Sequence,
+    prompts: Ensemble,
     documents: LinearModel,
     manifest: Manifest,
 }
 
-/// Scores the same features by two models, or by one.
-struct Scorers<'m>(Scorer<'m>, Option<Scorer<'m>>);
+/// Scores the same features by the models for prompts and, where it is asked, by that for documents.
+struct Scorers<'m> {
+    prompts: [Scorer<'m>; MEMBERS],
+    documents: Option<Scorer<'m>>,
+}
+
+impl Scorers<'_> {
+    fn each(&mut self, tell: impl FnMut(&mut Scorer<'_>)) {
+        self.prompts
+            .iter_mut()
+            .chain(&mut self.documents)
+            .for_each(tell);
+    }
+}
 
 impl Sink for Scorers<'_> {
     fn begin_block(&mut self, begin: usize) {
-        self.0.begin_block(begin);
-        if let Some(second) = &mut self.1 {
-            second.begin_block(begin);
-        }
+        self.each(|scorer| scorer.begin_block(begin));
     }
 
     fn add(&mut self, hash: u32) {
-        self.0.add(hash);
-        if let Some(second) = &mut self.1 {
-            second.add(hash);
-        }
+        self.each(|scorer| scorer.add(hash));
     }
 
     fn add_concept(&mut self, hash: u32) {
-        if let Some(second) = &mut self.1 {
-            second.add(hash);
+        if let Some(documents) = &mut self.documents {
+            documents.add(hash);
         }
     }
 }
@@ -279,16 +286,14 @@ impl InjectionJudge {
     /// The judge with the built-in rules and weights.
     pub fn built_in() -> Result<Self, InjectionError> {
         let manifest: Manifest = serde_json::from_str(MANIFEST)?;
-        let (scale, bias) = (manifest.scale, manifest.bias);
-        let second = &manifest.documents;
+        let documents = &manifest.documents;
         Ok(Self {
             featuriser: Featuriser::built_in()?,
-            model: LinearModel::from_bytes(WEIGHTS, scale, bias, Windows::OF_SENTENCES)?,
-            sequence: Sequence::from_bytes(SEQUENCE)?,
+            prompts: Ensemble::from_bytes(WEIGHTS, SEQUENCE, &manifest.members)?,
             documents: LinearModel::from_bytes(
                 DOCUMENT_WEIGHTS,
-                second.scale,
-                second.bias,
+                documents.scale,
+                documents.bias,
                 Windows::OF_DOCUMENTS,
             )?,
             manifest,
@@ -382,17 +387,22 @@ impl InjectionJudge {
         let has_lines = is_document(wording.text());
         // A tool returns documents, however short they are.
         let documents = (has_lines || place == Place::ToolResult).then(|| self.documents.scorer());
-        let mut scorers = Scorers(self.model.scorer(), documents);
-        let seen = self.featuriser.read(wording, &mut scorers);
-        let Scorers(prompts, documents) = scorers;
-        let score = prompts.score();
-        let as_prompt = self.logit_of_prompt(wording, score);
-        // The networks have read no documents: of lines the linear model alone is sure enough to block.
-        let is_sure = match has_lines {
-            true => score.logit >= self.manifest.documents.as_prompt_logit,
-            false => as_prompt >= self.manifest.block_logit,
+        let mut scorers = Scorers {
+            prompts: self.prompts.scorers(),
+            documents,
         };
-        let (level, logit) = match documents {
+        let seen = self.featuriser.read(wording, &mut scorers);
+        let scores = scorers.prompts.map(Scorer::score);
+        let points = &self.manifest;
+        let decisive = points.flag_logit..points.block_logit;
+        let passage = |score| self.featuriser.passage(wording, score);
+        let as_prompt = self.prompts.logit(&scores, decisive, passage);
+        // The networks have read no documents: of lines the linear models alone are sure enough to block.
+        let is_sure = match has_lines {
+            true => self.prompts.linear_logit(&scores) >= points.documents.as_prompt_logit,
+            false => as_prompt >= points.block_logit,
+        };
+        let (level, logit) = match scorers.documents {
             _ if is_sure => (Level::Block, as_prompt),
             Some(documents) => {
                 let may_be_prompt = place == Place::Input || !has_lines;
@@ -410,18 +420,6 @@ impl InjectionJudge {
             signals: seen.signals,
         };
         (assessment, seen)
-    }
-
-    /// The log-odds of a prompt: what the linear model says and, where the networks could change what follows, what they
-    /// add to it.
-    fn logit_of_prompt(&self, wording: &Wording<'_>, score: Score) -> f32 {
-        let least = self.manifest.flag_logit - sequence::LARGEST_CHANGE;
-        let most = self.manifest.block_logit + sequence::LARGEST_CHANGE;
-        if score.logit < least || score.logit >= most {
-            return score.logit;
-        }
-        let passage = self.featuriser.passage(wording, score);
-        self.sequence.logit(score, &passage)
     }
 
     /// How sure both models are about a document. What a tool returned is one; what a user says in the shape of one

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ensemble::MEMBERS;
+
 /// What the weights are and where they come from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -10,10 +12,8 @@ pub struct Manifest {
     pub command: String,
     /// The seed of the training.
     pub seed: u64,
-    /// What a weight of 1 is worth.
-    pub scale: f32,
-    /// Added to every window's sum.
-    pub bias: f32,
+    /// The members of the ensemble that judges prompts.
+    pub members: [Member; MEMBERS],
     /// The log-odds from which a text is flagged.
     pub flag_logit: f32,
     /// The log-odds from which a text is blocked.
@@ -26,7 +26,19 @@ pub struct Manifest {
     pub sources: Vec<Source>,
 }
 
-/// The second model, for documents: they give orders to people all the time, so that other words tell an attack.
+/// The linear model of a member.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// What a weight of 1 is worth.
+    pub scale: f32,
+    /// Added to every window's sum.
+    pub bias: f32,
+    /// Taken off this member's log-odds before they are compared with those of others.
+    pub handicap: f32,
+}
+
+/// The model for documents: they give orders to people all the time, so that other words tell an attack.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Documents {
@@ -38,7 +50,7 @@ pub struct Documents {
     pub flag_logit: f32,
     /// The log-odds from which a document is blocked.
     pub block_logit: f32,
-    /// The log-odds of the first model from which a document is blocked.
+    /// The log-odds, by the linear models for prompts, from which a document is blocked.
     pub as_prompt_logit: f32,
 }
 

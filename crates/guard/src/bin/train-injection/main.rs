@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use seaworthy_guard::injection::ensemble::MEMBERS;
 use seaworthy_guard::injection::{Documents, Featuriser, Manifest, is_document};
 use seaworthy_guard::linear::train::{Example, Plan, train};
 use seaworthy_guard::linear::{Features, LinearModel, Windows};
@@ -105,7 +106,9 @@ fn main() -> Result<()> {
         examples: &examples,
         featuriser: &featuriser,
     };
-    let logits = prompts.cross_validate()?;
+    let by_member = prompts.cross_validate()?;
+    let handicaps = handicaps(&texts, &by_member);
+    let logits = surest(&by_member, handicaps);
     let flag_logit = rounded(flag_point(&texts, &logits, FLAG_FALSE_ALARMS));
     let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS);
     let block_logit = rounded(block_logit).max(flag_logit);
@@ -115,15 +118,13 @@ fn main() -> Result<()> {
     let lines_logit = rounded(lines_logit).max(flag_logit);
     println!("lines of users, flag from {lines_logit:.3}");
     if arguments.leave_one_out {
-        leave_one_out(&prompts, flag_logit)?;
+        leave_one_out(&prompts, handicaps, flag_logit)?;
     }
     let judge = prompts.train(|_| true)?;
     let second = train(&lessons, &plan_of_documents())?;
     // The judge of prompts has seen no papers.
-    let as_prompt = |text: &Text| {
-        let features = featuriser.features(&normalise(&text.text).text);
-        judge.linear.score(&features).logit
-    };
+    let linear_logit = judge.linear_logits(handicaps);
+    let as_prompt = |text: &Text| linear_logit(&featuriser.features(&normalise(&text.text).text));
     let as_prompts: Vec<f32> = documents.iter().map(as_prompt).collect();
     let points = judge_documents(&documents, &lessons, &as_prompts, &second)?;
     let manifest = Manifest {
@@ -132,8 +133,7 @@ fn main() -> Result<()> {
                   crates/guard/data/injection.bin"
                 .to_owned(),
         seed: SEED,
-        scale: judge.linear.scale,
-        bias: judge.linear.bias,
+        members: judge.manifests(handicaps),
         flag_logit,
         block_logit,
         lines_logit,
@@ -147,8 +147,8 @@ fn main() -> Result<()> {
     let write = |path: &Path, bytes: &[u8]| {
         std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    write(&arguments.out, &judge.linear.to_bytes())?;
-    write(&beside("-sequence.bin"), &judge.sequence.to_bytes())?;
+    write(&arguments.out, &judge.linear_bytes())?;
+    write(&beside("-sequence.bin"), &judge.network_bytes())?;
     write(&beside("-documents.bin"), &second.to_bytes())?;
     let manifest = serde_json::to_string_pretty(&manifest)? + "\n";
     write(&beside(".json"), manifest.as_bytes())
@@ -237,6 +237,25 @@ fn cross_validate(texts: &[Text], examples: &[Example], plan: &Plan) -> Result<V
     Ok(logits)
 }
 
+/// What is taken off each member's log-odds, so that its own flagging point is that of the first.
+fn handicaps(texts: &[Text], by_member: &[[f32; MEMBERS]]) -> [f32; MEMBERS] {
+    let points: [f32; MEMBERS] = std::array::from_fn(|member| {
+        let logits: Vec<f32> = by_member.iter().map(|logits| logits[member]).collect();
+        flag_point(texts, &logits, FLAG_FALSE_ALARMS)
+    });
+    points.map(|point| rounded(point - points[0]))
+}
+
+/// The log-odds that the surest member gives.
+fn surest(by_member: &[[f32; MEMBERS]], handicaps: [f32; MEMBERS]) -> Vec<f32> {
+    let surest = |logits: &[f32; MEMBERS]| {
+        let compared = logits.iter().zip(handicaps);
+        let compared = compared.map(|(logit, handicap)| logit - handicap);
+        compared.fold(f32::NEG_INFINITY, f32::max)
+    };
+    by_member.iter().map(surest).collect()
+}
+
 /// The log-odds that the given share of the honest texts among `wanted` exceed.
 fn threshold(texts: &[Text], logits: &[f32], wanted: impl Fn(&Text) -> bool, share: f32) -> f32 {
     let honest = texts
@@ -272,14 +291,15 @@ fn report(texts: &[Text], logits: &[f32], flag: f32, block: f32) {
 }
 
 /// How each data set is judged by a judge that has seen nothing of it.
-fn leave_one_out(prompts: &Prompts<'_>, flag: f32) -> Result<()> {
+fn leave_one_out(prompts: &Prompts<'_>, handicaps: [f32; MEMBERS], flag: f32) -> Result<()> {
     println!("| left out | attacks flagged | honest flagged |\n|---|---|---|");
     let texts = prompts.texts;
     let mut groups: Vec<&str> = texts.iter().map(|text| text.group.as_str()).collect();
     groups.dedup();
-    let mut logits = vec![0.0; texts.len()];
+    let mut by_member = vec![[0.0; MEMBERS]; texts.len()];
     for group in groups {
-        prompts.leave_out(|text| text.group == group, &mut logits)?;
+        prompts.leave_out(|text| text.group == group, &mut by_member)?;
+        let logits = surest(&by_member, handicaps);
         let mut counts = [[0_usize; 2]; 2];
         let judged = texts.iter().zip(&logits);
         for (text, logit) in judged.filter(|(text, _)| text.group == group) {

@@ -1,51 +1,94 @@
-//! Trains the judge of prompts: the linear model, and the networks that read what that one is not sure of.
+//! Trains the members of the judge of prompts: of each the linear model, and the network that reads what that one is not
+//! sure of.
 
-use anyhow::Result;
-use seaworthy_guard::injection::Featuriser;
+use anyhow::{Result, anyhow};
+use seaworthy_guard::injection::ensemble::{Ensemble, MEMBERS, Member};
+use seaworthy_guard::injection::sequence::Passage;
 use seaworthy_guard::injection::sequence::train::{
-    Example as Lesson, Plan as PlanOfSequence, train as train_sequence,
+    Example as Lesson, Plan as PlanOfNetwork, Trained, train as train_network,
 };
-use seaworthy_guard::injection::sequence::{NETWORKS, Passage, Sequence};
+use seaworthy_guard::injection::{Featuriser, manifest};
 use seaworthy_guard::linear::train::{Example, train};
-use seaworthy_guard::linear::{LinearModel, Score, Wording};
+use seaworthy_guard::linear::{Features, Score, Wording};
 use seaworthy_guard::normalise::normalise;
 use seaworthy_guard::testing::Dice;
 
 use crate::corpus::{self, FOLDS, Text};
 use crate::{SEED, plan, recipe};
 
-const PLAN: PlanOfSequence = PlanOfSequence {
+const PLAN: PlanOfNetwork = PlanOfNetwork {
     passes: 8,
     seed: SEED,
 };
 
-/// Honest texts of fewer log-odds than these, of which the linear model is sure, teach the networks little: they learn
+/// Honest texts of fewer log-odds than these, of which the linear model is sure, teach the network little: it learns
 /// from some in ten of them.
 const SURE: f32 = -5.0;
 const SURE_IN_TEN: usize = 3;
 
-/// What the texts of the writers count for each network: one has not read them, and one as if they were like all others.
-const WEIGHTS_OF_WRITERS: [f32; NETWORKS as usize] = [0.0, 0.5, 1.0];
+/// Whether a member reads the writers.
+const READS_WRITERS: [bool; MEMBERS] = [false, true];
+/// To a network, which tells kinds of texts from each other better than a linear model does, the texts of the writers
+/// count as much as others.
+const WEIGHT_OF_WRITERS: f32 = 1.0;
 
-/// The texts that the judge of prompts learns from, and what the linear model sees in them.
+/// The texts that the judge of prompts learns from, and what the linear models see in them.
 pub(crate) struct Prompts<'t> {
     pub(crate) texts: &'t [Text],
     pub(crate) examples: &'t [Example],
     pub(crate) featuriser: &'t Featuriser,
 }
 
-/// Both of its models.
+/// The members after a training, and all that their networks know.
 pub(crate) struct Judge {
-    pub(crate) linear: LinearModel,
-    pub(crate) sequence: Sequence,
+    members: [Member; MEMBERS],
+    networks: [Trained; MEMBERS],
 }
 
 impl Judge {
-    /// The log-odds of a text that has been normalised.
-    fn logit(&self, featuriser: &Featuriser, text: &str) -> f32 {
-        let score = self.linear.score(&featuriser.features(text));
-        self.sequence
-            .logit(score, &passage(featuriser, text, score))
+    /// The log-odds of a text that each member gives.
+    fn logits(&self, featuriser: &Featuriser, text: &str) -> [f32; MEMBERS] {
+        let text = normalise(text).text;
+        let features = featuriser.features(&text);
+        self.members.each_ref().map(|member| {
+            let score = member.linear.score(&features);
+            member.logit(score, &passage(featuriser, &text, score))
+        })
+    }
+
+    /// The log-odds that the linear models alone give, once the handicaps are known.
+    pub(crate) fn linear_logits<'j>(
+        &'j self,
+        handicaps: [f32; MEMBERS],
+    ) -> impl Fn(&Features) -> f32 + 'j {
+        let ensemble = Ensemble::new(self.members.clone(), handicaps);
+        move |features| {
+            let scores = self.members.each_ref();
+            let scores = scores.map(|member| member.linear.score(features));
+            ensemble.linear_logit(&scores)
+        }
+    }
+
+    /// What the manifest says of the members.
+    pub(crate) fn manifests(&self, handicaps: [f32; MEMBERS]) -> [manifest::Member; MEMBERS] {
+        std::array::from_fn(|number| manifest::Member {
+            scale: self.members[number].linear.scale,
+            bias: self.members[number].linear.bias,
+            handicap: handicaps[number],
+        })
+    }
+
+    /// The linear models as they lie in a data file.
+    pub(crate) fn linear_bytes(&self) -> Vec<u8> {
+        let members = self.members.iter();
+        members
+            .flat_map(|member| member.linear.to_bytes())
+            .collect()
+    }
+
+    /// The networks as they lie in a data file.
+    pub(crate) fn network_bytes(&self) -> Vec<u8> {
+        self.networks.iter().flat_map(Trained::to_bytes).collect()
     }
 }
 
@@ -55,7 +98,26 @@ fn passage(featuriser: &Featuriser, text: &str, score: Score) -> Passage {
 
 impl Prompts<'_> {
     /// Trains on the texts that are kept.
-    pub(crate) fn train(&self, is_kept: impl Fn(&Text) -> bool) -> Result<Judge> {
+    pub(crate) fn train(&self, is_kept: impl Fn(&Text) -> bool + Sync) -> Result<Judge> {
+        let one = |number: usize| {
+            let is_read = |text: &Text| READS_WRITERS[number] || !corpus::is_of_writer(text);
+            self.train_member(|text| is_kept(text) && is_read(text))
+        };
+        let trained = std::thread::scope(|scope| {
+            let one = &one;
+            let running =
+                std::array::from_fn::<_, MEMBERS, _>(|number| scope.spawn(move || one(number)));
+            running.map(|thread| thread.join().map_err(|_| anyhow!("a training panicked"))?)
+        });
+        let [first, second] = trained;
+        let (first, second) = (first?, second?);
+        Ok(Judge {
+            members: [first.0, second.0],
+            networks: [first.1, second.1],
+        })
+    }
+
+    fn train_member(&self, is_kept: impl Fn(&Text) -> bool) -> Result<(Member, Trained)> {
         let kept = self.texts.iter().zip(self.examples);
         let kept: Vec<(&Text, &Example)> = kept.filter(|(text, _)| is_kept(text)).collect();
         let examples: Vec<Example> = kept.iter().map(|(_, example)| (*example).clone()).collect();
@@ -70,20 +132,21 @@ impl Prompts<'_> {
             lessons.push(Lesson {
                 passage: passage(self.featuriser, &normalise(&text.text).text, score),
                 label: text.attack,
-                weights: WEIGHTS_OF_WRITERS.map(|weight| match corpus::is_of_writer(text) {
-                    true => weight,
+                weight: match corpus::is_of_writer(text) {
+                    true => WEIGHT_OF_WRITERS,
                     false => text.weight,
-                }),
+                },
             });
         }
-        let sequence = train_sequence(&lessons, &PLAN);
-        Ok(Judge { linear, sequence })
+        let trained = train_network(&lessons, &PLAN);
+        let network = trained.network();
+        Ok((Member { linear, network }, trained))
     }
 
     /// Judges each text by a judge that has not seen it; by one that has seen nothing of its data set where that is
     /// one of chats.
-    pub(crate) fn cross_validate(&self) -> Result<Vec<f32>> {
-        let mut logits = vec![0.0; self.texts.len()];
+    pub(crate) fn cross_validate(&self) -> Result<Vec<[f32; MEMBERS]>> {
+        let mut logits = vec![[0.0; MEMBERS]; self.texts.len()];
         for fold in 0..FOLDS {
             self.leave_out(|text| text.fold == fold, &mut logits)?;
         }
@@ -96,14 +159,13 @@ impl Prompts<'_> {
     /// Judges some texts by a judge that has seen none of them.
     pub(crate) fn leave_out(
         &self,
-        is_left_out: impl Fn(&Text) -> bool,
-        logits: &mut [f32],
+        is_left_out: impl Fn(&Text) -> bool + Sync,
+        logits: &mut [[f32; MEMBERS]],
     ) -> Result<()> {
         let judge = self.train(|text| !is_left_out(text))?;
         for (index, text) in self.texts.iter().enumerate() {
             if is_left_out(text) {
-                let normal = normalise(&text.text).text;
-                logits[index] = judge.logit(self.featuriser, &normal);
+                logits[index] = judge.logits(self.featuriser, &text.text);
             }
         }
         Ok(())
