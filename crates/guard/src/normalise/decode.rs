@@ -109,12 +109,24 @@ pub fn encoded_pieces(text: &str) -> Vec<(Range<usize>, Vec<String>)> {
             hexadecimal(run, printable).or_else(|| base_64(run, printable)),
         );
     }
-    if memchr::memchr2(b'%', b'&', text.as_bytes()).is_some() {
-        for word in text.split_ascii_whitespace() {
-            keep(word, escapes(word));
-        }
+    for word in words_with_signs(text) {
+        keep(word, escapes(word));
     }
     found
+}
+
+/// The words that hold `%` or `&`.
+fn words_with_signs(text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let mut after = 0;
+    memchr::memchr2_iter(b'%', b'&', bytes).filter_map(move |sign| {
+        let before = bytes.get(after..sign)?;
+        let begin = before.iter().rposition(u8::is_ascii_whitespace);
+        let begin = begin.map_or(after, |at| after + at + 1);
+        let end = bytes[sign..].iter().position(u8::is_ascii_whitespace);
+        after = end.map_or(bytes.len(), |at| sign + at);
+        text.get(begin..after)
+    })
 }
 
 /// What a text with percent escapes, HTML escapes or both stands for.
@@ -385,5 +397,23 @@ mod tests {
             STANDARD.encode("some words ".repeat(400))
         ));
         assert!(!hidden_texts(&once).is_cut);
+    }
+
+    #[test]
+    fn words_with_signs_are_those_of_all_that_hold_one() {
+        let mut dice = crate::testing::Dice::new(4);
+        for _ in 0..5_000 {
+            let count = dice.below(12);
+            let text: String = (0..count)
+                .map(|_| dice.pick(&["%", "&", "a", "é", " ", "\n", "\u{a0}", "%41"]))
+                .collect();
+            let words = text.split_ascii_whitespace();
+            let expected: Vec<&str> = words.filter(|word| word.contains(['%', '&'])).collect();
+            assert_eq!(
+                words_with_signs(&text).collect::<Vec<_>>(),
+                expected,
+                "{text:?}"
+            );
+        }
     }
 }
