@@ -65,15 +65,19 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
 /// Where a word (in lower case) stands in one case: nobody writes examples in mixed letters, and random
 /// text has few others.
 fn place_of(value: &[u8], word: &[u8]) -> Option<std::ops::Range<usize>> {
-    let is_written = |window: &[u8]| {
-        let Some((first, rest)) = window.split_first() else {
-            return false;
-        };
-        let small = rest.iter().all(|byte| !byte.is_ascii_uppercase());
-        let large = rest.iter().all(|byte| !byte.is_ascii_lowercase());
-        window.eq_ignore_ascii_case(word) && (small || (large && !first.is_ascii_lowercase()))
+    let (initial, inner) = word.split_first()?;
+    let is_written = |begin: &usize| {
+        let window = value.get(begin + 1..begin + word.len());
+        window.is_some_and(|rest| {
+            rest.eq_ignore_ascii_case(inner) && {
+                let small = rest.iter().all(|byte| !byte.is_ascii_uppercase());
+                let large = rest.iter().all(|byte| !byte.is_ascii_lowercase());
+                small || (large && !value[*begin].is_ascii_lowercase())
+            }
+        })
     };
-    let begin = value.windows(word.len()).position(is_written)?;
+    let mut begins = memchr::memchr2_iter(*initial, initial.to_ascii_uppercase(), value);
+    let begin = begins.find(is_written)?;
     Some(begin..begin + word.len())
 }
 
