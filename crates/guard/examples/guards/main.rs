@@ -11,6 +11,7 @@ mod pii;
 mod report;
 mod secrets;
 mod streams;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
