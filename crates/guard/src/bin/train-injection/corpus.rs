@@ -55,7 +55,7 @@ const OWN: [(&str, &str, f32, Origin); 6] = [
     ("own_papers", include_str!("papers.jsonl"), 2.0, Paper),
 ];
 
-/// Writers who knew nothing of each other, each with a field of his own. In cross-validation each is judged by models
+/// Writers, sessions of a language model, who knew nothing of each other, each with a field of his own. In cross-validation each is judged by models
 /// that have seen none of his texts.
 const WRITERS: [(&str, &str); 22] = [
     ("writer_everyday", include_str!("writers/everyday.jsonl")),
