@@ -27,6 +27,13 @@ impl Member {
     }
 }
 
+/// The log-odds of the member that is the surest, once each member's handicap has been taken off.
+pub fn surest(logits: [f32; MEMBERS], handicaps: [f32; MEMBERS]) -> f32 {
+    let compared = logits.iter().zip(handicaps);
+    let compared = compared.map(|(logit, handicap)| logit - handicap);
+    compared.fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// The members.
 #[derive(Debug, Clone)]
 pub struct Ensemble {
@@ -46,11 +53,6 @@ pub enum EnsembleError {
 }
 
 impl Ensemble {
-    /// Members whose log-odds are only compared once each member's handicap has been taken off.
-    pub fn new(members: [Member; MEMBERS], handicaps: [f32; MEMBERS]) -> Self {
-        Self { members, handicaps }
-    }
-
     /// Reads the members from data files, in which one lies behind the other.
     pub fn from_bytes(
         linear: &[u8],
@@ -83,9 +85,7 @@ impl Ensemble {
 
     /// The log-odds that the linear models alone give.
     pub fn linear_logit(&self, scores: &[Score; MEMBERS]) -> f32 {
-        let linear = scores.iter().zip(self.handicaps);
-        let linear = linear.map(|(score, handicap)| score.logit - handicap);
-        linear.fold(f32::NEG_INFINITY, f32::max)
+        surest(scores.map(|score| score.logit), self.handicaps)
     }
 
     /// The log-odds of a text: those of the member that is the surest. Networks are asked only where they could move
@@ -150,7 +150,10 @@ mod tests {
             linear: linear.unwrap(),
             network: train(&examples, &plan).network(),
         };
-        Ensemble::new([member.clone(), member], handicaps)
+        Ensemble {
+            members: [member.clone(), member],
+            handicaps,
+        }
     }
 
     #[test]
@@ -165,6 +168,11 @@ mod tests {
         };
         assert!(judge(&cat, 1.0, -9.0) > 1.0 && judge(&dog, 1.0, -9.0) < 1.0);
         assert!(judge(&cat, -9.0, 3.0) > 1.0 && judge(&dog, -9.0, 3.0) < 1.0);
+        let by_second = judge(&cat, -9.0, 3.0);
+        assert!(
+            (by_second - judge(&cat, 1.0, -9.0)).abs() < 1e-4,
+            "{by_second}"
+        );
     }
 
     #[test]

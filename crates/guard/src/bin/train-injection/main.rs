@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use seaworthy_guard::injection::ensemble::MEMBERS;
+use seaworthy_guard::injection::ensemble::{MEMBERS, surest};
 use seaworthy_guard::injection::{Documents, Featuriser, Manifest, is_document};
 use seaworthy_guard::linear::train::{Example, Plan, train};
 use seaworthy_guard::linear::{Features, LinearModel, Windows};
@@ -108,7 +108,10 @@ fn main() -> Result<()> {
     };
     let by_member = prompts.cross_validate()?;
     let handicaps = handicaps(&texts, &by_member);
-    let logits = surest(&by_member, handicaps);
+    let logits: Vec<f32> = by_member
+        .iter()
+        .map(|logits| surest(*logits, handicaps))
+        .collect();
     let flag_logit = rounded(flag_point(&texts, &logits, FLAG_FALSE_ALARMS));
     let block_logit = threshold(&texts, &logits, |_| true, BLOCK_FALSE_ALARMS);
     let block_logit = rounded(block_logit).max(flag_logit);
@@ -123,8 +126,10 @@ fn main() -> Result<()> {
     let judge = prompts.train(|_| true)?;
     let second = train(&lessons, &plan_of_documents())?;
     // The judge of prompts has seen no papers.
-    let linear_logit = judge.linear_logits(handicaps);
-    let as_prompt = |text: &Text| linear_logit(&featuriser.features(&normalise(&text.text).text));
+    let as_prompt = |text: &Text| {
+        let features = featuriser.features(&normalise(&text.text).text);
+        surest(judge.linear_logits(&features), handicaps)
+    };
     let as_prompts: Vec<f32> = documents.iter().map(as_prompt).collect();
     let points = judge_documents(&documents, &lessons, &as_prompts, &second)?;
     let manifest = Manifest {
@@ -246,16 +251,6 @@ fn handicaps(texts: &[Text], by_member: &[[f32; MEMBERS]]) -> [f32; MEMBERS] {
     points.map(|point| rounded(point - points[0]))
 }
 
-/// The log-odds that the surest member gives.
-fn surest(by_member: &[[f32; MEMBERS]], handicaps: [f32; MEMBERS]) -> Vec<f32> {
-    let surest = |logits: &[f32; MEMBERS]| {
-        let compared = logits.iter().zip(handicaps);
-        let compared = compared.map(|(logit, handicap)| logit - handicap);
-        compared.fold(f32::NEG_INFINITY, f32::max)
-    };
-    by_member.iter().map(surest).collect()
-}
-
 /// The log-odds that the given share of the honest texts among `wanted` exceed.
 fn threshold(texts: &[Text], logits: &[f32], wanted: impl Fn(&Text) -> bool, share: f32) -> f32 {
     let honest = texts
@@ -299,12 +294,11 @@ fn leave_one_out(prompts: &Prompts<'_>, handicaps: [f32; MEMBERS], flag: f32) ->
     let mut by_member = vec![[0.0; MEMBERS]; texts.len()];
     for group in groups {
         prompts.leave_out(|text| text.group == group, &mut by_member)?;
-        let logits = surest(&by_member, handicaps);
         let mut counts = [[0_usize; 2]; 2];
-        let judged = texts.iter().zip(&logits);
-        for (text, logit) in judged.filter(|(text, _)| text.group == group) {
+        let judged = texts.iter().zip(&by_member);
+        for (text, logits) in judged.filter(|(text, _)| text.group == group) {
             counts[usize::from(text.attack)][0] += 1;
-            counts[usize::from(text.attack)][1] += usize::from(*logit >= flag);
+            counts[usize::from(text.attack)][1] += usize::from(surest(*logits, handicaps) >= flag);
         }
         let [[honest, false_alarms], [attacks, hits]] = counts;
         println!("| {group} | {hits} of {attacks} | {false_alarms} of {honest} |");

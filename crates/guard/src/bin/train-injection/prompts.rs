@@ -2,7 +2,7 @@
 //! sure of.
 
 use anyhow::{Result, anyhow};
-use seaworthy_guard::injection::ensemble::{Ensemble, MEMBERS, Member};
+use seaworthy_guard::injection::ensemble::{MEMBERS, Member};
 use seaworthy_guard::injection::sequence::Passage;
 use seaworthy_guard::injection::sequence::train::{
     Example as Lesson, Plan as PlanOfNetwork, Trained, train as train_network,
@@ -56,17 +56,10 @@ impl Judge {
         })
     }
 
-    /// The log-odds that the linear models alone give, once the handicaps are known.
-    pub(crate) fn linear_logits<'j>(
-        &'j self,
-        handicaps: [f32; MEMBERS],
-    ) -> impl Fn(&Features) -> f32 + 'j {
-        let ensemble = Ensemble::new(self.members.clone(), handicaps);
-        move |features| {
-            let scores = self.members.each_ref();
-            let scores = scores.map(|member| member.linear.score(features));
-            ensemble.linear_logit(&scores)
-        }
+    /// The log-odds that each linear model alone gives.
+    pub(crate) fn linear_logits(&self, features: &Features) -> [f32; MEMBERS] {
+        let members = self.members.each_ref();
+        members.map(|member| member.linear.score(features).logit)
     }
 
     /// What the manifest says of the members.
