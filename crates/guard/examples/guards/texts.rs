@@ -9,7 +9,8 @@ type Kind = (&'static str, fn(&mut Dice, &mut String));
 
 /// What the scan for personal data keeps, in MB/s.
 const USUAL: f64 = 100.0;
-/// The same of texts of which each word may be data about people.
+/// The same of texts of which each word may be data about people: less than what is wanted of all texts, so that these
+/// do not become slower still.
 const LEAST: [(&str, f64); 3] = [
     ("small numbers", 35.0),
     ("a list of UUIDs", 80.0),
@@ -273,12 +274,25 @@ pub(crate) fn least(kind: &str) -> f64 {
 
 /// `bytes` of each kind, with its name.
 pub(crate) fn kinds(bytes: usize) -> impl Iterator<Item = (&'static str, String)> {
-    KINDS.iter().map(move |(name, write)| {
-        let mut dice = Dice::new(5);
-        let mut text = String::new();
-        while text.len() < bytes {
-            write(&mut dice, &mut text);
-        }
-        (*name, text)
+    KINDS
+        .iter()
+        .map(move |(name, write)| (*name, repeat(bytes, *write)))
+}
+
+/// `bytes` of a file of credentials, each made up.
+pub(crate) fn credentials(bytes: usize) -> String {
+    repeat(bytes, |dice, out| {
+        let service = dice.pick(&WORDS).to_uppercase();
+        let key = format!("{:016x}{:016x}", dice.roll(), dice.roll());
+        let _ = writeln!(out, "{service}_API_KEY={key}");
     })
+}
+
+fn repeat(bytes: usize, write: fn(&mut Dice, &mut String)) -> String {
+    let mut dice = Dice::new(5);
+    let mut text = String::new();
+    while text.len() < bytes {
+        write(&mut dice, &mut text);
+    }
+    text
 }
