@@ -123,12 +123,20 @@ impl Said<'_, '_> {
     }
 }
 
+/// The objects around a text with their numbers, the innermost first.
+fn objects_around<'t, 'a>(
+    outline: &'t Outline<'a>,
+    text: &Text<'_>,
+) -> Vec<(usize, &'t Object<'a>)> {
+    let indices = outline.indices(text.object);
+    indices
+        .filter_map(|index| Some((index, outline.objects.get(index)?)))
+        .collect()
+}
+
 /// Sorts out a text; `None` where it holds no words.
 pub(super) fn who_says<'t, 'a>(outline: &Outline<'a>, text: &'t Text<'a>) -> Option<Said<'t, 'a>> {
-    let around: Vec<(usize, &Object<'a>)> = outline
-        .indices(text.object)
-        .filter_map(|index| Some((index, outline.objects.get(index)?)))
-        .collect();
+    let around = objects_around(outline, text);
     let is_argument = is_in_arguments(&around);
     let is_free = !is_argument && is_in_free(text, &around);
     let is_known = is_argument || is_free;
@@ -193,10 +201,7 @@ fn defines(text: &Text<'_>, around: &[(usize, &Object<'_>)]) -> bool {
 
 /// Where a part of the request that holds no words stands; `None` where nobody says it.
 pub(super) fn place_of(outline: &Outline<'_>, text: &Text<'_>) -> Option<Place> {
-    let around: Vec<(usize, &Object<'_>)> = outline
-        .indices(text.object)
-        .filter_map(|index| Some((index, outline.objects.get(index)?)))
-        .collect();
+    let around = objects_around(outline, text);
     let key = |at: usize| around.get(at).map_or("", |(_, object)| &*object.key);
     let is_variable = around.len() == 4 && (key(1), key(2)) == ("variables", "prompt");
     let is_own = is_in_arguments(&around) || (is_in_free(text, &around) && !is_variable);
