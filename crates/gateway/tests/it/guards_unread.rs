@@ -352,6 +352,10 @@ fn read() -> Vec<(&'static str, Value)> {
     let packed = json!({"format": "txt", "name": "a", "source": {"bytes": text}});
     vec![
         (CHAT, json!({"type": "file", "file": {"file_data": url}})),
+        (
+            CHAT,
+            json!({"type": "file", "file": {"file_data": url, "file_id": ""}}),
+        ),
         (MESSAGES, document(&plain)),
         (BEDROCK, json!({"document": packed})),
         (
@@ -380,5 +384,19 @@ async fn texts_and_what_is_no_text_by_nature_are_no_unread_parts() {
     }
     let metrics = app.metrics().await;
     assert!(!metrics.contains("guard=\"unreadable\""), "{metrics}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_tool_is_told_to_take_is_no_part_of_the_request() {
+    let guards = format!("{JUDGED}[guards]\nunread_parts = \"block\"\n");
+    let (fake, app) = guarded(&guards).await;
+    let mut body = asking(CHAT, &json!({"type": "text", "text": "Please."}));
+    let example = json!({"file": {"file_id": "file-1"}});
+    let parameters = json!({"type": "object", "properties": {}, "default": example});
+    body["tools"] = json!([{"type": "function",
+        "function": {"name": "a", "parameters": parameters}}]);
+    let answer = app.post(CHAT, body.to_string()).send().await;
+    assert_eq!(fake.calls(0).len(), 1, "{}", answer.text());
     app.finish().await;
 }
